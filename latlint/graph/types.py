@@ -1,0 +1,143 @@
+"""``Graph``: what a model file says, free of the format it was written in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+#: Bytes one element takes; anything else (strings, resources) counts as nothing moved.
+ITEM_BYTES: Mapping[str, float] = MappingProxyType(
+    {
+        "float64": 8, "int64": 8, "uint64": 8, "complex64": 8, "complex128": 16,
+        "float32": 4, "int32": 4, "uint32": 4,
+        "float16": 2, "bfloat16": 2, "int16": 2, "uint16": 2,
+        "int8": 1, "uint8": 1, "bool": 1, "float8": 1,
+        "int4": 0.5, "uint4": 0.5, "float4": 0.5, "int2": 0.25, "uint2": 0.25,
+    }
+)  # fmt: skip
+
+_NO_ATTRIBUTES: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Quantization:
+    """Affine quantisation: ``real = scale * (q - zero_point)``, one pair or one per slice along ``axis``."""
+
+    scales: tuple[float, ...]
+    zero_points: tuple[int, ...]
+    axis: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ByteRange:
+    """Where something lies in the file: ``offset`` and ``length`` in bytes."""
+
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A value of the graph.
+
+    ``shape`` is ``None`` when even the rank is not known; a dimension that is not known is -1.
+    ``value`` holds the elements (flat, in file order) of small constants that steer the graph: shapes, axes, paddings,
+    scalars, short vectors. Weights never have one; ``constant`` tells that the file holds the value.
+    ``data`` is where the value lies in the file, when it is in the file.
+    """
+
+    name: str
+    shape: tuple[int, ...] | None
+    dtype: str
+    constant: bool = False
+    value: tuple[Any, ...] | None = None
+    quantization: Quantization | None = None
+    data: ByteRange | None = None
+
+    @property
+    def elements(self) -> int | None:
+        """How many elements, or ``None`` where the shape is not fully known."""
+        if self.shape is None:
+            return None
+        count = 1
+        for dim in self.shape:
+            if dim < 0:
+                return None
+            count *= dim
+        return count
+
+    @property
+    def size_bytes(self) -> int | None:
+        """Bytes of the dense value, or ``None`` where the shape is not fully known."""
+        elements = self.elements
+        return None if elements is None else int(elements * ITEM_BYTES.get(self.dtype, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One op. ``inputs`` and ``outputs`` index ``Graph.tensors``; an input that is left out is -1.
+
+    ``kind`` is from ``graph.ops``; ``native`` is the format's own name (``CONV_2D``, ``com.acme::Thing``), ``version`` the op's
+    version in that format (TFLite's operator version, ONNX's opset).
+    """
+
+    index: int
+    name: str
+    kind: str
+    native: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    attributes: Mapping[str, Any] = field(default_factory=lambda: _NO_ATTRIBUTES)
+    version: int = 1
+    location: ByteRange | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A model's main graph: nodes in file order, which is an execution order.
+
+    ``layout`` is ``nhwc`` or ``nchw``: where the channel dimension of 4-D activations is. ``notes`` are things a reader
+    must tell the user (a symbolic dimension that was taken as 1, a subgraph that was not followed).
+    """
+
+    name: str
+    format: str
+    layout: str
+    nodes: tuple[Node, ...]
+    tensors: tuple[Tensor, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    notes: tuple[str, ...] = ()
+
+    def consumers(self) -> dict[int, list[tuple[int, int]]]:
+        """Tensor index -> ``(node index, input slot)`` of every use, in file order."""
+        uses: dict[int, list[tuple[int, int]]] = {}
+        for node in self.nodes:
+            for slot, tensor in enumerate(node.inputs):
+                if tensor >= 0:
+                    uses.setdefault(tensor, []).append((node.index, slot))
+        return uses
+
+    def producers(self) -> dict[int, int]:
+        """Tensor index -> index of the node that writes it."""
+        return {tensor: node.index for node in self.nodes for tensor in node.outputs}
+
+    @property
+    def precision(self) -> str:
+        """``int8`` when convolutions and matrix products run on quantised activations, else ``float32`` or ``float16``.
+
+        Decided by the activations of the ops that do the work, not by the graph's inputs: a full-integer model often
+        keeps float inputs and outputs behind a QUANTIZE.
+        """
+        votes: dict[str, int] = {}
+        work = {"conv2d", "depthwise_conv2d", "transpose_conv2d", "fully_connected", "batch_matmul"}
+        for node in self.nodes:
+            if node.kind in work and node.inputs and node.inputs[0] >= 0:
+                dtype = self.tensors[node.inputs[0]].dtype
+                votes[dtype] = votes.get(dtype, 0) + 1
+        if not votes:
+            votes = {self.tensors[i].dtype: 1 for i in self.inputs} or {"float32": 1}
+        winner = max(sorted(votes), key=lambda dtype: votes[dtype])
+        return {"uint8": "int8"}.get(winner, winner)

@@ -1,0 +1,1 @@
+"""Plan + device pack -> Prediction."""

@@ -1,0 +1,57 @@
+"""``Prediction``: milliseconds for every kernel and in total, as an interval, for one model on one target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class KernelPrediction:
+    """One kernel of the plan with its time. ``nodes`` are node names; ``source`` is ``predicted`` (a bundled model),
+    ``derived`` (a stated simpler model), ``free`` (nothing is launched) or ``unknown`` (not understood, counted as 0 and
+    held against the coverage)."""
+
+    index: int
+    partition: int
+    nodes: tuple[str, ...]
+    op: str
+    linked: tuple[str, ...]
+    implementation: str
+    latency_ms: float
+    source: str
+    macs: int
+    bytes: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionPrediction:
+    processor: str
+    nodes: int
+    latency_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """``latency_ms`` is the sum of the kernels' plus ``overhead_ms`` (dispatch, synchronisation, copies at borders).
+
+    ``low_ms`` to ``high_ms`` holds the measurement with probability ``interval``. ``coverage`` is the share of the
+    predicted latency that comes from ``predicted`` kernels, lowered by unknown ops. ``model`` is the path as given.
+    """
+
+    model: str
+    sha256: str
+    format: str
+    precision: str
+    target: str
+    runtime: str
+    latency_ms: float
+    low_ms: float
+    high_ms: float
+    interval: float
+    overhead_ms: float
+    coverage: float
+    macs: int
+    partitions: tuple[PartitionPrediction, ...]
+    kernels: tuple[KernelPrediction, ...]
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,28 @@
+"""``Report``: findings, predictions and errors of one run. The only thing a format module sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from latlint.checks.types import Finding
+from latlint.latency.types import Prediction
+
+
+@dataclass(frozen=True, slots=True)
+class InputError:
+    """A file that could not be used: ``code`` is the LAT0xx rule, ``message`` one line a user can act on."""
+
+    path: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """``predictions`` are ordered by model as given, then target; ``findings`` likewise, then by severity and code."""
+
+    predictions: tuple[Prediction, ...]
+    findings: tuple[Finding, ...] = ()
+    errors: tuple[InputError, ...] = ()
+    files: int = 0
+    targets: tuple[str, ...] = ()

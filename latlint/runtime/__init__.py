@@ -1,0 +1,1 @@
+"""Graph + rules -> Plan: fusion, kernel selection, delegate partitioning."""

@@ -1,0 +1,94 @@
+"""``Plan``: the kernels one runtime would launch for one graph on one processor. Free of any device's speed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import prod
+from types import MappingProxyType
+from typing import Any
+
+from latlint.graph.types import ITEM_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Processor:
+    """What a planner must know of the hardware: which rules apply, not how fast it is.
+
+    ``runtime`` names a file of ``rules/``: ``tflite-2.10/gpu-delegate`` is ``rules/tflite-2.10/gpu-delegate.toml``.
+    ``vendor`` is ``adreno``, ``mali``, ``powervr``, ``apple`` … for a GPU, ``arm`` for a CPU; ``generation`` is the vendor's
+    (``adreno-6xx``, ``bifrost-gen3``, ``a12``); ``precision`` is what a float model computes in: ``float32`` or ``float16``.
+    """
+
+    name: str
+    runtime: str
+    kind: str
+    vendor: str
+    generation: str = ""
+    precision: str = "float32"
+    threads: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """One launch (or one call of a built-in CPU kernel), or an op that costs none and why (``free``).
+
+    ``nodes`` are indices into ``Graph.nodes``: the op that gave the kernel its name first, then all that was fused, linked
+    or merged into it. ``inputs`` and ``outputs`` are shapes of run-time tensors (NHWC for 4-D), the linked ops' extra operands
+    included, the main input first; constants are not among them. ``input_dtype``/``output_dtype`` are of the first of each.
+    ``attributes`` are the main op's (see ``graph.ops``), as the kernel runs it: a merged PAD is in ``padding``.
+    ``reason`` says why the op runs where and as it does, when that is not the fastest way.
+    """
+
+    op: str
+    implementation: str
+    nodes: tuple[int, ...]
+    inputs: tuple[tuple[int, ...], ...]
+    outputs: tuple[tuple[int, ...], ...]
+    linked: tuple[str, ...] = ()
+    partition: int = 0
+    input_dtype: str = "float32"
+    output_dtype: str = "float32"
+    attributes: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    macs: int = 0
+    weight_bytes: int = 0
+    free: str = ""
+    reason: str = ""
+
+    @property
+    def input_bytes(self) -> int:
+        return int(sum(prod(shape) for shape in self.inputs) * ITEM_BYTES.get(self.input_dtype, 4))
+
+    @property
+    def output_bytes(self) -> int:
+        return int(sum(prod(shape) for shape in self.outputs) * ITEM_BYTES.get(self.output_dtype, 4))
+
+    @property
+    def bytes(self) -> int:
+        """Bytes that the kernel reads and writes at least once: inputs, outputs and weights."""
+        return self.input_bytes + self.output_bytes + self.weight_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A run of kernels on one executor: ``gpu``, ``xnnpack``, or ``builtin`` (TFLite's own CPU kernels)."""
+
+    executor: str
+    nodes: int
+    #: Bytes that cross into and out of a GPU partition.
+    input_bytes: int = 0
+    output_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """``kernels`` in launch order; ``partitions[kernel.partition]`` is where each runs; ``fallbacks`` maps a node that the
+    delegate refused to the reason; ``notes`` are what the user must know to trust it (such as "as if converted")."""
+
+    runtime: str
+    processor: str
+    precision: str
+    kernels: tuple[Kernel, ...]
+    partitions: tuple[Partition, ...]
+    fallbacks: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""Measurements -> device packs. Needs the ``train`` extra (LightGBM, SciPy); linting does not."""
