@@ -1,5 +1,105 @@
 """Readers and the type they return. ``read(path)`` turns a model file into a ``Graph``."""
 
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import PurePath
+
+from latlint.errors import LatlintError
+from latlint.graph.detect import lfs_pointer, model_format, other_format
 from latlint.graph.types import ByteRange, Graph, Node, Quantization, Tensor
 
-__all__ = ["ByteRange", "Graph", "Node", "Quantization", "Tensor"]
+__all__ = ["ByteRange", "Graph", "Node", "Quantization", "Tensor", "read"]
+
+_EXTENSIONS = {".tflite": "tflite", ".onnx": "onnx"}
+_TITLES = {"tflite": "a TFLite file", "onnx": "an ONNX file"}
+
+
+def read(path: str | os.PathLike[str]) -> Graph:
+    """Read the model file at ``path``, whichever of the two formats it has; weights are not read.
+
+    Raises ``LatlintError`` with ``path`` as given: LAT001 when it is no model or damaged, LAT002 for a Git LFS pointer,
+    LAT003 when the extension claims the other format, LAT004 when it is empty, LAT005 when it cannot be opened, LAT006
+    beyond a safety bound, LAT007 when no runtime could run the graph.
+    """
+    name = os.fsdecode(path)
+    with _opened(name) as data:
+        if _format(data, name) == "tflite":
+            from latlint.graph.tflite import read_tflite
+
+            return read_tflite(data, name)
+        # onnx takes longer to import than a .tflite file takes to read.
+        from latlint.graph.onnx import read_onnx
+
+        return read_onnx(data, name)
+
+
+def _format(data: mmap.mmap, name: str) -> str:
+    """``tflite`` or ``onnx``, by content; the extension may only agree."""
+    if pointer := lfs_pointer(data[:1024]):
+        stands_for = "" if pointer.size_bytes is None else f" that stands for a file of {_size(pointer.size_bytes)}"
+        message = f'a Git LFS pointer{stands_for}, not the model itself; run: git lfs pull --include="{name}"'
+        raise LatlintError(message, code="LAT002", path=name)
+    found = model_format(data)
+    if found is None:
+        seems = other_format(data) or "neither a TFLite nor an ONNX file"
+        raise LatlintError(f"{seems}; expected a .tflite or .onnx model", code="LAT001", path=name)
+    extension = PurePath(name).suffix
+    claimed = _EXTENSIONS.get(extension.lower(), found)
+    if claimed != found:
+        message = f"{_TITLES[found]} with the extension {extension}; rename it to {PurePath(name).stem}.{found}"
+        raise LatlintError(message, code="LAT003", path=name)
+    return found
+
+
+@contextlib.contextmanager
+def _opened(name: str) -> Iterator[mmap.mmap]:
+    """The regular file ``name``, mapped for reading."""
+    try:
+        # Opening a FIFO would wait for a writer; O_NONBLOCK does not, and means nothing for regular files.
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(name, flags)
+    except (OSError, ValueError) as error:
+        raise LatlintError(_cannot_open(error), code="LAT005", path=name) from None
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            what = "a directory" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device"
+            raise LatlintError(f"{what}; expected a .tflite or .onnx file", code="LAT005", path=name)
+        if status.st_size == 0:
+            raise LatlintError("the file is empty; fetch or export it again", code="LAT004", path=name)
+        try:
+            data = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+        except (OSError, ValueError) as error:
+            raise LatlintError(_cannot_open(error), code="LAT005", path=name) from None
+    finally:
+        os.close(descriptor)
+    try:
+        yield data
+    finally:
+        # A view that a reader's exception still holds keeps the map open until the exception is gone.
+        with contextlib.suppress(BufferError):
+            data.close()
+
+
+def _cannot_open(error: OSError | ValueError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file; check the path"
+    if isinstance(error, PermissionError):
+        return "no permission to read it; check the file's mode"
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return f"cannot be opened ({reason}); check the path"
+
+
+def _size(size_bytes: int) -> str:
+    """``14.2 MB``: in the decimal units of Git hosts."""
+    size = float(size_bytes)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            break
+        size /= 1000
+    return f"{size_bytes} bytes" if unit == "bytes" else f"{size:.1f} {unit}"

@@ -1,0 +1,165 @@
+"""Reads tables of a FlatBuffers file in place, checking every offset and length against the file.
+
+The generated Python accessors of the ``tflite`` package do the same without any check, at several Python calls a field, and
+their import alone costs more than a whole read does here. The format is small: https://flatbuffers.dev/internals
+(root offset, tables that point back to a vtable of 16-bit field offsets, length-prefixed vectors).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from mmap import mmap
+from typing import Any
+
+Unpack = Callable[[Any, int], tuple[Any, ...]]
+
+BOOL: Unpack = struct.Struct("<?").unpack_from
+INT8: Unpack = struct.Struct("<b").unpack_from
+UINT8: Unpack = struct.Struct("<B").unpack_from
+UINT16: Unpack = struct.Struct("<H").unpack_from
+INT32: Unpack = struct.Struct("<i").unpack_from
+UINT32: Unpack = struct.Struct("<I").unpack_from
+UINT64: Unpack = struct.Struct("<Q").unpack_from
+FLOAT32: Unpack = struct.Struct("<f").unpack_from
+
+#: The longest string that is read. Converters join the names of fused ops, which makes some of a few kB.
+MAX_STRING_BYTES = 1 << 16
+
+#: What all strings and vectors of one file may take together. Tables may share them, so that the file's size is no bound.
+MAX_STRUCTURE_BYTES = 1 << 26
+
+#: The widest table of TFLite's schema has fewer than 30 fields; more are never asked for.
+_MAX_FIELDS = 64
+
+
+class MalformedError(Exception):
+    """The file contradicts its format (``LAT001``), a bound (``LAT006``) or itself (``LAT007``)."""
+
+    def __init__(self, message: str, code: str = "LAT001") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Flatbuffer:
+    """A FlatBuffers file. Reading outside of it raises ``MalformedError`` or ``struct.error``."""
+
+    __slots__ = ("_spent", "_vtables", "data", "size")
+
+    def __init__(self, data: bytes | memoryview | mmap) -> None:
+        self.data = data
+        self.size = len(data)
+        self._spent = 0
+        self._vtables: dict[int, tuple[int, ...]] = {}
+
+    def root(self) -> Table:
+        return self.table(UINT32(self.data, 0)[0])
+
+    def table(self, position: int) -> Table:
+        vtable = position - INT32(self.data, position)[0]
+        fields = self._vtables.get(vtable)
+        if fields is None:
+            fields = self._vtables[vtable] = self._vtable(vtable)
+        return Table(self, position, fields)
+
+    def _vtable(self, position: int) -> tuple[int, ...]:
+        if position < 0:  # struct would count it from the end of the file
+            raise MalformedError("a table points before the start of the file")
+        size = UINT16(self.data, position)[0]
+        fields = min(max(size - 4, 0) // 2, _MAX_FIELDS)
+        return struct.unpack_from(f"<{fields}H", self.data, position + 4)
+
+    def spend(self, size: int) -> None:
+        """Count ``size`` bytes that are about to be decoded towards the file's bound."""
+        self._spent += size
+        if self._spent > MAX_STRUCTURE_BYTES:
+            raise MalformedError(f"its names and vectors take more than {MAX_STRUCTURE_BYTES >> 20} MB", "LAT006")
+
+    def unpack(self, count: int, code: str, position: int) -> tuple[Any, ...]:
+        """``count`` values of ``struct`` format ``code`` at ``position``; the file's end is checked before any is made."""
+        # As Python objects they take up to 32 bytes each, whatever they take in the file.
+        self.spend(8 * count)
+        return struct.unpack_from(f"<{count}{code}", self.data, position)
+
+
+class Table:
+    """One table: fields are asked for by their slot, the position (from 0) at which the schema declares them."""
+
+    __slots__ = ("_fields", "file", "position")
+
+    def __init__(self, file: Flatbuffer, position: int, fields: tuple[int, ...]) -> None:
+        self.file = file
+        self.position = position
+        self._fields = fields
+
+    def inline_bytes(self) -> int:
+        """Bytes that the table itself takes at ``position``, without what it points to."""
+        vtable = self.position - INT32(self.file.data, self.position)[0]
+        return int(UINT16(self.file.data, vtable + 2)[0])
+
+    def number(self, slot: int, unpack: Unpack, default: Any = 0) -> Any:
+        """The scalar in ``slot``, or the schema's default."""
+        fields = self._fields
+        if slot < len(fields) and fields[slot]:
+            return unpack(self.file.data, self.position + fields[slot])[0]
+        return default
+
+    def follow(self, slot: int) -> int:
+        """Where the offset in ``slot`` points to, or 0 when the field is absent."""
+        fields = self._fields
+        if slot < len(fields) and fields[slot]:
+            position = self.position + fields[slot]
+            return position + int(UINT32(self.file.data, position)[0])
+        return 0
+
+    def child(self, slot: int) -> Table | None:
+        position = self.follow(slot)
+        return self.file.table(position) if position else None
+
+    def vector(self, slot: int, code: str) -> tuple[Any, ...]:
+        """The vector of scalars in ``slot`` (``code`` as in ``struct``); empty when absent."""
+        position = self.follow(slot)
+        if not position:
+            return ()
+        return self.file.unpack(UINT32(self.file.data, position)[0], code, position + 4)
+
+    def extent(self, slot: int) -> tuple[int, int]:
+        """``(offset, length)`` of the byte vector in ``slot``, which is not read; ``(0, 0)`` when absent."""
+        position = self.follow(slot)
+        if not position:
+            return 0, 0
+        length = UINT32(self.file.data, position)[0]
+        if position + 4 + length > self.file.size:
+            raise MalformedError("a value reaches past the end of the file")
+        return position + 4, length
+
+    def tables(self, slot: int, limit: int, what: str) -> list[int]:
+        """Positions of the tables that the vector in ``slot`` points to: at most ``limit`` of them."""
+        position = self.follow(slot)
+        if not position:
+            return []
+        count = UINT32(self.file.data, position)[0]
+        if 4 * count > self.file.size:
+            raise MalformedError(f"it claims {count:,} {what}, more than it has room for")
+        if count > limit:
+            raise MalformedError(f"it has {count:,} {what}; at most {limit:,} are read", "LAT006")
+        first = position + 4
+        return [
+            place + offset
+            for place, offset in zip(
+                range(first, first + 4 * count, 4), self.file.unpack(count, "I", first), strict=True
+            )
+        ]
+
+    def string(self, slot: int) -> str:
+        """The string in ``slot``; bytes that are not UTF-8 are shown escaped."""
+        position = self.follow(slot)
+        if not position:
+            return ""
+        length = UINT32(self.file.data, position)[0]
+        if position + 4 + length > self.file.size:
+            raise MalformedError("a name reaches past the end of the file")
+        if length > MAX_STRING_BYTES:
+            raise MalformedError(f"a name is {length:,} bytes long; at most {MAX_STRING_BYTES:,} are read", "LAT006")
+        self.file.spend(length)
+        return bytes(self.file.data[position + 4 : position + 4 + length]).decode("utf-8", "backslashreplace")

@@ -1,0 +1,333 @@
+"""The ``.tflite`` reader: the main subgraph of the file as a ``Graph``, in file order; weights are not read."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Sequence
+from mmap import mmap
+from pathlib import PurePath
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from latlint.errors import LatlintError
+from latlint.graph import tflite_ops
+from latlint.graph.flatbuffer import BOOL, INT8, INT32, UINT8, UINT32, UINT64, Flatbuffer, MalformedError, Table
+from latlint.graph.ops import CONVOLUTIONS
+from latlint.graph.tflite_ops import Builtin, Operands, impossible
+from latlint.graph.types import ITEM_BYTES, ByteRange, Graph, Node, Quantization, Tensor
+
+IDENTIFIER = b"TFL3"
+
+#: The first release of the format with control flow had graphs of a few thousand nodes; these leave room for years.
+MAX_NODES = 100_000
+MAX_TENSORS = 250_000
+MAX_OPERANDS = 100_000
+MAX_RANK = 16
+#: Beyond it a tensor has more elements than any address space of a phone has bytes.
+MAX_ELEMENTS = 1 << 48
+
+#: A constant with at most so many elements and bytes gets a ``value``.
+_MAX_VALUE_ELEMENTS = 1024
+_MAX_VALUE_BYTES = 4096
+
+#: ``TensorType`` of the schema, in order: the position is the code.
+_DTYPES = (
+    "float32 float16 int32 uint8 int64 string bool int16 complex64 int8 float64 complex128 uint64 resource variant uint32 "
+    "uint16 int4 bfloat16 int2 uint4"
+).split()  # fmt: skip
+
+#: dtype -> its ``struct`` format, for the constants whose value is read.
+_FORMATS = {
+    "float32": "f", "float16": "e", "float64": "d", "bool": "?", "int8": "b", "uint8": "B", "int16": "h", "uint16": "H",
+    "int32": "i", "uint32": "I", "int64": "q", "uint64": "Q",
+}  # fmt: skip
+
+_EMPTY_BUFFER = ByteRange(0, 0)
+
+#: Kinds whose second and third inputs are weights and bias.
+_WEIGHTED = CONVOLUTIONS | {"fully_connected"}
+
+
+def read_tflite(data: bytes | memoryview | mmap, path: str) -> Graph:
+    """The main graph of the TFLite file ``data``; ``path`` names it in the graph and in errors.
+
+    Raises ``LatlintError``: LAT001 when the file is damaged, LAT006 beyond a safety bound, LAT007 when what it says is
+    impossible (a node that reads what nothing has written, a stride of 0).
+    """
+    try:
+        return _Reader(Flatbuffer(data), path).graph()
+    except struct.error:
+        message = "an offset points outside of the file"
+        raise LatlintError(_explain(message, "LAT001"), code="LAT001", path=path) from None
+    except MalformedError as error:
+        raise LatlintError(_explain(str(error), error.code), code=error.code, path=path) from None
+
+
+def _explain(message: str, code: str) -> str:
+    """One line: what is wrong and what to do."""
+    return {
+        "LAT001": f"damaged or incomplete TFLite file: {message}; fetch or export it again",
+        "LAT006": f"TFLite file beyond a safety bound: {message}; if it is genuine, split the model",
+        "LAT007": f"impossible TFLite graph: {message}; no runtime can run it: export it again",
+    }[code]
+
+
+class _OpCode(NamedTuple):
+    """One entry of the file's operator codes."""
+
+    native: str
+    builtin: Builtin
+    version: int
+
+
+class _Reader:
+    """Reads one file. Slots (the bare numbers) are those of ``tensorflow/lite/schema/schema.fbs``."""
+
+    def __init__(self, file: Flatbuffer, path: str) -> None:
+        self.file = file
+        self.path = path
+        self.notes: list[str] = []
+        self.model = file.root()
+        subgraphs = self.model.tables(2, MAX_NODES, "subgraphs")
+        if not subgraphs:
+            raise impossible("it has no graph")
+        self.main = file.table(subgraphs[0])
+        self.other_subgraphs = len(subgraphs) - 1
+
+    def graph(self) -> Graph:
+        codes = self._operator_codes()
+        positions = self.main.tables(0, MAX_TENSORS, "tensors")
+        operators = self._operators(codes, len(positions))
+        inputs = self._indices(self.main, 1, len(positions), "the graph's inputs")
+        outputs = self._indices(self.main, 2, len(positions), "the graph's outputs")
+        if min((*inputs, *outputs), default=0) < 0:
+            raise impossible("an input or output of the graph is left out")
+        tensors = self._tensors(positions, _weights(operators))
+        nodes = tuple(self._node(index, operator, tensors) for index, operator in enumerate(operators))
+        _check_order(nodes, tensors, inputs, outputs)
+        if self.other_subgraphs:
+            self.notes.append(
+                f"{self.other_subgraphs} more subgraph{'s' * (self.other_subgraphs > 1)} (bodies of control flow, or other "
+                "signatures) not followed: only the main graph is"
+            )
+        return Graph(
+            name=PurePath(self.path).stem,
+            format="tflite",
+            layout="nhwc",
+            nodes=nodes,
+            tensors=tuple(tensor for tensor, _ in tensors),
+            inputs=inputs,
+            outputs=outputs,
+            notes=tuple(self.notes),
+        )
+
+    def _operator_codes(self) -> list[_OpCode]:
+        codes = []
+        for position in self.model.tables(1, MAX_NODES, "operator codes"):
+            table = self.file.table(position)
+            # Codes above 127 do not fit the first field; a file from before the second has 0 there (schema_utils.cc).
+            code = max(table.number(0, INT8), table.number(3, INT32))
+            if code == tflite_ops.CUSTOM_CODE:
+                native = table.string(1) or "CUSTOM"
+                builtin = tflite_ops.custom(native)
+            else:
+                native, builtin = tflite_ops.builtin(code)
+            codes.append(_OpCode(native, builtin, table.number(2, INT32, 1)))
+        return codes
+
+    def _indices(self, table: Table, slot: int, tensors: int, what: str) -> tuple[int, ...]:
+        """A vector of tensor indices; -1 is an operand that is left out."""
+        indices = table.vector(slot, "i")
+        if indices and (max(indices) >= tensors or min(indices) < -1):
+            raise impossible(f"{what} refer to tensor {max(indices)} of {tensors}")
+        return indices
+
+    def _operators(self, codes: list[_OpCode], tensors: int) -> list[_Operator]:
+        operators = []
+        for index, position in enumerate(self.main.tables(3, MAX_NODES, "nodes")):
+            table = self.file.table(position)
+            code = table.number(0, UINT32)
+            if code >= len(codes):
+                raise impossible(f"node {index} has operator code {code} of {len(codes)}")
+            what = f"the operands of node {index} ({codes[code].native})"
+            inputs = self._indices(table, 1, tensors, what)
+            outputs = self._indices(table, 2, tensors, what)
+            operators.append(_Operator(table, codes[code], _reordered(inputs, codes[code].builtin.order), outputs))
+        return operators
+
+    def _tensors(self, positions: list[int], weights: set[int]) -> list[tuple[Tensor, bool]]:
+        """The tensors, each with whether it is a variable, which keeps its value from run to run."""
+        buffers = self._buffers()
+        tables = [self.file.table(position) for position in positions]
+        # Old converters write no has_rank (slot 8); among them a tensor without a shape is a scalar.
+        ranked = any(table.number(8, BOOL, False) for table in tables)
+        return [self._tensor(index, table, buffers, index not in weights, ranked) for index, table in enumerate(tables)]
+
+    def _buffers(self) -> list[ByteRange]:
+        ranges = []
+        for position in self.model.tables(4, MAX_TENSORS, "buffers"):
+            table = self.file.table(position)
+            offset, length = table.extent(0)
+            if not length and (outside := table.number(1, UINT64)) > 1:
+                # A file above 2 GB keeps values behind the flatbuffer: an absolute offset and a size.
+                offset, length = outside, table.number(2, UINT64)
+                if offset + length > self.file.size:
+                    raise MalformedError("a value reaches past the end of the file")
+            ranges.append(ByteRange(offset, length) if length else _EMPTY_BUFFER)
+        return ranges
+
+    def _tensor(
+        self, index: int, table: Table, buffers: list[ByteRange], wanted: bool, ranked: bool
+    ) -> tuple[Tensor, bool]:
+        name = table.string(3)
+        buffer = table.number(2, UINT32)
+        if buffer >= len(buffers) and buffer:
+            raise impossible(f"tensor {index} has buffer {buffer} of {len(buffers)}")
+        data = buffers[buffer] if buffer else _EMPTY_BUFFER
+        constant = data.length > 0
+        shape: tuple[int, ...] | None = table.vector(0, "i")
+        if shape:
+            _check_shape(shape, index)
+        elif ranked and not constant and not table.number(8, BOOL, False):
+            shape = None
+        code = table.number(1, INT8)
+        dtype = _DTYPES[code] if 0 <= code < len(_DTYPES) else "unknown"
+        value = None
+        if constant and shape is not None:
+            value = self._constant(index, shape, dtype, data, wanted, sparse=table.follow(6) > 0)
+        tensor = Tensor(
+            name=name,
+            shape=shape,
+            dtype=dtype,
+            constant=constant,
+            value=value,
+            quantization=self._quantization(table),
+            data=data if constant else None,
+        )
+        return tensor, table.number(5, BOOL, False)
+
+    def _constant(
+        self, index: int, shape: tuple[int, ...], dtype: str, data: ByteRange, wanted: bool, sparse: bool
+    ) -> tuple[Any, ...] | None:
+        """The value of a constant that is ``wanted`` and small; its size is checked whether or not it is."""
+        item = ITEM_BYTES.get(dtype, 0)
+        elements = 1
+        for dim in shape:
+            elements *= dim
+        if item >= 1 and not sparse and elements >= 0 and elements * item != data.length:
+            # Interpreters refuse it as well (Subgraph::SetTensorParametersReadOnly in lite/core/subgraph.cc).
+            raise impossible(f"tensor {index} of {dtype}{list(shape)} has a value of {data.length:,} bytes")
+        if not wanted or sparse or dtype not in _FORMATS:
+            return None
+        if elements > _MAX_VALUE_ELEMENTS or data.length > _MAX_VALUE_BYTES:
+            return None
+        return self.file.unpack(elements, _FORMATS[dtype], data.offset)
+
+    def _quantization(self, tensor: Table) -> Quantization | None:
+        table = tensor.child(4)
+        if table is None:
+            return None
+        scales = table.vector(2, "f")
+        if not scales:
+            return None
+        return Quantization(scales, table.vector(3, "q") or (0,), table.number(6, INT32))
+
+    def _node(self, index: int, operator: _Operator, tensors: list[tuple[Tensor, bool]]) -> Node:
+        table, code, inputs, outputs = operator
+        attributes: dict[str, Any] = {}
+        if code.builtin.attributes is not None:
+            operands = Operands(
+                options=self._options(table, code.builtin.options),
+                inputs=[tensors[i][0] if i >= 0 else None for i in inputs],
+                outputs=[tensors[i][0] if i >= 0 else None for i in outputs],
+                custom_options=self._custom_options(table) if not code.builtin.options else b"",
+            )
+            try:
+                attributes = code.builtin.attributes(operands)
+            except MalformedError as error:
+                raise MalformedError(f"node {index} ({code.native}) has {error}", error.code) from None
+        return Node(
+            index=index,
+            name=(tensors[outputs[0]][0].name if outputs and outputs[0] >= 0 else "") or f"{code.native}_{index}",
+            kind=code.builtin.kind,
+            native=code.native,
+            inputs=inputs,
+            outputs=outputs,
+            attributes=MappingProxyType(attributes),
+            version=code.version,
+            location=ByteRange(table.position, table.inline_bytes()),
+        )
+
+    def _options(self, operator: Table, kind: int) -> Table:
+        """The operator's options, or their defaults if there are none or they are another op's."""
+        options = operator.child(4) if kind and operator.number(3, UINT8) == kind else None
+        return options or Table(self.file, 0, ())
+
+    def _custom_options(self, operator: Table) -> bytes:
+        offset, length = operator.extent(5)
+        return bytes(self.file.data[offset : offset + min(length, 64)])
+
+
+class _Operator(NamedTuple):
+    table: Table
+    code: _OpCode
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+def _reordered(inputs: tuple[int, ...], order: Sequence[int]) -> tuple[int, ...]:
+    """``inputs`` in the order of ``graph.ops``: ``order[k]`` is the native position of input ``k``."""
+    if not order:
+        return inputs
+    moved = [inputs[slot] if slot < len(inputs) else -1 for slot in order]
+    return (*moved, *inputs[len(order) :])
+
+
+def _weights(operators: Iterable[_Operator]) -> set[int]:
+    """Tensors that are used as weights or biases and as nothing else: their values are not read."""
+    weights: set[int] = set()
+    others: set[int] = set()
+    for _, code, inputs, _ in operators:
+        if code.builtin.kind in _WEIGHTED:
+            weights.update(inputs[1:3])
+            others.update(inputs[:1])
+            others.update(inputs[3:])
+        else:
+            others.update(inputs)
+    return weights - others
+
+
+def _check_shape(shape: tuple[int, ...], index: int) -> None:
+    if len(shape) > MAX_RANK:
+        raise MalformedError(f"tensor {index} has {len(shape):,} dimensions; at most {MAX_RANK} are read", "LAT006")
+    elements = 1
+    for dim in shape:
+        if dim < -1:
+            raise impossible(f"tensor {index} has a dimension of {dim}")
+        elements *= dim or 1
+    if abs(elements) > MAX_ELEMENTS:
+        raise MalformedError(
+            f"tensor {index} has {abs(elements):,} elements; at most {MAX_ELEMENTS:,} are read", "LAT006"
+        )
+
+
+def _check_order(
+    nodes: Sequence[Node], tensors: Sequence[tuple[Tensor, bool]], inputs: Sequence[int], outputs: Sequence[int]
+) -> None:
+    """Every node reads only what the file holds, the caller sets or an earlier node has written: no cycle is left."""
+    written = [tensor.constant or variable for tensor, variable in tensors]
+    for index in inputs:
+        written[index] = True
+    for node in nodes:
+        for index in node.inputs:
+            # Nothing is ever read of a tensor without elements.
+            if index >= 0 and not written[index] and tensors[index][0].elements != 0:
+                raise impossible(
+                    f"node {node.index} ({node.native}) reads tensor {index}, which no earlier node writes"
+                )
+        for index in node.outputs:
+            if index >= 0:
+                written[index] = True
+    for index in outputs:
+        if not written[index]:
+            raise impossible(f"tensor {index} is an output of the graph, but no node writes it")
