@@ -1,0 +1,408 @@
+"""The ONNX reader: bytes of a ``.onnx`` file to a ``Graph``. Weights are stepped over; files beside the model are never opened."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import PurePath
+from types import MappingProxyType
+
+import numpy as np
+from google.protobuf.message import DecodeError
+from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, TypeProto, defs
+
+from latlint.errors import LatlintError
+from latlint.graph import wire
+from latlint.graph.onnx_ops import Call, Impossible, describe
+from latlint.graph.onnx_shapes import DTYPES, Inference, attributes_of, dtype_of, shape_of, tensor_type, tensor_value
+from latlint.graph.types import ITEM_BYTES, ByteRange, Graph, Node, Quantization, Tensor
+
+MAX_NODES = 200_000
+MAX_TENSORS = 1_000_000
+MAX_NAME = 4096
+MAX_FUNCTION_DEPTH = 32
+#: A tensor of more elements fits no device; a shape that claims it is an attack or a mistake.
+MAX_ELEMENTS = 2**40
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A node as it runs: of the main graph, or of a model-local function at the place where it is called."""
+
+    node: NodeProto
+    opsets: Mapping[str, int]
+    location: ByteRange | None
+
+
+def read_onnx(data: wire.Buffer, path: str) -> Graph:
+    """The main graph of the ONNX model in ``data`` (the file's bytes or map).
+
+    Raises LatlintError: LAT001 not an ONNX file or damaged, LAT006 beyond a bound, LAT007 a graph that cannot be.
+    """
+    lean = wire.lean_model(data, path)
+    try:
+        model = ModelProto.FromString(lean.model)
+    except DecodeError:
+        raise _error(
+            "not a readable ONNX file: its bytes are no ModelProto; export the model again", "LAT001", path
+        ) from None
+    if not model.HasField("graph") or not (model.graph.node or model.graph.output):
+        raise _error(
+            "not an ONNX model: it holds no graph; expected a file that torch.onnx.export or alike wrote",
+            "LAT001",
+            path,
+        )
+    try:
+        return _Reader(model, lean, path).graph()
+    except Impossible as problem:
+        raise _error(
+            f"the graph cannot be as the file has it: {problem}; export the model again", "LAT007", path
+        ) from None
+
+
+def _error(message: str, code: str, path: str) -> LatlintError:
+    return LatlintError(" ".join(message.split()), code=code, path=path)
+
+
+class _Reader:
+    def __init__(self, model: ModelProto, lean: wire.Lean, path: str) -> None:
+        self.model = model
+        self.lean = lean
+        self.path = path
+        self.notes: list[str] = []
+        self.ones: set[str] = set()
+        graph = model.graph
+        self.constants = _constants(graph)
+        self.inference = Inference(self._declared([*graph.value_info, *graph.output]))
+        self.ranges: dict[str, ByteRange] = {}
+        self.quantization: dict[str, Quantization] = {}
+
+    def graph(self) -> Graph:
+        graph = self.model.graph
+        inputs = [value.name for value in graph.input if value.name not in self.constants]
+        self._bound(len(graph.node), MAX_NODES, "nodes")
+        self._bound(
+            len(graph.input) + len(graph.output) + len(self.constants), MAX_TENSORS, "inputs, outputs and weights"
+        )
+        self._take_inputs(inputs)
+        self._take_constants()
+        steps = self._execution_order(list(self._steps()), {*inputs, *self.constants})
+        for step in steps:
+            self.inference.node(step.node, step.opsets)
+            self._take_constant_node(step.node)
+        self._take_quantization(steps)
+        return self._build(steps, inputs, [value.name for value in graph.output])
+
+    # --- What is known before any node -------------------------------------------------------------------------------------
+
+    def _declared(self, values: Iterable[object]) -> dict[str, TypeProto]:
+        """Types by name as the file declares them, with dimensions that stand for the batch taken as 1."""
+        for value in self.model.graph.input:
+            dims = value.type.tensor_type.shape.dim
+            if value.name not in self.constants and dims and dims[0].HasField("dim_param"):
+                self.ones.add(dims[0].dim_param)
+        return {value.name: self._pinned(value.type) for value in values}  # type: ignore[attr-defined]
+
+    def _pinned(self, kind: TypeProto) -> TypeProto:
+        for dim in kind.tensor_type.shape.dim if kind.HasField("tensor_type") else ():
+            if dim.HasField("dim_param") and dim.dim_param in self.ones:
+                dim.dim_value = 1
+        return kind
+
+    def _take_inputs(self, names: list[str]) -> None:
+        by_name = {value.name: value for value in self.model.graph.input}
+        for name in names:
+            kind = self._pinned(by_name[name].type)
+            shape = shape_of(kind)
+            if shape and shape[0] < 0:
+                kind.tensor_type.shape.dim[0].dim_value = 1
+                self.notes.append(f"input {name!r}: the first dimension is not given; taken as 1")
+            self.inference.add(name, kind)
+            if shape and -1 in shape[1:]:
+                self.notes.append(
+                    f"input {name!r} has dimensions that are not given ({_dims(shape)}); what depends on them is unknown: "
+                    "export it with a fixed shape"
+                )
+        if self.ones:
+            listed = ", ".join(sorted(repr(name) for name in self.ones)[:4])
+            self.notes.append(f"the symbolic dimension {listed} is taken as 1")
+
+    def _take_constants(self) -> None:
+        """The initializers: type and place of each, and the value of the small ones."""
+        outside = 0
+        for name, tensor in self.constants.items():
+            if any(dim < 0 for dim in tensor.dims):
+                raise Impossible(f"the weights {name!r} have a dimension of {min(tensor.dims)}")
+            value = self._value(name, tensor)
+            self.inference.add(name, tensor_type(tensor.data_type, tuple(tensor.dims)), value)
+            payload = self.lean.payloads.get(name)
+            if tensor.data_location == TensorProto.EXTERNAL:
+                outside += 1
+            elif payload is not None:
+                self.ranges[name] = payload.range
+                self._check_length(name, tensor, payload)
+        if outside:
+            self.notes.append(f"{outside} weights lie in other files, which are not opened{self._escapes()}")
+
+    def _escapes(self) -> str:
+        """A remark when external data is said to lie outside of the model's directory."""
+        for tensor in self.constants.values():
+            for entry in tensor.external_data:
+                where = PurePath(entry.value.replace("\\", "/"))
+                if entry.key == "location" and (where.is_absolute() or ".." in where.parts):
+                    return "; some are named by a path that leaves the model's directory"
+        return ""
+
+    def _value(self, name: str, tensor: TensorProto) -> np.ndarray | None:  # type: ignore[type-arg]
+        try:
+            return tensor_value(tensor)
+        except (ValueError, TypeError, OverflowError):
+            raise Impossible(
+                f"the constant {name!r} does not hold as many numbers as its shape {_dims(tensor.dims)} needs"
+            ) from None
+
+    def _check_length(self, name: str, tensor: TensorProto, payload: wire.Payload) -> None:
+        size = ITEM_BYTES.get(DTYPES.get(tensor.data_type, ""), 0)
+        need = -int(-prod(tensor.dims) * size // 1)
+        if payload.raw and size and payload.range.length != need:
+            raise Impossible(
+                f"the weights {name!r} take {payload.range.length:,} bytes; a shape of {_dims(tensor.dims)} needs {need:,}"
+            )
+
+    # --- Nodes, in an order in which they can run ----------------------------------------------------------------------------
+
+    def _steps(self) -> Iterator[_Step]:
+        """The main graph's nodes in file order, each call of a model-local function replaced by its body."""
+        functions = {(function.domain, function.name): function for function in self.model.functions}
+        opsets = _opsets(self.model.opset_import)
+        if not opsets:
+            opsets = {"": defs.onnx_opset_version()}
+        ranges = self.lean.nodes if len(self.lean.nodes) == len(self.model.graph.node) else []
+        count = 0
+        for position, node in enumerate(self.model.graph.node):
+            place = ranges[position] if ranges else None
+            for step in _expanded(_Step(node, opsets, place), functions, 0):
+                count += 1
+                self._bound(count, MAX_NODES, "nodes")
+                self._check_node(step.node)
+                yield step
+
+    def _check_node(self, node: NodeProto) -> None:
+        self._bound(len(node.input) + len(node.output), MAX_TENSORS, "inputs and outputs of one node")
+        longest = max(map(len, (node.name, node.op_type, node.domain, *node.input, *node.output)))
+        self._bound(longest, MAX_NAME, "characters in a name")
+
+    def _execution_order(self, steps: list[_Step], known: set[str]) -> list[_Step]:
+        """``steps`` so that each comes after what it reads; as they are when they already do."""
+        writers: dict[str, int] = {}
+        for index, step in enumerate(steps):
+            for name in filter(None, step.node.output):
+                if name in writers or name in known:
+                    raise Impossible(f"{name!r} is written twice")
+                writers[name] = index
+        waits = [0] * len(steps)
+        readers: dict[int, list[int]] = {}
+        for index, step in enumerate(steps):
+            for name in {name for name in step.node.input if name and name not in known}:
+                if name not in writers:
+                    raise Impossible(f"{_label(step.node)} reads {name!r}, which nothing writes")
+                readers.setdefault(writers[name], []).append(index)
+                waits[index] += 1
+        ready = [index for index, count in enumerate(waits) if count == 0]
+        order: list[_Step] = []
+        while ready:
+            index = heapq.heappop(ready)
+            order.append(steps[index])
+            for reader in readers.get(index, ()):
+                waits[reader] -= 1
+                if waits[reader] == 0:
+                    heapq.heappush(ready, reader)
+        if len(order) < len(steps):
+            raise Impossible("some nodes wait for each other in a circle")
+        return order
+
+    # --- The Graph -------------------------------------------------------------------------------------------------------------
+
+    def _take_constant_node(self, node: NodeProto) -> None:
+        """A Constant's output is a constant of the file, also when it is too large to have a value."""
+        if node.op_type != "Constant" or node.domain not in ("", "ai.onnx") or not node.output:
+            return
+        tensor = attributes_of(node).get("value")
+        if isinstance(tensor, TensorProto):
+            self.constants[node.output[0]] = tensor
+            self.inference.types.setdefault(node.output[0], tensor_type(tensor.data_type, tuple(tensor.dims)))
+        elif node.output[0] in self.inference.values:
+            self.constants[node.output[0]] = TensorProto()
+
+    def _take_quantization(self, steps: list[_Step]) -> None:
+        """Scales and zero points of quantised tensors, from the nodes that quantise, dequantise or compute on them."""
+        for step in steps:
+            node = step.node
+            for tensor, scale, zero_point in _quantized_operands(node):
+                scales = self.inference.values.get(scale)
+                zeros = self.inference.values.get(zero_point) if zero_point else None
+                if scales is not None and tensor and scales.size:
+                    axis = next((a.i for a in node.attribute if a.name == "axis"), 0 if "Q" in node.op_type[:1] else 1)
+                    points = zeros.ravel().tolist() if zeros is not None else [0] * scales.size
+                    numbers = tuple(float(x) for x in scales.ravel().tolist())
+                    self.quantization.setdefault(
+                        tensor, Quantization(numbers, tuple(int(p) for p in points), int(axis))
+                    )
+
+    def _build(self, steps: list[_Step], inputs: list[str], outputs: list[str]) -> Graph:
+        index: dict[str, int] = {}
+        tensors: list[Tensor] = []
+
+        def tensor(name: str) -> int:
+            if not name:
+                return -1
+            if name not in index:
+                index[name] = len(tensors)
+                tensors.append(self._tensor(name))
+                self._bound(len(tensors), MAX_TENSORS, "tensors")
+            return index[name]
+
+        first = tuple(tensor(name) for name in inputs)
+        nodes = []
+        for position, step in enumerate(steps):
+            reads = [tensor(name) for name in step.node.input]
+            writes = [tensor(name) for name in step.node.output]
+            nodes.append(self._node(position, step, reads, writes, tensors))
+        for name in outputs:
+            if name not in index and name not in self.constants:
+                raise Impossible(f"nothing writes the output {name!r}")
+        last = tuple(tensor(name) for name in outputs)
+        unknown = sum(1 for node in nodes for i in node.outputs if i >= 0 and tensors[i].elements is None)
+        if unknown:
+            self.notes.append(
+                f"the shapes of {unknown} of {sum(len(node.outputs) for node in nodes)} values could not be inferred"
+            )
+        name = self.model.graph.name or PurePath(self.path).stem
+        return Graph(name, "onnx", "nchw", tuple(nodes), tuple(tensors), first, last, tuple(self.notes))
+
+    def _tensor(self, name: str) -> Tensor:
+        kind, value = self.inference.types.get(name), self.inference.values.get(name)
+        shape = shape_of(kind)
+        if shape is not None:
+            self._bound(len(shape), MAX_NAME, f"dimensions of {name[:80]!r}")
+            self._bound(prod(dim for dim in shape if dim > 0), MAX_ELEMENTS, f"elements in {name[:80]!r}")
+        return Tensor(
+            name=name,
+            shape=shape,
+            dtype=dtype_of(kind),
+            constant=name in self.constants,
+            value=tuple(value.ravel().tolist()) if value is not None else None,
+            quantization=self.quantization.get(name),
+            data=self.ranges.get(name),
+        )
+
+    def _node(self, position: int, step: _Step, reads: list[int], writes: list[int], tensors: list[Tensor]) -> Node:
+        node = step.node
+        domain = "" if node.domain == "ai.onnx" else node.domain
+        opset = step.opsets.get(domain, step.opsets.get("ai.onnx", 1) if not domain else 1)
+        call = Call(
+            node.op_type,
+            attributes_of(node),
+            [tensors[i] if i >= 0 else None for i in reads],
+            [tensors[i] if i >= 0 else None for i in writes],
+            opset,
+        )
+        try:
+            result = describe(domain, call)
+        except Impossible as problem:
+            raise Impossible(f"{_label(node)} has {problem}") from None
+        except (TypeError, ValueError, IndexError, OverflowError):
+            raise Impossible(f"{_label(node)} has attributes of the wrong kind") from None
+        operands = reads if result.inputs is None else [reads[slot] for slot in result.inputs if slot < len(reads)]
+        return Node(
+            index=position,
+            name=node.name or (node.output[0] if node.output else ""),
+            kind=result.kind,
+            native=f"{domain}::{node.op_type}" if domain else node.op_type,
+            inputs=tuple(operands),
+            outputs=tuple(writes),
+            attributes=MappingProxyType(result.attributes),
+            version=opset,
+            location=step.location,
+        )
+
+    def _bound(self, count: int, limit: int, what: str) -> None:
+        if count > limit:
+            raise _error(f"beyond what latlint reads: {count:,} {what}, at most {limit:,}", "LAT006", self.path)
+
+
+def _dims(dims: Iterable[int]) -> str:
+    listed = ["?" if dim < 0 else str(dim) for dim in dims]
+    return "x".join(listed[:8]) + ("x…" if len(listed) > 8 else "") or "scalar"
+
+
+def _label(node: NodeProto) -> str:
+    return f"{node.op_type[:80]} {(node.name or ''.join(node.output[:1]))[:80]!r}"
+
+
+def _opsets(imports: Iterable[object]) -> dict[str, int]:
+    return {entry.domain: entry.version for entry in imports}  # type: ignore[attr-defined]
+
+
+def _constants(graph: GraphProto) -> dict[str, TensorProto]:
+    """The initializers by name; a sparse one as a tensor with the dense shape and no data."""
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    for sparse in graph.sparse_initializer:
+        dense = TensorProto(name=sparse.values.name, data_type=sparse.values.data_type, dims=sparse.dims)
+        constants[dense.name] = dense
+    return constants
+
+
+def _quantized_operands(node: NodeProto) -> Iterator[tuple[str, str, str]]:
+    """``(tensor, scale, zero point)`` for each operand and output that the node says are quantised."""
+    names = [*node.input, *[""] * 9]
+    output = node.output[0] if node.output else ""
+    match node.op_type:
+        case "QuantizeLinear":
+            yield output, names[1], names[2]
+        case "DequantizeLinear":
+            yield names[0], names[1], names[2]
+        case "QLinearConv" | "QLinearMatMul" | "QLinearAdd" | "QLinearMul":
+            yield names[0], names[1], names[2]
+            yield names[3], names[4], names[5]
+            yield output, names[6], names[7]
+        case "QLinearSigmoid" | "QLinearLeakyRelu" | "QLinearAveragePool" | "QLinearGlobalAveragePool":
+            yield names[0], names[1], names[2]
+            yield output, names[3], names[4]
+        case "QLinearConcat":
+            yield output, names[0], names[1]
+
+
+def _expanded(step: _Step, functions: Mapping[tuple[str, str], FunctionProto], depth: int) -> Iterator[_Step]:
+    """``step``, or the nodes of the function that it calls, named after the call."""
+    function = functions.get((step.node.domain, step.node.op_type))
+    if function is None:
+        yield step
+        return
+    if depth >= MAX_FUNCTION_DEPTH:
+        raise Impossible(f"functions call each other more than {MAX_FUNCTION_DEPTH} deep at {_label(step.node)}")
+    call = step.node
+    prefix = f"{call.name or ''.join(call.output[:1])}/"
+    names = dict(zip(function.input, call.input, strict=False))
+    names |= {name: "" for name in function.input if name not in names}
+    names |= dict(zip(function.output, call.output, strict=False))
+    given = {attribute.name: attribute for attribute in (*function.attribute_proto, *call.attribute)}
+    opsets = _opsets(function.opset_import) or step.opsets
+    for inner in function.node:
+        node = NodeProto()
+        node.CopyFrom(inner)
+        node.name = prefix + (inner.name or inner.op_type)
+        node.input[:] = [names.get(name, prefix + name) if name else "" for name in inner.input]
+        node.output[:] = [(names.get(name) or prefix + name) if name else "" for name in inner.output]
+        bound = []
+        for attribute in inner.attribute:
+            source = given.get(attribute.ref_attr_name) if attribute.ref_attr_name else attribute
+            if source is not None:
+                bound.append(type(attribute)())
+                bound[-1].CopyFrom(source)
+                bound[-1].name = attribute.name
+        del node.attribute[:]
+        node.attribute.extend(bound)
+        yield from _expanded(_Step(node, opsets, step.location), functions, depth + 1)

@@ -1,0 +1,648 @@
+"""ONNX's ops: the kind each has in ``graph.ops``, and how its attributes and steering inputs become attributes there.
+
+Names, defaults and what changed between opsets are those of https://onnx.ai/onnx/operators/; ``com.microsoft`` ops are those of
+onnxruntime's ``docs/ContribOperators.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from latlint.graph.ops import UNKNOWN
+from latlint.graph.types import Tensor
+
+Attributes = dict[str, Any]
+
+#: ``3.4e38`` and above is how exporters write "no limit".
+_NO_LIMIT = 3.4e38
+
+
+class Impossible(ValueError):
+    """What the node says cannot be (LAT007)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One node as its kind and attributes are made from it. An input that is left out is ``None``."""
+
+    op: str
+    attributes: Mapping[str, Any]
+    inputs: Sequence[Tensor | None]
+    outputs: Sequence[Tensor | None]
+    opset: int
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self.attributes.get(name, default)
+
+    def input(self, slot: int) -> Tensor | None:
+        return self.inputs[slot] if slot < len(self.inputs) else None
+
+    def shape(self, slot: int) -> tuple[int, ...] | None:
+        tensor = self.input(slot)
+        return None if tensor is None else tensor.shape
+
+    def output_shape(self) -> tuple[int, ...] | None:
+        return self.outputs[0].shape if self.outputs and self.outputs[0] is not None else None
+
+    def value(self, slot: int) -> tuple[Any, ...] | None:
+        tensor = self.input(slot)
+        return None if tensor is None else tensor.value
+
+    def setting(self, name: str, slot: int) -> tuple[Any, ...] | None:
+        """A list that older opsets have as attribute ``name`` and newer ones as input ``slot``."""
+        if name in self.attributes:
+            value = self.attributes[name]
+            return tuple(value) if isinstance(value, (tuple, list)) else (value,)
+        return self.value(slot)
+
+
+class Result(NamedTuple):
+    """``inputs``: which native inputs are the kind's operands, when not all in native order."""
+
+    kind: str
+    attributes: Attributes
+    inputs: tuple[int, ...] | None = None
+
+
+def describe(domain: str, call: Call) -> Result:
+    """Kind and attributes of a node; ``unknown`` when the vocabulary has no word for it. Raises Impossible."""
+    table = {"": _OPS, "ai.onnx": _OPS, "com.microsoft": _MICROSOFT}.get(domain, {})
+    entry = table.get(call.op)
+    if entry is None:
+        return Result(UNKNOWN, {})
+    return Result(entry, {}) if isinstance(entry, str) else entry(call)
+
+
+def _known(**attributes: Any) -> Attributes:
+    """The attributes that could be determined."""
+    return {name: value for name, value in attributes.items() if value is not None}
+
+
+def _axis(axis: int | None, shape: tuple[int, ...] | None, extra: int = 0) -> int | None:
+    """``axis`` counted from the front; ``extra`` is the number of axes that the op adds."""
+    if axis is None or (shape is None and axis < 0):
+        return None
+    if shape is None:
+        return int(axis)
+    rank = len(shape) + extra
+    if not -rank <= axis < max(rank, 1):
+        raise Impossible(f"axis {axis} of a tensor of {rank} dimensions")
+    return int(axis + rank if axis < 0 else axis)
+
+
+# --- Convolution and pooling ---------------------------------------------------------------------------------------------------
+
+
+def _positive(values: Sequence[int], what: str) -> tuple[int, ...]:
+    if any(value < 1 for value in values):
+        raise Impossible(f"a {what} of {min(values)}")
+    return tuple(int(value) for value in values)
+
+
+def _pairs_of(begins: Sequence[int], ends: Sequence[int]) -> tuple[int, ...]:
+    """``(top, bottom, left, right)`` in two dimensions; begins, then ends, in others."""
+    if len(begins) == 2:
+        return begins[0], ends[0], begins[1], ends[1]
+    return (*begins, *ends)
+
+
+def _window(call: Call, kernel: tuple[int, ...], *, pool: bool = False) -> Attributes:
+    """``kernel``, ``stride``, ``dilation`` and explicit ``padding`` of a convolution or pool over ``len(kernel)`` dims."""
+    rank = len(kernel)
+    stride = _positive(call.get("strides") or (1,) * rank, "stride")
+    dilation = _positive(call.get("dilations") or (1,) * rank, "dilation")
+    pads = tuple(call.get("pads") or (0,) * 2 * rank)
+    if not len(stride) == len(dilation) == rank or len(pads) != 2 * rank:
+        raise Impossible(f"strides, dilations or pads that do not fit a window of {rank} dimensions")
+    shape = call.shape(0)
+    if shape is not None and len(shape) != rank + 2:
+        raise Impossible(f"a window of {rank} dimensions on an input of {len(shape)}")
+    begins, ends = _resolved_pads(call, shape[2:] if shape else None, kernel, stride, dilation, pads, pool)
+    padding = None if begins is None or ends is None else _pairs_of(begins, ends)
+    return _known(kernel=kernel, stride=stride, dilation=dilation, padding=padding)
+
+
+def _resolved_pads(
+    call: Call,
+    sizes: tuple[int, ...] | None,
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    dilation: tuple[int, ...],
+    pads: tuple[int, ...],
+    pool: bool,
+) -> tuple[list[int] | None, list[int] | None]:
+    """Begins and ends, with ``auto_pad`` and ``ceil_mode`` worked in; ``None`` where they need an unknown size."""
+    mode = call.get("auto_pad", "NOTSET") or "NOTSET"
+    rank = len(kernel)
+    if mode == "VALID":
+        pads = (0,) * 2 * rank
+    begins, ends = list(pads[:rank]), list(pads[rank:])
+    ceil = pool and bool(call.get("ceil_mode", 0))
+    if mode not in ("SAME_UPPER", "SAME_LOWER") and not ceil:
+        return begins, ends
+    if sizes is None or -1 in sizes:
+        return None, None
+    for i, (size, k, s, d) in enumerate(zip(sizes, kernel, stride, dilation, strict=True)):
+        reach = (k - 1) * d + 1
+        if mode in ("SAME_UPPER", "SAME_LOWER"):
+            total = max((-(-size // s) - 1) * s + reach - size, 0)
+            begins[i] = total // 2 if mode == "SAME_UPPER" else total - total // 2
+            ends[i] = total - begins[i]
+        else:
+            output = call.output_shape()
+            # onnx drops a last window that would start in the padding; its own output shape knows whether it did
+            count = output[2 + i] if output and len(output) == rank + 2 and output[2 + i] > 0 else None
+            if count is None:
+                count = -(-(size + begins[i] + ends[i] - reach) // s) + 1
+            ends[i] = max(ends[i], (count - 1) * s + reach - size - begins[i])
+    return begins, ends
+
+
+def _kernel(call: Call, weights: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    kernel = call.get("kernel_shape") or (weights[2:] if weights and len(weights) > 2 else None)
+    if kernel is None or (weights is not None and len(kernel) != len(weights) - 2):
+        if kernel is not None:
+            raise Impossible(f"a kernel of {len(kernel)} dimensions with weights of {len(weights or ())}")
+        return None
+    return None if -1 in kernel else _positive(kernel, "kernel size")
+
+
+def _convolution(call: Call, data: int = 0, weights: int = 1) -> Result:
+    """Conv and its quantised and fused forms; ``weights`` is the slot of the filter, of shape (O, I/groups, *kernel)."""
+    filters, shape = call.shape(weights), call.shape(data)
+    rank = len(shape) if shape else len(filters) if filters else len(call.get("kernel_shape") or ()) + 2
+    kind = {3: "conv1d", 4: "conv2d", 5: "conv3d"}.get(rank, UNKNOWN)
+    groups = int(call.get("group", 1))
+    if groups < 1:
+        raise Impossible(f"{groups} groups")
+    kernel = _kernel(call, filters)
+    attributes = {**(_window(call, kernel) if kernel else {}), "groups": groups, "activation": "none"}
+    if filters and shape and len(shape) > 1 and min(filters[1], shape[1]) > 0:
+        if filters[1] * groups != shape[1]:
+            raise Impossible(f"a filter of {filters[1]} channels in {groups} groups on an input of {shape[1]}")
+        if kind == "conv2d" and groups == shape[1] > 1:
+            kind = "depthwise_conv2d"
+            attributes["multiplier"] = filters[0] // groups
+    return Result(kind, attributes)
+
+
+def _conv_transpose(call: Call) -> Result:
+    filters, shape = call.shape(1), call.shape(0)
+    rank = len(shape) if shape else len(filters) if filters else 4
+    kind = {4: "transpose_conv2d", 5: "transpose_conv3d"}.get(rank, UNKNOWN)
+    attributes: Attributes = {"groups": int(call.get("group", 1)), "activation": "none"}
+    kernel = _kernel(call, filters)
+    if kernel is None:
+        return Result(kind, attributes)
+    attributes |= _window(
+        Call(call.op, {**call.attributes, "auto_pad": "NOTSET"}, call.inputs, call.outputs, call.opset), kernel
+    )
+    out = call.output_shape()
+    if shape and out and len(out) == len(shape) and -1 not in out[2:] and -1 not in shape[2:]:
+        # the padding of the convolution that it transposes, from its output to its input
+        begins, ends = [], []
+        given = tuple(call.get("pads") or (0,) * 2 * len(kernel))
+        lower = call.get("auto_pad") != "SAME_UPPER"
+        fixed = call.get("auto_pad", "NOTSET") in ("NOTSET", "", "VALID") and "output_shape" not in call.attributes
+        extra = call.get("output_padding") or (0,) * len(kernel)
+        for i, (k, s, d) in enumerate(zip(kernel, attributes["stride"], attributes["dilation"], strict=True)):
+            total = max(s * (shape[2 + i] - 1) + extra[i] + (k - 1) * d + 1 - out[2 + i], 0)
+            begin = given[i] if fixed else (total - total // 2 if lower else total // 2)
+            begins.append(begin)
+            ends.append(max(total - begin, 0))
+        attributes["padding"] = _pairs_of(begins, ends)
+    return Result(kind, _known(**attributes, output_padding=call.get("output_padding")))
+
+
+def _pool(kind: str) -> Callable[[Call], Result]:
+    def describe_pool(call: Call) -> Result:
+        kernel = call.get("kernel_shape")
+        if not kernel:
+            raise Impossible("a pool without kernel_shape")
+        if kind == "l2_pool2d" and call.get("p", 2) != 2:
+            return Result(UNKNOWN, {})
+        attributes = _window(call, _positive(kernel, "kernel size"), pool=True) | {"activation": "none"}
+        if kind == "average_pool2d":
+            attributes["count_include_pad"] = bool(call.get("count_include_pad", 0))
+        return Result(kind if len(kernel) in (1, 2) else UNKNOWN, attributes)
+
+    return describe_pool
+
+
+def _global_pool(kind: str) -> Callable[[Call], Result]:
+    """A global pool is a reduction over all spatial dims that keeps them, as converters to TFLite write it."""
+
+    def describe_global(call: Call) -> Result:
+        shape = call.shape(0)
+        axes = tuple(range(2, len(shape))) if shape else None
+        return Result(kind, _known(axes=axes, keep_dims=True))
+
+    return describe_global
+
+
+# --- Matrix products ------------------------------------------------------------------------------------------------------------
+
+
+def _gemm(call: Call) -> Result:
+    weights = call.input(1)
+    scaling = {"alpha": float(call.get("alpha", 1.0)), "beta": float(call.get("beta", 1.0))}
+    transposes = {"transpose_a": bool(call.get("transA", 0)), "transpose_b": bool(call.get("transB", 0))}
+    if weights is not None and weights.constant:
+        return Result("fully_connected", {"keep_num_dims": False, "activation": "none", **transposes, **scaling})
+    return Result("batch_matmul", {**transposes, **scaling})
+
+
+def _matmul(call: Call, rhs: int = 1) -> Result:
+    """A product with a constant matrix is a fully connected layer; any other is a batch of products."""
+    weights, shape = call.input(rhs), call.shape(0)
+    transposes = {"transpose_a": bool(call.get("transA", 0)), "transpose_b": bool(call.get("transB", 0))}
+    if weights is not None and weights.constant and weights.shape is not None and len(weights.shape) == 2:
+        keep = shape is not None and len(shape) > 2
+        return Result("fully_connected", {"keep_num_dims": keep, "activation": "none", **transposes})
+    return Result("batch_matmul", transposes)
+
+
+# --- Element-wise ---------------------------------------------------------------------------------------------------------------
+
+
+def _with_activation(kind: str) -> Callable[[Call], Result]:
+    return lambda call: Result(kind, {"activation": "none"})
+
+
+def _clip(call: Call) -> Result:
+    low, high = _limit(call, "min", 1), _limit(call, "max", 2)
+    if low is None or high is None:
+        return Result("clip", {}, (0,))
+    kind = {(0.0, 6.0): "relu6", (-1.0, 1.0): "relu_n1_to_1", (0.0, 1.0): "relu_0_to_1"}.get((low, high), "clip")
+    if low == 0.0 and high >= _NO_LIMIT:
+        kind = "relu"
+    return Result(kind, {"min": low, "max": high} if kind == "clip" else {}, (0,))
+
+
+def _limit(call: Call, name: str, slot: int) -> float | None:
+    """A bound of Clip: infinite when it is not given, ``None`` when it is computed at run time."""
+    if name in call.attributes:
+        return float(call.attributes[name])
+    if call.input(slot) is None:
+        return float("-inf") if name == "min" else float("inf")
+    value = call.value(slot)
+    return float(value[0]) if value else None
+
+
+def _alpha(kind: str, default: float) -> Callable[[Call], Result]:
+    return lambda call: Result(kind, {"alpha": float(call.get("alpha", default))})
+
+
+def _hard_sigmoid(call: Call) -> Result:
+    return Result("hard_sigmoid", {"alpha": float(call.get("alpha", 0.2)), "beta": float(call.get("beta", 0.5))})
+
+
+def _gelu(call: Call) -> Result:
+    return Result("gelu", {"approximate": call.get("approximate", "none") == "tanh"})
+
+
+def _cast(call: Call) -> Result:
+    output = call.outputs[0] if call.outputs else None
+    return Result("cast", _known(to=output.dtype if output else None), (0,))
+
+
+# --- Reductions, softmax and their like ----------------------------------------------------------------------------------------
+
+
+def _reduce(kind: str) -> Callable[[Call], Result]:
+    def describe_reduce(call: Call) -> Result:
+        shape = call.shape(0)
+        axes = call.setting("axes", 1)
+        if not axes and (call.input(1) is None or axes == ()):
+            nothing = call.get("noop_with_empty_axes", 0)
+            axes = () if nothing else tuple(range(len(shape))) if shape is not None else None
+        if axes is not None:
+            known = [_axis(int(axis), shape) for axis in axes]
+            axes = None if None in known else tuple(sorted({axis for axis in known if axis is not None}))
+        return Result(kind, _known(axes=axes, keep_dims=bool(call.get("keepdims", 1))), (0,))
+
+    return describe_reduce
+
+
+def _softmax(kind: str) -> Callable[[Call], Result]:
+    def describe_softmax(call: Call) -> Result:
+        # before opset 13 the axis is where the input is flattened to a matrix; it is the same thing on the last axis
+        axis = _axis(int(call.get("axis", -1 if call.opset >= 13 else 1)), call.shape(0))
+        return Result(kind, _known(axis=axis, beta=1.0 if kind == "softmax" else None))
+
+    return describe_softmax
+
+
+def _with_axis(kind: str, default: int, *, activation: bool = False) -> Callable[[Call], Result]:
+    def describe_axis(call: Call) -> Result:
+        axis = _axis(int(call.get("axis", default)), call.shape(0))
+        extra = {"activation": "none"} if activation else {}
+        return Result(kind, _known(axis=axis) | extra)
+
+    return describe_axis
+
+
+def _arg(kind: str) -> Callable[[Call], Result]:
+    def describe_arg(call: Call) -> Result:
+        axis = _axis(int(call.get("axis", 0)), call.shape(0))
+        return Result(kind, _known(axis=axis, keep_dims=bool(call.get("keepdims", 1))))
+
+    return describe_arg
+
+
+def _cumsum(call: Call) -> Result:
+    axis = call.value(1)
+    return Result("cumsum", _known(axis=_axis(int(axis[0]), call.shape(0)) if axis else None), (0,))
+
+
+def _layer_norm(call: Call) -> Result:
+    axis = _axis(int(call.get("axis", -1)), call.shape(0))
+    return Result("layer_norm", _known(axis=axis, epsilon=float(call.get("epsilon", 1e-5))))
+
+
+def _epsilon(kind: str) -> Callable[[Call], Result]:
+    return lambda call: Result(kind, {"epsilon": float(call.get("epsilon", 1e-5))})
+
+
+def _group_norm(call: Call) -> Result:
+    return Result("group_norm", _known(epsilon=float(call.get("epsilon", 1e-5)), groups=call.get("num_groups")))
+
+
+def _lp_norm(call: Call) -> Result:
+    axis = _axis(int(call.get("axis", -1)), call.shape(0))
+    return (
+        Result("l2_normalization", _known(axis=axis, activation="none"))
+        if call.get("p", 2) == 2
+        else Result(UNKNOWN, {})
+    )
+
+
+# --- Movement -------------------------------------------------------------------------------------------------------------------
+
+
+def _transpose(call: Call) -> Result:
+    shape, permutation = call.shape(0), call.get("perm")
+    if permutation is None and shape is not None:
+        permutation = tuple(reversed(range(len(shape))))
+    if permutation is not None and shape is not None and sorted(permutation) != list(range(len(shape))):
+        raise Impossible(f"a permutation {list(permutation)[:8]} of {len(shape)} dimensions")
+    return Result("transpose", _known(permutation=permutation))
+
+
+def _split(call: Call) -> Result:
+    axis = _axis(int(call.get("axis", 0)), call.shape(0))
+    sizes = call.setting("split", 1)
+    equal = sizes is None or len(set(sizes)) <= 1
+    return Result("split" if equal else "split_v", _known(axis=axis, sizes=None if equal else sizes), (0,))
+
+
+def _slice(call: Call) -> Result:
+    """``begin``, ``end`` and ``strides`` for every dimension, as Python's slices with no negative bounds (-1: before element 0)."""
+    shape = call.shape(0)
+    masks = dict.fromkeys(("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask"), 0)
+    begins, ends = call.setting("starts", 1), call.setting("ends", 2)
+    axes, steps = call.setting("axes", 3), call.setting("steps", 4)
+    unknown = any(call.input(slot) is not None and call.value(slot) is None for slot in range(1, 5))
+    if shape is None or begins is None or ends is None or unknown:
+        return Result("strided_slice", dict(masks), (0,))
+    axes = axes if axes is not None else tuple(range(len(begins)))
+    steps = steps if steps is not None else (1,) * len(begins)
+    if not len(begins) == len(ends) == len(axes) == len(steps) or 0 in steps:
+        raise Impossible("a slice whose starts, ends, axes and steps do not fit together")
+    begin, end, stride = [0] * len(shape), list(shape), [1] * len(shape)
+    for a, b, axis, step in zip(begins, ends, axes, steps, strict=True):
+        i = _axis(int(axis), shape)
+        assert i is not None
+        if shape[i] < 0:
+            return Result("strided_slice", dict(masks), (0,))
+        begin[i], end[i], stride[i] = *slice(int(a), int(b), int(step)).indices(shape[i])[:2], int(step)
+    return Result("strided_slice", {"begin": tuple(begin), "end": tuple(end), "strides": tuple(stride), **masks}, (0,))
+
+
+def _pad(call: Call) -> Result:
+    shape, mode = call.shape(0), call.get("mode", "constant")
+    pads = call.setting("pads", 1)
+    axes = call.value(3)
+    pairs: tuple[tuple[int, int], ...] | None = None
+    if pads is not None and (shape is not None or call.input(3) is None):
+        rank = len(shape) if shape is not None else len(pads) // 2
+        over = [_axis(int(a), (0,) * rank) for a in axes] if axes is not None else list(range(rank))
+        if len(pads) != 2 * len(over):
+            raise Impossible(f"{len(pads)} paddings for {len(over)} dimensions")
+        table = [(0, 0)] * rank
+        for i, axis in enumerate(over):
+            assert axis is not None
+            table[axis] = int(pads[i]), int(pads[i + len(over)])
+        pairs = tuple(table)
+    if mode == "reflect":
+        return Result("mirror_pad", _known(pads=pairs, mode="reflect"), (0,))
+    if mode != "constant":
+        return Result(UNKNOWN, _known(pads=pairs, mode=mode), (0,))
+    fill = call.get("value", 0.0) if call.input(2) is None else (call.value(2) or (None,))[0]
+    kind = "pad" if fill == 0 else "pad_v2"
+    return Result(kind, _known(pads=pairs, value=fill if kind == "pad_v2" else None), (0,))
+
+
+def _resize(call: Call) -> Result:
+    mode = call.get("mode", "nearest")
+    kind = {
+        "nearest": "resize_nearest",
+        "linear": "resize_bilinear",
+        "bilinear": "resize_bilinear",
+        "cubic": "resize_cubic",
+    }
+    # Upsample, and Resize before opset 11, map pixels as ``asymmetric`` does
+    default = "half_pixel" if call.op == "Resize" and call.opset >= 11 else "asymmetric"
+    where = call.get("coordinate_transformation_mode", default)
+    align, half = where == "align_corners", where in ("half_pixel", "pytorch_half_pixel", "half_pixel_symmetric")
+    return Result(kind.get(mode, UNKNOWN), {"align_corners": align, "half_pixel": half}, (0,))
+
+
+def _depth_to_space(call: Call) -> Result:
+    return Result("depth_to_space", {"block": int(call.get("blocksize", 1)), "mode": call.get("mode", "DCR")})
+
+
+def _space_to_depth(call: Call) -> Result:
+    return Result("space_to_depth", {"block": int(call.get("blocksize", 1))})
+
+
+def _with_axes(kind: str) -> Callable[[Call], Result]:
+    """Squeeze and Unsqueeze: ``axes`` of the input, or of the output for the axes that Unsqueeze adds."""
+
+    def describe_axes(call: Call) -> Result:
+        shape, axes = call.shape(0), call.setting("axes", 1)
+        if axes is None and call.input(1) is None and shape is not None and kind == "squeeze":
+            axes = tuple(i for i, dim in enumerate(shape) if dim == 1)
+        if axes is not None:
+            known = [_axis(int(axis), shape, len(axes) if kind == "expand_dims" else 0) for axis in axes]
+            axes = None if None in known else tuple(known)
+        return Result(kind, _known(axes=axes), (0,))
+
+    return describe_axes
+
+
+def _reshape(call: Call) -> Result:
+    return Result("reshape", _known(shape=call.setting("shape", 1)), (0,))
+
+
+def _only(kind: str, *inputs: int) -> Callable[[Call], Result]:
+    """A kind whose operands are these inputs; the others steer it and show in the output's shape."""
+    return lambda call: Result(kind, {}, inputs)
+
+
+# --- Other ----------------------------------------------------------------------------------------------------------------------
+
+
+def _recurrent(kind: str) -> Callable[[Call], Result]:
+    def describe_recurrent(call: Call) -> Result:
+        names = ("hidden_size", "direction")
+        return Result(kind, {name: call.attributes[name] for name in names if name in call.attributes})
+
+    return describe_recurrent
+
+
+def _quantize(kind: str) -> Callable[[Call], Result]:
+    return lambda call: Result(kind, {}, (0,))
+
+
+def _qlinear_conv(call: Call) -> Result:
+    """Inputs: data and its scale and zero point, weights and theirs, the output's, bias."""
+    return _convolution(call, 0, 3)._replace(inputs=(0, 3, 8))
+
+
+def _fused_conv(call: Call) -> Result:
+    result = _convolution(call)
+    activation = {"": "none", "Relu": "relu", "Tanh": "tanh"}.get(call.get("activation", ""), "unknown")
+    if call.get("activation") == "Clip":
+        low, high = (*call.get("activation_params", ()), None, None)[:2]
+        activation = {(0.0, 6.0): "relu6", (-1.0, 1.0): "relu_n1_to_1"}.get((low, high), "unknown")
+    return Result(result.kind, {**result.attributes, "activation": activation})
+
+
+def _quantized(inner: Callable[[Call], Result], *inputs: int) -> Callable[[Call], Result]:
+    """An op whose operands come with scales and zero points; ``inputs`` are the operands."""
+
+    def describe_quantized(call: Call) -> Result:
+        operands = [call.input(slot) for slot in inputs]
+        return inner(Call(call.op, call.attributes, operands, call.outputs, call.opset))._replace(inputs=inputs)
+
+    return describe_quantized
+
+
+def _q_concat(call: Call) -> Result:
+    """Inputs: the output's scale and zero point, then data, scale and zero point of each."""
+    return _quantized(_with_axis("concat", 1, activation=True), *range(2, len(call.inputs), 3))(call)
+
+
+_OPS: dict[str, str | Callable[[Call], Result]] = {
+    "Conv": _convolution,
+    "ConvInteger": lambda call: _convolution(call)._replace(inputs=(0, 1)),
+    "QLinearConv": _qlinear_conv,
+    "ConvTranspose": _conv_transpose,
+    "MaxPool": _pool("max_pool2d"),
+    "AveragePool": _pool("average_pool2d"),
+    "LpPool": _pool("l2_pool2d"),
+    "GlobalAveragePool": _global_pool("mean"),
+    "GlobalMaxPool": _global_pool("reduce_max"),
+    "Gemm": _gemm,
+    "MatMul": _matmul,
+    "MatMulInteger": lambda call: _matmul(call)._replace(inputs=(0, 1)),
+    "QLinearMatMul": _quantized(_matmul, 0, 3),
+    "Add": _with_activation("add"),
+    "Sum": lambda call: Result("add", {"activation": "none"}) if len(call.inputs) > 1 else Result("identity", {}),
+    "Sub": _with_activation("sub"),
+    "Mul": _with_activation("mul"),
+    "Div": _with_activation("div"),
+    "Mod": "floor_mod", "Min": "minimum", "Max": "maximum", "Pow": "pow", "Equal": "equal", "Greater": "greater",
+    "GreaterOrEqual": "greater_equal", "Less": "less", "LessOrEqual": "less_equal", "And": "logical_and", "Or": "logical_or",
+    "Not": "logical_not", "Abs": "abs", "Ceil": "ceil", "Cos": "cos", "Erf": "erf", "Exp": "exp", "Floor": "floor",
+    "HardSwish": "hard_swish", "Log": "log", "Mish": "mish", "Neg": "neg", "PRelu": "prelu", "Reciprocal": "reciprocal",
+    "Relu": "relu", "Round": "round", "Sigmoid": "sigmoid", "Sign": "sign", "Sin": "sin", "Softplus": "softplus",
+    "Softsign": "softsign", "Sqrt": "sqrt", "Tanh": "tanh",
+    "Gelu": _gelu,
+    "Clip": _clip,
+    "Elu": _alpha("elu", 1.0),
+    "LeakyRelu": _alpha("leaky_relu", 0.01),
+    "HardSigmoid": _hard_sigmoid,
+    "Cast": _cast,
+    "CastLike": _cast,
+    "ReduceMean": _reduce("mean"),
+    "ReduceSum": _reduce("sum"),
+    "ReduceMax": _reduce("reduce_max"),
+    "ReduceMin": _reduce("reduce_min"),
+    "ReduceProd": _reduce("reduce_prod"),
+    "ReduceL1": _reduce("reduce_l1"),
+    "ReduceL2": _reduce("reduce_l2"),
+    "Softmax": _softmax("softmax"),
+    "LogSoftmax": _softmax("log_softmax"),
+    "Concat": _with_axis("concat", 1, activation=True),
+    "Gather": _with_axis("gather", 0),
+    "OneHot": "one_hot",
+    "ArgMax": _arg("arg_max"),
+    "ArgMin": _arg("arg_min"),
+    "TopK": _only("top_k", 0),
+    "CumSum": _cumsum,
+    "GatherND": "gather_nd",
+    "ScatterND": "scatter_nd",
+    "Where": "select",
+    "NonZero": "where",
+    "Transpose": _transpose,
+    "Reshape": _reshape,
+    "Flatten": lambda call: Result("flatten", _known(axis=_axis(int(call.get("axis", 1)), call.shape(0), 1))),
+    "Squeeze": _with_axes("squeeze"),
+    "Unsqueeze": _with_axes("expand_dims"),
+    "Split": _split,
+    "Slice": _slice,
+    "Pad": _pad,
+    "Expand": _only("broadcast_to", 0),
+    "Tile": _only("tile", 0),
+    "ConstantOfShape": "fill",
+    "EyeLike": "fill",
+    "Range": "range",
+    "Shape": "shape",
+    "Size": "size",
+    "Identity": "identity",
+    "Dropout": _only("dropout", 0),
+    "Constant": "constant",
+    "DepthToSpace": _depth_to_space,
+    "SpaceToDepth": _space_to_depth,
+    "ReverseSequence": "reverse",
+    "Resize": _resize,
+    "Upsample": _resize,
+    "BatchNormalization": _epsilon("batch_norm"),
+    "InstanceNormalization": _epsilon("instance_norm"),
+    "GroupNormalization": _group_norm,
+    "LayerNormalization": _layer_norm,
+    "LpNormalization": _lp_norm,
+    "LRN": "local_response_norm",
+    "LSTM": _recurrent("lstm"),
+    "GRU": _recurrent("gru"),
+    "RNN": _recurrent("rnn"),
+    "Attention": "attention",
+    "Einsum": lambda call: Result("einsum", _known(equation=call.get("equation"))),
+    "GridSample": "grid_sample",
+    "RoiAlign": "roi_align",
+    "NonMaxSuppression": "non_max_suppression",
+    "RandomNormal": "random", "RandomNormalLike": "random", "RandomUniform": "random", "RandomUniformLike": "random",
+    "Multinomial": "random", "Bernoulli": "random",
+    "If": "if", "Loop": "while", "Scan": "while",
+    "QuantizeLinear": _quantize("quantize"),
+    "DequantizeLinear": _quantize("dequantize"),
+}  # fmt: skip
+
+_MICROSOFT: dict[str, str | Callable[[Call], Result]] = {
+    "FusedConv": _fused_conv,
+    "Gelu": _gelu,
+    "FastGelu": lambda call: Result("gelu", {"approximate": True}) if len(call.inputs) == 1 else Result(UNKNOWN, {}),
+    "QLinearAdd": _quantized(_with_activation("add"), 0, 3),
+    "QLinearMul": _quantized(_with_activation("mul"), 0, 3),
+    "QLinearSigmoid": _only("sigmoid", 0),
+    "QLinearLeakyRelu": _quantized(_alpha("leaky_relu", 0.01), 0),
+    "QLinearAveragePool": _quantized(_pool("average_pool2d"), 0),
+    "QLinearGlobalAveragePool": _quantized(_global_pool("mean"), 0),
+    "QLinearConcat": _q_concat,
+    "Attention": "attention",
+    "MultiHeadAttention": "attention",
+}

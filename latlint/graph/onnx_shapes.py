@@ -1,0 +1,386 @@
+"""What every value of an ONNX graph is: its type and shape, and its elements where a few numbers steer the graph.
+
+onnx's whole-model shape inference gives up where a shape is computed at run time (Shape -> Gather -> Concat -> Reshape, which is
+how PyTorch writes transformers), and its data propagation has no bound. Here each node is inferred on its own, by onnx's own
+schema, in execution order; shape arithmetic is computed on the way with NumPy, on at most ``MAX_ELEMENTS`` elements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import prod
+from typing import Any
+
+import numpy as np
+from onnx import AttributeProto, NodeProto, TensorProto, TypeProto, defs, helper, numpy_helper, shape_inference
+
+#: More elements than this never steer a graph (``wire.SMALL_BYTES`` is as many int64 values).
+MAX_ELEMENTS = 1024
+MAX_RANK = 64
+
+Array = np.ndarray[Any, Any]
+
+#: Data types as ``graph.types.ITEM_BYTES`` names them.
+DTYPES: dict[int, str] = {
+    TensorProto.FLOAT: "float32", TensorProto.DOUBLE: "float64", TensorProto.FLOAT16: "float16", TensorProto.BFLOAT16: "bfloat16",
+    TensorProto.INT8: "int8", TensorProto.INT16: "int16", TensorProto.INT32: "int32", TensorProto.INT64: "int64",
+    TensorProto.UINT8: "uint8", TensorProto.UINT16: "uint16", TensorProto.UINT32: "uint32", TensorProto.UINT64: "uint64",
+    TensorProto.BOOL: "bool", TensorProto.COMPLEX64: "complex64", TensorProto.COMPLEX128: "complex128", TensorProto.STRING: "string",
+    17: "float8", 18: "float8", 19: "float8", 20: "float8", 21: "uint4", 22: "int4", 23: "float4", 24: "float8", 25: "uint2", 26: "int2",
+}  # fmt: skip
+
+#: Ops of other domains that infer as a standard op does, on these of their inputs.
+_STAND_INS: dict[tuple[str, str], tuple[str, tuple[int, ...]]] = {
+    ("com.microsoft", "QLinearAdd"): ("Add", (0, 3)),
+    ("com.microsoft", "QLinearMul"): ("Mul", (0, 3)),
+    ("com.microsoft", "QLinearSigmoid"): ("Sigmoid", (0,)),
+    ("com.microsoft", "QLinearLeakyRelu"): ("LeakyRelu", (0,)),
+    ("com.microsoft", "QLinearAveragePool"): ("AveragePool", (0,)),
+    ("com.microsoft", "QLinearGlobalAveragePool"): ("GlobalAveragePool", (0,)),
+    ("com.microsoft", "FusedConv"): ("Conv", (0, 1, 2)),
+    ("com.microsoft", "Gelu"): ("Relu", (0,)),
+    ("com.microsoft", "FastGelu"): ("Relu", (0,)),
+    ("com.microsoft", "BiasGelu"): ("Add", (0, 1)),
+    ("com.microsoft", "QuickGelu"): ("Relu", (0,)),
+    ("com.microsoft", "FusedMatMul"): ("MatMul", (0, 1)),
+}
+
+
+def attributes_of(node: NodeProto) -> dict[str, Any]:
+    """The node's attributes as plain values; tensors and graphs stay messages."""
+    return {attribute.name: _attribute_value(attribute) for attribute in node.attribute}
+
+
+def _attribute_value(attribute: AttributeProto) -> Any:
+    match attribute.type:
+        case AttributeProto.INT:
+            return attribute.i
+        case AttributeProto.FLOAT:
+            return attribute.f
+        case AttributeProto.STRING:
+            return attribute.s.decode("utf-8", "replace")
+        case AttributeProto.INTS:
+            return tuple(attribute.ints)
+        case AttributeProto.FLOATS:
+            return tuple(attribute.floats)
+        case AttributeProto.STRINGS:
+            return tuple(item.decode("utf-8", "replace") for item in attribute.strings)
+        case AttributeProto.TENSOR:
+            return attribute.t
+        case AttributeProto.SPARSE_TENSOR:
+            return attribute.sparse_tensor
+        case _:
+            return attribute.g
+
+
+def shape_of(kind: TypeProto | None) -> tuple[int, ...] | None:
+    """The dimensions of a tensor type, -1 where unknown; ``None`` when even the rank is."""
+    if kind is None or not kind.HasField("tensor_type") or not kind.tensor_type.HasField("shape"):
+        return None
+    dims = kind.tensor_type.shape.dim
+    return tuple(dim.dim_value if dim.HasField("dim_value") and dim.dim_value >= 0 else -1 for dim in dims)
+
+
+def dtype_of(kind: TypeProto | None) -> str:
+    """The element type's name; a sequence, a map or nothing known is ``unknown``."""
+    return "unknown" if kind is None else DTYPES.get(kind.tensor_type.elem_type, "unknown")
+
+
+def tensor_type(elem_type: int, shape: tuple[int, ...] | None) -> TypeProto:
+    dims = None if shape is None else [None if dim < 0 else dim for dim in shape]
+    return helper.make_tensor_type_proto(elem_type, dims)
+
+
+def tensor_value(tensor: TensorProto) -> Array | None:
+    """The elements of a small tensor; ``None`` when it is large, text, in another file or its data was left out.
+
+    Raises ValueError when data and dimensions do not agree.
+    """
+    count = prod(tensor.dims) if all(dim >= 0 for dim in tensor.dims) else -1
+    if not 0 <= count <= MAX_ELEMENTS or len(tensor.dims) > MAX_RANK or tensor.data_location == TensorProto.EXTERNAL:
+        return None
+    if tensor.data_type == TensorProto.STRING or tensor.data_type not in DTYPES:
+        return None
+    if count and not any(
+        tensor.HasField("raw_data") if name == "raw_data" else len(getattr(tensor, name)) for name in _DATA
+    ):
+        return None
+    return numpy_helper.to_array(tensor)
+
+
+_DATA = ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data")
+
+
+class Inference:
+    """Types and values by name, filled by calling ``node`` in execution order. ``declared`` is what the file says of inner values."""
+
+    def __init__(self, declared: Mapping[str, TypeProto]) -> None:
+        self.types: dict[str, TypeProto] = {}
+        self.values: dict[str, Array] = {}
+        self.declared = declared
+        self._schemas: dict[tuple[str, str, int], defs.OpSchema | None] = {}
+
+    def add(self, name: str, kind: TypeProto, value: Array | None = None) -> None:
+        self.types[name] = kind
+        if value is not None:
+            self.values[name] = value
+
+    def node(self, node: NodeProto, opsets: Mapping[str, int]) -> None:
+        """Infer the outputs of ``node``; what cannot be inferred is as declared, or stays unknown."""
+        value = self._fold(node) if node.domain in ("", "ai.onnx") else None
+        if value is not None:
+            shape = tuple(int(dim) for dim in value.shape)
+            self.add(node.output[0], tensor_type(helper.np_dtype_to_tensor_dtype(value.dtype), shape), value)
+            return
+        inferred = self._infer(node, opsets)
+        for name in node.output:
+            if name:
+                kind = _merged(inferred.get(name), self.declared.get(name))
+                if kind is not None:
+                    self.types[name] = kind
+
+    def _fold(self, node: NodeProto) -> Array | None:
+        """The single output's elements, where they follow from values that are known."""
+        fold = _FOLDS.get(node.op_type)
+        if fold is None or len(node.output) != 1:
+            return None
+        if node.op_type in ("Shape", "Size"):
+            shape = shape_of(self.types.get(node.input[0])) if node.input else None
+            if shape is None or -1 in shape:
+                return None
+            inputs: list[Array | None] = [np.array(shape, np.int64)]
+        else:
+            inputs = [self.values.get(name) if name else None for name in node.input]
+            if any(array is None and name for array, name in zip(inputs, node.input, strict=True)):
+                return None
+        try:
+            with np.errstate(all="ignore"):
+                value = fold(attributes_of(node), *inputs)
+        except (ValueError, IndexError, TypeError, KeyError, OverflowError, ZeroDivisionError, MemoryError):
+            return None  # not a computation ONNX allows; the runtime would refuse it, shapes downstream stay unknown
+        return value if value is not None and value.size <= MAX_ELEMENTS and value.ndim <= MAX_RANK else None
+
+    def _infer(self, node: NodeProto, opsets: Mapping[str, int]) -> dict[str, TypeProto]:
+        """The output types by onnx's schema of the op; empty when it has none or the inputs do not fit it."""
+        if any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute):
+            return {}  # control flow: what a branch gives is not known before it runs
+        stand_in = _STAND_INS.get((node.domain, node.op_type))
+        if stand_in is not None:
+            node = _as(node, *stand_in)
+        schema = self._schema(node.domain, node.op_type, opsets)
+        names = [name for name in node.input if name]
+        if schema is None or any(name not in self.types for name in names):
+            return {}
+        types = {name: self.types[name] for name in names}
+        data = {name: numpy_helper.from_array(self.values[name]) for name in names if name in self.values}
+        imports = [helper.make_opsetid(domain, version) for domain, version in opsets.items()]
+        try:
+            return dict(shape_inference.infer_node_outputs(schema, node, types, data, opset_imports=imports))
+        except Exception:  # the C++ side raises whatever it likes; a shape it cannot tell is an unknown shape
+            return {}
+
+    def _schema(self, domain: str, op: str, opsets: Mapping[str, int]) -> defs.OpSchema | None:
+        version = opsets.get(domain, defs.onnx_opset_version())
+        key = (domain, op, version)
+        if key not in self._schemas:
+            try:
+                self._schemas[key] = defs.get_schema(op, version, "" if domain == "ai.onnx" else domain)
+            except (defs.SchemaError, RuntimeError, TypeError):
+                self._schemas[key] = None
+        return self._schemas[key]
+
+
+def _as(node: NodeProto, op: str, inputs: tuple[int, ...]) -> NodeProto:
+    """``node`` as the standard op ``op`` on some of its inputs."""
+    names = [node.input[i] for i in inputs if i < len(node.input)]
+    stand_in = helper.make_node(op, names, list(node.output)[:1])
+    schema = defs.get_schema(op)
+    stand_in.attribute.extend(attribute for attribute in node.attribute if attribute.name in schema.attributes)
+    return stand_in
+
+
+def _merged(inferred: TypeProto | None, declared: TypeProto | None) -> TypeProto | None:
+    """``inferred``, with dimensions it leaves open taken from what the file declares."""
+    known, stated = shape_of(inferred), shape_of(declared)
+    if inferred is None or (known is None and stated is not None):
+        return declared
+    if known is not None and stated is not None and -1 in known and len(known) == len(stated):
+        shape = tuple(b if a < 0 else a for a, b in zip(known, stated, strict=True))
+        return tensor_type(inferred.tensor_type.elem_type, shape)
+    return inferred
+
+
+# --- Shape arithmetic ---------------------------------------------------------------------------------------------------------
+
+
+def _bounded(shape: Array | None) -> tuple[int, ...]:
+    """``shape`` as the shape of an array that is small enough to make."""
+    if shape is None or shape.ndim != 1 or shape.size > MAX_RANK:
+        raise ValueError("not a shape")
+    dims = tuple(int(dim) for dim in shape)
+    if any(dim < 0 for dim in dims) or prod(dims) > MAX_ELEMENTS:
+        raise ValueError("too large to fold")
+    return dims
+
+
+def _shape(attrs: dict[str, Any], shape: Array) -> Array:
+    return shape[slice(attrs.get("start", 0), attrs.get("end"))]
+
+
+def _constant(attrs: dict[str, Any]) -> Array | None:
+    for name, kind in (
+        ("value_int", np.int64),
+        ("value_ints", np.int64),
+        ("value_float", np.float32),
+        ("value_floats", np.float32),
+    ):
+        if name in attrs:
+            return np.array(attrs[name], kind)
+    value = attrs.get("value")
+    return tensor_value(value) if isinstance(value, TensorProto) else None
+
+
+def _reshape(attrs: dict[str, Any], data: Array, shape: Array) -> Array:
+    dims = [int(dim) for dim in shape]
+    if not attrs.get("allowzero", 0):
+        dims = [data.shape[i] if dim == 0 else dim for i, dim in enumerate(dims)]
+    return data.reshape(dims)
+
+
+def _axes(attrs: dict[str, Any], axes: Array | None) -> tuple[int, ...] | None:
+    """Axes from the input (opset 13 and later) or from the attribute."""
+    if axes is not None:
+        return tuple(int(axis) for axis in axes.ravel())
+    return attrs.get("axes")
+
+
+def _squeeze(attrs: dict[str, Any], data: Array, axes: Array | None = None) -> Array:
+    return np.squeeze(data, _axes(attrs, axes))
+
+
+def _unsqueeze(attrs: dict[str, Any], data: Array, axes: Array | None = None) -> Array:
+    return np.expand_dims(data, _axes(attrs, axes) or ())
+
+
+def _slice(
+    attrs: dict[str, Any],
+    data: Array,
+    starts: Array | None = None,
+    ends: Array | None = None,
+    axes: Array | None = None,
+    steps: Array | None = None,
+) -> Array:
+    begin = attrs["starts"] if starts is None else starts.tolist()
+    end = attrs["ends"] if ends is None else ends.tolist()
+    along = attrs.get("axes", range(len(begin))) if axes is None else axes.tolist()
+    step = [1] * len(begin) if steps is None else steps.tolist()
+    index = [slice(None)] * data.ndim
+    for a, b, axis, s in zip(begin, end, along, step, strict=True):
+        # a backward slice ends before element 0 when ``end`` lies below every index
+        index[axis] = slice(int(a), None if s < 0 and b < -data.shape[axis] else int(b), int(s))
+    return data[tuple(index)]
+
+
+def _cast(attrs: dict[str, Any], data: Array) -> Array:
+    if DTYPES.get(attrs["to"], "string") in ("string", "unknown"):
+        raise ValueError("not a number")
+    return data.astype(helper.tensor_dtype_to_np_dtype(attrs["to"]))
+
+
+def _constant_of_shape(attrs: dict[str, Any], shape: Array) -> Array:
+    value = numpy_helper.to_array(attrs["value"]) if "value" in attrs else np.zeros(1, np.float32)
+    return np.full(_bounded(shape), value.ravel()[0])
+
+
+def _range(_: dict[str, Any], start: Array, limit: Array, delta: Array) -> Array:
+    count = np.ceil((limit.item() - start.item()) / delta.item())
+    if not 0 <= count <= MAX_ELEMENTS:
+        raise ValueError("too long to fold")
+    return (start.item() + np.arange(int(count)) * delta.item()).astype(start.dtype)
+
+
+def _expand(_: dict[str, Any], data: Array, shape: Array) -> Array:
+    return np.broadcast_to(data, np.broadcast_shapes(data.shape, _bounded(shape)))
+
+
+def _tile(_: dict[str, Any], data: Array, repeats: Array) -> Array:
+    _bounded(repeats * np.array(data.shape, np.int64))
+    return np.tile(data, repeats.tolist())
+
+
+def _concat(attrs: dict[str, Any], *arrays: Array) -> Array:
+    if sum(array.size for array in arrays) > MAX_ELEMENTS:
+        raise ValueError("too large to fold")
+    return np.concatenate(arrays, attrs["axis"])
+
+
+def _div(_: dict[str, Any], a: Array, b: Array) -> Array:
+    # ONNX divides integers towards zero
+    return np.trunc(a / b).astype(a.dtype) if np.issubdtype(a.dtype, np.integer) else a / b
+
+
+def _broadcasting(function: Callable[..., Any]) -> Callable[..., Array]:
+    def fold(_: dict[str, Any], *arrays: Array) -> Array:
+        if prod(np.broadcast_shapes(*(array.shape for array in arrays))) > MAX_ELEMENTS:
+            raise ValueError("too large to fold")
+        return np.asarray(function(*arrays))
+
+    return fold
+
+
+def _reduction(function: Callable[..., Any]) -> Callable[..., Array]:
+    def fold(attrs: dict[str, Any], data: Array, axes: Array | None = None) -> Array:
+        result = function(data, axis=_axes(attrs, axes), keepdims=bool(attrs.get("keepdims", 1)))
+        return np.asarray(result, data.dtype)
+
+    return fold
+
+
+_FOLDS: dict[str, Callable[..., Array | None]] = {
+    "Constant": _constant,
+    "Shape": _shape,
+    "Size": lambda _, shape: np.array(prod(shape.tolist()), np.int64),
+    "Gather": lambda attrs, data, index: (
+        np.take(data, index, attrs.get("axis", 0)) if index.size <= MAX_ELEMENTS else None
+    ),
+    "Concat": _concat,
+    "Slice": _slice,
+    "Squeeze": _squeeze,
+    "Unsqueeze": _unsqueeze,
+    "Reshape": _reshape,
+    "Flatten": lambda attrs, data: data.reshape(prod(data.shape[: attrs.get("axis", 1)]), -1),
+    "Transpose": lambda attrs, data: np.transpose(data, attrs.get("perm")),
+    "Cast": _cast,
+    "CastLike": lambda _, data, like: data.astype(like.dtype),
+    "Identity": lambda _, data: data,
+    "ConstantOfShape": _constant_of_shape,
+    "Range": _range,
+    "Expand": _expand,
+    "Tile": _tile,
+    "Where": _broadcasting(np.where),
+    "Equal": _broadcasting(np.equal),
+    "Greater": _broadcasting(np.greater),
+    "GreaterOrEqual": _broadcasting(np.greater_equal),
+    "Less": _broadcasting(np.less),
+    "LessOrEqual": _broadcasting(np.less_equal),
+    "And": _broadcasting(np.logical_and),
+    "Or": _broadcasting(np.logical_or),
+    "Not": _broadcasting(np.logical_not),
+    "Add": _broadcasting(np.add),
+    "Sub": _broadcasting(np.subtract),
+    "Mul": _broadcasting(np.multiply),
+    "Div": _div,
+    "Mod": _broadcasting(np.mod),
+    "Min": _broadcasting(lambda *arrays: np.minimum.reduce(np.broadcast_arrays(*arrays))),
+    "Max": _broadcasting(lambda *arrays: np.maximum.reduce(np.broadcast_arrays(*arrays))),
+    "Neg": _broadcasting(np.negative),
+    "Abs": _broadcasting(np.abs),
+    "Ceil": _broadcasting(np.ceil),
+    "Floor": _broadcasting(np.floor),
+    "Sqrt": _broadcasting(np.sqrt),
+    "Pow": _broadcasting(lambda a, b: np.power(a, b).astype(a.dtype)),
+    "ReduceProd": _reduction(np.prod),
+    "ReduceSum": _reduction(np.sum),
+    "ReduceMax": _reduction(np.max),
+    "ReduceMin": _reduction(np.min),
+}
