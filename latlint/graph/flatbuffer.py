@@ -33,6 +33,11 @@ MAX_STRUCTURE_BYTES = 1 << 26
 _MAX_FIELDS = 64
 
 
+def printable(text: str) -> str:
+    """``text`` on one line: characters that do not print are escaped as in a Python literal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 class MalformedError(Exception):
     """The file contradicts its format (``LAT001``), a bound (``LAT006``) or itself (``LAT007``)."""
 
@@ -152,7 +157,7 @@ class Table:
         ]
 
     def string(self, slot: int) -> str:
-        """The string in ``slot``; bytes that are not UTF-8 are shown escaped."""
+        """The string in ``slot``; what is not UTF-8 or not printable is escaped, so that no name can upset a terminal."""
         position = self.follow(slot)
         if not position:
             return ""
@@ -162,4 +167,5 @@ class Table:
         if length > MAX_STRING_BYTES:
             raise MalformedError(f"a name is {length:,} bytes long; at most {MAX_STRING_BYTES:,} are read", "LAT006")
         self.file.spend(length)
-        return bytes(self.file.data[position + 4 : position + 4 + length]).decode("utf-8", "backslashreplace")
+        text = bytes(self.file.data[position + 4 : position + 4 + length]).decode("utf-8", "backslashreplace")
+        return text if text.isprintable() else printable(text)

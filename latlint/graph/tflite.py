@@ -12,16 +12,15 @@ from typing import Any, NamedTuple
 from latlint.errors import LatlintError
 from latlint.graph import tflite_ops
 from latlint.graph.flatbuffer import BOOL, INT8, INT32, UINT8, UINT32, UINT64, Flatbuffer, MalformedError, Table
-from latlint.graph.ops import CONVOLUTIONS
+from latlint.graph.ops import BINARY, CONVOLUTIONS, MATRIX
 from latlint.graph.tflite_ops import Builtin, Operands, impossible
 from latlint.graph.types import ITEM_BYTES, ByteRange, Graph, Node, Quantization, Tensor
 
 IDENTIFIER = b"TFL3"
 
-#: The first release of the format with control flow had graphs of a few thousand nodes; these leave room for years.
+#: The largest models that run on phones have a few thousand nodes.
 MAX_NODES = 100_000
 MAX_TENSORS = 250_000
-MAX_OPERANDS = 100_000
 MAX_RANK = 16
 #: Beyond it a tensor has more elements than any address space of a phone has bytes.
 MAX_ELEMENTS = 1 << 48
@@ -46,6 +45,14 @@ _EMPTY_BUFFER = ByteRange(0, 0)
 
 #: Kinds whose second and third inputs are weights and bias.
 _WEIGHTED = CONVOLUTIONS | {"fully_connected"}
+
+
+#: Kinds that unpack weights (from float16, from a sparse form) when their input is constant.
+_UNPACKING = frozenset({"dequantize", "densify"})
+
+#: Kinds that may have no inputs or no outputs.
+_OPEN = frozenset({"unknown", "call", "if", "while", "constant", "random"})
+_TWO_INPUTS = CONVOLUTIONS | MATRIX | BINARY
 
 
 def read_tflite(data: bytes | memoryview | mmap, path: str) -> Graph:
@@ -98,13 +105,14 @@ class _Reader:
         codes = self._operator_codes()
         positions = self.main.tables(0, MAX_TENSORS, "tensors")
         operators = self._operators(codes, len(positions))
-        inputs = self._indices(self.main, 1, len(positions), "the graph's inputs")
-        outputs = self._indices(self.main, 2, len(positions), "the graph's outputs")
+        inputs = self._indices(self.main, 1, len(positions), "the graph")
+        outputs = self._indices(self.main, 2, len(positions), "the graph")
         if min((*inputs, *outputs), default=0) < 0:
             raise impossible("an input or output of the graph is left out")
         tensors = self._tensors(positions, _weights(operators))
         nodes = tuple(self._node(index, operator, tensors) for index, operator in enumerate(operators))
         _check_order(nodes, tensors, inputs, outputs)
+        self._note_open_dimensions(positions, inputs)
         if self.other_subgraphs:
             self.notes.append(
                 f"{self.other_subgraphs} more subgraph{'s' * (self.other_subgraphs > 1)} (bodies of control flow, or other "
@@ -120,6 +128,18 @@ class _Reader:
             outputs=outputs,
             notes=tuple(self.notes),
         )
+
+    def _note_open_dimensions(self, positions: list[int], inputs: tuple[int, ...]) -> None:
+        """A dimension that the caller may set is -1 in ``shape_signature`` (slot 7) and 1 in ``shape``."""
+        for index in inputs:
+            table = self.file.table(positions[index])
+            signature = table.vector(7, "i")
+            if -1 in signature and len(signature) <= MAX_RANK:
+                dims = "x".join("?" if dim < 0 else str(dim) for dim in signature)
+                self.notes.append(
+                    f"input {table.string(3)!r} is {dims} in the file: each open dimension is taken as it is until the "
+                    "input is resized"
+                )
 
     def _operator_codes(self) -> list[_OpCode]:
         codes = []
@@ -139,7 +159,7 @@ class _Reader:
         """A vector of tensor indices; -1 is an operand that is left out."""
         indices = table.vector(slot, "i")
         if indices and (max(indices) >= tensors or min(indices) < -1):
-            raise impossible(f"{what} refer to tensor {max(indices)} of {tensors}")
+            raise impossible(f"{what} refers to tensor {max(indices, key=abs)} of {tensors}")
         return indices
 
     def _operators(self, codes: list[_OpCode], tensors: int) -> list[_Operator]:
@@ -149,10 +169,12 @@ class _Reader:
             code = table.number(0, UINT32)
             if code >= len(codes):
                 raise impossible(f"node {index} has operator code {code} of {len(codes)}")
-            what = f"the operands of node {index} ({codes[code].native})"
+            what = f"node {index} ({codes[code].native[:80]})"
             inputs = self._indices(table, 1, tensors, what)
             outputs = self._indices(table, 2, tensors, what)
-            operators.append(_Operator(table, codes[code], _reordered(inputs, codes[code].builtin.order), outputs))
+            inputs = _reordered(inputs, codes[code].builtin.order)
+            _check_operands(codes[code].builtin.kind, inputs, outputs, what)
+            operators.append(_Operator(table, codes[code], inputs, outputs))
         return operators
 
     def _tensors(self, positions: list[int], weights: set[int]) -> list[tuple[Tensor, bool]]:
@@ -245,7 +267,7 @@ class _Reader:
             try:
                 attributes = code.builtin.attributes(operands)
             except MalformedError as error:
-                raise MalformedError(f"node {index} ({code.native}) has {error}", error.code) from None
+                raise MalformedError(f"node {index} ({code.native[:80]}) has {error}", error.code) from None
         return Node(
             index=index,
             name=(tensors[outputs[0]][0].name if outputs and outputs[0] >= 0 else "") or f"{code.native}_{index}",
@@ -288,13 +310,23 @@ def _weights(operators: Iterable[_Operator]) -> set[int]:
     weights: set[int] = set()
     others: set[int] = set()
     for _, code, inputs, _ in operators:
-        if code.builtin.kind in _WEIGHTED:
+        kind = code.builtin.kind
+        if kind in _UNPACKING:
+            weights.update(inputs)
+        elif kind in _WEIGHTED:
             weights.update(inputs[1:3])
             others.update(inputs[:1])
             others.update(inputs[3:])
         else:
             others.update(inputs)
     return weights - others
+
+
+def _check_operands(kind: str, inputs: Sequence[int], outputs: Sequence[int], what: str) -> None:
+    """The planners may rely on the operands that every node of ``kind`` has."""
+    least = 0 if kind in _OPEN else 2 if kind in _TWO_INPUTS else 1
+    if len(inputs) < least or min(inputs[:least], default=0) < 0 or min(outputs, default=-1 if least else 0) < 0:
+        raise impossible(f"{what} lacks an input or output that every {kind} has")
 
 
 def _check_shape(shape: tuple[int, ...], index: int) -> None:
@@ -323,7 +355,7 @@ def _check_order(
             # Nothing is ever read of a tensor without elements.
             if index >= 0 and not written[index] and tensors[index][0].elements != 0:
                 raise impossible(
-                    f"node {node.index} ({node.native}) reads tensor {index}, which no earlier node writes"
+                    f"node {node.index} ({node.native[:80]}) reads tensor {index}, which no earlier node writes"
                 )
         for index in node.outputs:
             if index >= 0:

@@ -73,6 +73,15 @@ class Operands:
         tensor = self.inputs[slot] if slot < len(self.inputs) else None
         return None if tensor is None else tensor.value
 
+    def integers(self, slot: int) -> tuple[int, ...] | None:
+        """``value(slot)`` of an operand that counts something: an axis, a size."""
+        tensor = self.inputs[slot] if slot < len(self.inputs) else None
+        if tensor is None or tensor.value is None:
+            return None
+        if tensor.dtype not in ("int32", "int64"):
+            raise impossible(f"input {slot} of {tensor.dtype}, not int32 or int64")
+        return tensor.value
+
     def activation(self, slot: int) -> str:
         code = self.options.number(slot, INT8)
         return _ACTIVATIONS[code] if 0 <= code < len(_ACTIVATIONS) else "unknown"
@@ -111,6 +120,8 @@ def _axis(axis: int | None, shape: tuple[int, ...] | None, extra: int = 0) -> in
 def _axes(axes: tuple[int, ...] | None, shape: tuple[int, ...] | None) -> tuple[int, ...] | None:
     if axes is None or shape is None:
         return None
+    if len(axes) > 2 * len(shape) + 1:
+        raise impossible(f"{len(axes)} axes for {len(shape)} dimensions")
     return tuple(sorted({axis for axis in (_axis(a, shape) for a in axes) if axis is not None}))
 
 
@@ -118,11 +129,20 @@ def _first(value: tuple[Any, ...] | None) -> Any:
     return value[0] if value else None
 
 
-def _rank(op: Operands, slot: int, rank: int, what: str) -> tuple[int, ...] | None:
-    """The shape of input ``slot``, which must have ``rank`` dimensions, or ``None`` where it is not known."""
-    shape = op.shape(slot)
+def _data(op: Operands, rank: int = 4) -> tuple[int, ...] | None:
+    """The shape of the data input. It and the output must have ``rank`` dimensions, where they are known."""
+    _check_rank(op.output_shape(), rank, "an output")
+    return _check_rank(op.shape(0), rank, "an input")
+
+
+def _weights(op: Operands, rank: int = 4) -> tuple[int, ...] | None:
+    """The shape of the weights, which must have ``rank`` dimensions."""
+    return _check_rank(op.shape(1), rank, "a filter")
+
+
+def _check_rank(shape: tuple[int, ...] | None, rank: int, what: str) -> tuple[int, ...] | None:
     if shape is not None and len(shape) != rank:
-        raise impossible(f"the {what} has {len(shape)} dimensions, not {rank}")
+        raise impossible(f"{what} of {len(shape)} dimensions, not {rank}")
     return shape
 
 
@@ -189,7 +209,7 @@ def _multiplier(filter_channels: int, channels: int) -> int | None:
 
 
 def _conv_2d(op: Operands) -> Attributes:
-    data, weights = _rank(op, 0, 4, "input of a convolution"), _rank(op, 1, 4, "filter of a convolution")
+    data, weights = _data(op), _weights(op)
     stride, dilation = _strides(op.options, (2, 1)), _strides(op.options, (5, 4), 1)
     kernel = weights[1:3] if weights else None
     return _known(
@@ -203,7 +223,7 @@ def _conv_2d(op: Operands) -> Attributes:
 
 
 def _depthwise_conv_2d(op: Operands) -> Attributes:
-    data, weights = _rank(op, 0, 4, "input of a convolution"), _rank(op, 1, 4, "filter of a convolution")
+    data, weights = _data(op), _weights(op)
     stride, dilation = _strides(op.options, (2, 1)), _strides(op.options, (6, 5), 1)
     kernel = weights[1:3] if weights else None
     return _known(
@@ -223,11 +243,11 @@ def _transpose_conv(op: Operands) -> Attributes:
 
 
 def _transposed(op: Operands, stride: tuple[int, ...], same: bool) -> Attributes:
-    data, weights = _rank(op, 0, 4, "input of a convolution"), _rank(op, 1, 4, "filter of a convolution")
+    data, weights = _data(op), _weights(op)
     output = op.output_shape()
     kernel = weights[1:3] if weights else None
     # The padding is that of the convolution which it transposes, from its output to its input.
-    padding = _padding(same, output[1:3] if output and len(output) == 4 else None, kernel, stride, (1, 1))
+    padding = _padding(same, output[1:3] if output else None, kernel, stride, (1, 1))
     return _known(
         kernel=kernel,
         stride=stride,
@@ -238,11 +258,11 @@ def _transposed(op: Operands, stride: tuple[int, ...], same: bool) -> Attributes
 
 
 def _conv_3d(op: Operands, transposed: bool = False) -> Attributes:
-    data, weights = _rank(op, 0, 5, "input of a convolution"), _rank(op, 1, 5, "filter of a convolution")
+    data, weights = _data(op, 5), _weights(op, 5)
     stride, dilation = _strides(op.options, (1, 3, 2)), _strides(op.options, (5, 7, 6), 1)
     kernel = weights[:3] if weights else None
     padded = op.output_shape() if transposed else data
-    spatial = padded[1:4] if padded and len(padded) == 5 else None
+    spatial = padded[1:4] if padded else None
     return _known(
         kernel=kernel,
         stride=stride,
@@ -258,7 +278,7 @@ def _conv_3d_transpose(op: Operands) -> Attributes:
 
 
 def _pool_2d(op: Operands) -> Attributes:
-    data = _rank(op, 0, 4, "input of a pooling")
+    data = _data(op)
     stride, kernel = _strides(op.options, (2, 1)), _strides(op.options, (4, 3))
     return _known(
         kernel=kernel,
@@ -282,7 +302,7 @@ def _custom_max_pool(op: Operands) -> Attributes:
     padding, stride_w, stride_h, width, height, activation = _c_struct(op.custom_options, 6)
     if min(stride_w, stride_h, width, height) < 1:
         raise impossible("a stride or window below 1")
-    data, stride, kernel = _rank(op, 0, 4, "input of a pooling"), (stride_h, stride_w), (height, width)
+    data, stride, kernel = _data(op), (stride_h, stride_w), (height, width)
     return _known(
         kernel=kernel,
         stride=stride,
@@ -310,7 +330,7 @@ def _batch_matmul(op: Operands) -> Attributes:
 
 
 def _reduce(op: Operands) -> Attributes:
-    return _known(axes=_axes(op.value(1), op.shape(0)), keep_dims=op.options.number(0, BOOL, False))
+    return _known(axes=_axes(op.integers(1), op.shape(0)), keep_dims=op.options.number(0, BOOL, False))
 
 
 def _concatenation(op: Operands) -> Attributes:
@@ -329,7 +349,7 @@ def _log_softmax(op: Operands) -> Attributes:
 
 
 def _axis_from_input(slot: int) -> Callable[[Operands], Attributes]:
-    return lambda op: _known(axis=_axis(_first(op.value(slot)), op.shape(0)))
+    return lambda op: _known(axis=_axis(_first(op.integers(slot)), op.shape(0)))
 
 
 def _gather(op: Operands) -> Attributes:
@@ -350,55 +370,73 @@ def _one_hot(op: Operands) -> Attributes:
 
 
 def _expand_dims(op: Operands) -> Attributes:
-    return _known(axis=_axis(_first(op.value(1)), op.shape(0), extra=1))
+    return _known(axis=_axis(_first(op.integers(1)), op.shape(0), extra=1))
 
 
 def _squeeze(op: Operands) -> Attributes:
     return _known(axes=_axes(op.options.vector(0, "i"), op.shape(0)))
 
 
-def _pairs(value: tuple[Any, ...] | None) -> tuple[tuple[Any, Any], ...] | None:
-    if value is None:
+def _pads(op: Operands) -> tuple[tuple[int, int], ...] | None:
+    shape, pads = op.shape(0), op.integers(1)
+    if shape is not None and pads is not None and (len(pads) != 2 * len(shape) or min(pads, default=0) < 0):
+        raise impossible(f"{len(pads)} paddings from {min(pads, default=0)} up for {len(shape)} dimensions")
+    return _pairs(pads, shape)
+
+
+def _pairs(value: tuple[int, ...] | None, shape: tuple[int, ...] | None) -> tuple[tuple[int, int], ...] | None:
+    if value is None or shape is None:
         return None
-    if len(value) % 2:
-        raise impossible(f"{len(value)} paddings, which are no pairs")
+    if len(value) % 2 or len(value) > 2 * len(shape):
+        raise impossible(f"{len(value)} paddings for {len(shape)} dimensions")
     return tuple(zip(value[::2], value[1::2], strict=True))
 
 
 def _pad(op: Operands) -> Attributes:
-    return _known(pads=_pairs(op.value(1)))
+    return _known(pads=_pads(op))
 
 
 def _pad_v2(op: Operands) -> Attributes:
-    return _known(pads=_pairs(op.value(1)), value=_first(op.value(2)))
+    return _known(pads=_pads(op), value=_first(op.value(2)))
 
 
 def _mirror_pad(op: Operands) -> Attributes:
     mode = "symmetric" if op.options.number(0, INT8) == 1 else "reflect"
-    return _known(pads=_pairs(op.value(1)), mode=mode)
+    return _known(pads=_pads(op), mode=mode)
 
 
 def _batch_space(op: Operands) -> Attributes:
-    return _known(block=op.value(1), pads=_pairs(op.value(2)))
+    return _known(block=op.integers(1), pads=_pairs(op.integers(2), op.shape(0)))
 
 
 def _transpose(op: Operands) -> Attributes:
-    shape, permutation = op.shape(0), op.value(1)
+    shape, permutation = op.shape(0), op.integers(1)
     if permutation is not None and shape is not None:
+        axes = {_axis(axis, shape) for axis in permutation[: len(shape) + 1]}
+        if len(axes) != len(shape) or len(permutation) != len(shape):
+            raise impossible(f"a permutation of {len(permutation)} axes for {len(shape)} dimensions")
         permutation = tuple(_axis(axis, shape) for axis in permutation)
-        if sorted(permutation) != list(range(len(shape))):
-            raise impossible(f"a permutation {list(permutation)[:8]} of {len(shape)} dimensions")
     return _known(permutation=permutation)
 
 
+def _per_dimension(op: Operands, slot: int) -> tuple[int, ...] | None:
+    shape, value = op.shape(0), op.integers(slot)
+    if shape is not None and value is not None and len(value) != len(shape):
+        raise impossible(f"input {slot} of {len(value)} elements for {len(shape)} dimensions")
+    return value
+
+
 def _slice(op: Operands) -> Attributes:
-    return _known(begin=op.value(1), size=op.value(2))
+    return _known(begin=_per_dimension(op, 1), size=_per_dimension(op, 2))
 
 
 def _strided_slice(op: Operands) -> Attributes:
     names = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
     masks = {name: op.options.number(slot, INT32) for slot, name in enumerate(names)}
-    return _known(begin=op.value(1), end=op.value(2), strides=op.value(3), **masks)
+    begin, end, strides = op.integers(1), op.integers(2), op.integers(3)
+    if len({len(value) for value in (begin, end, strides) if value is not None}) > 1:
+        raise impossible("a begin, end and strides of different lengths")
+    return _known(begin=begin, end=end, strides=strides, **masks)
 
 
 def _resize_bilinear(op: Operands) -> Attributes:
