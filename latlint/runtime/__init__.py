@@ -1,1 +1,57 @@
-"""Graph + rules -> Plan: fusion, kernel selection, delegate partitioning."""
+"""Graph and rules to ``Plan``: fusion, kernel selection, delegate partitioning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from latlint.errors import LatlintError
+from latlint.graph.types import Graph, Node
+from latlint.runtime.rules import load_rules
+from latlint.runtime.types import Kernel, Partition, Plan, Processor
+
+__all__ = ["Kernel", "Partition", "Plan", "Processor", "plan"]
+
+
+def plan(graph: Graph, processor: Processor) -> Plan:
+    """The kernels that ``processor.runtime`` would launch for ``graph``.
+
+    A graph that is not TensorFlow Lite's is planned as if it had been converted; node indices of the result are those of
+    ``graph`` all the same. Raises ``LatlintError`` (LAT901) when there are no usable rules for the runtime.
+    """
+    rules = load_rules(processor.runtime)
+    if graph.format == "tflite":
+        converted, origins = graph, None
+    else:
+        from latlint.runtime.convert import as_tflite
+
+        converted = as_tflite(graph)
+        origins = None if converted is graph else converted.origins
+    if rules.kind == "gpu-delegate":
+        from latlint.runtime.gpu import plan_gpu
+
+        planned = plan_gpu(converted, processor, rules)
+    elif rules.kind == "cpu":
+        from latlint.runtime.cpu import plan_cpu
+
+        planned = plan_cpu(converted, processor, rules)
+    else:
+        raise LatlintError(f"rules/{rules.name}.toml: no planner for the kind {rules.kind!r}", code="LAT901")
+    return planned if origins is None else _on_original_nodes(planned, graph, origins)
+
+
+def _on_original_nodes(planned: Plan, graph: Graph, origins: Sequence[Sequence[int]]) -> Plan:
+    """``planned`` with the indices of the nodes before conversion; nodes that conversion folded away are free."""
+    kernels = [replace(k, nodes=_unique(o for n in k.nodes for o in origins[n])) for k in planned.kernels]
+    covered = {node for kernel in kernels for node in kernel.nodes}
+    kernels += [_folded(node) for node in graph.nodes if node.index not in covered]
+    fallbacks = {o: reason for n, reason in planned.fallbacks.items() for o in origins[n]}
+    return replace(planned, kernels=tuple(kernels), fallbacks=fallbacks)
+
+
+def _folded(node: Node) -> Kernel:
+    return Kernel(node.kind, "none", (node.index,), (), (), free="folded away when the model is converted")
+
+
+def _unique(indices: object) -> tuple[int, ...]:
+    return tuple(dict.fromkeys(indices))  # type: ignore[call-overload]

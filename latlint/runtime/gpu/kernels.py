@@ -1,0 +1,228 @@
+"""From the delegate's transformed graph to kernels: selection by vendor, special subgraphs, linking
+(tensorflow/lite/delegates/gpu/common/gpu_model.cc, selectors/)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+from latlint.runtime.gpu.model import Model, Op
+from latlint.runtime.gpu.rules import GpuRules, for_processor
+from latlint.runtime.types import Processor
+
+
+@dataclass(slots=True, eq=False)
+class Draft:
+    """One kernel (or the three of a Winograd convolution) while kernels are being linked."""
+
+    op: Op
+    name: str
+    nodes: list[int]
+    inputs: list[int]
+    outputs: list[int]
+    linkable: bool = False
+    linked: list[str] = field(default_factory=list)
+    weights: int = 0
+    macs: int = 0
+    attributes: dict[str, Any] = field(default_factory=dict)
+    reason: str = ""
+    alive: bool = True
+
+
+def select_kernels(model: Model, processor: Processor, rules: GpuRules) -> list[Draft]:
+    """One draft for each op, in order; ops that a special kernel swallowed have none of their own."""
+    drafts: list[Draft] = []
+    swallowed: set[int] = set()
+    written = dict.fromkeys(model.inputs, -1)
+    for position, op in enumerate(model.ops):
+        if id(op) in swallowed:
+            continue
+        pointwise = _depthwise_plus_pointwise(model, op, processor, rules)
+        draft = _special(op, pointwise) if pointwise else _draft(model, op, processor, rules)
+        swallowed.update(id(other) for other in pointwise)
+        _latest_written_first(model, draft, written)
+        written.update(dict.fromkeys(draft.outputs, position))
+        drafts.append(draft)
+    return drafts
+
+
+def _draft(model: Model, op: Op, processor: Processor, rules: GpuRules) -> Draft:
+    draft = Draft(op, op.name, list(op.nodes), list(op.inputs), list(op.outputs))
+    draft.weights, draft.macs, draft.attributes = op.weights, op.macs, dict(op.attributes)
+    draft.linkable = op.name in rules.linkable and _keeps_layout(model, op)
+    if op.name == "convolution_2d":
+        _select_convolution(model, draft, processor, rules)
+    return draft
+
+
+def _keeps_layout(model: Model, op: Op) -> bool:
+    """Linked code writes where the absorbing kernel would have written: shapes must agree. Only ADD may differ in channels, within
+    the same slices of four (tasks/add.cc)."""
+    if not op.inputs or len(op.outputs) != 1:
+        return False
+    *source, source_channels = model.bhwc(op.inputs[0])
+    *target, target_channels = model.bhwc(op.outputs[0])
+    if source_channels != target_channels and op.name == "add":
+        return source == target and _slices(source_channels) == _slices(target_channels)
+    return source == target and source_channels == target_channels
+
+
+def _slices(channels: int) -> int:
+    """Channels are stored in slices of four."""
+    return -(-channels // 4)
+
+
+def _select_convolution(model: Model, draft: Draft, processor: Processor, rules: GpuRules) -> None:
+    op = draft.op
+    if len(op.inputs) > 1:
+        draft.name = "convolution_dynamic"
+        draft.attributes["launches"] = 2  # bhwc_tensor_to_conv_weights comes first
+        return
+    groups = op.attributes.get("groups", 1)
+    if groups > 1:
+        _select_grouped(model, draft, groups)
+        return
+    draft.reason = not_winograd(model, op, processor, rules)
+    if not draft.reason:
+        draft.name = "convolution_winograd_4x4_6x6"
+        draft.attributes["launches"] = 3
+
+
+def _select_grouped(model: Model, draft: Draft, groups: int) -> None:
+    """Groups of whole slices of four run in one kernel, others as SPLIT, a convolution each, CONCAT (operation_selector.cc)."""
+    channels, outputs = model.bhwc(draft.inputs[0])[3], model.bhwc(draft.outputs[0])[3]
+    if (channels // groups) % 4 == 0 and (outputs // groups) % 4 == 0:
+        draft.name = "convolution_2d_grouped"
+        return
+    draft.attributes["launches"] = groups + 2
+    draft.reason = (
+        f"groups of {channels // groups} and {outputs // groups} channels are not multiples of 4: {groups} convolutions"
+    )
+
+
+def not_winograd(model: Model, op: Op, processor: Processor, rules: GpuRules) -> str:
+    """Why a convolution does not use the Winograd kernels; empty where it does (IsRecommendedForWinograd4x4To6x6)."""
+    get = op.attributes.get
+    if tuple(get("kernel", ())) != (3, 3) or tuple(get("stride", (1, 1))) != (1, 1):
+        return "Winograd needs a 3x3 kernel and stride 1"
+    if tuple(get("dilation", (1, 1))) != (1, 1):
+        return "Winograd needs dilation 1"
+    limits = for_processor(rules.winograd, processor)
+    if limits is None:
+        return "no Winograd kernels on this GPU"
+    _, height, width, outputs = model.bhwc(op.outputs[0])
+    channels = model.bhwc(op.inputs[0])[3]
+    if _slices(channels) < limits["input_slices"]:
+        return f"Winograd needs {4 * limits['input_slices'] - 3} input channels: {channels} here"
+    if _slices(outputs) < limits["output_slices"]:
+        return f"Winograd needs {4 * limits['output_slices'] - 3} output channels: {outputs} here"
+    tiles = -(-height // 4) * -(-width // 4)
+    return f"Winograd needs {limits['tiles']} tiles of 4x4 outputs: {tiles} here" if tiles < limits["tiles"] else ""
+
+
+def _depthwise_plus_pointwise(model: Model, op: Op, processor: Processor, rules: GpuRules) -> list[Op]:
+    """The ops that follow a depthwise convolution into one kernel with it: [relu,] 1x1 convolution; or none.
+
+    tasks/special/depthwise_conv_plus_1x1_conv.cc; allowed by the vendor's default preference (metal_delegate.mm)."""
+    if op.name != "depthwise_convolution" or processor.vendor not in rules.special_kernels:
+        return []
+    followers = []
+    follower = model.only_consumer(op)
+    if follower is not None and follower.name == "relu":
+        followers.append(follower)
+        follower = model.only_consumer(follower)
+    if follower is None or follower.name != "convolution_2d" or not _plain_pointwise(follower):
+        return []
+    tables = rules.depthwise_plus_pointwise
+    limits = tables.get(processor.vendor, tables.get("default", {})).get(processor.precision)
+    return [*followers, follower] if limits and _fits(model, op, follower, limits) else []
+
+
+def _plain_pointwise(op: Op) -> bool:
+    get = op.attributes.get
+    ones = (get("kernel", (1, 1)), get("stride", (1, 1)), get("dilation", (1, 1)), (get("groups", 1),))
+    return len(op.inputs) == 1 and all(v == 1 for pair in ones for v in pair) and not any(get("padding", ()))
+
+
+def _fits(model: Model, depthwise: Op, pointwise: Op, limits: dict[str, int] | Any) -> bool:
+    channels, outputs = model.bhwc(depthwise.inputs[0])[3], model.bhwc(pointwise.outputs[0])[3]
+    return (
+        depthwise.attributes.get("multiplier", 1) == 1
+        and channels <= limits["channels"]
+        and channels * prod(depthwise.attributes["kernel"]) <= limits["filter"]
+        and outputs <= limits["outputs"]
+        and channels * outputs <= limits["weights"]
+    )
+
+
+def _special(op: Op, followers: list[Op]) -> Draft:
+    pointwise = followers[-1]
+    together = [op, *followers]
+    return Draft(
+        op,
+        "depthwise_conv_plus_1x1_conv",
+        [node for part in together for node in part.nodes],
+        list(op.inputs),
+        list(pointwise.outputs),
+        weights=sum(part.weights for part in together),
+        macs=sum(part.macs for part in together),
+        attributes={**op.attributes, "pointwise": {**pointwise.attributes, "macs": pointwise.macs}},
+    )
+
+
+def _latest_written_first(model: Model, draft: Draft, written: dict[int, int]) -> None:
+    """For an ADD or MUL without broadcast the operand that was written last goes first, where it can be linked
+    (gpu_model.cc: IsAssociativeLinkableOp)."""
+    if draft.name not in ("add", "mul") or len(draft.inputs) < 2:
+        return
+    target = model.bhwc(draft.outputs[0])
+    for value in draft.inputs:
+        if any(have != want and have == 1 for have, want in zip(model.bhwc(value), target, strict=True)):
+            return
+    latest = max(range(len(draft.inputs)), key=lambda slot: written.get(draft.inputs[slot], -1))
+    draft.inputs[0], draft.inputs[latest] = draft.inputs[latest], draft.inputs[0]
+
+
+def link(drafts: list[Draft], model: Model, rules: GpuRules) -> list[Draft]:
+    """Links elementwise kernels to the kernel that writes their first input (gpu_model.cc: MergeNodes).
+
+    The original compares every pair of kernels; with an index of uses the work is linear, because a kernel that was linked
+    away only ever took uses of values that were written, and so looked at, before."""
+    uses: dict[int, list[tuple[Draft, int]]] = {}
+    for draft in drafts:
+        for slot, value in enumerate(draft.inputs):
+            uses.setdefault(value, []).append((draft, slot))
+    ready = set(model.inputs)
+    for draft in drafts:
+        if not draft.alive:
+            continue
+        ready.update(draft.outputs)
+        follower = _linkable_follower(draft, model, rules, uses, ready)
+        while follower is not None:
+            _append(draft, follower)
+            ready.update(draft.outputs)
+            follower = _linkable_follower(draft, model, rules, uses, ready)
+    return [draft for draft in drafts if draft.alive]
+
+
+def _linkable_follower(
+    draft: Draft, model: Model, rules: GpuRules, uses: dict[int, list[tuple[Draft, int]]], ready: set[int]
+) -> Draft | None:
+    if len(draft.outputs) != 1 or (draft.outputs[0] in model.outputs and not rules.links_outputs):
+        return None
+    readers = uses.get(draft.outputs[0], ())
+    if len(readers) != 1 or readers[0][1] != 0:
+        return None
+    follower = readers[0][0]
+    return follower if follower.linkable and all(value in ready for value in follower.inputs) else None
+
+
+def _append(draft: Draft, follower: Draft) -> None:
+    draft.linked += [follower.name, *follower.linked]
+    draft.nodes += follower.nodes
+    draft.inputs += follower.inputs[1:]
+    draft.outputs = follower.outputs
+    draft.weights += follower.weights
+    draft.macs += follower.macs
+    follower.alive = False

@@ -1,0 +1,211 @@
+"""The delegate's own graph: one op for each TFLite node, fused activations as ops of their own
+(tensorflow/lite/delegates/gpu/common/model_builder.cc)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+from latlint.graph.ops import BINARY
+from latlint.graph.types import Node
+from latlint.runtime.cpu_facts import macs
+from latlint.runtime.gpu.rules import GpuRules
+from latlint.runtime.gpu.support import Context
+
+Shape = tuple[int, ...]
+
+_FUSED = {"relu": "relu", "relu6": "relu", "tanh": "tanh", "sigmoid": "sigmoid"}
+
+
+@dataclass(slots=True, eq=False)
+class Op:
+    """One node of the delegate's graph.
+
+    ``name`` is the delegate's word, ``kind`` the vocabulary's; ``nodes`` the TFLite nodes that it stands for, its own first.
+    ``inputs`` are run-time values only. ``arity`` counts all inputs; ``operand`` is the kind of a constant second operand: ``scalar``, ``linear`` (one
+    number a channel), ``full``, or empty. ``weights`` counts constant elements; ``weight_shape`` is a convolution's filter.
+    """
+
+    name: str
+    kind: str
+    nodes: list[int]
+    inputs: list[int]
+    outputs: list[int]
+    attributes: dict[str, Any] = field(default_factory=dict)
+    operand: str = ""
+    arity: int = 1
+    weights: int = 0
+    weight_shape: Shape = ()
+    macs: int = 0
+    alive: bool = True
+
+
+@dataclass(slots=True)
+class Model:
+    """The delegate's graph of one partition. ``shapes`` holds every value's shape; ``uses`` every use of a value as
+    ``(op, slot)``; ``free`` the ops that cost nothing any more, each with the reason."""
+
+    ops: list[Op]
+    shapes: dict[int, Shape]
+    inputs: frozenset[int]
+    outputs: frozenset[int]
+    quantized: frozenset[int] = frozenset()
+    uses: dict[int, list[tuple[Op, int]]] = field(default_factory=dict)
+    producers: dict[int, Op] = field(default_factory=dict)
+    free: list[tuple[Op, str]] = field(default_factory=list)
+
+    def index(self) -> None:
+        """Fills ``uses`` and ``producers``."""
+        for op in self.ops:
+            for slot, value in enumerate(op.inputs):
+                self.uses.setdefault(value, []).append((op, slot))
+            for value in op.outputs:
+                self.producers[value] = op
+
+    def bhwc(self, value: int) -> tuple[int, int, int, int]:
+        """The value's shape as the delegate reads it (model_builder_helper.cc: ExtractTensorShape)."""
+        return to_bhwc(self.shapes[value])
+
+    def only_consumer(self, op: Op) -> Op | None:
+        """The one op that reads ``op``'s one output once, first in its inputs and nowhere else; otherwise ``None``."""
+        if len(op.outputs) != 1 or op.outputs[0] in self.outputs:
+            return None
+        uses = self.uses.get(op.outputs[0], ())
+        return uses[0][0] if len(uses) == 1 and uses[0][1] == 0 else None
+
+    def bypass(self, op: Op) -> None:
+        """Takes ``op`` out: whoever read its output reads its first input instead."""
+        source, target = op.inputs[0], op.outputs[0]
+        op.alive = False
+        readers = self.uses.pop(target, [])
+        for reader, slot in readers:
+            reader.inputs[slot] = source
+        self.uses[source] = [use for use in self.uses[source] if use[0] is not op] + readers
+        self.producers.pop(target, None)
+
+    def absorb_producer(self, op: Op, producer: Op) -> None:
+        """``op`` does the work of ``producer`` too, which it alone reads."""
+        op.nodes += producer.nodes
+        op.weights += producer.weights
+        self.bypass(producer)
+
+    def absorb_consumer(self, op: Op, consumer: Op) -> None:
+        """``op`` does the work of ``consumer`` too, which alone reads it, and writes what ``consumer`` wrote."""
+        op.nodes += consumer.nodes
+        op.weights += consumer.weights
+        consumer.alive = False
+        self.uses.pop(op.outputs[0], None)
+        op.outputs[0] = consumer.outputs[0]
+        self.producers[op.outputs[0]] = op
+
+
+def to_bhwc(shape: Sequence[int]) -> tuple[int, int, int, int]:
+    """Batch, height, width, channels of a shape of up to four dimensions (missing ones are 1)."""
+    if len(shape) == 4:
+        return (shape[0], shape[1], shape[2], shape[3])
+    if len(shape) == 3:
+        return (shape[0], 1, shape[1], shape[2])
+    if len(shape) == 2:
+        return (shape[0], 1, 1, shape[1])
+    return (prod(shape), 1, 1, 1)
+
+
+def build_model(context: Context, nodes: Iterable[int], rules: GpuRules) -> Model:
+    """The delegate's graph of one partition, before any transformation."""
+    chosen = [context.graph.nodes[i] for i in nodes]
+    written = {t for node in chosen for t in node.outputs}
+    taken = {node.index for node in chosen}
+    inputs = frozenset(t for node in chosen for t in context.runtime_inputs(node) if t not in written)
+    outputs = frozenset(
+        t
+        for t in written
+        if t in context.graph_outputs or any(consumer not in taken for consumer, _ in context.uses.get(t, ()))
+    )
+    model = Model([], {}, inputs, outputs)
+    builder = _Builder(context, model, rules, len(context.graph.tensors))
+    for node in chosen:
+        builder.add(node)
+    model.index()
+    return model
+
+
+@dataclass(slots=True)
+class _Builder:
+    context: Context
+    model: Model
+    rules: GpuRules
+    next_value: int
+
+    def add(self, node: Node) -> None:
+        """The op of ``node``, then its fused activation, then the rounding of its quantised outputs."""
+        op = self._op(node)
+        self.model.ops.append(op)
+        for name in _fused_ops(node):
+            self._append(name, node, op.outputs[0])
+        if op.name != "quantize_and_dequantize":
+            for output in node.outputs:
+                self._round(node, output)
+
+    def _op(self, node: Node) -> Op:
+        context = self.context
+        rule = self.rules.ops.get(node.kind)
+        inputs = context.runtime_inputs(node)
+        for tensor in (*inputs, *node.outputs):
+            self.model.shapes[tensor] = context.shape(tensor)
+        op = Op(
+            name=rule.kernel if rule else self.rules.custom[node.native],
+            kind=node.kind,
+            nodes=[node.index],
+            inputs=inputs,
+            outputs=list(node.outputs),
+            arity=len(node.inputs),
+            attributes={k: v for k, v in node.attributes.items() if k != "activation"},
+            weights=context.weight_elements(node),
+            macs=macs(context.graph, node),
+        )
+        if len(node.inputs) > 1 and node.inputs[1] >= 0:
+            op.weight_shape = context.shape(node.inputs[1])
+        if node.kind in BINARY or node.kind == "prelu":
+            self._operands(node, op)
+        return op
+
+    def _operands(self, node: Node, op: Op) -> None:
+        constants = [t for t in node.inputs if t >= 0 and self.context.is_constant(t)]
+        if constants:
+            op.operand = _operand_kind(self.context.shape(constants[0]))
+        elif len(op.inputs) == 2 and op.inputs[0] == op.inputs[1]:
+            # model_builder.cc: x + x is built as 2 x, x * x as x to the power of 2.
+            op.name, op.inputs, op.operand = {"add": "mul", "mul": "pow"}.get(op.name, op.name), op.inputs[:1], "scalar"
+
+    def _append(self, name: str, node: Node, output: int) -> None:
+        """An op right after the last one, which takes over writing ``output`` (NewPassthroughNode)."""
+        before = self.next_value
+        self.next_value += 1
+        self.model.shapes[before] = self.model.shapes[output]
+        for op in reversed(self.model.ops):
+            if output in op.outputs:
+                op.outputs[op.outputs.index(output)] = before
+                break
+        self.model.ops.append(Op(name, name, [node.index], [before], [output]))
+
+    def _round(self, node: Node, output: int) -> None:
+        """A quantised result that other ops read is rounded as int8 arithmetic would (add_quant_adjustments.cc)."""
+        tensor = self.context.tensor(output)
+        if tensor.dtype in self.rules.quantized_types and tensor.quantization and self.context.uses.get(output):
+            self._append("quantize_and_dequantize", node, output)
+
+
+def _fused_ops(node: Node) -> tuple[str, ...]:
+    activation = node.attributes.get("activation", "none")
+    if activation == "relu_n1_to_1":
+        return ("add", "relu", "add")
+    return (_FUSED[activation],) if activation in _FUSED else ()
+
+
+def _operand_kind(shape: Shape) -> str:
+    """``scalar``, ``linear`` or ``full`` (model_builder.cc: ParseInputsWithConstTensor)."""
+    if prod(shape) == 1:
+        return "scalar"
+    return "linear" if all(dim == 1 for dim in shape[:-1]) else "full"

@@ -1,0 +1,51 @@
+"""Rules files: what a runtime fuses, selects and delegates, one TOML file a runtime under ``rules/``."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from latlint.data import data_dir
+from latlint.errors import LatlintError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """One rules file. ``kind`` says which planner reads ``data``: ``gpu-delegate`` or ``cpu``."""
+
+    name: str
+    kind: str
+    data: Mapping[str, Any]
+
+
+@lru_cache(maxsize=32)
+def load_rules(name: str) -> Rules:
+    """The rules of the runtime ``name``, such as ``tflite-2.10/gpu-delegate``.
+
+    Raises ``LatlintError`` (LAT901) when there is no such file or when it is not TOML with a ``kind``.
+    """
+    root = data_dir("rules")
+    path = root / f"{name}.toml"
+    if not _NAME.fullmatch(name) or not path.is_file():
+        known = ", ".join(runtimes()) or "none"
+        raise LatlintError(f"no rules for the runtime {name!r}: known runtimes are {known}", code="LAT901")
+    try:
+        data = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise LatlintError(f"rules/{name}.toml is not valid TOML: {error}", code="LAT901") from error
+    kind = data.pop("kind", None)
+    if not isinstance(kind, str):
+        raise LatlintError(f'rules/{name}.toml does not say its kind: expected kind = "cpu" or similar', code="LAT901")
+    return Rules(name, kind, data)
+
+
+def runtimes() -> list[str]:
+    """Names of all runtimes that have rules, sorted."""
+    root = data_dir("rules")
+    return sorted(path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.toml"))
