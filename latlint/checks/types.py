@@ -1,8 +1,17 @@
-"""``Finding``: what a rule has to say about one model, and the inputs a rule may look at."""
+"""``Finding``: what a rule has to say about one model; ``Rule``: who says it; ``Subject``: all that a rule may look at."""
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from latlint.graph.types import Graph
+    from latlint.latency.packs import Target
+    from latlint.latency.types import Prediction
+    from latlint.runtime.types import Plan
+    from latlint.settings import Settings
 
 SEVERITIES = ("note", "warning", "error")
 
@@ -25,3 +34,56 @@ class Finding:
     help_uri: str = ""
     fingerprint: str = ""
     suppressed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One model on one target."""
+
+    graph: Graph
+    plan: Plan
+    target: Target
+    prediction: Prediction
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule's identity. ``code`` is never reused; ``name`` is the name of its module with hyphens."""
+
+    code: str
+    name: str
+    severity: str
+
+    def finding(
+        self,
+        subject: Subject,
+        message: str,
+        *,
+        nodes: tuple[str, ...] = (),
+        latency_ms: float | None = None,
+        budget_ms: float | None = None,
+        gain_ms: float | None = None,
+        identity: tuple[str, ...] = (),
+    ) -> Finding:
+        """A finding on ``subject``. ``identity`` tells it from the rule's other findings on the same model and target, such
+        as the name of the node; never a number that the next version of the model would change."""
+        model, target = subject.prediction.model, subject.prediction.target
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=self.severity,
+            model=model,
+            message=message,
+            target=target,
+            nodes=nodes,
+            latency_ms=latency_ms,
+            budget_ms=budget_ms,
+            gain_ms=gain_ms,
+            fingerprint=fingerprint(self.code, subject.settings.relative(model), target, *identity),
+        )
+
+
+def fingerprint(*parts: str) -> str:
+    """16 hexadecimal digits that stand for ``parts``."""
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -1,1 +1,97 @@
-"""The command line: one module a command."""
+"""The command line, one module a command: each has ``command``, which parses, calls ``latlint.api`` and returns the exit code.
+
+Exit codes: 0 nothing at or above the failing severity; 1 findings; 2 usage, configuration, a file that could not be read,
+an internal error.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pkgutil import iter_modules
+
+import click
+
+from latlint import __version__
+from latlint.cli import _console
+from latlint.errors import LatlintError
+from latlint.settings import nearest
+
+_INTERRUPTED = 130
+_BROKEN_PIPE = 141
+
+
+class _Commands(click.Group):
+    """Imports a command when it is called: ``--version`` and ``rules`` pay for no other."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(module.name for module in iter_modules(__path__) if not module.name.startswith("_"))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        command = import_module(f"{__name__}.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if not name.startswith("-") and name not in self.list_commands(ctx):
+            guess = nearest(name, self.list_commands(ctx))
+            hint = f"did you mean {guess[0]}?" if guess else f"there are {', '.join(self.list_commands(ctx))}"
+            raise click.UsageError(f"unknown command '{name}': {hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=_Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, "--version", prog_name="latlint", message="%(prog)s %(version)s")
+@click.pass_context
+def _latlint(ctx: click.Context) -> int:
+    """The linter that knows how slow a model file will be.
+
+    latlint reads .tflite and .onnx files (never their weights), plans what TensorFlow Lite would run on a phone's GPU or CPU,
+    and predicts the milliseconds of every kernel.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+        return 2
+    return 0
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code. No input causes a traceback."""
+    try:
+        _console.prepare()
+        status = _latlint.main(args, prog_name="latlint", standalone_mode=False)
+        sys.stdout.flush()
+        return int(status or 0)
+    except BrokenPipeError:
+        # Whoever read the output has gone, such as `head`. What is still buffered must not fail again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    except (KeyboardInterrupt, click.Abort):
+        return _INTERRUPTED
+    except LatlintError as error:
+        _console.error(error.message, path=error.path, code=error.code)
+    except click.ClickException as error:
+        _console.error(_usage_message(error))
+    except Exception as error:
+        if os.environ.get("LATLINT_DEBUG"):
+            raise
+        _console.internal_error(error)
+    return 2
+
+
+def _usage_message(error: click.ClickException) -> str:
+    """click's message in one line, with where to look for help."""
+    message = error.format_message().rstrip(".")
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return f"{message} (see {context.command_path} --help)" if context is not None else message

@@ -1,1 +1,30 @@
-"""Reports: one module an output format."""
+"""The output formats, one module each, with ``check(report, style)`` and, where it makes sense, ``predict(report, style)``."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING
+
+from latlint.errors import LatlintError
+
+if TYPE_CHECKING:
+    from latlint.report.plain import Style
+    from latlint.report.types import Report
+
+_NOT_FORMATS = frozenset({"plain", "types"})
+
+
+def formats() -> list[str]:
+    """The names of all formats: one for each module of this package that is not shared by them."""
+    return sorted(module.name for module in iter_modules(__path__) if module.name not in _NOT_FORMATS)
+
+
+def render(report: Report, command: str, format_name: str, style: Style) -> str:
+    """``report`` of ``command`` (``check`` or ``predict``) in a format, ending with a line feed."""
+    renderer = getattr(import_module(f"{__name__}.{format_name}"), command, None)
+    if renderer is None:
+        raise LatlintError(f"the format {format_name} cannot show the output of `latlint {command}`")
+    text = renderer(report, style)
+    assert isinstance(text, str)
+    return text

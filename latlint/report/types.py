@@ -18,11 +18,26 @@ class InputError:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a prediction stands to the budget that applies to it, if one does."""
+
+    budget_ms: float | None
+    passed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """``predictions`` are ordered by model as given, then target; ``findings`` likewise, then by severity and code."""
+    """``predictions`` are ordered by model as given, then target; ``findings`` likewise, then by severity and code.
+
+    ``verdicts`` go with ``predictions``, one each, in a report of `check`. A prediction that no finding is about has no
+    kernels there: a run over many models and targets would otherwise hold millions. ``notes`` are what the user must know
+    of the run as a whole, such as which targets were taken because none was chosen.
+    """
 
     predictions: tuple[Prediction, ...]
     findings: tuple[Finding, ...] = ()
     errors: tuple[InputError, ...] = ()
     files: int = 0
     targets: tuple[str, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,84 @@
+"""What reaches the terminal: the one place that prints, and that decides on colour and width."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import shutil
+import sys
+import traceback
+from pathlib import Path
+
+from latlint.report.plain import Style, clean
+
+
+def prepare() -> None:
+    """UTF-8 with plain line feeds for files and pipes whatever the locale; on a terminal, escapes for what it cannot show."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            if stream.isatty():
+                stream.reconfigure(errors="backslashreplace")
+            else:
+                stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
+
+
+def style(*, top: int | None = 15, kernels_chosen: bool = False) -> Style:
+    """Colour on a terminal, unless ``NO_COLOR``; ``FORCE_COLOR`` asks for it anywhere. A pipe is 120 columns wide."""
+    terminal = sys.stdout.isatty()
+    colour = terminal and os.environ.get("TERM") != "dumb"
+    if os.environ.get("FORCE_COLOR", "0") not in ("", "0"):
+        colour = True
+    if os.environ.get("NO_COLOR"):
+        colour = False
+    width = shutil.get_terminal_size((120, 24)).columns if terminal else 120
+    return Style(colour=colour, width=width, top=top, kernels_chosen=kernels_chosen)
+
+
+def emit(text: str) -> None:
+    """Print a command's output."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def note(message: str) -> None:
+    """One line on stderr that the user should know and need not act on."""
+    print(f"latlint: note: {clean(message)}", file=sys.stderr)
+
+
+def error(message: str, *, path: str | None = None, code: str = "LAT000") -> None:
+    """One line on stderr: ``latlint: error: PATH: message [CODE]``."""
+    where = f"{clean(path)}: " if path is not None else ""
+    tail = f" [{code}]" if code != "LAT000" else ""
+    print(f"latlint: error: {where}{clean(message)}{tail}", file=sys.stderr)
+
+
+def internal_error(exception: Exception) -> None:
+    """One line for what should not have happened, with all that a report of it needs."""
+    frames = traceback.extract_tb(exception.__traceback__)
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    notes = "".join(f", {line}" for line in getattr(exception, "__notes__", ()))
+    error(
+        f"internal error: {type(exception).__name__}: {exception}{place}{notes}; please report this line "
+        "(LATLINT_DEBUG=1 shows the traceback)"
+    )
+
+
+def write_atomically(text: str, path: Path) -> None:
+    """Write a file whole or not at all; a device such as ``/dev/stdout`` is written straight."""
+    try:
+        target = path.resolve()
+        if target.exists() and not target.is_file():
+            target.write_text(text, encoding="utf-8", newline="\n")
+            return
+        scratch = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        try:
+            scratch.write_text(text, encoding="utf-8", newline="\n")
+            scratch.replace(target)
+        finally:
+            with contextlib.suppress(OSError):
+                scratch.unlink()
+    except OSError as failure:
+        from latlint.errors import LatlintError
+
+        raise LatlintError(f"cannot be written: {failure.strerror}", path=str(path)) from None

@@ -1,0 +1,106 @@
+"""Options that commands share, and what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from latlint.cli import _console
+from latlint.errors import LatlintError
+from latlint.report import formats
+from latlint.report.types import Report
+from latlint.settings import Settings, load
+
+_Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--target``, ``--all-targets``, ``--pack``."""
+    decorators: tuple[_Decorator, ...] = (
+        click.option(
+            "-t",
+            "--target",
+            "targets",
+            multiple=True,
+            metavar="TARGET",
+            help="Device and processor, such as pixel-4/gpu, or a glob: 'pixel-4/*'. Repeatable. `latlint targets` lists all.",
+        ),
+        click.option("--all-targets", is_flag=True, help="Every target there is."),
+        pack_option,
+    )
+    return _applied(function, decorators)
+
+
+def pack_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--pack``."""
+    return click.option(
+        "--pack",
+        "packs",
+        multiple=True,
+        metavar="DIR",
+        type=click.Path(path_type=Path),
+        help="A directory of device packs besides the bundled ones. Repeatable.",
+    )(function)
+
+
+def config_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--config``, ``--no-config``."""
+    decorators: tuple[_Decorator, ...] = (
+        click.option(
+            "--config",
+            metavar="FILE",
+            type=click.Path(path_type=Path),
+            help="Read this file instead of the nearest latlint.toml or pyproject.toml.",
+        ),
+        click.option("--no-config", is_flag=True, help="Read no configuration file."),
+    )
+    return _applied(function, decorators)
+
+
+def format_option(choices: list[str] | None = None) -> _Decorator:
+    """``--format``."""
+    return click.option(
+        "--format",
+        "format_name",
+        type=click.Choice(choices or formats()),
+        default="text",
+        show_default=True,
+        help="Output format.",
+    )
+
+
+def settings_from(
+    *,
+    config: Path | None,
+    no_config: bool,
+    targets: tuple[str, ...],
+    all_targets: bool,
+    packs: tuple[Path, ...],
+    budgets: tuple[str, ...] = (),
+) -> Settings:
+    """The configuration with the command line on top; flags that contradict each other are an error."""
+    if config is not None and no_config:
+        raise LatlintError("--config and --no-config contradict each other")
+    if targets and all_targets:
+        raise LatlintError("--target and --all-targets contradict each other")
+    settings = Settings() if no_config else load(config=config)
+    return settings.with_flags(targets=("*",) if all_targets else targets, budgets=budgets, packs=packs)
+
+
+def report_asides(report: Report, *, allow_empty: bool = False) -> None:
+    """Notes and errors of a run on stderr; a run without a single model is an error unless that is allowed."""
+    if not report.files and not allow_empty:
+        raise LatlintError("no .tflite or .onnx file to read (--allow-empty accepts that)", code="LAT005")
+    for note in report.notes:
+        _console.note(note)
+    for error in report.errors:
+        _console.error(error.message, path=error.path, code=error.code)
+
+
+def _applied(function: Callable[..., Any], decorators: tuple[_Decorator, ...]) -> Callable[..., Any]:
+    for decorator in reversed(decorators):
+        function = decorator(function)
+    return function

@@ -1,0 +1,104 @@
+"""``latlint check``: lint files, or what the configuration names."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import click
+
+from latlint.cli import _console
+from latlint.cli._options import config_options, format_option, report_asides, settings_from, target_options
+from latlint.errors import LatlintError
+from latlint.report import formats, render
+from latlint.report.plain import Style
+from latlint.report.types import Report
+from latlint.settings import parse_budget
+
+
+@click.command("check", short_help="Lint model files against latency budgets.")
+@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@target_options
+@click.option(
+    "-b",
+    "--budget",
+    "budgets",
+    multiple=True,
+    metavar="TIME",
+    help="Fail above this latency: 10ms, 850us, or for some targets only: 'pixel-4/*=12ms'. Repeatable; the tightest counts.",
+)
+@config_options
+@format_option()
+@click.option(
+    "--output", "outputs", multiple=True, metavar="FORMAT=FILE", help="Write the report to a file as well. Repeatable."
+)
+@click.option("--exit-zero", is_flag=True, help="Exit with 0 even when there are findings (errors still give 2).")
+@click.option("--allow-empty", is_flag=True, help="Exit with 0 when there is no model to check.")
+def command(
+    paths: tuple[str, ...],
+    targets: tuple[str, ...],
+    all_targets: bool,
+    packs: tuple[Path, ...],
+    budgets: tuple[str, ...],
+    config: Path | None,
+    no_config: bool,
+    format_name: str,
+    outputs: tuple[str, ...],
+    exit_zero: bool,
+    allow_empty: bool,
+) -> int:
+    """Lint model files: predict their latency and hold it against budgets.
+
+    PATH is a model file or a directory, which is searched for .tflite and .onnx files. Without PATH, latlint checks the models
+    that the configuration names, or all below its directory.
+
+    \b
+    latlint check model.tflite --target pixel-4/gpu --budget 10ms
+    latlint check models/ --target 'galaxy-s10/*' --budget '*/gpu=8ms' --budget '*/cpu-*=30ms'
+    """
+    from latlint.api import check
+
+    files = _parsed_outputs(outputs)
+    settings = settings_from(
+        config=config, no_config=no_config, targets=targets, all_targets=all_targets, packs=packs, budgets=budgets
+    )
+    report = check(paths, settings)
+    _refuse_idle_budgets(budgets, report.targets)
+    report_asides(report, allow_empty=allow_empty)
+    _console.emit(render(report, "check", format_name, _console.style()))
+    for name, path in files:
+        _console.write_atomically(render(report, "check", name, Style()), path)
+    return _exit_code(report, exit_zero=exit_zero)
+
+
+def _exit_code(report: Report, *, exit_zero: bool) -> int:
+    if report.errors:
+        return 2
+    failing = any(finding.severity == "error" and not finding.suppressed for finding in report.findings)
+    return 1 if failing and not exit_zero else 0
+
+
+def _parsed_outputs(outputs: tuple[str, ...]) -> list[tuple[str, Path]]:
+    files: list[tuple[str, Path]] = []
+    for output in outputs:
+        name, separator, path = output.partition("=")
+        if not separator or not path:
+            raise LatlintError(f"malformed --output '{output}': expected FORMAT=FILE, such as json=latlint.json")
+        if name not in formats():
+            raise LatlintError(f"unknown format '{name}' in --output: known are {', '.join(formats())}")
+        if not Path(path).parent.is_dir():
+            raise LatlintError(f"the directory of --output '{output}' does not exist")
+        files.append((name, Path(path)))
+    if len({path.resolve() for _, path in files}) < len(files):
+        raise LatlintError("two --output options name the same file")
+    return files
+
+
+def _refuse_idle_budgets(budgets: tuple[str, ...], targets: tuple[str, ...]) -> None:
+    """A budget of the command line that holds for none of the run's targets contradicts the rest of it."""
+    for text in budgets:
+        pattern = parse_budget(text).target
+        if not any(fnmatchcase(target, pattern) for target in targets):
+            raise LatlintError(
+                f"--budget '{text}' is for none of the chosen targets: {', '.join(targets)}", code="LAT901"
+            )

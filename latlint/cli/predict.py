@@ -1,0 +1,53 @@
+"""``latlint predict``: the latency of every kernel and in total."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from latlint.cli import _console
+from latlint.cli._options import config_options, format_option, report_asides, settings_from, target_options
+from latlint.errors import LatlintError
+from latlint.report import render
+
+
+@click.command("predict", short_help="Show the latency of every kernel and in total.")
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@target_options
+@click.option(
+    "--top", type=click.IntRange(min=0), metavar="N", help="Show the N costliest kernels of each target.  [default: 15]"
+)
+@click.option("--all-kernels", is_flag=True, help="Show every kernel.")
+@config_options
+@format_option()
+def command(
+    models: tuple[str, ...],
+    targets: tuple[str, ...],
+    all_targets: bool,
+    packs: tuple[Path, ...],
+    top: int | None,
+    all_kernels: bool,
+    config: Path | None,
+    no_config: bool,
+    format_name: str,
+) -> int:
+    """Predict the latency of every kernel and in total.
+
+    MODEL is a .tflite or .onnx file, or a directory of them.
+
+    \b
+    latlint predict model.tflite --target pixel-4/gpu
+    latlint predict model.onnx --all-targets
+    """
+    from latlint.api import predict_files
+
+    if top is not None and all_kernels:
+        raise LatlintError("--top and --all-kernels contradict each other")
+    settings = settings_from(config=config, no_config=no_config, targets=targets, all_targets=all_targets, packs=packs)
+    report = predict_files(models, settings)
+    report_asides(report)
+    chosen = top is not None or all_kernels
+    style = _console.style(top=None if all_kernels else 15 if top is None else top, kernels_chosen=chosen)
+    _console.emit(render(report, "predict", format_name, style))
+    return 2 if report.errors else 0

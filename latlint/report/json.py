@@ -1,0 +1,117 @@
+"""JSON for programs: ``latlint.predict/1`` and ``latlint.check/1``."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import asdict
+from typing import Any
+
+from latlint import __version__
+from latlint.checks.types import SEVERITIES, Finding
+from latlint.latency.types import KernelPrediction, Prediction
+from latlint.report.plain import Style
+from latlint.report.types import InputError, Report
+
+
+def predict(report: Report, style: Style) -> str:
+    """Every prediction with its kernels."""
+    predictions = [
+        {**_prediction(prediction), "kernels": [_kernel(kernel) for kernel in prediction.kernels]}
+        for prediction in report.predictions
+    ]
+    return dump(
+        {
+            "schema": "latlint.predict/1",
+            "latlint": __version__,
+            "predictions": predictions,
+            "errors": [_error(error) for error in report.errors],
+        }
+    )
+
+
+def check(report: Report, style: Style) -> str:
+    """Findings, and the predictions that they rest on, without kernels."""
+    counts = Counter(finding.severity for finding in report.findings)
+    return dump(
+        {
+            "schema": "latlint.check/1",
+            "latlint": __version__,
+            "findings": [_finding(finding) for finding in report.findings],
+            "predictions": [_prediction(prediction) for prediction in report.predictions],
+            "errors": [_error(error) for error in report.errors],
+            "summary": {
+                "files": report.files,
+                "targets": len(report.targets),
+                "findings": len(report.findings),
+                "by_severity": {severity: counts[severity] for severity in reversed(SEVERITIES)},
+            },
+        }
+    )
+
+
+def dump(document: dict[str, Any]) -> str:
+    """ASCII, so that no name in a model file can steer a terminal, whatever the locale."""
+    return json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def _prediction(prediction: Prediction) -> dict[str, Any]:
+    return {
+        "model": prediction.model,
+        "sha256": prediction.sha256,
+        "format": prediction.format,
+        "precision": prediction.precision,
+        "target": prediction.target,
+        "runtime": prediction.runtime,
+        "latency_ms": _number(prediction.latency_ms),
+        "low_ms": _number(prediction.low_ms),
+        "high_ms": _number(prediction.high_ms),
+        "interval": prediction.interval,
+        "overhead_ms": _number(prediction.overhead_ms),
+        "coverage": _number(prediction.coverage),
+        "macs": prediction.macs,
+        "partitions": [
+            {**asdict(partition), "latency_ms": _number(partition.latency_ms)} for partition in prediction.partitions
+        ],
+        "notes": list(prediction.notes),
+    }
+
+
+def _kernel(kernel: KernelPrediction) -> dict[str, Any]:
+    fields = {
+        "index": kernel.index,
+        "partition": kernel.partition,
+        "nodes": list(kernel.nodes),
+        "op": kernel.op,
+        "linked": list(kernel.linked),
+        "implementation": kernel.implementation,
+        "latency_ms": _number(kernel.latency_ms),
+        "source": kernel.source,
+        "macs": kernel.macs,
+        "bytes": kernel.bytes,
+    }
+    return {**fields, "reason": kernel.reason} if kernel.reason else fields
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    fields = asdict(finding)
+    for key in ("latency_ms", "budget_ms", "gain_ms"):
+        fields[key] = None if fields[key] is None else _number(fields[key])
+    return {
+        key: list(value) if isinstance(value, tuple) else value for key in _FINDING_KEYS for value in (fields[key],)
+    }
+
+
+_FINDING_KEYS = (
+    "code", "name", "severity", "model", "target", "nodes", "message", "latency_ms", "budget_ms", "gain_ms", "help_uri",
+    "fingerprint", "suppressed",
+)  # fmt: skip
+
+
+def _error(error: InputError) -> dict[str, Any]:
+    return {"path": error.path, "code": error.code, "message": error.message}
+
+
+def _number(value: float) -> float:
+    """Nine significant digits: more would only show how one machine's arithmetic rounds."""
+    return float(f"{value:.9g}")

@@ -1,0 +1,92 @@
+"""Text that is safe to print, and lined up: shared by whatever people read."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+#: Control, format (bidirectional overrides, zero-width), surrogate, private, unassigned; line and paragraph separators.
+_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+_SGR = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How text is to look: whether with colour, how wide at most, and how many kernels a table shows (``None``: all;
+    ``kernels_chosen``: the user said so)."""
+
+    colour: bool = False
+    width: int = 120
+    top: int | None = 15
+    kernels_chosen: bool = False
+
+    def paint(self, text: str, *names: str) -> str:
+        """``text`` in colours and weights of ``_SGR``, or as it is."""
+        if not self.colour or not text or not names:
+            return text
+        return f"\x1b[{';'.join(_SGR[name] for name in names)}m{text}\x1b[0m"
+
+
+def clean(text: str, limit: int = 1000) -> str:
+    """``text`` from a file or the command line, made inert: one line without control characters, terminal escapes or
+    direction marks (each is written as ``\\x1b`` or ``\\u202e``), and cut after ``limit`` characters."""
+    if len(text) > limit:
+        text = text[:limit] + "…"
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        char.encode("unicode_escape").decode("ascii") if unicodedata.category(char) in _UNSAFE else char
+        for char in text
+    )
+
+
+def columns(text: str) -> int:
+    """How many columns ``text`` (cleaned, unpainted) takes on a terminal."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
+    )
+
+
+def shorten(text: str, width: int) -> str:
+    """``text`` in at most ``width`` columns: the end of a name says more than its beginning, so that is what stays."""
+    if columns(text) <= width:
+        return text
+    while text and columns(text) > max(width - 1, 0):
+        text = text[max(1, (columns(text) - width) // 2) :]
+    return f"…{text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell of a table: cleaned text, and how it is painted."""
+
+    text: str
+    paint: tuple[str, ...] = ()
+
+
+def table(rows: Sequence[Sequence[Cell]], align: str, style: Style, *, indent: int = 0) -> list[str]:
+    """Lines of lined-up cells. ``align`` has one of ``<`` and ``>`` a column. The last column is cut to the style's width."""
+    widths = [max((columns(row[i].text) for row in rows if i < len(row)), default=0) for i in range(len(align))]
+    used = [i for i, width in enumerate(widths) if width]
+    lines = []
+    for row in rows:
+        line, printed = " " * indent, indent
+        for i in used:
+            if i >= len(row):
+                break
+            text = row[i].text
+            if i == used[-1]:
+                text = shorten(text, max(style.width - printed, 12))
+            gap = " " * (widths[i] - columns(text))
+            painted = style.paint(text, *row[i].paint)
+            line += (
+                painted if i == used[-1] and align[i] == "<" else painted + gap if align[i] == "<" else gap + painted
+            )
+            line += "  " if i != used[-1] else ""
+            printed += widths[i] + 2
+        lines.append(line.rstrip())
+    return lines

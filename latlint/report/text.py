@@ -1,0 +1,264 @@
+"""Text for people: what costs most, and whether it is within budget."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from latlint.checks.types import SEVERITIES, Finding
+from latlint.latency.types import KernelPrediction, Prediction
+from latlint.report.plain import Cell, Style, clean, table
+from latlint.report.types import Report, Verdict
+from latlint.units import format_count, format_limit_ms, format_ms
+
+#: With more targets than this, a table of kernels for each would bury the comparison: one line each, unless asked for.
+_DETAILED_TARGETS = 3
+
+_BAR_COLUMNS = 8
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+_FORMATS = {"tflite": "TFLite", "onnx": "ONNX"}
+_SEVERITY_PAINT = {"error": ("red", "bold"), "warning": ("yellow", "bold"), "note": ("cyan", "bold")}
+
+
+def predict(report: Report, style: Style) -> str:
+    """Each model with its kernels on each target, costliest first; with many targets, a line for each instead."""
+    detailed = style.kernels_chosen or len(report.targets) <= _DETAILED_TARGETS
+    lines: list[str] = []
+    for _, group in groupby(report.predictions, key=lambda prediction: prediction.model):
+        predictions = list(group)
+        lines += [_model_line(predictions[0], style), ""]
+        if len(predictions) > 1:
+            lines += [*_comparison(predictions, style), ""]
+        if detailed:
+            for prediction in predictions:
+                lines += [*_breakdown(prediction, style), ""]
+        else:
+            lines += [*_notes(note for prediction in predictions for note in prediction.notes), ""]
+    return _joined(lines)
+
+
+def check(report: Report, style: Style) -> str:
+    """A line for each model and target with its verdict, under it what was found, and a line that sums it up."""
+    lines: list[str] = []
+    judged = list(zip(report.predictions, report.verdicts, strict=True))
+    rows = [_verdict_row(prediction, verdict) for prediction, verdict in judged]
+    aligned = table(rows, "<<>><<", style, indent=2)
+    findings: dict[tuple[str, str | None], list[Finding]] = {}
+    for finding in report.findings:
+        findings.setdefault((finding.model, finding.target), []).append(finding)
+    model = None
+    for (prediction, _), line in zip(judged, aligned, strict=True):
+        if prediction.model != model:
+            model = prediction.model
+            lines += ["", _model_line(prediction, style)]
+        lines.append(line)
+        for finding in findings.get((prediction.model, prediction.target), ()):
+            lines += _finding(finding, prediction, style)
+    return _joined([*lines, "", _summary(report, style)])
+
+
+def _joined(lines: Sequence[str]) -> str:
+    """The lines without blank ones at either end or in a row."""
+    kept = [line for line, previous in zip(lines, ["", *lines], strict=False) if line or previous]
+    return "\n".join(kept).strip("\n") + "\n"
+
+
+def _model_line(prediction: Prediction, style: Style) -> str:
+    facts = [_FORMATS.get(prediction.format, prediction.format), prediction.precision]
+    if prediction.macs:
+        facts.append(f"{format_count(prediction.macs)} MACs")
+    return f"{style.paint(clean(prediction.model), 'bold')}  {style.paint(' · '.join(facts), 'dim')}"
+
+
+def _interval(prediction: Prediction) -> str:
+    digits = format_ms(prediction.latency_ms).partition(" ")[0].partition(".")[2]
+    return f"{prediction.low_ms:.{len(digits)}f}–{prediction.high_ms:.{len(digits)}f}"
+
+
+def _comparison(predictions: Sequence[Prediction], style: Style) -> list[str]:
+    """One line a target: latency, interval, coverage, and a bar against the slowest."""
+    slowest = max(prediction.latency_ms for prediction in predictions)
+    covered = all(prediction.coverage >= 0.995 for prediction in predictions)
+    rows = [
+        [
+            Cell(prediction.target, ("cyan",)),
+            Cell(format_ms(prediction.latency_ms), ("bold",)),
+            Cell(_interval(prediction), ("dim",)),
+            Cell("" if covered else f"{prediction.coverage:.0%} covered"),
+            Cell(_bar(prediction.latency_ms, slowest, 3 * _BAR_COLUMNS), ("yellow",)),
+        ]
+        for prediction in predictions
+    ]
+    return table(rows, "<>>><", style, indent=2)
+
+
+def _breakdown(prediction: Prediction, style: Style) -> list[str]:
+    """The kernels of one model on one target, and what must be known to trust the sum."""
+    head = (
+        f"{style.paint(prediction.target, 'cyan', 'bold')}  {style.paint(format_ms(prediction.latency_ms), 'bold')}"
+        f"  {prediction.interval:.0%} within {_interval(prediction)} ms"
+    )
+    facts = [prediction.runtime, f"coverage {prediction.coverage:.0%}"]
+    free = sum(kernel.source == "free" for kernel in prediction.kernels)
+    if free:
+        facts.append(f"{free} {'ops' if free > 1 else 'op'} without a kernel")
+    return [
+        head,
+        f"  {style.paint(' · '.join(facts), 'dim')}",
+        "",
+        *_kernel_table(prediction, style),
+        *_partitions(prediction),
+        *_slow_paths(prediction),
+        *_unknown_ops(prediction, style),
+        *_notes(prediction.notes),
+    ]
+
+
+def _kernel_table(prediction: Prediction, style: Style) -> list[str]:
+    launched = [kernel for kernel in prediction.kernels if kernel.source not in ("free", "unknown")]
+    launched.sort(key=lambda kernel: (-kernel.latency_ms, kernel.index))
+    shown = launched if style.top is None else launched[: style.top]
+    rest = launched[len(shown) :]
+    total = prediction.latency_ms
+    rows = [_kernel_row(kernel, prediction, launched[0].latency_ms) for kernel in shown]
+    if rest:
+        rows.append(_sum_row(f"… and {len(rest)} more", sum(kernel.latency_ms for kernel in rest), total))
+    if prediction.overhead_ms:
+        rows.append(_sum_row("overhead", prediction.overhead_ms, total))
+    heading = [Cell(text, ("dim",)) for text in ("ms", "share", "", "kernel", "", "MACs", "node")]
+    return table([heading, *rows], ">><<<><", style, indent=2)
+
+
+def _kernel_row(kernel: KernelPrediction, prediction: Prediction, most_ms: float) -> list[Cell]:
+    total = prediction.latency_ms
+    return [
+        Cell(f"{kernel.latency_ms:.3f}"),
+        Cell(_share(kernel.latency_ms, total)),
+        Cell(_bar(kernel.latency_ms, most_ms, _BAR_COLUMNS), ("yellow",)),
+        Cell(kernel_name(kernel)),
+        Cell("" if kernel.source == "predicted" else kernel.source, ("yellow",)),
+        Cell(format_count(kernel.macs) if kernel.macs else ""),
+        Cell(_node(kernel), ("dim",)),
+    ]
+
+
+def _sum_row(label: str, latency_ms: float, total_ms: float) -> list[Cell]:
+    return [Cell(f"{latency_ms:.3f}"), Cell(_share(latency_ms, total_ms)), Cell(""), Cell(label, ("dim",))]
+
+
+def kernel_name(kernel: KernelPrediction) -> str:
+    """``convolution_2d + add + relu``: the implementation and what was linked to it."""
+    return clean(" + ".join((kernel.implementation or kernel.op, *kernel.linked)), 120)
+
+
+def _node(kernel: KernelPrediction) -> str:
+    return clean(kernel.nodes[0]) if kernel.nodes else ""
+
+
+def _share(part: float, whole: float) -> str:
+    return f"{part / whole:.1%}" if whole > 0 else ""
+
+
+def _bar(value: float, most: float, width: int) -> str:
+    eighths = round(8 * width * value / most) if most > 0 else 0
+    return ("█" * (eighths // 8) + _EIGHTHS[eighths % 8]).strip()
+
+
+def _partitions(prediction: Prediction) -> list[str]:
+    if len(prediction.partitions) < 2:
+        return []
+    parts = [
+        f"{partition.processor} ({partition.nodes} {'nodes' if partition.nodes != 1 else 'node'}, "
+        f"{format_ms(partition.latency_ms)})"
+        for partition in prediction.partitions
+    ]
+    shown = parts if len(parts) <= 8 else [*parts[:7], f"… {len(parts) - 7} more"]
+    return ["", f"  {len(parts)} partitions: {' → '.join(shown)}"]
+
+
+def _slow_paths(prediction: Prediction) -> list[str]:
+    """The reasons that kernels run where or as they do, with what each costs."""
+    costs: dict[str, list[KernelPrediction]] = {}
+    for kernel in prediction.kernels:
+        if kernel.reason and kernel.source not in ("free", "unknown"):
+            costs.setdefault(kernel.reason, []).append(kernel)
+    lines = []
+    for reason, kernels in sorted(costs.items(), key=lambda item: -sum(kernel.latency_ms for kernel in item[1])):
+        ops = ", ".join(sorted({kernel.op for kernel in kernels}))
+        lines.append(
+            f"  {format_ms(sum(kernel.latency_ms for kernel in kernels))} in {clean(ops, 80)}: {clean(reason, 200)}"
+        )
+    return ["", *lines] if lines else []
+
+
+def _unknown_ops(prediction: Prediction, style: Style) -> list[str]:
+    counts = Counter(kernel_name(kernel) for kernel in prediction.kernels if kernel.source == "unknown")
+    if not counts:
+        return []
+    named = ", ".join(f"{name} ×{count}" if count > 1 else name for name, count in counts.most_common())
+    return ["", f"  {style.paint('not understood, counted as 0 ms:', 'yellow', 'bold')} {named}"]
+
+
+def _notes(notes: Iterator[str] | Sequence[str]) -> list[str]:
+    lines = [f"  note: {clean(note, 300)}" for note in dict.fromkeys(notes)]
+    return ["", *lines] if lines else []
+
+
+def _verdict_row(prediction: Prediction, verdict: Verdict) -> list[Cell]:
+    mark, budget = Cell(" –", ("dim",)), ""
+    if verdict.budget_ms is not None:
+        mark = Cell("PASS", ("green", "bold")) if verdict.passed else Cell("FAIL", ("red", "bold"))
+        change = prediction.latency_ms / verdict.budget_ms - 1
+        budget = f"budget {format_limit_ms(verdict.budget_ms)}  " + f"{change:+.0%}".replace("-", "−")
+    return [
+        mark,
+        Cell(prediction.target, ("cyan",)),
+        Cell(format_ms(prediction.latency_ms), ("bold",)),
+        Cell(f"[{_interval(prediction)}]", ("dim",)),
+        Cell(budget),
+        Cell("" if prediction.coverage >= 0.995 else f"{prediction.coverage:.0%} covered", ("yellow",)),
+    ]
+
+
+def _finding(finding: Finding, prediction: Prediction, style: Style) -> list[str]:
+    """A budget's row has said how far over it is: what is left to say is where the time goes. Others say it in words."""
+    code = style.paint(finding.code, *_SEVERITY_PAINT[finding.severity])
+    if finding.budget_ms is None:
+        return [f"        {code} {finding.name}: {clean(finding.message)}"]
+    named = set(finding.nodes)
+    costliest = [kernel for kernel in prediction.kernels if named.intersection(kernel.nodes[:1])]
+    costliest.sort(key=lambda kernel: (-kernel.latency_ms, kernel.index))
+    rows = [
+        [
+            Cell(format_ms(kernel.latency_ms)),
+            Cell(_share(kernel.latency_ms, prediction.latency_ms)),
+            Cell(kernel_name(kernel)),
+            Cell(_node(kernel), ("dim",)),
+        ]
+        for kernel in costliest
+    ]
+    return [f"        {code} {finding.name}, what costs most:", *table(rows, ">><<", style, indent=10)]
+
+
+def _summary(report: Report, style: Style) -> str:
+    """``2 models on 3 targets: 1 over budget, 4 within, 1 without budget; 1 warning``."""
+    with_budget = [verdict for verdict in report.verdicts if verdict.budget_ms is not None]
+    over = sum(not verdict.passed for verdict in with_budget)
+    parts = []
+    if over:
+        parts.append(style.paint(f"{over} over budget", "red", "bold"))
+    if len(with_budget) > over:
+        parts.append(style.paint(f"{len(with_budget) - over} within budget", "green"))
+    if without := len(report.verdicts) - len(with_budget):
+        parts.append(f"{without} without a budget")
+    others = Counter(finding.severity for finding in report.findings if finding.budget_ms is None and finding.target)
+    parts += [_count(others[severity], severity) for severity in reversed(SEVERITIES) if others[severity]]
+    if report.errors:
+        parts.append(style.paint(f"{_count(len(report.errors), 'file')} not read", "red", "bold"))
+    scope = f"{_count(report.files, 'model')} on {_count(len(report.targets), 'target')}"
+    return f"{scope}: {', '.join(parts)}" if parts else scope
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

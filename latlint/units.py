@@ -1,0 +1,38 @@
+"""Milliseconds as people write and read them."""
+
+from __future__ import annotations
+
+import re
+
+_UNIT_MS = {"us": 1e-3, "µs": 1e-3, "μs": 1e-3, "ms": 1.0, "s": 1e3}
+_DURATION = re.compile(rf"\s*([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*({'|'.join(_UNIT_MS)})\s*")
+
+
+def parse_duration_ms(text: str) -> float:
+    """Milliseconds from ``850us``, ``10ms`` or ``0.5s``; ValueError for anything else, zero included."""
+    match = _DURATION.fullmatch(text)
+    milliseconds = float(match[1]) * _UNIT_MS[match[2]] if match else 0.0
+    if not 0.0 < milliseconds < float("inf"):
+        raise ValueError(text)
+    return milliseconds
+
+
+def format_ms(milliseconds: float) -> str:
+    """Three significant digits with the unit, never an exponent: ``123 ms``, ``12.3 ms``, ``0.123 ms``."""
+    size = abs(milliseconds)
+    digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
+    return f"{milliseconds:.{digits}f} ms"
+
+
+def format_limit_ms(milliseconds: float) -> str:
+    """A limit as it was written, in milliseconds: ``10 ms``, ``0.85 ms``."""
+    return f"{round(milliseconds, 6):.12g} ms"
+
+
+def format_count(count: int) -> str:
+    """``42``, ``10.8 k``, ``301 M``, ``1.55 G``."""
+    for limit, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if count >= limit:
+            scaled = count / limit
+            return f"{scaled:.{0 if scaled >= 100 else 1 if scaled >= 10 else 2}f}{unit}"
+    return str(count)
