@@ -1,0 +1,221 @@
+"""Configuration: found, checked, merged with the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from latlint.errors import LatlintError
+from latlint.settings import Budget, Settings, load, matches_path, nearest, parse_budget, select_targets
+
+TARGETS = ["galaxy-s10/cpu-1large", "galaxy-s10/gpu", "pixel-4/cpu-1large", "pixel-4/cpu-1large1med", "pixel-4/gpu"]
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def load_error(tmp_path: Path, text: str) -> str:
+    config = write(tmp_path / "latlint.toml", text)
+    with pytest.raises(LatlintError) as caught:
+        load(config=config)
+    assert caught.value.code == "LAT901"
+    assert caught.value.path == config.as_posix()
+    assert "\n" not in caught.value.message
+    return caught.value.message
+
+
+def test_every_key_is_read(tmp_path: Path) -> None:
+    config = write(
+        tmp_path / "latlint.toml",
+        """
+        targets = ["pixel-4/gpu"]
+        models = ["models/**/*.tflite"]
+        min-coverage = 0.5
+        packs = ["own"]
+        [[budgets]]
+        max = "10ms"
+        [[budgets]]
+        model = "a.tflite"
+        target = "pixel-4/*"
+        max = "850us"
+        """,
+    )
+    settings = load(config=config)
+    assert settings == Settings(
+        root=tmp_path,
+        source=config.as_posix(),
+        targets=("pixel-4/gpu",),
+        models=("models/**/*.tflite",),
+        budgets=(Budget(10.0), Budget(0.85, target="pixel-4/*", model="a.tflite")),
+        min_coverage=0.5,
+        packs=(tmp_path / "own",),
+    )
+
+
+def test_the_nearest_file_governs_and_the_repository_is_the_border(tmp_path: Path) -> None:
+    write(tmp_path / "latlint.toml", 'targets = ["outside"]')
+    (tmp_path / "repo/.git").mkdir(parents=True)
+    (tmp_path / "repo/a/b").mkdir(parents=True)
+    assert load(tmp_path / "repo/a/b").targets == ()
+    write(tmp_path / "repo/pyproject.toml", '[tool.latlint]\ntargets = ["pyproject"]')
+    assert load(tmp_path / "repo/a/b").targets == ("pyproject",)
+    write(tmp_path / "repo/latlint.toml", 'targets = ["beside"]')
+    assert load(tmp_path / "repo/a/b").targets == ("beside",)
+    write(tmp_path / "repo/a/pyproject.toml", '[tool.other]\nkey = "no latlint here"')
+    assert load(tmp_path / "repo/a/b").targets == ("beside",)
+    write(tmp_path / "repo/a/latlint.toml", 'targets = ["nearer"]')
+    assert load(tmp_path / "repo/a/b").targets == ("nearer",)
+    assert load(tmp_path / "repo/a/b").root == tmp_path / "repo/a"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('target = ["pixel-4/gpu"]', "unknown key 'target': did you mean 'targets'?"),
+        ("zzzzzz = 1", "unknown key 'zzzzzz': known are targets, models, budgets, min-coverage, packs"),
+        ('targets = "pixel-4/gpu"', "targets must be a list of texts, not 'pixel-4/gpu'"),
+        ('targets = [""]', "targets must be a list of texts, not ['']"),
+        ("min-coverage = 80", "min-coverage must be a number from 0 to 1, not 80"),
+        ("min-coverage = true", "min-coverage must be a number from 0 to 1, not True"),
+        ("min-coverage = nan", "min-coverage must be a number from 0 to 1, not nan"),
+        ('[budgets]\nmax = "10ms"', 'budgets must be tables: [[budgets]] with max = "10ms"'),
+        ('[[budgets]]\nmaximum = "10ms"', "unknown key 'maximum' in [[budgets]] number 1: did you mean 'max'?"),
+        ('[[budgets]]\ntarget = "pixel-4/gpu"', 'max is missing in [[budgets]] number 1: add max = "10ms"'),
+        ("[[budgets]]\nmax = 10", 'max in [[budgets]] number 1 must be text such as "10ms", not 10'),
+        (
+            '[[budgets]]\nmax = "10"',
+            "malformed max '10' in [[budgets]] number 1: expected a time such as 10ms, 850us or 0.5s",
+        ),
+        ("targets = [", "is not valid TOML: Invalid value (at end of document)"),
+    ],
+)
+def test_what_is_wrong_is_named_in_one_line(tmp_path: Path, text: str, message: str) -> None:
+    assert load_error(tmp_path, text) == message
+
+
+def test_a_configuration_that_is_named_must_exist(tmp_path: Path) -> None:
+    with pytest.raises(LatlintError, match="cannot be read: No such file"):
+        load(config=tmp_path / "no.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "budget"),
+    [
+        ("10ms", Budget(10.0)),
+        (" 10 ms ", Budget(10.0)),
+        ("850us", Budget(0.85)),
+        ("850µs", Budget(0.85)),
+        ("0.5s", Budget(500.0)),
+        (".5ms", Budget(0.5)),
+        ("pixel-4/*=12ms", Budget(12.0, target="pixel-4/*")),
+    ],
+)
+def test_budgets_have_a_unit_and_maybe_a_target(text: str, budget: Budget) -> None:
+    assert parse_budget(text) == budget
+
+
+@pytest.mark.parametrize(
+    "text", ["", "10", "ms", "10 minutes", "-1ms", "0ms", "nanms", "1e3ms", "=10ms", "pixel-4/gpu=", "١٠ms"]
+)
+def test_a_malformed_budget_shows_how_to_write_one(text: str) -> None:
+    with pytest.raises(LatlintError) as caught:
+        parse_budget(text)
+    assert caught.value.code == "LAT901"
+    assert caught.value.message.startswith(f"malformed budget '{text}': expected a time such as 10ms")
+
+
+def test_the_tightest_budget_counts_whatever_the_order(tmp_path: Path) -> None:
+    budgets = (
+        Budget(20.0),
+        Budget(8.0, target="*/gpu"),
+        Budget(12.0, model="models/*.tflite"),
+        Budget(1.0, model="x.onnx"),
+    )
+    for order in (budgets, budgets[::-1]):
+        settings = Settings(root=tmp_path, budgets=order)
+        assert settings.budget_ms(tmp_path / "models/a.tflite", "pixel-4/gpu") == 8.0
+        assert settings.budget_ms(tmp_path / "models/a.tflite", "pixel-4/cpu-1large") == 12.0
+        assert settings.budget_ms(tmp_path / "models/deep/a.tflite", "pixel-4/cpu-1large") == 20.0
+        assert settings.budget_ms(tmp_path / "anywhere/x.onnx", "pixel-4/gpu") == 1.0
+    assert Settings(budgets=(Budget(1.0, target="iphone-*"),)).budget_ms("a", "pixel-4/gpu") is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "matches"),
+    [
+        ("*.tflite", "a/b/c.tflite", True),
+        ("c.tflite", "a/b/c.tflite", True),
+        ("a/*.tflite", "a/b/c.tflite", False),
+        ("a/**/*.tflite", "a/b/c.tflite", True),
+        ("a/**/*.tflite", "a/c.tflite", True),
+        ("a/**", "a/b/c.tflite", True),
+        ("**/b/*", "a/b/c.tflite", True),
+        ("./a/*", "a/c.tflite", True),
+        ("a/[bc].tflite", "a/c.tflite", True),
+        ("a/[!bc].tflite", "a/c.tflite", False),
+        ("a[!x]c.tflite", "ac.tflite", False),
+        ("a/?.tflite", "a/c.tflite", True),
+        ("a.tflite", "axtflite", False),
+        ("[z-a].tflite", "b.tflite", False),
+        ("[z-a].tflite", "[z-a].tflite", True),
+    ],
+)
+def test_model_globs(pattern: str, path: str, matches: bool) -> None:
+    assert matches_path(pattern, path) is matches
+
+
+def test_targets_are_names_or_globs_and_come_sorted() -> None:
+    assert select_targets(["pixel-4/gpu", "*/gpu"], TARGETS) == ["galaxy-s10/gpu", "pixel-4/gpu"]
+    assert select_targets(["*"], TARGETS) == TARGETS
+
+
+@pytest.mark.parametrize(
+    ("pattern", "hint"),
+    [
+        ("pixel4/gpu", "did you mean pixel-4/gpu"),
+        ("Pixel-4/GPU", "did you mean pixel-4/gpu"),
+        ("pixel-4/cpu-1larg", "did you mean pixel-4/cpu-1large, pixel-4/cpu-1large1med"),
+        ("pixel-4", "all of them: 'pixel-4/*'"),
+        ("pixle-4/*", "did you mean pixel-4/"),
+        ("qqqq", "no name is near it"),
+    ],
+)
+def test_an_unknown_target_gets_the_nearest_names(pattern: str, hint: str) -> None:
+    with pytest.raises(LatlintError) as caught:
+        select_targets([pattern], TARGETS)
+    assert caught.value.code == "LAT902"
+    assert caught.value.message.startswith(f"unknown target '{pattern}': ")
+    assert hint in caught.value.message
+
+
+def test_the_command_line_takes_the_place_of_the_file_and_says_so() -> None:
+    settings = Settings(source="latlint.toml", targets=("pixel-4/gpu",), budgets=(Budget(9.0),))
+    merged = settings.with_flags(targets=["iphone-xs/gpu"], budgets=["10ms"])
+    assert (merged.targets, merged.budgets) == (("iphone-xs/gpu",), (Budget(10.0),))
+    assert merged.notes == (
+        "--target takes the place of targets in latlint.toml",
+        "--budget takes the place of the budgets in latlint.toml",
+    )
+    assert settings.with_flags() == settings
+
+
+def test_targets_come_from_the_request_then_the_budgets_then_the_default() -> None:
+    budgets = (Budget(9.0, target="pixel-4/*"), Budget(5.0, target="*"))
+    assert Settings(targets=("a",), budgets=budgets).chosen_targets() == (("a",), ())
+    assert Settings(budgets=budgets).chosen_targets() == (("pixel-4/*",), ())
+    defaults, notes = Settings().chosen_targets()
+    assert all(target in notes[0] for target in defaults)
+
+
+def test_a_budget_for_nobody_in_particular_is_refused() -> None:
+    with pytest.raises(LatlintError, match="a budget needs a target"):
+        Settings(budgets=(Budget(5.0),)).chosen_targets()
+
+
+def test_nearest_ignores_case_and_gives_up_on_nonsense() -> None:
+    assert nearest("MIN_COVERAGE", ["min-coverage", "models"]) == ["min-coverage"]
+    assert nearest("qqq", ["min-coverage", "models"]) == []
