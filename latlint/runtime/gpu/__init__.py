@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import prod
 from types import MappingProxyType
 
 from latlint.graph.types import ITEM_BYTES, Graph, Node
 from latlint.runtime.gpu.kernels import Draft, link, select_kernels
-from latlint.runtime.gpu.model import Model, build_model
+from latlint.runtime.gpu.model import Model, build_model, to_bhwc
 from latlint.runtime.gpu.partition import Epoch, epochs, keep_largest
 from latlint.runtime.gpu.rules import GpuRules, load_gpu_rules
-from latlint.runtime.gpu.support import Context, constant_dequantizes, refusal
+from latlint.runtime.gpu.support import Context, refusal, weight_unpackers
 from latlint.runtime.gpu.transforms import transform
 from latlint.runtime.rules import Rules, load_rules
 from latlint.runtime.types import Kernel, Partition, Plan, Processor
@@ -29,11 +30,11 @@ def launches(kernel: Kernel) -> int:
 def plan_gpu(graph: Graph, processor: Processor, rules: Rules) -> Plan:
     """The kernels of an NHWC graph on a GPU, and on the CPU for what the delegate leaves to it, in execution order."""
     gpu_rules = load_gpu_rules(rules.name)
-    dropped = constant_dequantizes(graph)
+    dropped = weight_unpackers(graph)
     context = Context(graph, frozenset(t for n in dropped for t in graph.nodes[n].outputs))
     refused = {n.index: why for n in graph.nodes if n.index not in dropped and (why := refusal(context, n, gpu_rules))}
     notes = list(graph.notes)
-    failure = _initialisation_failure(context, refused, dropped)
+    failure = _initialisation_failure(context, refused)
     if failure:
         notes.append(failure)
         refused = {node.index: failure for node in graph.nodes}
@@ -41,7 +42,7 @@ def plan_gpu(graph: Graph, processor: Processor, rules: Rules) -> Plan:
     assembly = _Assembly(context, processor, gpu_rules)
     for epoch in _joined(_with_unpacking(split, context, dropped)):
         assembly.add(epoch)
-    for node in assembly.left_out:
+    for node in assembly.left_out - dropped:
         refused.setdefault(node, "delegated, but in a smaller partition than the one that the delegate keeps")
     return Plan(
         runtime=processor.runtime,
@@ -54,21 +55,23 @@ def plan_gpu(graph: Graph, processor: Processor, rules: Rules) -> Plan:
     )
 
 
-def _initialisation_failure(context: Context, refused: dict[int, str], dropped: frozenset[int]) -> str:
-    """An accepted node that later fails to build takes the whole delegate down: then nothing runs on the GPU
-    (model_builder.cc: FullyConnectedOperationParser)."""
+def _initialisation_failure(context: Context, refused: dict[int, str]) -> str:
+    """An accepted node that later fails to build takes the whole delegate down: then nothing runs on the GPU."""
     for node in context.graph.nodes:
-        if node.kind != "fully_connected" or node.index in refused or node.index in dropped:
-            continue
-        shape, weights = context.shape(node.inputs[0]), context.shape(node.inputs[1])
-        width = 1
-        for dim in shape[1:]:
-            width *= dim
+        why = "" if node.index in refused else _build_failure(context, node)
+        if why:
+            return f"the GPU delegate fails to initialise at {node.name!r}: {why}; the whole model runs on the CPU"
+    return ""
+
+
+def _build_failure(context: Context, node: Node) -> str:
+    """model_builder.cc: FullyConnectedOperationParser; operation_selector.cc: BATCHED_MATMUL."""
+    if node.kind == "fully_connected" and context.is_constant(node.inputs[1]):
+        width, weights = prod(context.shape(node.inputs[0])[1:]), context.shape(node.inputs[1])
         if weights and width != weights[-1]:
-            return (
-                f"the GPU delegate fails to initialise at {node.name!r}: {width} input elements for each batch, "
-                f"but the weights are {weights[-1]} wide; the whole model runs on the CPU"
-            )
+            return f"{width} input elements for each batch, but weights that are {weights[-1]} wide"
+    if node.kind == "batch_matmul" and to_bhwc(context.shape(node.outputs[0]))[0] != 1:
+        return "a matrix product with a batch size other than 1"
     return ""
 
 
@@ -105,7 +108,7 @@ class _Assembly:
         self.rules = rules
         self.kernels: list[Kernel] = []
         self.partitions: list[Partition] = []
-        self.left_out: list[int] = []
+        self.left_out: set[int] = set()
 
     def add(self, epoch: Epoch) -> None:
         if epoch.delegated:
@@ -120,19 +123,16 @@ class _Assembly:
         first = len(self.partitions)
         self.kernels += [replace(kernel, partition=kernel.partition + first) for kernel in planned.kernels]
         self.partitions += planned.partitions
-        self.left_out += nodes
+        self.left_out.update(nodes)
 
     def _add_gpu(self, nodes: Sequence[int]) -> None:
-        dropped = [n for n in nodes if any(t in self.context.constants for t in self.context.graph.nodes[n].outputs)]
-        unpacked = set(dropped)
-        model = build_model(self.context, [n for n in nodes if n not in unpacked], self.rules)
+        unpackers = [n for n in nodes if any(t in self.context.constants for t in self.context.graph.nodes[n].outputs)]
+        model = build_model(self.context, sorted(set(nodes) - set(unpackers)), self.rules)
         transform(model)
         drafts = link(select_kernels(model, self.processor, self.rules), model, self.rules)
         number = len(self.partitions)
         nodes_of = self.context.graph.nodes
-        self.kernels += [
-            _free(nodes_of[n], (n,), number, "float16 weights are read as they are stored") for n in dropped
-        ]
+        self.kernels += [_free(nodes_of[n], (n,), number, "weights are read as they are stored") for n in unpackers]
         self.kernels += [_free(nodes_of[op.nodes[0]], tuple(op.nodes), number, why) for op, why in model.free]
         self.kernels += [_kernel(draft, model, self.processor, number) for draft in drafts]
         self.partitions.append(

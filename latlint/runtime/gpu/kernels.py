@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
 from latlint.runtime.gpu.model import Model, Op
 from latlint.runtime.gpu.rules import GpuRules, for_processor
+from latlint.runtime.gpu.transforms import is_plain_pointwise
+from latlint.runtime.gpu.variants import slices, variant
 from latlint.runtime.types import Processor
 
 
@@ -51,9 +54,24 @@ def _draft(model: Model, op: Op, processor: Processor, rules: GpuRules) -> Draft
     draft = Draft(op, op.name, list(op.nodes), list(op.inputs), list(op.outputs))
     draft.weights, draft.macs, draft.attributes = op.weights, op.macs, dict(op.attributes)
     draft.linkable = op.name in rules.linkable and _keeps_layout(model, op)
+    rule = rules.ops.get(op.kind)
+    if rule is not None and rule.launches != 1:
+        draft.attributes.setdefault("launches", rule.launches)
     if op.name == "convolution_2d":
         _select_convolution(model, draft, processor, rules)
+    if op.name == "concat":
+        _split_concat(draft, processor, rules)
+    chosen = variant(model, op, draft.name, processor, rules)
+    if chosen:
+        draft.attributes["variant"] = chosen
     return draft
+
+
+def _split_concat(draft: Draft, processor: Processor, rules: GpuRules) -> None:
+    """Some GPUs take only so many inputs in one kernel (operation_selector.cc: CONCAT)."""
+    limit = for_processor(rules.concat_inputs, processor)
+    if limit is not None and len(draft.inputs) >= limit:
+        draft.attributes["launches"] = -(-len(draft.inputs) // limit)
 
 
 def _keeps_layout(model: Model, op: Op) -> bool:
@@ -64,13 +82,8 @@ def _keeps_layout(model: Model, op: Op) -> bool:
     *source, source_channels = model.bhwc(op.inputs[0])
     *target, target_channels = model.bhwc(op.outputs[0])
     if source_channels != target_channels and op.name == "add":
-        return source == target and _slices(source_channels) == _slices(target_channels)
+        return source == target and slices(source_channels) == slices(target_channels)
     return source == target and source_channels == target_channels
-
-
-def _slices(channels: int) -> int:
-    """Channels are stored in slices of four."""
-    return -(-channels // 4)
 
 
 def _select_convolution(model: Model, draft: Draft, processor: Processor, rules: GpuRules) -> None:
@@ -113,9 +126,9 @@ def not_winograd(model: Model, op: Op, processor: Processor, rules: GpuRules) ->
         return "no Winograd kernels on this GPU"
     _, height, width, outputs = model.bhwc(op.outputs[0])
     channels = model.bhwc(op.inputs[0])[3]
-    if _slices(channels) < limits["input_slices"]:
+    if slices(channels) < limits["input_slices"]:
         return f"Winograd needs {4 * limits['input_slices'] - 3} input channels: {channels} here"
-    if _slices(outputs) < limits["output_slices"]:
+    if slices(outputs) < limits["output_slices"]:
         return f"Winograd needs {4 * limits['output_slices'] - 3} output channels: {outputs} here"
     tiles = -(-height // 4) * -(-width // 4)
     return f"Winograd needs {limits['tiles']} tiles of 4x4 outputs: {tiles} here" if tiles < limits["tiles"] else ""
@@ -132,25 +145,24 @@ def _depthwise_plus_pointwise(model: Model, op: Op, processor: Processor, rules:
     if follower is not None and follower.name == "relu":
         followers.append(follower)
         follower = model.only_consumer(follower)
-    if follower is None or follower.name != "convolution_2d" or not _plain_pointwise(follower):
+    if follower is None or not _is_pointwise_convolution(follower):
         return []
     tables = rules.depthwise_plus_pointwise
     limits = tables.get(processor.vendor, tables.get("default", {})).get(processor.precision)
     return [*followers, follower] if limits and _fits(model, op, follower, limits) else []
 
 
-def _plain_pointwise(op: Op) -> bool:
-    get = op.attributes.get
-    ones = (get("kernel", (1, 1)), get("stride", (1, 1)), get("dilation", (1, 1)), (get("groups", 1),))
-    return len(op.inputs) == 1 and all(v == 1 for pair in ones for v in pair) and not any(get("padding", ()))
+def _is_pointwise_convolution(op: Op) -> bool:
+    ungrouped = op.attributes.get("groups", 1) == 1 and len(op.inputs) == 1
+    return op.name == "convolution_2d" and ungrouped and is_plain_pointwise(op)
 
 
-def _fits(model: Model, depthwise: Op, pointwise: Op, limits: dict[str, int] | Any) -> bool:
+def _fits(model: Model, depthwise: Op, pointwise: Op, limits: Mapping[str, int]) -> bool:
     channels, outputs = model.bhwc(depthwise.inputs[0])[3], model.bhwc(pointwise.outputs[0])[3]
     return (
         depthwise.attributes.get("multiplier", 1) == 1
         and channels <= limits["channels"]
-        and channels * prod(depthwise.attributes["kernel"]) <= limits["filter"]
+        and channels * prod(depthwise.attributes.get("kernel", (1, 1))) <= limits["filter"]
         and outputs <= limits["outputs"]
         and channels * outputs <= limits["weights"]
     )

@@ -68,12 +68,17 @@ class Model:
         """The value's shape as the delegate reads it (model_builder_helper.cc: ExtractTensorShape)."""
         return to_bhwc(self.shapes[value])
 
-    def only_consumer(self, op: Op) -> Op | None:
-        """The one op that reads ``op``'s one output once, first in its inputs and nowhere else; otherwise ``None``."""
+    def sole_reader(self, op: Op) -> Op | None:
+        """The one op that reads ``op``'s one output, once, where the output stays inside; otherwise ``None``."""
         if len(op.outputs) != 1 or op.outputs[0] in self.outputs:
             return None
         uses = self.uses.get(op.outputs[0], ())
-        return uses[0][0] if len(uses) == 1 and uses[0][1] == 0 else None
+        return uses[0][0] if len(uses) == 1 else None
+
+    def only_consumer(self, op: Op) -> Op | None:
+        """``sole_reader`` where it reads ``op`` first of its inputs."""
+        reader = self.sole_reader(op)
+        return reader if reader is not None and reader.inputs[0] == op.outputs[0] else None
 
     def bypass(self, op: Op) -> None:
         """Takes ``op`` out: whoever read its output reads its first input instead."""
@@ -124,7 +129,7 @@ def build_model(context: Context, nodes: Iterable[int], rules: GpuRules) -> Mode
         if t in context.graph_outputs or any(consumer not in taken for consumer, _ in context.uses.get(t, ()))
     )
     model = Model([], {}, inputs, outputs)
-    builder = _Builder(context, model, rules, len(context.graph.tensors))
+    builder = _Builder(context, model, rules, taken, len(context.graph.tensors))
     for node in chosen:
         builder.add(node)
     model.index()
@@ -136,6 +141,7 @@ class _Builder:
     context: Context
     model: Model
     rules: GpuRules
+    members: set[int]
     next_value: int
 
     def add(self, node: Node) -> None:
@@ -143,7 +149,7 @@ class _Builder:
         op = self._op(node)
         self.model.ops.append(op)
         for name in _fused_ops(node):
-            self._append(name, node, op.outputs[0])
+            self._append(name, node, op.outputs[0], operand="scalar" if name == "add" else "")
         if op.name != "quantize_and_dequantize":
             for output in node.outputs:
                 self._round(node, output)
@@ -167,9 +173,19 @@ class _Builder:
         )
         if len(node.inputs) > 1 and node.inputs[1] >= 0:
             op.weight_shape = context.shape(node.inputs[1])
-        if node.kind in BINARY or node.kind == "prelu":
+        if node.kind in BINARY:
             self._operands(node, op)
+        if node.kind == "fully_connected":
+            self._fully_connected(op)
         return op
+
+    def _fully_connected(self, op: Op) -> None:
+        """Weights computed at run time need a convolution; a map larger than 1x1 is reshaped first (model_builder.cc)."""
+        _, height, width, _ = self.model.bhwc(op.inputs[0])
+        if len(op.inputs) > 1:
+            op.name = "convolution_2d"
+        elif (height, width) != (1, 1):
+            op.attributes["launches"] = 2
 
     def _operands(self, node: Node, op: Op) -> None:
         constants = [t for t in node.inputs if t >= 0 and self.context.is_constant(t)]
@@ -179,7 +195,7 @@ class _Builder:
             # model_builder.cc: x + x is built as 2 x, x * x as x to the power of 2.
             op.name, op.inputs, op.operand = {"add": "mul", "mul": "pow"}.get(op.name, op.name), op.inputs[:1], "scalar"
 
-    def _append(self, name: str, node: Node, output: int) -> None:
+    def _append(self, name: str, node: Node, output: int, operand: str = "") -> None:
         """An op right after the last one, which takes over writing ``output`` (NewPassthroughNode)."""
         before = self.next_value
         self.next_value += 1
@@ -188,12 +204,13 @@ class _Builder:
             if output in op.outputs:
                 op.outputs[op.outputs.index(output)] = before
                 break
-        self.model.ops.append(Op(name, name, [node.index], [before], [output]))
+        self.model.ops.append(Op(name, name, [node.index], [before], [output], operand=operand))
 
     def _round(self, node: Node, output: int) -> None:
         """A quantised result that other ops read is rounded as int8 arithmetic would (add_quant_adjustments.cc)."""
         tensor = self.context.tensor(output)
-        if tensor.dtype in self.rules.quantized_types and tensor.quantization and self.context.uses.get(output):
+        read = any(reader in self.members for reader, _ in self.context.uses.get(output, ()))
+        if read and tensor.dtype in self.rules.quantized_types and tensor.quantization:
             self._append("quantize_and_dequantize", node, output)
 
 

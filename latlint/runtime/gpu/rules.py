@@ -17,13 +17,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class OpRule:
-    """How the delegate takes one kind of op: its kernel's name, the highest op version, the named conditions, and the data
-    types that it accepts beyond the float (and quantised) ones."""
+    """How the delegate takes one kind of op: its kernel's name, the highest op version, the named conditions, the data types
+    that it accepts beyond the float (and quantised) ones, and how many kernels it launches."""
 
     kernel: str
     max_version: int | None = None
     when: tuple[str, ...] = ()
     types: frozenset[str] = frozenset()
+    launches: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,9 @@ class GpuRules:
     winograd: Mapping[str, Mapping[str, int]]
     depthwise_plus_pointwise: Mapping[str, Mapping[str, Mapping[str, int]]]
     constant_memory_convolution: Mapping[str, int]
+    depthwise_3x3: Mapping[str, list[str]]
+    depthwise_3x3_stride_2: frozenset[str]
+    concat_inputs: Mapping[str, int]
 
 
 def for_processor(table: Mapping[str, T], processor: Processor) -> T | None:
@@ -108,4 +112,7 @@ _CONVERT: dict[str, Callable[[Any], Any]] = {
     "winograd": dict,
     "depthwise_plus_pointwise": dict,
     "constant_memory_convolution": dict,
+    "depthwise_3x3": dict,
+    "depthwise_3x3_stride_2": frozenset,
+    "concat_inputs": dict,
 }

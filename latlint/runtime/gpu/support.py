@@ -54,17 +54,17 @@ class Context:
 Condition = Callable[[Context, Node], str]
 
 
-def constant_dequantizes(graph: Graph) -> frozenset[int]:
-    """Nodes that only unpack float16 weights: the delegate drops them and reads the weights as they are stored."""
+def weight_unpackers(graph: Graph) -> frozenset[int]:
+    """Nodes that only unpack weights: DEQUANTIZE of constant float16, which the delegate drops to read the weights as they are
+    stored (model_builder.cc: FP16GraphPartitionHelper), and DENSIFY, which it merges into the reader (merge_densify.cc)."""
     return frozenset(
-        node.index
-        for node in graph.nodes
-        if node.kind == "dequantize"
-        and node.inputs
-        and node.inputs[0] >= 0
-        and graph.tensors[node.inputs[0]].constant
-        and graph.tensors[node.inputs[0]].dtype == "float16"
+        node.index for node in graph.nodes if node.kind in ("dequantize", "densify") and _unpacks(graph, node)
     )
+
+
+def _unpacks(graph: Graph, node: Node) -> bool:
+    source = graph.tensors[node.inputs[0]] if node.inputs and node.inputs[0] >= 0 else None
+    return source is not None and source.constant and (node.kind == "densify" or source.dtype == "float16")
 
 
 def refusal(context: Context, node: Node, rules: GpuRules) -> str:
@@ -72,6 +72,8 @@ def refusal(context: Context, node: Node, rules: GpuRules) -> str:
     rule = rules.ops.get(node.kind)
     if rule is None:
         return "" if node.native in rules.custom else f"{node.native} is not an op of the GPU delegate"
+    if not node.inputs or node.inputs[0] < 0 or not node.outputs or min(node.outputs) < 0:
+        return f"{node.native} lacks an input or an output"
     if rule.max_version is not None and node.version > rule.max_version:
         return f"version {node.version} of {node.native}: the GPU delegate knows versions up to {rule.max_version}"
     activation = node.attributes.get("activation", "none")
@@ -103,12 +105,15 @@ def _one_runtime_input(context: Context, node: Node) -> str:
 
 
 def _at_most_two_runtime_inputs(context: Context, node: Node) -> str:
+    if len(node.inputs) < 2 or node.inputs[1] < 0:
+        return "it has no weights"
     count = len(context.runtime_inputs(node))
     return "" if 1 <= count <= 2 else f"{count} inputs are computed at run time: one or two are expected"
 
 
 def _two_inputs(context: Context, node: Node) -> str:
-    return "" if len(node.inputs) == 2 else f"{len(node.inputs)} inputs: two are expected"
+    count = sum(t >= 0 for t in node.inputs)
+    return "" if count == len(node.inputs) == 2 else f"{count} inputs: two are expected"
 
 
 def _distinct_operands(context: Context, node: Node) -> str:
@@ -160,7 +165,7 @@ def _ranks_kept(context: Context, node: Node) -> str:
 
 
 def _no_outer_product(context: Context, node: Node) -> str:
-    left, right = (context.shape(t) if t >= 0 else () for t in node.inputs[:2])
+    left, right = (context.shape(t) for t in node.inputs[:2])
     if len(left) != len(right):
         return ""
     smaller = any(a < b for a, b in zip(left, right, strict=True))

@@ -53,11 +53,12 @@ def _pointwise_to_fully_connected(model: Model, op: Op) -> None:
     if op.name != "convolution_2d" or len(op.inputs) != 1 or op.attributes.get("groups", 1) != 1:
         return
     _, height, width, _ = model.bhwc(op.inputs[0])
-    if height == width == 1 and _is_plain_pointwise(op):
+    if height == width == 1 and is_plain_pointwise(op):
         op.name = "fully_connected"
 
 
-def _is_plain_pointwise(op: Op) -> bool:
+def is_plain_pointwise(op: Op) -> bool:
+    """A 1x1 convolution without stride, dilation or padding."""
     get = op.attributes.get
     ones = (get("kernel", (1, 1)), get("stride", (1, 1)), get("dilation", (1, 1)))
     return all(value == 1 for pair in ones for value in pair) and not any(get("padding", (0,) * 4))
@@ -83,6 +84,16 @@ def _merge_padding(names: frozenset[str]) -> Callable[[Model, Op], None]:
     return apply
 
 
+def _drop_channel_padding_of_add(model: Model, op: Op) -> None:
+    """Zeros after the last channel, added to another tensor, change nothing where slices are whole (merge_padding_with.cc)."""
+    add = model.sole_reader(op) if op.kind == "pad" else None
+    if add is None or add.name != "add" or add.operand or model.bhwc(op.inputs[0])[3] % 4:
+        return
+    *others, channels = op_pads(op)
+    if not any(value for pair in others for value in pair) and channels[0] == 0 and channels[1] >= 0:
+        model.absorb_producer(add, op)
+
+
 def op_pads(pad: Op) -> tuple[tuple[int, int], ...]:
     """(before, after) for batch, height, width, channels."""
     pads = tuple((int(before), int(after)) for before, after in pad.attributes["pads"])
@@ -97,7 +108,7 @@ def _fold_following(name: str) -> Callable[[Model, Op], None]:
             reader = model.only_consumer(op)
             if reader is None or reader.name != name or reader.operand not in ("scalar", "linear"):
                 return
-            if reader.kind != name or model.bhwc(reader.inputs[0]) != model.bhwc(reader.outputs[0]):
+            if model.bhwc(reader.inputs[0]) != model.bhwc(reader.outputs[0]):
                 return
             model.absorb_consumer(op, reader)
 
@@ -108,7 +119,7 @@ def _fold_preceding_mul(model: Model, op: Op) -> None:
     """MUL by a constant per channel before a convolution goes into its weights (fuse_mul_to_conv.cc)."""
     while op.name in _CONVOLUTIONS and len(op.inputs) == 1:
         mul = model.producers.get(op.inputs[0])
-        if mul is None or mul.kind != "mul" or mul.operand not in ("scalar", "linear"):
+        if mul is None or mul.name != "mul" or mul.operand not in ("scalar", "linear"):
             return
         if model.only_consumer(mul) is not op or model.bhwc(mul.inputs[0]) != model.bhwc(mul.outputs[0]):
             return
@@ -136,5 +147,6 @@ _TRANSFORMATIONS: tuple[Callable[[Model, Op], None], ...] = (
     _fold_following("mul"),
     _fold_following("add"),
     _fold_preceding_mul,
+    _drop_channel_padding_of_add,
     _global_pool_to_mean,
 )

@@ -1,0 +1,63 @@
+"""Which of several implementations with the same name a kernel is: it does not show in a profile, but in its speed
+(tensorflow/lite/delegates/gpu/common/selectors/default/, selectors/simple_selectors.cc)."""
+
+from __future__ import annotations
+
+from math import prod
+
+from latlint.graph.types import ITEM_BYTES
+from latlint.runtime.gpu.model import Model, Op
+from latlint.runtime.gpu.rules import GpuRules, for_processor
+from latlint.runtime.types import Processor
+
+
+def slices(channels: int) -> int:
+    """Channels are stored in slices of four."""
+    return -(-channels // 4)
+
+
+def variant(model: Model, op: Op, name: str, processor: Processor, rules: GpuRules) -> str:
+    """The implementation behind the kernel ``name``; empty where there is only one."""
+    if name == "convolution_2d":
+        return "constant_memory" if _fits_constant_memory(model, op, processor, rules) else "generic"
+    if name == "depthwise_convolution":
+        return _depthwise(op, processor, rules)
+    if name == "concat":
+        return _whole_slices(model, op.inputs) if op.attributes.get("axis") == _last_axis(model, op) else ""
+    if name == "reshape":
+        return _whole_slices(model, [*op.inputs[:1], *op.outputs[:1]])
+    return ""
+
+
+def _fits_constant_memory(model: Model, op: Op, processor: Processor, rules: GpuRules) -> bool:
+    """convolution_selector.cc, conv_constants.cc: few output slices and weights that fit."""
+    limit = for_processor(rules.constant_memory_convolution, processor)
+    if limit is None or op.attributes.get("groups", 1) != 1:
+        return False
+    channels, outputs = model.bhwc(op.inputs[0])[3], model.bhwc(op.outputs[0])[3]
+    weights = prod(op.attributes.get("kernel", (1, 1))) * 16 * slices(channels) * slices(outputs)
+    few_outputs = slices(outputs) <= rules.constant_memory_convolution["max_output_slices"]
+    return few_outputs and weights * ITEM_BYTES[processor.precision] <= limit
+
+
+def _depthwise(op: Op, processor: Processor, rules: GpuRules) -> str:
+    """dw_convolution_selector.cc: a 3x3 kernel with exactly one pixel of padding has implementations of its own."""
+    get = op.attributes.get
+    plain = get("multiplier", 1) == 1 and tuple(get("dilation", (1, 1))) == (1, 1) and len(op.inputs) == 1
+    if not plain or tuple(get("kernel", ())) != (3, 3) or tuple(get("padding", ())) != (1, 1, 1, 1):
+        return "generic"
+    stride = tuple(get("stride", (1, 1)))
+    if stride == (1, 1) and processor.precision in (for_processor(rules.depthwise_3x3, processor) or ()):
+        return "3x3"
+    if stride[0] == 2 and processor.vendor in rules.depthwise_3x3_stride_2:
+        return "3x3_stride_2"
+    return "generic"
+
+
+def _last_axis(model: Model, op: Op) -> int:
+    return len(model.shapes[op.outputs[0]]) - 1
+
+
+def _whole_slices(model: Model, values: list[int]) -> str:
+    """concat_z.cc, reshape.cc: whole slices are moved at once, others channel by channel."""
+    return "slices" if all(model.bhwc(value)[3] % 4 == 0 for value in values) else "scalar"
