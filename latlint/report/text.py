@@ -15,6 +15,10 @@ from latlint.units import format_count, format_limit_ms, format_ms
 #: With more targets than this, a table of kernels for each would bury the comparison: one line each, unless asked for.
 _DETAILED_TARGETS = 3
 
+#: More partitions than this are summed up instead of listed in order.
+_ORDERED_PARTITIONS = 5
+
+_SHOWN_REASONS = 5
 _BAR_COLUMNS = 8
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _FORMATS = {"tflite": "TFLite", "onnx": "ONNX"}
@@ -43,7 +47,7 @@ def check(report: Report, style: Style) -> str:
     lines: list[str] = []
     judged = list(zip(report.predictions, report.verdicts, strict=True))
     rows = [_verdict_row(prediction, verdict) for prediction, verdict in judged]
-    aligned = table(rows, "<<>><<", style, indent=2)
+    aligned = table(rows, "<<>><><", style, indent=2)
     findings: dict[tuple[str, str | None], list[Finding]] = {}
     for finding in report.findings:
         findings.setdefault((finding.model, finding.target), []).append(finding)
@@ -109,7 +113,7 @@ def _breakdown(prediction: Prediction, style: Style) -> list[str]:
         "",
         *_kernel_table(prediction, style),
         *_partitions(prediction),
-        *_slow_paths(prediction),
+        *_slow_paths(prediction, style),
         *_unknown_ops(prediction, style),
         *_notes(prediction.notes),
     ]
@@ -126,8 +130,9 @@ def _kernel_table(prediction: Prediction, style: Style) -> list[str]:
         rows.append(_sum_row(f"… and {len(rest)} more", sum(kernel.latency_ms for kernel in rest), total))
     if prediction.overhead_ms:
         rows.append(_sum_row("overhead", prediction.overhead_ms, total))
-    heading = [Cell(text, ("dim",)) for text in ("ms", "share", "", "kernel", "", "MACs", "node")]
-    return table([heading, *rows], ">><<<><", style, indent=2)
+    rows.append([Cell(f"{total:.3f}"), Cell("100%" if total else ""), Cell(""), Cell("total", ("bold",))])
+    heading = [Cell(text, ("dim",)) for text in ("ms", "share", "", "op", "runs as", "", "MACs", "node")]
+    return table([heading, *rows], ">><<<<><", style, indent=2)
 
 
 def _kernel_row(kernel: KernelPrediction, prediction: Prediction, most_ms: float) -> list[Cell]:
@@ -136,7 +141,8 @@ def _kernel_row(kernel: KernelPrediction, prediction: Prediction, most_ms: float
         Cell(f"{kernel.latency_ms:.3f}"),
         Cell(_share(kernel.latency_ms, total)),
         Cell(_bar(kernel.latency_ms, most_ms, _BAR_COLUMNS), ("yellow",)),
-        Cell(kernel_name(kernel)),
+        Cell(_op_name(kernel)),
+        Cell(clean(kernel.implementation, 60), ("dim",)),
         Cell("" if kernel.source == "predicted" else kernel.source, ("yellow",)),
         Cell(format_count(kernel.macs) if kernel.macs else ""),
         Cell(_node(kernel), ("dim",)),
@@ -147,13 +153,14 @@ def _sum_row(label: str, latency_ms: float, total_ms: float) -> list[Cell]:
     return [Cell(f"{latency_ms:.3f}"), Cell(_share(latency_ms, total_ms)), Cell(""), Cell(label, ("dim",))]
 
 
-def kernel_name(kernel: KernelPrediction) -> str:
-    """``convolution_2d + add + relu``: the implementation and what was linked to it."""
-    return clean(" + ".join((kernel.implementation or kernel.op, *kernel.linked)), 120)
+def _op_name(kernel: KernelPrediction) -> str:
+    """``conv2d + add + relu``: the op and what the runtime does in the same launch."""
+    return clean(" + ".join((kernel.op, *kernel.linked)), 60)
 
 
 def _node(kernel: KernelPrediction) -> str:
-    return clean(kernel.nodes[0]) if kernel.nodes else ""
+    """The node's name. TFLite's converter joins the names of all ops that it folded with ``;``: the last is the op itself."""
+    return clean(kernel.nodes[0].rpartition(";")[2] or kernel.nodes[0]) if kernel.nodes else ""
 
 
 def _share(part: float, whole: float) -> str:
@@ -166,34 +173,48 @@ def _bar(value: float, most: float, width: int) -> str:
 
 
 def _partitions(prediction: Prediction) -> list[str]:
-    if len(prediction.partitions) < 2:
+    """Where the model is cut: in order while that can be followed, else summed up by executor."""
+    partitions = prediction.partitions
+    if len(partitions) < 2:
         return []
-    parts = [
-        f"{partition.processor} ({partition.nodes} {'nodes' if partition.nodes != 1 else 'node'}, "
-        f"{format_ms(partition.latency_ms)})"
-        for partition in prediction.partitions
-    ]
-    shown = parts if len(parts) <= 8 else [*parts[:7], f"… {len(parts) - 7} more"]
-    return ["", f"  {len(parts)} partitions: {' → '.join(shown)}"]
+    if len(partitions) <= _ORDERED_PARTITIONS:
+        parts = [_partition(part.processor, part.nodes, part.latency_ms) for part in partitions]
+        return ["", f"  {len(partitions)} partitions: {' → '.join(parts)}"]
+    parts = []
+    for name in dict.fromkeys(part.processor for part in partitions):
+        same = [part for part in partitions if part.processor == name]
+        nodes, latency_ms = sum(part.nodes for part in same), sum(part.latency_ms for part in same)
+        parts.append(f"{len(same)} × {_partition(name, nodes, latency_ms)}")
+    return ["", f"  {len(partitions)} partitions: {', '.join(parts)}"]
 
 
-def _slow_paths(prediction: Prediction) -> list[str]:
-    """The reasons that kernels run where or as they do, with what each costs."""
-    costs: dict[str, list[KernelPrediction]] = {}
+def _partition(name: str, nodes: int, latency_ms: float) -> str:
+    return f"{name} ({_count(nodes, 'node')}, {format_ms(latency_ms)})"
+
+
+def _slow_paths(prediction: Prediction, style: Style) -> list[str]:
+    """The reasons that kernels do not run the fastest way, costliest first, with what those kernels cost."""
+    held_back: dict[str, list[KernelPrediction]] = {}
     for kernel in prediction.kernels:
         if kernel.reason and kernel.source not in ("free", "unknown"):
-            costs.setdefault(kernel.reason, []).append(kernel)
-    lines = []
-    for reason, kernels in sorted(costs.items(), key=lambda item: -sum(kernel.latency_ms for kernel in item[1])):
-        ops = ", ".join(sorted({kernel.op for kernel in kernels}))
-        lines.append(
-            f"  {format_ms(sum(kernel.latency_ms for kernel in kernels))} in {clean(ops, 80)}: {clean(reason, 200)}"
-        )
-    return ["", *lines] if lines else []
+            held_back.setdefault(kernel.reason, []).append(kernel)
+    costs = {reason: sum(kernel.latency_ms for kernel in kernels) for reason, kernels in held_back.items()}
+    worst = sorted(held_back, key=lambda reason: (-costs[reason], reason))[:_SHOWN_REASONS]
+    rows = [
+        [
+            Cell(format_ms(costs[reason])),
+            Cell(clean(", ".join(dict.fromkeys(kernel.op for kernel in held_back[reason])), 40)),
+            Cell(clean(reason, 200)),
+        ]
+        for reason in worst
+    ]
+    return ["", "  not run the fastest way:", *table(rows, "><<", style, indent=4)] if rows else []
 
 
 def _unknown_ops(prediction: Prediction, style: Style) -> list[str]:
-    counts = Counter(kernel_name(kernel) for kernel in prediction.kernels if kernel.source == "unknown")
+    counts = Counter(
+        clean(kernel.implementation or kernel.op, 60) for kernel in prediction.kernels if kernel.source == "unknown"
+    )
     if not counts:
         return []
     named = ", ".join(f"{name} ×{count}" if count > 1 else name for name, count in counts.most_common())
@@ -206,17 +227,18 @@ def _notes(notes: Iterator[str] | Sequence[str]) -> list[str]:
 
 
 def _verdict_row(prediction: Prediction, verdict: Verdict) -> list[Cell]:
-    mark, budget = Cell(" –", ("dim",)), ""
+    mark, budget, change = Cell(" –", ("dim",)), "", ""
     if verdict.budget_ms is not None:
         mark = Cell("PASS", ("green", "bold")) if verdict.passed else Cell("FAIL", ("red", "bold"))
-        change = prediction.latency_ms / verdict.budget_ms - 1
-        budget = f"budget {format_limit_ms(verdict.budget_ms)}  " + f"{change:+.0%}".replace("-", "−")
+        budget = f"budget {format_limit_ms(verdict.budget_ms)}"
+        change = f"{prediction.latency_ms / verdict.budget_ms - 1:+.0%}".replace("-", "−")
     return [
         mark,
         Cell(prediction.target, ("cyan",)),
         Cell(format_ms(prediction.latency_ms), ("bold",)),
         Cell(f"[{_interval(prediction)}]", ("dim",)),
         Cell(budget),
+        Cell(change),
         Cell("" if prediction.coverage >= 0.995 else f"{prediction.coverage:.0%} covered", ("yellow",)),
     ]
 
@@ -233,12 +255,13 @@ def _finding(finding: Finding, prediction: Prediction, style: Style) -> list[str
         [
             Cell(format_ms(kernel.latency_ms)),
             Cell(_share(kernel.latency_ms, prediction.latency_ms)),
-            Cell(kernel_name(kernel)),
+            Cell(_op_name(kernel)),
+            Cell(clean(kernel.implementation, 60), ("dim",)),
             Cell(_node(kernel), ("dim",)),
         ]
         for kernel in costliest
     ]
-    return [f"        {code} {finding.name}, what costs most:", *table(rows, ">><<", style, indent=10)]
+    return [f"        {code} {finding.name}, what costs most:", *table(rows, ">><<<", style, indent=10)]
 
 
 def _summary(report: Report, style: Style) -> str:
