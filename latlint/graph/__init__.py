@@ -11,6 +11,7 @@ from pathlib import PurePath
 
 from latlint.errors import LatlintError
 from latlint.graph.detect import lfs_pointer, model_format, other_format
+from latlint.graph.flatbuffer import printable
 from latlint.graph.types import ByteRange, Graph, Node, Quantization, Tensor
 
 __all__ = ["ByteRange", "Graph", "Node", "Quantization", "Tensor", "read"]
@@ -42,7 +43,9 @@ def _format(data: mmap.mmap, name: str) -> str:
     """``tflite`` or ``onnx``, by content; the extension may only agree."""
     if pointer := lfs_pointer(data[:1024]):
         stands_for = "" if pointer.size_bytes is None else f" that stands for a file of {_size(pointer.size_bytes)}"
-        message = f'a Git LFS pointer{stands_for}, not the model itself; run: git lfs pull --include="{name}"'
+        message = (
+            f'a Git LFS pointer{stands_for}, not the model itself; run: git lfs pull --include="{printable(name)}"'
+        )
         raise LatlintError(message, code="LAT002", path=name)
     found = model_format(data)
     if found is None:
@@ -51,7 +54,8 @@ def _format(data: mmap.mmap, name: str) -> str:
     extension = PurePath(name).suffix
     claimed = _EXTENSIONS.get(extension.lower(), found)
     if claimed != found:
-        message = f"{_TITLES[found]} with the extension {extension}; rename it to {PurePath(name).stem}.{found}"
+        better = printable(f"{PurePath(name).stem}.{found}")
+        message = f"{_TITLES[found]} with the extension {extension}; rename it to {better}"
         raise LatlintError(message, code="LAT003", path=name)
     return found
 

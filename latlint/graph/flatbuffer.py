@@ -82,6 +82,8 @@ class Flatbuffer:
 
     def unpack(self, count: int, code: str, position: int) -> tuple[Any, ...]:
         """``count`` values of ``struct`` format ``code`` at ``position``; the file's end is checked before any is made."""
+        if position + count > self.size:  # at the least: no item is smaller than a byte
+            raise MalformedError("a vector reaches past the end of the file")
         # As Python objects they take up to 32 bytes each, whatever they take in the file.
         self.spend(8 * count)
         return struct.unpack_from(f"<{count}{code}", self.data, position)

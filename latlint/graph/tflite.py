@@ -32,7 +32,7 @@ _MAX_VALUE_BYTES = 4096
 #: ``TensorType`` of the schema, in order: the position is the code.
 _DTYPES = (
     "float32 float16 int32 uint8 int64 string bool int16 complex64 int8 float64 complex128 uint64 resource variant uint32 "
-    "uint16 int4 bfloat16 int2 uint4"
+    "uint16 int4 bfloat16 int2 uint4 float8 float8"
 ).split()  # fmt: skip
 
 #: dtype -> its ``struct`` format, for the constants whose value is read.
@@ -40,6 +40,20 @@ _FORMATS = {
     "float32": "f", "float16": "e", "float64": "d", "bool": "?", "int8": "b", "uint8": "B", "int16": "h", "uint16": "H",
     "int32": "i", "uint32": "I", "int64": "q", "uint64": "Q",
 }  # fmt: skip
+
+#: Notes about inputs; more would tell the user nothing new.
+_MAX_INPUT_NOTES = 8
+
+# Slots of the schema's tables: the position at which ``tensorflow/lite/schema/schema.fbs`` declares each field.
+_MODEL_OPERATOR_CODES, _MODEL_SUBGRAPHS, _MODEL_BUFFERS = 1, 2, 4
+_SUBGRAPH_TENSORS, _SUBGRAPH_INPUTS, _SUBGRAPH_OUTPUTS, _SUBGRAPH_OPERATORS = 0, 1, 2, 3
+_CODE_DEPRECATED_BUILTIN, _CODE_CUSTOM, _CODE_VERSION, _CODE_BUILTIN = 0, 1, 2, 3
+_OPERATOR_CODE, _OPERATOR_INPUTS, _OPERATOR_OUTPUTS, _OPERATOR_OPTIONS_TYPE, _OPERATOR_OPTIONS = 0, 1, 2, 3, 4
+_OPERATOR_CUSTOM_OPTIONS = 5
+_TENSOR_SHAPE, _TENSOR_TYPE, _TENSOR_BUFFER, _TENSOR_NAME, _TENSOR_QUANTIZATION, _TENSOR_IS_VARIABLE = 0, 1, 2, 3, 4, 5
+_TENSOR_SPARSITY, _TENSOR_SHAPE_SIGNATURE, _TENSOR_HAS_RANK = 6, 7, 8
+_QUANTIZATION_SCALE, _QUANTIZATION_ZERO_POINT, _QUANTIZATION_AXIS = 2, 3, 6
+_BUFFER_DATA, _BUFFER_OFFSET, _BUFFER_SIZE = 0, 1, 2
 
 _EMPTY_BUFFER = ByteRange(0, 0)
 
@@ -88,14 +102,14 @@ class _OpCode(NamedTuple):
 
 
 class _Reader:
-    """Reads one file. Slots (the bare numbers) are those of ``tensorflow/lite/schema/schema.fbs``."""
+    """Reads one file."""
 
     def __init__(self, file: Flatbuffer, path: str) -> None:
         self.file = file
         self.path = path
         self.notes: list[str] = []
         self.model = file.root()
-        subgraphs = self.model.tables(2, MAX_NODES, "subgraphs")
+        subgraphs = self.model.tables(_MODEL_SUBGRAPHS, MAX_NODES, "subgraphs")
         if not subgraphs:
             raise impossible("it has no graph")
         self.main = file.table(subgraphs[0])
@@ -103,16 +117,16 @@ class _Reader:
 
     def graph(self) -> Graph:
         codes = self._operator_codes()
-        positions = self.main.tables(0, MAX_TENSORS, "tensors")
+        positions = self.main.tables(_SUBGRAPH_TENSORS, MAX_TENSORS, "tensors")
         operators = self._operators(codes, len(positions))
-        inputs = self._indices(self.main, 1, len(positions), "the graph")
-        outputs = self._indices(self.main, 2, len(positions), "the graph")
+        inputs = self._indices(self.main, _SUBGRAPH_INPUTS, len(positions), "the graph")
+        outputs = self._indices(self.main, _SUBGRAPH_OUTPUTS, len(positions), "the graph")
         if min((*inputs, *outputs), default=0) < 0:
             raise impossible("an input or output of the graph is left out")
         tensors = self._tensors(positions, _weights(operators))
         nodes = tuple(self._node(index, operator, tensors) for index, operator in enumerate(operators))
-        _check_order(nodes, tensors, inputs, outputs)
-        self._note_open_dimensions(positions, inputs)
+        _check_order(nodes, tensors, self._variables(positions), inputs, outputs)
+        self._note_open_dimensions(positions, tensors, inputs)
         if self.other_subgraphs:
             self.notes.append(
                 f"{self.other_subgraphs} more subgraph{'s' * (self.other_subgraphs > 1)} (bodies of control flow, or other "
@@ -123,36 +137,34 @@ class _Reader:
             format="tflite",
             layout="nhwc",
             nodes=nodes,
-            tensors=tuple(tensor for tensor, _ in tensors),
+            tensors=tensors,
             inputs=inputs,
             outputs=outputs,
             notes=tuple(self.notes),
         )
 
-    def _note_open_dimensions(self, positions: list[int], inputs: tuple[int, ...]) -> None:
-        """A dimension that the caller may set is -1 in ``shape_signature`` (slot 7) and 1 in ``shape``."""
+    def _note_open_dimensions(self, positions: list[int], tensors: Sequence[Tensor], inputs: tuple[int, ...]) -> None:
+        """A dimension that the caller may set is -1 in ``shape_signature`` and the default, 1, in ``shape``."""
         for index in inputs:
-            table = self.file.table(positions[index])
-            signature = table.vector(7, "i")
-            if -1 in signature and len(signature) <= MAX_RANK:
-                dims = "x".join("?" if dim < 0 else str(dim) for dim in signature)
+            signature = self.file.table(positions[index]).vector(_TENSOR_SHAPE_SIGNATURE, "i")
+            if -1 in signature and len(signature) <= MAX_RANK and len(self.notes) < _MAX_INPUT_NOTES:
                 self.notes.append(
-                    f"input {table.string(3)!r} is {dims} in the file: each open dimension is taken as it is until the "
-                    "input is resized"
+                    f"input {tensors[index].name[:80]!r} is {_dims(signature)}: its open dimensions count as in its default "
+                    f"shape, {_dims(tensors[index].shape or ())}"
                 )
 
     def _operator_codes(self) -> list[_OpCode]:
         codes = []
-        for position in self.model.tables(1, MAX_NODES, "operator codes"):
+        for position in self.model.tables(_MODEL_OPERATOR_CODES, MAX_NODES, "operator codes"):
             table = self.file.table(position)
             # Codes above 127 do not fit the first field; a file from before the second has 0 there (schema_utils.cc).
-            code = max(table.number(0, INT8), table.number(3, INT32))
+            code = max(table.number(_CODE_DEPRECATED_BUILTIN, INT8), table.number(_CODE_BUILTIN, INT32))
             if code == tflite_ops.CUSTOM_CODE:
-                native = table.string(1) or "CUSTOM"
+                native = table.string(_CODE_CUSTOM) or "CUSTOM"
                 builtin = tflite_ops.custom(native)
             else:
                 native, builtin = tflite_ops.builtin(code)
-            codes.append(_OpCode(native, builtin, table.number(2, INT32, 1)))
+            codes.append(_OpCode(native, builtin, table.number(_CODE_VERSION, INT32, 1)))
         return codes
 
     def _indices(self, table: Table, slot: int, tensors: int, what: str) -> tuple[int, ...]:
@@ -164,60 +176,67 @@ class _Reader:
 
     def _operators(self, codes: list[_OpCode], tensors: int) -> list[_Operator]:
         operators = []
-        for index, position in enumerate(self.main.tables(3, MAX_NODES, "nodes")):
+        for index, position in enumerate(self.main.tables(_SUBGRAPH_OPERATORS, MAX_NODES, "nodes")):
             table = self.file.table(position)
-            code = table.number(0, UINT32)
+            code = table.number(_OPERATOR_CODE, UINT32)
             if code >= len(codes):
                 raise impossible(f"node {index} has operator code {code} of {len(codes)}")
             what = f"node {index} ({codes[code].native[:80]})"
-            inputs = self._indices(table, 1, tensors, what)
-            outputs = self._indices(table, 2, tensors, what)
+            inputs = self._indices(table, _OPERATOR_INPUTS, tensors, what)
+            outputs = self._indices(table, _OPERATOR_OUTPUTS, tensors, what)
             inputs = _reordered(inputs, codes[code].builtin.order)
             _check_operands(codes[code].builtin.kind, inputs, outputs, what)
             operators.append(_Operator(table, codes[code], inputs, outputs))
         return operators
 
-    def _tensors(self, positions: list[int], weights: set[int]) -> list[tuple[Tensor, bool]]:
-        """The tensors, each with whether it is a variable, which keeps its value from run to run."""
+    def _tensors(self, positions: list[int], weights: set[int]) -> tuple[Tensor, ...]:
         buffers = self._buffers()
         tables = [self.file.table(position) for position in positions]
-        # Old converters write no has_rank (slot 8); among them a tensor without a shape is a scalar.
-        ranked = any(table.number(8, BOOL, False) for table in tables)
-        return [self._tensor(index, table, buffers, index not in weights, ranked) for index, table in enumerate(tables)]
+        # Old converters write no has_rank ; among them a tensor without a shape is a scalar.
+        ranked = any(table.number(_TENSOR_HAS_RANK, BOOL, False) for table in tables)
+        return tuple(
+            self._tensor(index, table, buffers, index not in weights, ranked) for index, table in enumerate(tables)
+        )
+
+    def _variables(self, positions: list[int]) -> set[int]:
+        """Tensors that keep their value from run to run, such as an LSTM's state."""
+        return {
+            index
+            for index, position in enumerate(positions)
+            if self.file.table(position).number(_TENSOR_IS_VARIABLE, BOOL, False)
+        }
 
     def _buffers(self) -> list[ByteRange]:
         ranges = []
-        for position in self.model.tables(4, MAX_TENSORS, "buffers"):
+        for position in self.model.tables(_MODEL_BUFFERS, MAX_TENSORS, "buffers"):
             table = self.file.table(position)
-            offset, length = table.extent(0)
-            if not length and (outside := table.number(1, UINT64)) > 1:
+            offset, length = table.extent(_BUFFER_DATA)
+            if not length and (outside := table.number(_BUFFER_OFFSET, UINT64)) > 1:
                 # A file above 2 GB keeps values behind the flatbuffer: an absolute offset and a size.
-                offset, length = outside, table.number(2, UINT64)
+                offset, length = outside, table.number(_BUFFER_SIZE, UINT64)
                 if offset + length > self.file.size:
                     raise MalformedError("a value reaches past the end of the file")
             ranges.append(ByteRange(offset, length) if length else _EMPTY_BUFFER)
         return ranges
 
-    def _tensor(
-        self, index: int, table: Table, buffers: list[ByteRange], wanted: bool, ranked: bool
-    ) -> tuple[Tensor, bool]:
-        name = table.string(3)
-        buffer = table.number(2, UINT32)
+    def _tensor(self, index: int, table: Table, buffers: list[ByteRange], wanted: bool, ranked: bool) -> Tensor:
+        name = table.string(_TENSOR_NAME)
+        buffer = table.number(_TENSOR_BUFFER, UINT32)
         if buffer >= len(buffers) and buffer:
             raise impossible(f"tensor {index} has buffer {buffer} of {len(buffers)}")
         data = buffers[buffer] if buffer else _EMPTY_BUFFER
         constant = data.length > 0
-        shape: tuple[int, ...] | None = table.vector(0, "i")
+        shape: tuple[int, ...] | None = table.vector(_TENSOR_SHAPE, "i")
         if shape:
             _check_shape(shape, index)
-        elif ranked and not constant and not table.number(8, BOOL, False):
+        elif ranked and not constant and not table.number(_TENSOR_HAS_RANK, BOOL, False):
             shape = None
-        code = table.number(1, INT8)
+        code = table.number(_TENSOR_TYPE, INT8)
         dtype = _DTYPES[code] if 0 <= code < len(_DTYPES) else "unknown"
         value = None
         if constant and shape is not None:
-            value = self._constant(index, shape, dtype, data, wanted, sparse=table.follow(6) > 0)
-        tensor = Tensor(
+            value = self._constant(index, shape, dtype, data, wanted, sparse=table.follow(_TENSOR_SPARSITY) > 0)
+        return Tensor(
             name=name,
             shape=shape,
             dtype=dtype,
@@ -226,7 +245,6 @@ class _Reader:
             quantization=self._quantization(table),
             data=data if constant else None,
         )
-        return tensor, table.number(5, BOOL, False)
 
     def _constant(
         self, index: int, shape: tuple[int, ...], dtype: str, data: ByteRange, wanted: bool, sparse: bool
@@ -239,29 +257,31 @@ class _Reader:
         if item >= 1 and not sparse and elements >= 0 and elements * item != data.length:
             # Interpreters refuse it as well (Subgraph::SetTensorParametersReadOnly in lite/core/subgraph.cc).
             raise impossible(f"tensor {index} of {dtype}{list(shape)} has a value of {data.length:,} bytes")
-        if not wanted or sparse or dtype not in _FORMATS:
+        if not wanted or sparse or dtype not in _FORMATS or elements < 0:
             return None
         if elements > _MAX_VALUE_ELEMENTS or data.length > _MAX_VALUE_BYTES:
             return None
         return self.file.unpack(elements, _FORMATS[dtype], data.offset)
 
     def _quantization(self, tensor: Table) -> Quantization | None:
-        table = tensor.child(4)
+        table = tensor.child(_TENSOR_QUANTIZATION)
         if table is None:
             return None
-        scales = table.vector(2, "f")
+        scales = table.vector(_QUANTIZATION_SCALE, "f")
         if not scales:
             return None
-        return Quantization(scales, table.vector(3, "q") or (0,), table.number(6, INT32))
+        return Quantization(
+            scales, table.vector(_QUANTIZATION_ZERO_POINT, "q") or (0,), table.number(_QUANTIZATION_AXIS, INT32)
+        )
 
-    def _node(self, index: int, operator: _Operator, tensors: list[tuple[Tensor, bool]]) -> Node:
+    def _node(self, index: int, operator: _Operator, tensors: Sequence[Tensor]) -> Node:
         table, code, inputs, outputs = operator
         attributes: dict[str, Any] = {}
         if code.builtin.attributes is not None:
             operands = Operands(
                 options=self._options(table, code.builtin.options),
-                inputs=[tensors[i][0] if i >= 0 else None for i in inputs],
-                outputs=[tensors[i][0] if i >= 0 else None for i in outputs],
+                inputs=[tensors[i] if i >= 0 else None for i in inputs],
+                outputs=[tensors[i] if i >= 0 else None for i in outputs],
                 custom_options=self._custom_options(table) if not code.builtin.options else b"",
             )
             try:
@@ -270,7 +290,7 @@ class _Reader:
                 raise MalformedError(f"node {index} ({code.native[:80]}) has {error}", error.code) from None
         return Node(
             index=index,
-            name=(tensors[outputs[0]][0].name if outputs and outputs[0] >= 0 else "") or f"{code.native}_{index}",
+            name=(tensors[outputs[0]].name if outputs and outputs[0] >= 0 else "") or f"{code.native}_{index}",
             kind=code.builtin.kind,
             native=code.native,
             inputs=inputs,
@@ -282,11 +302,15 @@ class _Reader:
 
     def _options(self, operator: Table, kind: int) -> Table:
         """The operator's options, or their defaults if there are none or they are another op's."""
-        options = operator.child(4) if kind and operator.number(3, UINT8) == kind else None
+        options = (
+            operator.child(_OPERATOR_OPTIONS)
+            if kind and operator.number(_OPERATOR_OPTIONS_TYPE, UINT8) == kind
+            else None
+        )
         return options or Table(self.file, 0, ())
 
     def _custom_options(self, operator: Table) -> bytes:
-        offset, length = operator.extent(5)
+        offset, length = operator.extent(_OPERATOR_CUSTOM_OPTIONS)
         return bytes(self.file.data[offset : offset + min(length, 64)])
 
 
@@ -344,16 +368,20 @@ def _check_shape(shape: tuple[int, ...], index: int) -> None:
 
 
 def _check_order(
-    nodes: Sequence[Node], tensors: Sequence[tuple[Tensor, bool]], inputs: Sequence[int], outputs: Sequence[int]
+    nodes: Sequence[Node],
+    tensors: Sequence[Tensor],
+    variables: set[int],
+    inputs: Sequence[int],
+    outputs: Sequence[int],
 ) -> None:
     """Every node reads only what the file holds, the caller sets or an earlier node has written: no cycle is left."""
-    written = [tensor.constant or variable for tensor, variable in tensors]
-    for index in inputs:
+    written = [tensor.constant for tensor in tensors]
+    for index in (*variables, *inputs):
         written[index] = True
     for node in nodes:
         for index in node.inputs:
             # Nothing is ever read of a tensor without elements.
-            if index >= 0 and not written[index] and tensors[index][0].elements != 0:
+            if index >= 0 and not written[index] and tensors[index].elements != 0:
                 raise impossible(
                     f"node {node.index} ({node.native[:80]}) reads tensor {index}, which no earlier node writes"
                 )
@@ -363,3 +391,7 @@ def _check_order(
     for index in outputs:
         if not written[index]:
             raise impossible(f"tensor {index} is an output of the graph, but no node writes it")
+
+
+def _dims(shape: Iterable[int]) -> str:
+    return "x".join("?" if dim < 0 else str(dim) for dim in shape)

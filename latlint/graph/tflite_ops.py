@@ -40,7 +40,7 @@ BUILTIN_NAMES = tuple(
     STABLEHLO_SELECT STABLEHLO_SUBTRACT STABLEHLO_TANH STABLEHLO_SCATTER STABLEHLO_COMPARE STABLEHLO_CONVERT
     STABLEHLO_DYNAMIC_SLICE STABLEHLO_DYNAMIC_UPDATE_SLICE STABLEHLO_PAD STABLEHLO_IOTA STABLEHLO_DOT_GENERAL
     STABLEHLO_REDUCE_WINDOW STABLEHLO_SORT STABLEHLO_WHILE STABLEHLO_GATHER STABLEHLO_TRANSPOSE DILATE
-    STABLEHLO_RNG_BIT_GENERATOR REDUCE_WINDOW STABLEHLO_COMPOSITE STABLEHLO_SHIFT_LEFT STABLEHLO_CBRT
+    STABLEHLO_RNG_BIT_GENERATOR REDUCE_WINDOW STABLEHLO_COMPOSITE STABLEHLO_SHIFT_LEFT STABLEHLO_CBRT STABLEHLO_CASE
     """.split()
 )
 
@@ -411,12 +411,12 @@ def _batch_space(op: Operands) -> Attributes:
 
 def _transpose(op: Operands) -> Attributes:
     shape, permutation = op.shape(0), op.integers(1)
-    if permutation is not None and shape is not None:
-        axes = {_axis(axis, shape) for axis in permutation[: len(shape) + 1]}
-        if len(axes) != len(shape) or len(permutation) != len(shape):
-            raise impossible(f"a permutation of {len(permutation)} axes for {len(shape)} dimensions")
-        permutation = tuple(_axis(axis, shape) for axis in permutation)
-    return _known(permutation=permutation)
+    if shape is None or permutation is None:
+        return {}
+    axes = [_axis(axis, shape) for axis in permutation[: len(shape)]]
+    if len(permutation) != len(shape) or len(set(axes)) != len(shape):
+        raise impossible(f"a permutation of {len(permutation)} axes for {len(shape)} dimensions")
+    return {"permutation": tuple(axes)}
 
 
 def _per_dimension(op: Operands, slot: int) -> tuple[int, ...] | None:
