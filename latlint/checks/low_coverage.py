@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from latlint.checks.types import Finding, Rule, Subject
+from latlint.units import counted
 
 RULE = Rule("LAT010", "low-coverage", "warning")
 
@@ -39,7 +40,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         rest = ", …" if len(counts) > 3 else ""
         reasons.append(f"not understood and counted as 0 ms: {named}{rest}")
     if derived:
-        reasons.append(f"estimated without a measurement of their kind: {derived} kernels")
+        reasons.append(f"{counted(derived, 'kernel')} estimated without measurements of the kind")
     yield RULE.finding(
         subject,
         f"coverage {prediction.coverage:.0%} is below {wanted:.0%}" + "".join(f"; {reason}" for reason in reasons),

@@ -10,7 +10,7 @@ from latlint.checks.types import SEVERITIES, Finding
 from latlint.latency.types import KernelPrediction, Prediction
 from latlint.report.plain import Cell, Style, clean, table
 from latlint.report.types import Report, Verdict
-from latlint.units import format_count, format_limit_ms, format_ms
+from latlint.units import counted, format_count, format_limit_ms, format_ms
 
 #: With more targets than this, a table of kernels for each would bury the comparison: one line each, unless asked for.
 _DETAILED_TARGETS = 3
@@ -71,7 +71,7 @@ def _joined(lines: Sequence[str]) -> str:
 def _model_line(prediction: Prediction, style: Style) -> str:
     facts = [_FORMATS.get(prediction.format, prediction.format), prediction.precision]
     if prediction.macs:
-        facts.append(f"{format_count(prediction.macs)} MACs")
+        facts.append(f"{formatcounted(prediction.macs)} MACs")
     return f"{style.paint(clean(prediction.model), 'bold')}  {style.paint(' · '.join(facts), 'dim')}"
 
 
@@ -106,7 +106,7 @@ def _breakdown(prediction: Prediction, style: Style) -> list[str]:
     facts = [prediction.runtime, f"coverage {prediction.coverage:.0%}"]
     free = sum(kernel.source == "free" for kernel in prediction.kernels)
     if free:
-        facts.append(f"{free} {'ops' if free > 1 else 'op'} without a kernel")
+        facts.append(f"{counted(free, 'op')} without a kernel")
     return [
         head,
         f"  {style.paint(' · '.join(facts), 'dim')}",
@@ -144,7 +144,7 @@ def _kernel_row(kernel: KernelPrediction, prediction: Prediction, most_ms: float
         Cell(_op_name(kernel)),
         Cell(clean(kernel.implementation, 60), ("dim",)),
         Cell("" if kernel.source == "predicted" else kernel.source, ("yellow",)),
-        Cell(format_count(kernel.macs) if kernel.macs else ""),
+        Cell(formatcounted(kernel.macs) if kernel.macs else ""),
         Cell(_node(kernel), ("dim",)),
     ]
 
@@ -189,7 +189,7 @@ def _partitions(prediction: Prediction) -> list[str]:
 
 
 def _partition(name: str, nodes: int, latency_ms: float) -> str:
-    return f"{name} ({_count(nodes, 'node')}, {format_ms(latency_ms)})"
+    return f"{name} ({counted(nodes, 'node')}, {format_ms(latency_ms)})"
 
 
 def _slow_paths(prediction: Prediction, style: Style) -> list[str]:
@@ -276,12 +276,8 @@ def _summary(report: Report, style: Style) -> str:
     if without := len(report.verdicts) - len(with_budget):
         parts.append(f"{without} without a budget")
     others = Counter(finding.severity for finding in report.findings if finding.budget_ms is None and finding.target)
-    parts += [_count(others[severity], severity) for severity in reversed(SEVERITIES) if others[severity]]
+    parts += [counted(others[severity], severity) for severity in reversed(SEVERITIES) if others[severity]]
     if report.errors:
-        parts.append(style.paint(f"{_count(len(report.errors), 'file')} not read", "red", "bold"))
-    scope = f"{_count(report.files, 'model')} on {_count(len(report.targets), 'target')}"
+        parts.append(style.paint(f"{counted(len(report.errors), 'file')} not read", "red", "bold"))
+    scope = f"{counted(report.files, 'model')} on {counted(len(report.targets), 'target')}"
     return f"{scope}: {', '.join(parts)}" if parts else scope
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
