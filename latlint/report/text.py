@@ -71,7 +71,7 @@ def _joined(lines: Sequence[str]) -> str:
 def _model_line(prediction: Prediction, style: Style) -> str:
     facts = [_FORMATS.get(prediction.format, prediction.format), prediction.precision]
     if prediction.macs:
-        facts.append(f"{formatcounted(prediction.macs)} MACs")
+        facts.append(f"{format_count(prediction.macs)} MACs")
     return f"{style.paint(clean(prediction.model), 'bold')}  {style.paint(' · '.join(facts), 'dim')}"
 
 
@@ -144,7 +144,7 @@ def _kernel_row(kernel: KernelPrediction, prediction: Prediction, most_ms: float
         Cell(_op_name(kernel)),
         Cell(clean(kernel.implementation, 60), ("dim",)),
         Cell("" if kernel.source == "predicted" else kernel.source, ("yellow",)),
-        Cell(formatcounted(kernel.macs) if kernel.macs else ""),
+        Cell(format_count(kernel.macs) if kernel.macs else ""),
         Cell(_node(kernel), ("dim",)),
     ]
 
