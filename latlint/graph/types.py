@@ -99,7 +99,9 @@ class Graph:
     """A model's main graph: nodes in file order, which is an execution order.
 
     ``layout`` is ``nhwc`` or ``nchw``: where the channel dimension of 4-D activations is. ``notes`` are things a reader
-    must tell the user (a symbolic dimension that was taken as 1, a subgraph that was not followed).
+    must tell the user (a symbolic dimension that was taken as 1, a subgraph that was not followed). ``origins`` is for a graph
+    that was made from another one: for each node, the indices of the nodes it stands for there, the main one first; empty
+    where the conversion added the node.
     """
 
     name: str
@@ -110,6 +112,7 @@ class Graph:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     notes: tuple[str, ...] = ()
+    origins: tuple[tuple[int, ...], ...] = ()
 
     def consumers(self) -> dict[int, list[tuple[int, int]]]:
         """Tensor index -> ``(node index, input slot)`` of every use, in file order."""
