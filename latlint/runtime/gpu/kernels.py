@@ -41,10 +41,10 @@ def select_kernels(model: Model, processor: Processor, rules: GpuRules) -> list[
     for position, op in enumerate(model.ops):
         if id(op) in swallowed:
             continue
+        _latest_written_first(model, op, written)
         pointwise = _depthwise_plus_pointwise(model, op, processor, rules)
         draft = _special(op, pointwise) if pointwise else _draft(model, op, processor, rules)
         swallowed.update(id(other) for other in pointwise)
-        _latest_written_first(model, draft, written)
         written.update(dict.fromkeys(draft.outputs, position))
         drafts.append(draft)
     return drafts
@@ -183,17 +183,17 @@ def _special(op: Op, followers: list[Op]) -> Draft:
     )
 
 
-def _latest_written_first(model: Model, draft: Draft, written: dict[int, int]) -> None:
+def _latest_written_first(model: Model, op: Op, written: dict[int, int]) -> None:
     """For an ADD or MUL without broadcast the operand that was written last goes first, where it can be linked
     (gpu_model.cc: IsAssociativeLinkableOp)."""
-    if draft.name not in ("add", "mul") or len(draft.inputs) < 2:
+    if op.name not in ("add", "mul") or len(op.inputs) < 2:
         return
-    target = model.bhwc(draft.outputs[0])
-    for value in draft.inputs:
+    target = model.bhwc(op.outputs[0])
+    for value in op.inputs:
         if any(have != want and have == 1 for have, want in zip(model.bhwc(value), target, strict=True)):
             return
-    latest = max(range(len(draft.inputs)), key=lambda slot: written.get(draft.inputs[slot], -1))
-    draft.inputs[0], draft.inputs[latest] = draft.inputs[latest], draft.inputs[0]
+    latest = max(range(len(op.inputs)), key=lambda slot: written.get(op.inputs[slot], -1))
+    op.inputs[0], op.inputs[latest] = op.inputs[latest], op.inputs[0]
 
 
 def link(drafts: list[Draft], model: Model, rules: GpuRules) -> list[Draft]:
