@@ -1,24 +1,25 @@
-"""TensorFlow Lite on CPU: which nodes XNNPACK takes, what it fuses, and what stays on the built-in kernels.
+"""TensorFlow Lite on CPU: which nodes XNNPACK takes, what it fuses, and what runs on the built-in kernels.
 
-Which op goes where, and on which kernel, is data: a file of ``rules/`` with ``kind = "cpu"``. Here are the three algorithms that
-data cannot say: TFLite's graph partitioning, XNNPACK's fusion of clamps and pads, and the unpacking of static weights.
+Which op goes where, and on which kernel, is data: a file of ``rules/`` with ``kind = "cpu"``. Here are the algorithms that data cannot
+say: XNNPACK's fusion of clamps and pads, and the unpacking of static weights.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from types import MappingProxyType
 from typing import Any
 
 from latlint.graph.ops import CONVOLUTIONS, MATRIX, UNKNOWN
 from latlint.graph.types import ITEM_BYTES, Graph, Node, Tensor
 from latlint.runtime.cpu_facts import facts, macs, matches, tensor_at
-from latlint.runtime.gpu.partition import epochs
+from latlint.runtime.cpu_rules import Delegate, DelegatedOp, KernelRule, parse_cpu_rules
+from latlint.runtime.gpu.partition import Epoch, epochs
 from latlint.runtime.rules import Rules
 from latlint.runtime.types import Kernel, Partition, Plan, Processor
 
-XNNPACK = "xnnpack"
 BUILTIN = "builtin"
 
 
@@ -32,7 +33,10 @@ class CpuPlan:
 
 
 def plan_cpu(graph: Graph, processor: Processor, rules: Rules) -> Plan:
-    """The kernels that TensorFlow Lite calls for an NHWC graph on ``processor``, in execution order."""
+    """The kernels that TensorFlow Lite calls for an NHWC graph on ``processor``, in execution order.
+
+    Raises ``LatlintError`` (LAT901) where the rules file does not hold what is expected.
+    """
     planned = plan_nodes(graph, range(len(graph.nodes)), processor, rules)
     return Plan(
         runtime=processor.runtime,
@@ -48,67 +52,91 @@ def plan_cpu(graph: Graph, processor: Processor, rules: Rules) -> Plan:
 def plan_nodes(graph: Graph, nodes: Iterable[int], processor: Processor, rules: Rules) -> CpuPlan:
     """Plan only ``nodes`` (indices into ``graph.nodes``): the whole graph, or what another delegate left to the CPU.
 
-    What comes from nodes outside of ``nodes`` counts as computed. The default XNNPACK delegate is applied after an
-    explicit one, so that the remainder of a GPU model gets it too (``tensorflow/lite/core/interpreter.cc``,
-    ``ApplyLazyDelegateProviders``).
+    What other nodes write counts as computed. The default XNNPACK delegate is applied after an explicit one, so that the
+    remainder of a GPU model gets it too (``tensorflow/lite/core/interpreter.cc``, ``ApplyLazyDelegateProviders``).
     """
-    wanted = sorted(set(nodes))
-    delegate = _Delegate.of(graph, rules.data["xnnpack"])
-    refused = {index: reason for index in wanted if (reason := delegate.refusal(graph.nodes[index]))}
+    parsed = parse_cpu_rules(rules)
+    wanted = set(nodes)
+    delegation = None if parsed.delegate is None else _Delegation.of(graph, parsed.delegate)
+    refused = {} if delegation is None else delegation.refusals(wanted)
+    outside = [node.index for node in graph.nodes if node.index not in wanted]
+    parts = epochs(graph, lambda index: delegation is not None and index not in refused, outside)
     kernels: list[Kernel] = []
     partitions: list[Partition] = []
-    outside = set(range(len(graph.nodes))) - set(wanted)
-    for number, epoch in enumerate(epochs(graph, lambda index: index not in refused, outside)):
-        if epoch.delegated:
-            kernels += delegate.kernels(epoch.nodes, number)
+    for number, epoch in enumerate(parts):
+        if delegation is not None and epoch.delegated:
+            kernels += delegation.kernels(epoch, number)
+            partitions.append(Partition(delegation.rules.name, len(epoch.nodes)))
         else:
-            kernels += (_builtin(graph, graph.nodes[index], rules.data["builtin"], number) for index in epoch.nodes)
-        partitions.append(Partition(XNNPACK if epoch.delegated else BUILTIN, len(epoch.nodes)))
+            kernels += (_builtin(graph, graph.nodes[index], parsed.builtin, number) for index in epoch.nodes)
+            partitions.append(Partition(BUILTIN, len(epoch.nodes)))
     return CpuPlan(tuple(kernels), tuple(partitions), MappingProxyType(refused))
 
 
 @dataclass(frozen=True)
-class _Delegate:
-    """The XNNPACK delegate as one rules file describes it, looking at one graph."""
+class _Delegation:
+    """A CPU delegate, as a rules file describes it, looking at one graph."""
 
     graph: Graph
-    rules: Mapping[str, Any]
+    rules: Delegate
     #: Tensors whose value is known when the delegate is applied, though a node writes them (fp16 weights behind DEQUANTIZE).
     static: frozenset[int]
     uses: Mapping[int, list[tuple[int, int]]] = field(repr=False)
 
     @classmethod
-    def of(cls, graph: Graph, rules: Mapping[str, Any]) -> _Delegate:
-        static = frozenset(
-            tensor for node in graph.nodes if _unpacks_constant(graph, node, rules["unpacks"]) for tensor in node.outputs
-        )
+    def of(cls, graph: Graph, rules: Delegate) -> _Delegation:
+        unpackers = (node for node in graph.nodes if _unpacks_constant(graph, node, rules.unpacks))
+        static = frozenset(tensor for node in unpackers for tensor in node.outputs)
         return cls(graph, rules, static, graph.consumers())
 
-    def refusal(self, node: Node) -> str:
-        """Why the delegate leaves a node to the built-in kernels; empty when it takes it."""
-        if any(tensor in self.static for tensor in node.outputs):
-            return ""
-        rule = self.rules["ops"].get(node.kind)
-        if rule is None:
-            return f"XNNPACK has no {node.native or node.kind}"
-        return self._tensor_refusal(node, rule) or self._rule_refusal(node, rule)
+    def refusals(self, wanted: Iterable[int]) -> dict[int, str]:
+        """Node -> why the delegate leaves it to the built-in kernels; a node that it takes is not in the result.
 
-    def _tensor_refusal(self, node: Node, rule: Mapping[str, Any]) -> str:
-        allowed = rule.get("dtypes", self.rules["dtypes"])
-        constant = rule.get("constant", ())
+        A node that unpacks weights goes along with the nodes that read them.
+        """
+        nodes = [self.graph.nodes[index] for index in sorted(wanted)]
+        unpackers = [node for node in nodes if self.static.intersection(node.outputs)]
+        refused = {node.index: reason for node in nodes if node not in unpackers and (reason := self._refusal(node))}
+        for node in unpackers:
+            readers = [reader for tensor in node.outputs for reader, _ in self.uses.get(tensor, ())]
+            if all(reader in refused for reader in readers):
+                refused[node.index] = "the ops that read these weights are left to the built-in kernels"
+        return refused
+
+    def _refusal(self, node: Node) -> str:
+        rule = self.rules.ops.get(node.kind)
+        if rule is None:
+            return f"XNNPACK does not take {node.native or node.kind}"
+        return self._count_refusal(node, rule) or self._tensor_refusal(node, rule) or self._rule_refusal(node, rule)
+
+    def _count_refusal(self, node: Node, rule: DelegatedOp) -> str:
+        given = sum(tensor >= 0 for tensor in node.inputs)
+        if rule.inputs and given not in rule.inputs:
+            return f"it has {given} inputs, XNNPACK takes {_either(rule.inputs)}"
+        if rule.outputs and len(node.outputs) not in rule.outputs:
+            return f"it has {len(node.outputs)} outputs, XNNPACK takes {_either(rule.outputs)}"
+        return ""
+
+    def _tensor_refusal(self, node: Node, rule: DelegatedOp) -> str:
+        allowed = rule.dtypes or self.rules.dtypes
         for slot, index in enumerate(node.inputs):
             if index < 0:
                 continue
             tensor = self.graph.tensors[index]
             known = tensor.constant or index in self.static
-            if slot in constant and not known:
-                return f"input {slot} is computed at run time"
+            if slot in rule.constant and not known:
+                return f"its input {slot} is computed at run time"
             if not known and tensor.dtype not in allowed:
                 return f"{tensor.dtype} activations are left to the built-in kernels"
-            if slot in constant and tensor.dtype not in {*allowed, "int32"}:
+            if slot in rule.constant and tensor.dtype not in {*allowed, "int32"}:
                 return f"{tensor.dtype} weights are left to the built-in kernels"
-            if slot == 0 and "ranks" in rule and tensor.shape is not None and len(tensor.shape) not in rule["ranks"]:
-                return f"its input has {len(tensor.shape)} dimensions"
+            if slot == 1 and slot in rule.constant and self._hybrid(node, tensor):
+                return f"{tensor.dtype} weights under float activations are left to the built-in kernels"
+        ranks = [len(tensor.shape) for tensor in self._tensors(node) if tensor.shape is not None]
+        if rule.ranks and ranks and ranks[0] not in rule.ranks:
+            return f"its input has {ranks[0]} dimensions, XNNPACK takes {_either(rule.ranks)}"
+        if max(ranks, default=0) > self.rules.max_rank:
+            return f"it has {max(ranks)} dimensions, XNNPACK takes up to {self.rules.max_rank}"
         for index in node.outputs:
             tensor = self.graph.tensors[index]
             if tensor.dtype not in allowed:
@@ -117,19 +145,23 @@ class _Delegate:
                 return "the shape of its result is only known at run time"
         return ""
 
-    def _rule_refusal(self, node: Node, rule: Mapping[str, Any]) -> str:
-        found = facts(self.graph, node)
-        if "inputs" in rule and found["inputs"] != rule["inputs"]:
-            return f"it has {found['inputs']} inputs, XNNPACK wants {rule['inputs']} (a bias tensor, even if zero)"
-        activation = node.attributes.get("activation", "none")
-        if activation not in self.rules["activations"]:
-            return f"its fused activation {activation} is no clamp"
-        return next((str(entry["reason"]) for entry in rule.get("refuse", ()) if matches(entry["when"], found)), "")
+    def _tensors(self, node: Node) -> list[Tensor]:
+        return [self.graph.tensors[index] for index in (*node.inputs, *node.outputs) if index >= 0]
 
-    def kernels(self, members: Sequence[int], partition: int) -> list[Kernel]:
-        """The kernels of one XNNPACK subgraph, after fusion (``XNNPACK/src/subgraph.c``, ``xnn_subgraph_fusion``)."""
-        groups = self._fused(members)
-        return [self._kernel(main, fused, partition) for main, fused in groups.items()]
+    def _hybrid(self, node: Node, weights: Tensor) -> bool:
+        data = tensor_at(self.graph, node.inputs, 0)
+        return data is not None and data.dtype == "float32" and weights.dtype in {"int8", "uint8"}
+
+    def _rule_refusal(self, node: Node, rule: DelegatedOp) -> str:
+        activation = node.attributes.get("activation", "none")
+        if activation not in self.rules.activations:
+            return f"its fused activation {activation} is no clamp"
+        found = facts(self.graph, node)
+        return next((refusal.reason for refusal in rule.refuse if matches(refusal.when, found)), "")
+
+    def kernels(self, epoch: Epoch, partition: int) -> list[Kernel]:
+        """The kernels of one delegated part, after fusion (``XNNPACK/src/subgraph.c``, ``xnn_subgraph_fusion``)."""
+        return [self._kernel(main, fused, partition) for main, fused in self._fused(epoch.nodes).items()]
 
     def _fused(self, members: Sequence[int]) -> dict[int, list[int]]:
         """Main node -> nodes merged into it, in execution order of the main nodes."""
@@ -140,11 +172,11 @@ class _Delegate:
             before = owner.get(node.inputs[0]) if node.inputs else None
             if before is not None and self._sole_use(node.inputs[0]):
                 producer = self.graph.nodes[before]
-                if node.kind in self.rules["clamps"] and producer.kind in self.rules["takes_clamp"]:
+                if node.kind in self.rules.clamps and producer.kind in self.rules.takes_clamp:
                     groups[before].append(index)
                     owner[node.outputs[0]] = before
                     continue
-                if node.kind in self.rules["takes_pad"] and not groups[before] and self._mergeable_pad(producer, node):
+                if node.kind in self.rules.takes_pad and not groups[before] and self._mergeable_pad(producer, node):
                     groups[index] = [before]
                     del groups[before]
                     owner[node.outputs[0]] = index
@@ -159,7 +191,7 @@ class _Delegate:
     def _mergeable_pad(self, pad: Node, into: Node) -> bool:
         if pad.kind != "pad" or any(into.attributes.get("padding", ())):
             return False
-        return facts(self.graph, pad)["pads"] == "spatial"
+        return bool(facts(self.graph, pad)["pads"] == "spatial")
 
     def _kernel(self, index: int, fused: Sequence[int], partition: int) -> Kernel:
         node = self.graph.nodes[index]
@@ -172,41 +204,53 @@ class _Delegate:
             (top, bottom), (left, right) = pad.attributes["pads"][1:3]
             attributes["padding"] = (top, bottom, left, right)
         found = facts(self.graph, node) | ({"pointwise": False} if pad is not None else {})
-        choice = _choose(self.rules["ops"][node.kind]["kernels"], found)
+        rule = _choose(self.rules.ops[node.kind].kernels, found)
         return _kernel(
             self.graph,
             (node, *merged),
-            choice["implementation"],
+            rule.implementation,
             partition,
-            attributes=attributes | {"threads": choice.get("threads", "all")},
+            attributes=attributes | {"threads": rule.threads},
             static=self.static,
+            reason=rule.reason,
         )
 
 
-def _unpacks_constant(graph: Graph, node: Node, dtypes: Sequence[str]) -> bool:
+def _either(allowed: Sequence[int]) -> str:
+    return " or ".join(str(value) for value in allowed)
+
+
+def _unpacks_constant(graph: Graph, node: Node, dtypes: frozenset[str]) -> bool:
     source = tensor_at(graph, node.inputs, 0)
-    if source is None or not source.constant:
-        return False
-    return node.kind == "densify" or (node.kind == "dequantize" and source.dtype in dtypes)
+    return node.kind == "dequantize" and source is not None and source.constant and source.dtype in dtypes
 
 
-def _builtin(graph: Graph, node: Node, rules: Mapping[str, Any], partition: int) -> Kernel:
+def _builtin(graph: Graph, node: Node, rules: Mapping[str, tuple[KernelRule, ...]], partition: int) -> Kernel:
     """One call of a built-in kernel; a kind without a rule has a kernel of its own name, with one thread."""
     source = tensor_at(graph, node.inputs, 0)
     if node.kind == "dequantize" and source is not None and source.constant:
         # kernels/dequantize.cc: a constant input is dequantised at the first call and kept.
         return _kernel(graph, (node,), node.kind, partition, free="a constant, dequantised once at the first call")
-    rule = rules["ops"].get(node.kind, {"kernels": [{"implementation": node.kind, "threads": 1}]})
-    choice = _choose(rule["kernels"], facts(graph, node))
-    reason = choice.get("reason", "")
-    if node.kind == UNKNOWN:
-        reason = f"{node.native} is not an op whose kernel is known"
-    attributes = dict(node.attributes) | {"threads": choice["threads"]}
-    return _kernel(graph, (node,), choice["implementation"], partition, attributes=attributes, reason=reason)
+    kernels = rules.get(node.kind, (KernelRule(node.kind, {}, threads=1),))
+    rule = _choose(kernels, facts(graph, node))
+    reason = rule.reason if node.kind != UNKNOWN else f"nothing is known of the kernel of {node.native}"
+    attributes = dict(node.attributes) | {"threads": rule.threads}
+    if rule.implementation in {"conv_ruy_im2col", "conv_ruy_dilated_im2col"}:
+        attributes["im2col_bytes"] = _im2col_bytes(graph, node)
+    return _kernel(graph, (node,), rule.implementation, partition, attributes=attributes, reason=reason)
 
 
-def _choose(kernels: Sequence[Mapping[str, Any]], found: Mapping[str, Any]) -> Mapping[str, Any]:
-    return next(entry for entry in kernels if matches(entry.get("when", {}), found))
+def _choose(kernels: Sequence[KernelRule], found: Mapping[str, Any]) -> KernelRule:
+    return next(rule for rule in kernels if matches(rule.when, found))
+
+
+def _im2col_bytes(graph: Graph, node: Node) -> int:
+    """Bytes of the matrix that a convolution's input is copied to: one row of ``kernel * channels`` for each output pixel."""
+    data, output = tensor_at(graph, node.inputs, 0), tensor_at(graph, node.outputs, 0)
+    if data is None or output is None or not data.shape or not output.shape:
+        return 0
+    row = prod(node.attributes.get("kernel", ())) * max(data.shape[-1], 1)
+    return int(prod(_dims(output)[:-1]) * row * ITEM_BYTES.get(data.dtype, 0))
 
 
 def _kernel(
@@ -256,7 +300,7 @@ def _runtime(graph: Graph, indices: Iterable[int], static: frozenset[int]) -> li
 
 def _dims(tensor: Tensor) -> tuple[int, ...]:
     """The shape with a dimension of unknown size taken as 1 (``_notes`` tells)."""
-    return tuple(max(dim, 1) if dim < 0 else dim for dim in tensor.shape or ())
+    return tuple(1 if dim < 0 else dim for dim in tensor.shape or ())
 
 
 def _weight_bytes(graph: Graph, node: Node, static: frozenset[int]) -> int:

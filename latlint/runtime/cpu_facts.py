@@ -15,23 +15,25 @@ from latlint.graph.types import Graph, Node, Tensor
 _QUANTISED = frozenset({"int8", "uint8"})
 _PADS = frozenset({"pad", "pad_v2", "mirror_pad"})
 
+#: Every name that a ``when`` table may use.
+FACTS = frozenset(
+    "dtype grouped dilated multiplier unit_kernel unit_stride pointwise fast_3x3 weights hybrid stride_exceeds_kernel "
+    "global_pool axes keep_dims pads beta_is_one align_corners half_pixel strided reshaping_masks scales_fit".split()
+)
+
 
 def facts(graph: Graph, node: Node) -> dict[str, Any]:
-    """The facts of one node; which keys there are depends on the kind of op. All have ``dtype``, ``rank``, ``inputs``."""
+    """The facts of one node; which there are, beside ``dtype`` (of its first input), depends on the kind of op."""
     data = tensor_at(graph, node.inputs, 0)
-    found: dict[str, Any] = {
-        "dtype": data.dtype if data else "none",
-        "rank": len(data.shape) if data and data.shape is not None else -1,
-        "inputs": sum(tensor >= 0 for tensor in node.inputs),
-    }
+    found: dict[str, Any] = {"dtype": data.dtype if data else "none"}
     if node.kind in CONVOLUTIONS:
-        found |= _convolution(graph, node, data)
+        found |= _convolution(node, data)
     if node.kind in CONVOLUTIONS | MATRIX:
         found |= _weights(graph, node, data)
     if node.kind in POOLS:
         found |= _pool(node, data)
     if node.kind in REDUCTIONS:
-        found["axes"] = _axes(node, data)
+        found |= {"axes": _axes(node, data), "keep_dims": bool(node.attributes.get("keep_dims"))}
     if node.kind in _PADS:
         found["pads"] = _pads(node)
     if node.kind == "softmax":
@@ -40,6 +42,8 @@ def facts(graph: Graph, node: Node) -> dict[str, Any]:
         found |= {key: bool(node.attributes.get(key, False)) for key in ("align_corners", "half_pixel")}
     if node.kind == "strided_slice":
         found |= _strided_slice(node)
+    if node.kind in {"add", "sub", "mul"}:
+        found["scales_fit"] = _scales_fit(graph, node)
     return found
 
 
@@ -77,28 +81,37 @@ def macs(graph: Graph, node: Node) -> int:
     return 0
 
 
-def _convolution(graph: Graph, node: Node, data: Tensor | None) -> dict[str, Any]:
-    kernel = tuple(node.attributes.get("kernel", ()))
-    stride = tuple(node.attributes.get("stride", ()))
+def _convolution(node: Node, data: Tensor | None) -> dict[str, Any]:
+    unit_kernel = all(size == 1 for size in node.attributes.get("kernel", ()))
+    unit_stride = all(step == 1 for step in node.attributes.get("stride", ()))
     dilated = any(step != 1 for step in node.attributes.get("dilation", ()))
-    padding = tuple(node.attributes.get("padding", ()))
-    multiplier = node.attributes.get("multiplier", 1)
-    channels = data.shape[-1] if data and data.shape else -1
-    plain_1x1 = all(size == 1 for size in kernel + stride) and not dilated
     return {
         "grouped": node.kind != "depthwise_conv2d" and node.attributes.get("groups", 1) != 1,
         "dilated": dilated,
-        "multiplier": multiplier,
-        "pointwise": plain_1x1 and not any(padding),
-        # depthwiseconv_uint8_3x3_filter.h, Fast3x3FilterKernelSupported: 3x3, multiplier 1, stride 1 or 2 in both
-        # directions, at most one pixel of padding, no dilation, and channels in eights.
-        "fast_3x3": kernel == (3, 3)
-        and multiplier == 1
-        and stride in {(1, 1), (2, 2)}
-        and not dilated
-        and all(0 <= side <= 1 for side in padding)
-        and channels % 8 == 0,
+        "multiplier": node.attributes.get("multiplier", 1),
+        "unit_kernel": unit_kernel,
+        "unit_stride": unit_stride,
+        "pointwise": unit_kernel and unit_stride and not dilated and not any(node.attributes.get("padding", ())),
+        "fast_3x3": not dilated and _fast_3x3(node, data),
     }
+
+
+def _fast_3x3(node: Node, data: Tensor | None) -> bool:
+    """Whether the hand-written int8 depthwise kernel takes an undilated node
+    (``depthwiseconv_3x3_filter_common.h``, ``Fast3x3FilterKernelSupported``)."""
+    if data is None or data.shape is None or len(data.shape) != 4 or len(node.attributes.get("padding", ())) != 4:
+        return False
+    _, height, width, channels = data.shape
+    top, bottom, left, right = node.attributes["padding"]
+    symmetric = top == left and top in (0, 1) and bottom <= top and right <= top
+    return (
+        tuple(node.attributes.get("kernel", ())) == (3, 3)
+        and tuple(node.attributes.get("stride", ())) in {(1, 1), (2, 2)}
+        and node.attributes.get("multiplier", 1) == 1
+        and channels % 8 == 0
+        and symmetric
+        and (top == 0 or height == width or 1 not in (height, width))
+    )
 
 
 def _weights(graph: Graph, node: Node, data: Tensor | None) -> dict[str, Any]:
@@ -109,22 +122,22 @@ def _weights(graph: Graph, node: Node, data: Tensor | None) -> dict[str, Any]:
 
 
 def _pool(node: Node, data: Tensor | None) -> dict[str, Any]:
-    kernel, stride = node.attributes.get("kernel", ()), node.attributes.get("stride", ())
+    kernel, stride = tuple(node.attributes.get("kernel", ())), tuple(node.attributes.get("stride", ()))
     size = data.shape[1:3] if data and data.shape and len(data.shape) == 4 else ()
     return {
         "stride_exceeds_kernel": any(step > width for step, width in zip(stride, kernel, strict=False)),
-        "global_pool": tuple(kernel) == tuple(size) and not any(node.attributes.get("padding", ())),
+        "unit_kernel": kernel == (1, 1),
+        "global_pool": kernel == tuple(size) and not any(node.attributes.get("padding", ())),
     }
 
 
 def _axes(node: Node, data: Tensor | None) -> str:
-    """``spatial``: exactly height and width of NHWC; ``channels``: the last dimension alone; else ``other``."""
+    """``spatial`` (height and width of NHWC), ``width`` (of NHWC), ``channels`` (the last dimension alone), else ``other``."""
     axes = node.attributes.get("axes")
     if axes is None or data is None or data.shape is None:
         return "unknown"
-    if len(data.shape) == 4 and set(axes) == {1, 2}:
-        return "spatial"
-    return "channels" if set(axes) == {len(data.shape) - 1} else "other"
+    names = {(1, 2): "spatial", (2,): "width"} if len(data.shape) == 4 else {}
+    return names.get(tuple(sorted(set(axes))), "channels" if set(axes) == {len(data.shape) - 1} else "other")
 
 
 def _pads(node: Node) -> str:
@@ -138,10 +151,28 @@ def _pads(node: Node) -> str:
 
 
 def _strided_slice(node: Node) -> dict[str, Any]:
-    strides = node.attributes.get("strides")
     masks = ("ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
     return {
-        "constant": strides is not None and "begin" in node.attributes,
-        "strided": strides is not None and any(step != 1 for step in strides),
+        "strided": any(step != 1 for step in node.attributes.get("strides", ())),
         "reshaping_masks": any(node.attributes.get(mask, 0) for mask in masks),
     }
+
+
+def _scales_fit(graph: Graph, node: Node) -> bool:
+    """Whether XNNPACK's fixed-point arithmetic covers the quantisation scales of an ADD, SUB or MUL; true of float tensors
+    (``xnnpack_delegate.cc``, the checks of ``VisitAddNode``, ``VisitSubNode`` and ``VisitMulNode``)."""
+    scales = [
+        tensor.quantization.scales[0]
+        for tensor in (
+            tensor_at(graph, node.inputs, 0),
+            tensor_at(graph, node.inputs, 1),
+            tensor_at(graph, node.outputs, 0),
+        )
+        if tensor and tensor.quantization and tensor.quantization.scales and tensor.quantization.scales[0] > 0
+    ]
+    if len(scales) < 3:
+        return True
+    left, right, output = scales
+    ratios = (left * right / output,) if node.kind == "mul" else (left / output, right / output)
+    least = 2.0**-16 if node.kind == "mul" else 2.0**-10
+    return all(least <= ratio < 2.0**8 for ratio in ratios)
