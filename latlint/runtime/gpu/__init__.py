@@ -10,10 +10,10 @@ from types import MappingProxyType
 from latlint.graph.types import ITEM_BYTES, Graph, Node
 from latlint.runtime.gpu.kernels import Draft, link, select_kernels
 from latlint.runtime.gpu.model import Model, build_model, to_bhwc
-from latlint.runtime.gpu.partition import Epoch, epochs, keep_largest
 from latlint.runtime.gpu.rules import GpuRules, load_gpu_rules
 from latlint.runtime.gpu.support import Context, refusal, weight_unpackers
 from latlint.runtime.gpu.transforms import transform
+from latlint.runtime.partition import Epoch, epochs, keep_largest
 from latlint.runtime.rules import Rules, load_rules
 from latlint.runtime.types import Kernel, Partition, Plan, Processor
 

@@ -96,7 +96,9 @@ def _select_convolution(model: Model, draft: Draft, processor: Processor, rules:
     if groups > 1:
         _select_grouped(model, draft, groups)
         return
-    draft.reason = not_winograd(model, op, processor, rules)
+    if not _suits_winograd(op):
+        return
+    draft.reason = winograd_obstacle(model, op, processor, rules)
     if not draft.reason:
         draft.name = "convolution_winograd_4x4_6x6"
         draft.attributes["launches"] = 3
@@ -114,13 +116,14 @@ def _select_grouped(model: Model, draft: Draft, groups: int) -> None:
     )
 
 
-def not_winograd(model: Model, op: Op, processor: Processor, rules: GpuRules) -> str:
-    """Why a convolution does not use the Winograd kernels; empty where it does (IsRecommendedForWinograd4x4To6x6)."""
+def _suits_winograd(op: Op) -> bool:
+    """3x3, stride 1, dilation 1 (winograd_util.cc: IsSuitableForWinograd4x4To6x6)."""
     get = op.attributes.get
-    if tuple(get("kernel", ())) != (3, 3) or tuple(get("stride", (1, 1))) != (1, 1):
-        return "Winograd needs a 3x3 kernel and stride 1"
-    if tuple(get("dilation", (1, 1))) != (1, 1):
-        return "Winograd needs dilation 1"
+    return (tuple(get("kernel", ())), tuple(get("stride", ())), tuple(get("dilation", ()))) == ((3, 3), (1, 1), (1, 1))
+
+
+def winograd_obstacle(model: Model, op: Op, processor: Processor, rules: GpuRules) -> str:
+    """Why a convolution that suits Winograd is too small for it; empty where it is not (IsRecommendedForWinograd4x4To6x6)."""
     limits = for_processor(rules.winograd, processor)
     if limits is None:
         return "no Winograd kernels on this GPU"
