@@ -160,6 +160,14 @@ def test_a_model_that_is_cut_short_is_damaged_not_foreign(
     assert "neither" not in error.message
 
 
+def test_an_onnx_file_that_is_cut_before_its_graph_is_known_too(model: Callable[[str], Path], tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    path.write_bytes(model("resnet18.onnx").read_bytes()[:12])
+    error = refusal(path)
+    assert error.code == "LAT001"
+    assert "neither" not in error.message
+
+
 def test_a_name_that_does_not_print_stays_on_one_line(tmp_path: Path) -> None:
     path = os.fsencode(tmp_path) + b"/a\n\x1b\xff.tflite"
     Path(os.fsdecode(path)).write_text(POINTER.format(size=5))

@@ -478,6 +478,12 @@ def test_small_constants_have_values_and_weights_do_not() -> None:
     assert [index for index, tensor in enumerate(found) if tensor.value is not None] == [4]
 
 
+def test_packed_weights_are_not_read_either() -> None:
+    """A float16 model holds its weights behind DEQUANTIZE."""
+    half = T((16,), "float16", [1.5] * 16)
+    assert read_tflite(build([IMAGE, half, OUT], [Op("DEQUANTIZE", [1], [2])]), "m").tensors[1].value is None
+
+
 def test_quantization_may_be_per_channel() -> None:
     quantised = T((1, 2), "int8", scales=(0.5, 0.25), zero_points=(3, -4), axis=1)
     graph = read_tflite(build([quantised, T((1, 2), "int8", scales=(1.0,))], [Op("RELU", [0], [1])]), "q.tflite")
@@ -519,7 +525,7 @@ def test_values_behind_the_flatbuffer_are_found() -> None:
     entry = root._tab.Vector(root._tab.Offset(12)) + 4
     struct.pack_into("<I", data, entry, at - entry)
     data += table
-    assert "past the end" in refusal(bytes(data)).message
+    assert "a value reaches past the end" in refusal(bytes(data)).message
     offset = data.index(struct.pack("<Q", 1 << 40), len(data) - len(table))
     struct.pack_into("<Q", data, offset, len(data))
     data += struct.pack("<4i", 5, 6, 7, 8)
@@ -558,6 +564,7 @@ CONV = ("Conv2DOptions", {"Padding": SAME, "StrideW": 2, "StrideH": 2})
         ([IMAGE, weights(16, 3, 3), OUT], [Op("CONV_2D", [0, 1], [2], CONV)], "a filter of 3 dimensions, not 4"),
         ([IMAGE, weights(16, 3, 3, 16), T((4, 16))], [Op("CONV_2D", [0, 1], [2], CONV)], "an output of 2 dimensions"),
         ([IMAGE, constant([4]), OUT], [Op("MEAN", [0, 1], [2])], "axis 4 of a tensor of 4 dimensions"),
+        ([IMAGE, constant([0] * 1000), OUT], [Op("MEAN", [0, 1], [2])], "1000 axes for 4 dimensions"),
         ([IMAGE, constant([1.0], "float32"), OUT], [Op("MEAN", [0, 1], [2])], "of float32, not int32"),
         ([IMAGE, constant([0, 0, 1, 2]), OUT], [Op("TRANSPOSE", [0, 1], [2])], "a permutation"),
         ([IMAGE, constant([[0, 1]] * 3), OUT], [Op("PAD", [0, 1], [2])], "6 paddings"),
@@ -570,6 +577,10 @@ def test_what_no_runtime_could_run_is_refused(tensors: list[T], ops: list[Op], w
     error = refusal(build(tensors, ops))
     assert error.code == "LAT007"
     assert words in error.message
+
+
+def test_a_tensor_without_elements_needs_no_writer() -> None:
+    assert read_tflite(build([IMAGE, T((0, 4)), OUT], [Op("FlexFoo", [0, 1], [2])]), "m").nodes
 
 
 def test_a_graph_output_that_no_node_writes_is_refused() -> None:
@@ -628,6 +639,24 @@ def test_a_vector_that_claims_more_than_the_file_holds_is_refused_at_once(field:
     start = time.process_time()
     assert refusal(bytes(data)).code == "LAT001"
     assert time.process_time() - start < 0.5
+
+
+def test_an_offset_before_the_start_of_the_file_is_refused() -> None:
+    data = bytearray(build([IMAGE, OUT], [Op("RELU", [0], [1])]))
+    table = tflite.Model.GetRootAs(bytes(data), 0).Subgraphs(0)._tab.Pos
+    struct.pack_into("<i", data, table, table + 32)
+    assert "before the start" in refusal(bytes(data)).message
+
+
+@pytest.mark.parametrize("what", ["name", "value"])
+def test_a_length_past_the_end_of_the_file_is_refused(what: str) -> None:
+    data = bytearray(build([IMAGE._replace(name="here"), T((1,), "string", b"here"), OUT], [Op("ADD", [0, 1], [2])]))
+    length = bytes(data).index(b"\4\0\0\0here") if what == "name" else bytes(data).rindex(b"\4\0\0\0here")
+    for claim in (60_000, 4 + len(data)):
+        struct.pack_into("<I", data, length, claim)
+        error = refusal(bytes(data))
+        assert error.code == "LAT001"
+        assert "past the end of the file" in error.message
 
 
 @pytest.mark.parametrize(
