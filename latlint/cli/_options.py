@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,10 +90,10 @@ def settings_from(
     return settings.with_flags(targets=("*",) if all_targets else targets, budgets=budgets, packs=packs)
 
 
-def report_asides(report: Report, *, allow_empty: bool = False) -> None:
+def report_asides(report: Report, paths: Sequence[str], *, allow_empty: bool = False) -> None:
     """Notes and errors of a run on stderr; a run without a single model is an error unless that is allowed."""
     if not report.files and not allow_empty:
-        raise LatlintError("no .tflite or .onnx file to read (--allow-empty accepts that)", code="LAT005")
+        raise LatlintError("no .tflite or .onnx file here", code="LAT005", path=", ".join(paths) or ".")
     for note in report.notes:
         _console.note(note)
     for error in report.errors:

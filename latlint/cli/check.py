@@ -64,7 +64,7 @@ def command(
     )
     report = check(paths, settings)
     _refuse_idle_budgets(budgets, report.targets)
-    report_asides(report, allow_empty=allow_empty)
+    report_asides(report, paths, allow_empty=allow_empty)
     _console.emit(render(report, "check", format_name, _console.style()))
     for name, path in files:
         _console.write_atomically(render(report, "check", name, Style()), path)

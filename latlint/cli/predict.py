@@ -46,7 +46,7 @@ def command(
         raise LatlintError("--top and --all-kernels contradict each other")
     settings = settings_from(config=config, no_config=no_config, targets=targets, all_targets=all_targets, packs=packs)
     report = predict_files(models, settings)
-    report_asides(report)
+    report_asides(report, models)
     chosen = top is not None or all_kernels
     style = _console.style(top=None if all_kernels else 15 if top is None else top, kernels_chosen=chosen)
     _console.emit(render(report, "predict", format_name, style))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from latlint.checks.types import SEVERITIES, Finding
@@ -113,7 +113,7 @@ def _breakdown(prediction: Prediction, style: Style) -> list[str]:
         "",
         *_kernel_table(prediction, style),
         *_partitions(prediction),
-        *_slow_paths(prediction, style),
+        *_fallbacks(prediction, style),
         *_unknown_ops(prediction, style),
         *_notes(prediction.notes),
     ]
@@ -192,23 +192,33 @@ def _partition(name: str, nodes: int, latency_ms: float) -> str:
     return f"{name} ({counted(nodes, 'node')}, {format_ms(latency_ms)})"
 
 
-def _slow_paths(prediction: Prediction, style: Style) -> list[str]:
-    """The reasons that kernels do not run the fastest way, costliest first, with what those kernels cost."""
-    held_back: dict[str, list[KernelPrediction]] = {}
+def _fallbacks(prediction: Prediction, style: Style) -> list[str]:
+    """What does not run where the target's name says, costliest first, with the runtime's reason."""
+    executor, place = ("gpu", "on the GPU") if prediction.target.endswith("/gpu") else ("xnnpack", "in XNNPACK")
+    elsewhere: dict[str, list[KernelPrediction]] = {}
     for kernel in prediction.kernels:
-        if kernel.reason and kernel.source not in ("free", "unknown"):
-            held_back.setdefault(kernel.reason, []).append(kernel)
-    costs = {reason: sum(kernel.latency_ms for kernel in kernels) for reason, kernels in held_back.items()}
-    worst = sorted(held_back, key=lambda reason: (-costs[reason], reason))[:_SHOWN_REASONS]
+        if kernel.source != "free" and prediction.partitions[kernel.partition].processor != executor:
+            elsewhere.setdefault(kernel.reason, []).append(kernel)
+    costs = {reason: sum(kernel.latency_ms for kernel in kernels) for reason, kernels in elsewhere.items()}
+    worst = sorted(elsewhere, key=lambda reason: (-costs[reason], reason))
     rows = [
         [
             Cell(format_ms(costs[reason])),
-            Cell(clean(", ".join(dict.fromkeys(kernel.op for kernel in held_back[reason])), 40)),
+            Cell(_listed(dict.fromkeys(kernel.op for kernel in elsewhere[reason]), 4)),
             Cell(clean(reason, 200)),
         ]
-        for reason in worst
+        for reason in worst[:_SHOWN_REASONS]
     ]
-    return ["", "  not run the fastest way:", *table(rows, "><<", style, indent=4)] if rows else []
+    if more := worst[_SHOWN_REASONS:]:
+        rows.append(
+            [Cell(format_ms(sum(costs[reason] for reason in more))), Cell(f"… for {counted(len(more), 'reason')} more")]
+        )
+    return ["", f"  not {place}:", *table(rows, "><<", style, indent=4)] if rows else []
+
+
+def _listed(names: Iterable[str], most: int) -> str:
+    names = [clean(name, 40) for name in names]
+    return ", ".join(names if len(names) <= most else [*names[:most], "…"])
 
 
 def _unknown_ops(prediction: Prediction, style: Style) -> list[str]:
@@ -221,7 +231,7 @@ def _unknown_ops(prediction: Prediction, style: Style) -> list[str]:
     return ["", f"  {style.paint('not understood, counted as 0 ms:', 'yellow', 'bold')} {named}"]
 
 
-def _notes(notes: Iterator[str] | Sequence[str]) -> list[str]:
+def _notes(notes: Iterable[str]) -> list[str]:
     lines = [f"  note: {clean(note, 300)}" for note in dict.fromkeys(notes)]
     return ["", *lines] if lines else []
 

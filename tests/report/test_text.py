@@ -22,9 +22,10 @@ def kernel(index: int, op: str, latency_ms: float, **fields: object) -> KernelPr
         "source": "predicted",
         "macs": 0,
         "bytes": 1000,
+        "partition": 0,
         **fields,
     }
-    return KernelPrediction(index=index, partition=0, op=op, latency_ms=latency_ms, **given)  # type: ignore[arg-type]
+    return KernelPrediction(index=index, op=op, latency_ms=latency_ms, **given)  # type: ignore[arg-type]
 
 
 def prediction(
@@ -116,18 +117,19 @@ def test_partitions_are_listed_in_order_while_they_are_few() -> None:
     assert "12 partitions: 8 × gpu (52 nodes, 12.0 ms), 4 × builtin (4 nodes, 1.00 ms)" in many
 
 
-def test_reasons_are_summed_up_costliest_first() -> None:
-    shown = text.predict(
-        report(
-            prediction(
-                kernel(0, "conv2d", 1.0, reason="the stride is 2"),
-                kernel(1, "mean", 2.0, reason="not on the GPU"),
-                kernel(2, "conv2d", 2.0, reason="the stride is 2"),
-            )
-        ),
-        Style(),
-    )
-    assert shown.index("3.00 ms  conv2d  the stride is 2") < shown.index("2.00 ms  mean    not on the GPU")
+def test_fallbacks_are_summed_up_by_reason_costliest_first() -> None:
+    kernels = [
+        kernel(0, "conv2d", 9.0, reason="the kernel is not 3x3"),
+        kernel(1, "mean", 2.0, partition=1, reason="axes 1 and 3"),
+        kernel(2, "gather", 1.0, partition=1, reason="no such op"),
+        kernel(3, "top_k", 2.5, partition=1, reason="no such op"),
+    ]
+    partitions = (PartitionPrediction("gpu", 1, 9.0), PartitionPrediction("builtin", 3, 5.5))
+    shown = text.predict(report(prediction(*kernels, partitions=partitions)), Style())
+    assert (
+        "  not on the GPU:\n    3.50 ms  gather, top_k  no such op\n    2.00 ms  mean           axes 1 and 3\n"
+    ) in shown
+    assert "the kernel is not 3x3" not in shown
 
 
 def test_many_targets_are_compared_instead_of_listed() -> None:
