@@ -51,21 +51,24 @@ def columns(text: str) -> int:
     )
 
 
-def shorten(text: str, width: int) -> str:
-    """``text`` in at most ``width`` columns: the end of a name says more than its beginning, so that is what stays."""
+def shorten(text: str, width: int, keeps: str = "end") -> str:
+    """``text`` in at most ``width`` columns, without its beginning or, where it ``keeps`` its ``start``, without its end."""
     if columns(text) <= width:
         return text
     while text and columns(text) > max(width - 1, 0):
-        text = text[max(1, (columns(text) - width) // 2) :]
-    return f"…{text}"
+        excess = max(1, (columns(text) - width) // 2)
+        text = text[excess:] if keeps == "end" else text[:-excess]
+    return f"…{text}" if keeps == "end" else f"{text}…"
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell of a table: cleaned text, and how it is painted."""
+    """One cell of a table: cleaned text, how it is painted, and what it keeps when it is too long: its ``end``, which says
+    most in the name of a node, or its ``start``."""
 
     text: str
     paint: tuple[str, ...] = ()
+    keeps: str = "end"
 
 
 def table(rows: Sequence[Sequence[Cell]], align: str, style: Style, *, indent: int = 0) -> list[str]:
@@ -80,7 +83,7 @@ def table(rows: Sequence[Sequence[Cell]], align: str, style: Style, *, indent: i
                 break
             text = row[i].text
             if i == used[-1]:
-                text = shorten(text, max(style.width - printed, 12))
+                text = shorten(text, max(style.width - printed, 12), row[i].keeps)
             gap = " " * (widths[i] - columns(text))
             painted = style.paint(text, *row[i].paint)
             line += (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import groupby
@@ -19,6 +20,10 @@ _DETAILED_TARGETS = 3
 _ORDERED_PARTITIONS = 5
 
 _SHOWN_REASONS = 5
+
+#: Reasons that differ only in the tensor which they name are one reason.
+_QUOTED = re.compile(r"'[^']*'")
+
 _BAR_COLUMNS = 8
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _FORMATS = {"tflite": "TFLite", "onnx": "ONNX"}
@@ -198,14 +203,14 @@ def _fallbacks(prediction: Prediction, style: Style) -> list[str]:
     elsewhere: dict[str, list[KernelPrediction]] = {}
     for kernel in prediction.kernels:
         if kernel.source != "free" and prediction.partitions[kernel.partition].processor != executor:
-            elsewhere.setdefault(kernel.reason, []).append(kernel)
+            elsewhere.setdefault(_QUOTED.sub("…", kernel.reason), []).append(kernel)
     costs = {reason: sum(kernel.latency_ms for kernel in kernels) for reason, kernels in elsewhere.items()}
     worst = sorted(elsewhere, key=lambda reason: (-costs[reason], reason))
     rows = [
         [
             Cell(format_ms(costs[reason])),
             Cell(_listed(dict.fromkeys(kernel.op for kernel in elsewhere[reason]), 4)),
-            Cell(clean(reason, 200)),
+            Cell(clean(reason), keeps="start"),
         ]
         for reason in worst[:_SHOWN_REASONS]
     ]
