@@ -16,7 +16,7 @@ from latlint.graph.ops import CONVOLUTIONS, MATRIX, UNKNOWN
 from latlint.graph.types import ITEM_BYTES, Graph, Node, Tensor
 from latlint.runtime.cpu_facts import facts, macs, matches, tensor_at
 from latlint.runtime.cpu_rules import Delegate, DelegatedOp, KernelRule, parse_cpu_rules
-from latlint.runtime.gpu.partition import Epoch, epochs
+from latlint.runtime.partition import Epoch, epochs
 from latlint.runtime.rules import Rules
 from latlint.runtime.types import Kernel, Partition, Plan, Processor
 

@@ -141,6 +141,16 @@ class TestLinking:
         z = net.op("sub", [x, net.conv(x, 32)])
         assert planned_names(net, z) == ["convolution_2d", "subtract"]
 
+    def test_a_broadcast_first_input_does_not_link(self, net: Net, x: int) -> None:
+        mean = net.op("mean", [x], (1, 1, 1, 32), axes=(1, 2))
+        assert planned_names(net, net.op("sub", [mean, x], (1, 28, 28, 32))) == ["mean", "subtract"]
+
+    def test_an_add_to_more_slices_of_channels_does_not_link(self, net: Net) -> None:
+        wide = net.input(1, 28, 28, 40)
+        y = net.conv(wide, 32)
+        padded = net.op("pad", [y, net.constant(4, 2)], (1, 28, 28, 40), pads=((0, 0), (0, 0), (0, 0), (0, 8)))
+        assert planned_names(net, net.op("add", [wide, padded])) == ["convolution_2d", "add"]
+
     def test_a_gate_does_not_join_the_scale_but_the_scale_absorbs_the_residual(self, net: Net, x: int) -> None:
         y = net.conv(x, 32)
         gate = net.op("mean", [y], (1, 1, 1, 32), axes=(1, 2))
@@ -374,6 +384,11 @@ class TestPartitions:
         split = epochs(net.graph(d), lambda node: node != 1)
         assert [(e.delegated, e.nodes) for e in split] == [(True, (0, 2)), (False, (1,)), (True, (3,))]
         assert [e.delegated for e in keep_largest(split, 1)] == [True, False, False]
+
+    def test_the_first_node_decides_the_kind_of_the_first_epoch(self, net: Net, x: int) -> None:
+        out = [net.op("gelu", [x]), net.op("abs", [x])]
+        split = epochs(net.graph(*out), lambda node: node == 1)
+        assert [(e.delegated, e.nodes) for e in split] == [(False, (0,)), (True, (1,))]
 
     @pytest.mark.parametrize(
         ("kind", "shape", "attributes", "reason"),

@@ -1,3 +1,0 @@
-from latlint.runtime.partition import Epoch, epochs, keep_largest
-
-__all__ = ["Epoch", "epochs", "keep_largest"]
