@@ -209,8 +209,8 @@ def _fallbacks(prediction: Prediction, style: Style) -> list[str]:
     rows = [
         [
             Cell(format_ms(costs[reason])),
-            Cell(_listed(dict.fromkeys(kernel.op for kernel in elsewhere[reason]), 4)),
-            Cell(clean(reason), keeps="start"),
+            Cell(clean(reason, 200)),
+            Cell(_listed(dict.fromkeys(kernel.op for kernel in elsewhere[reason]), 4), ("dim",), keeps="start"),
         ]
         for reason in worst[:_SHOWN_REASONS]
     ]
