@@ -20,10 +20,8 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
@@ -172,6 +170,8 @@ def _unknown_target(pattern: str, known: Collection[str]) -> LatlintError:
 
 def nearest(name: str, choices: Iterable[str], count: int = 1) -> list[str]:
     """The names that a typing error may have meant, best first."""
+    from difflib import get_close_matches
+
     by_folded = {choice.casefold(): choice for choice in choices}
     return [by_folded[match] for match in get_close_matches(name.casefold(), by_folded, n=count, cutoff=0.5)]
 
@@ -209,6 +209,8 @@ def _malformed_budget(text: str) -> LatlintError:
 
 def _read(path: Path, shown: Path) -> Settings | None:
     """The settings in one file; ``None`` from a ``pyproject.toml`` without ``[tool.latlint]``."""
+    import tomllib
+
     root = path.absolute().parent
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8-sig"))

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import shutil
 import sys
-import traceback
 from pathlib import Path
 
 from latlint.report.plain import Style, clean
@@ -31,8 +29,14 @@ def style(*, top: int | None = 15, kernels_chosen: bool = False) -> Style:
         colour = True
     if os.environ.get("NO_COLOR"):
         colour = False
-    width = shutil.get_terminal_size((120, 24)).columns if terminal else 120
+    width = _terminal_columns() if terminal else 120
     return Style(colour=colour, width=width, top=top, kernels_chosen=kernels_chosen)
+
+
+def _terminal_columns() -> int:
+    import shutil  # takes longer to import than most runs that print to a pipe can spare
+
+    return shutil.get_terminal_size((120, 24)).columns
 
 
 def emit(text: str) -> None:
@@ -55,6 +59,8 @@ def error(message: str, *, path: str | None = None, code: str = "LAT000") -> Non
 
 def internal_error(exception: Exception) -> None:
     """One line for what should not have happened, with all that a report of it needs."""
+    import traceback
+
     frames = traceback.extract_tb(exception.__traceback__)
     place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     notes = "".join(f", {line}" for line in getattr(exception, "__notes__", ()))
