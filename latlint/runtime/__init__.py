@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from latlint.errors import LatlintError
@@ -53,5 +53,5 @@ def _folded(node: Node) -> Kernel:
     return Kernel(node.kind, "none", (node.index,), (), (), free="folded away when the model is converted")
 
 
-def _unique(indices: object) -> tuple[int, ...]:
-    return tuple(dict.fromkeys(indices))  # type: ignore[call-overload]
+def _unique(indices: Iterable[int]) -> tuple[int, ...]:
+    return tuple(dict.fromkeys(indices))
