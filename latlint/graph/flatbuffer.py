@@ -34,8 +34,8 @@ _MAX_FIELDS = 64
 
 
 def printable(text: str) -> str:
-    """``text`` on one line: characters that do not print are escaped as in a Python literal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    """``text`` on one line: if any character does not print, all but ASCII is escaped as in a Python literal."""
+    return text if text.isprintable() else text.encode("unicode_escape").decode()
 
 
 class MalformedError(Exception):
@@ -168,6 +168,7 @@ class Table:
             raise MalformedError("a name reaches past the end of the file")
         if length > MAX_STRING_BYTES:
             raise MalformedError(f"a name is {length:,} bytes long; at most {MAX_STRING_BYTES:,} are read", "LAT006")
-        self.file.spend(length)
-        text = bytes(self.file.data[position + 4 : position + 4 + length]).decode("utf-8", "backslashreplace")
-        return text if text.isprintable() else printable(text)
+        raw = bytes(self.file.data[position + 4 : position + 4 + length])
+        text = printable(raw.decode("utf-8", "surrogateescape"))
+        self.file.spend(len(text))
+        return text

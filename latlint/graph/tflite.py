@@ -18,9 +18,9 @@ from latlint.graph.types import ITEM_BYTES, ByteRange, Graph, Node, Quantization
 
 IDENTIFIER = b"TFL3"
 
-#: The largest models that run on phones have a few thousand nodes.
-MAX_NODES = 100_000
-MAX_TENSORS = 250_000
+#: The largest models that run on phones have a few thousand nodes. At these bounds a read takes about two seconds.
+MAX_NODES = 50_000
+MAX_TENSORS = 150_000
 MAX_RANK = 16
 #: Beyond it a tensor has more elements than any address space of a phone has bytes.
 MAX_ELEMENTS = 1 << 48
@@ -145,7 +145,7 @@ class _Reader:
 
     def _note_open_dimensions(self, positions: list[int], tensors: Sequence[Tensor], inputs: tuple[int, ...]) -> None:
         """A dimension that the caller may set is -1 in ``shape_signature`` and the default, 1, in ``shape``."""
-        for index in inputs:
+        for index in dict.fromkeys(inputs):
             signature = self.file.table(positions[index]).vector(_TENSOR_SHAPE_SIGNATURE, "i")
             if -1 in signature and len(signature) <= MAX_RANK and len(self.notes) < _MAX_INPUT_NOTES:
                 self.notes.append(

@@ -536,7 +536,7 @@ def test_values_behind_the_flatbuffer_are_found() -> None:
 
 def test_a_name_that_would_upset_a_terminal_is_escaped() -> None:
     graph = read_tflite(build([IMAGE, OUT._replace(name=b"a\x1b[2J\n\xff\xe2\x80\xae")], [Op("RELU", [0], [1])]), "m")
-    assert graph.nodes[0].name == "a\\x1b[2J\\n\\xff\\u202e"
+    assert graph.nodes[0].name == "a\\x1b[2J\\n\\udcff\\u202e"
 
 
 def test_a_node_without_a_named_output_gets_a_name() -> None:
