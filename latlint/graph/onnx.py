@@ -9,14 +9,22 @@ from math import prod
 from pathlib import PurePath
 from types import MappingProxyType
 
-import numpy as np
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf has no stubs of its own
 from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, TypeProto, defs
 
 from latlint.errors import LatlintError
 from latlint.graph import wire
-from latlint.graph.onnx_ops import Call, Impossible, describe
-from latlint.graph.onnx_shapes import DTYPES, Inference, attributes_of, dtype_of, shape_of, tensor_type, tensor_value
+from latlint.graph.onnx_ops import Call, ImpossibleError, describe
+from latlint.graph.onnx_shapes import (
+    DTYPES,
+    Array,
+    Inference,
+    attributes_of,
+    dtype_of,
+    shape_of,
+    tensor_type,
+    tensor_value,
+)
 from latlint.graph.types import ITEM_BYTES, ByteRange, Graph, Node, Quantization, Tensor
 
 MAX_NODES = 200_000
@@ -56,7 +64,7 @@ def read_onnx(data: wire.Buffer, path: str) -> Graph:
         )
     try:
         return _Reader(model, lean, path).graph()
-    except Impossible as problem:
+    except ImpossibleError as problem:
         raise _error(
             f"the graph cannot be as the file has it: {problem}; export the model again", "LAT007", path
         ) from None
@@ -134,7 +142,7 @@ class _Reader:
         outside = 0
         for name, tensor in self.constants.items():
             if any(dim < 0 for dim in tensor.dims):
-                raise Impossible(f"the weights {name!r} have a dimension of {min(tensor.dims)}")
+                raise ImpossibleError(f"the weights {name!r} have a dimension of {min(tensor.dims)}")
             value = self._value(name, tensor)
             self.inference.add(name, tensor_type(tensor.data_type, tuple(tensor.dims)), value)
             payload = self.lean.payloads.get(name)
@@ -155,11 +163,11 @@ class _Reader:
                     return "; some are named by a path that leaves the model's directory"
         return ""
 
-    def _value(self, name: str, tensor: TensorProto) -> np.ndarray | None:  # type: ignore[type-arg]
+    def _value(self, name: str, tensor: TensorProto) -> Array | None:
         try:
             return tensor_value(tensor)
         except (ValueError, TypeError, OverflowError):
-            raise Impossible(
+            raise ImpossibleError(
                 f"the constant {name!r} does not hold as many numbers as its shape {_dims(tensor.dims)} needs"
             ) from None
 
@@ -167,7 +175,7 @@ class _Reader:
         size = ITEM_BYTES.get(DTYPES.get(tensor.data_type, ""), 0)
         need = -int(-prod(tensor.dims) * size // 1)
         if payload.raw and size and payload.range.length != need:
-            raise Impossible(
+            raise ImpossibleError(
                 f"the weights {name!r} take {payload.range.length:,} bytes; a shape of {_dims(tensor.dims)} needs {need:,}"
             )
 
@@ -200,14 +208,14 @@ class _Reader:
         for index, step in enumerate(steps):
             for name in filter(None, step.node.output):
                 if name in writers or name in known:
-                    raise Impossible(f"{name!r} is written twice")
+                    raise ImpossibleError(f"{name!r} is written twice")
                 writers[name] = index
         waits = [0] * len(steps)
         readers: dict[int, list[int]] = {}
         for index, step in enumerate(steps):
             for name in {name for name in step.node.input if name and name not in known}:
                 if name not in writers:
-                    raise Impossible(f"{_label(step.node)} reads {name!r}, which nothing writes")
+                    raise ImpossibleError(f"{_label(step.node)} reads {name!r}, which nothing writes")
                 readers.setdefault(writers[name], []).append(index)
                 waits[index] += 1
         ready = [index for index, count in enumerate(waits) if count == 0]
@@ -220,7 +228,7 @@ class _Reader:
                 if waits[reader] == 0:
                     heapq.heappush(ready, reader)
         if len(order) < len(steps):
-            raise Impossible("some nodes wait for each other in a circle")
+            raise ImpossibleError("some nodes wait for each other in a circle")
         return order
 
     # --- The Graph -------------------------------------------------------------------------------------------------------------
@@ -272,7 +280,7 @@ class _Reader:
             nodes.append(self._node(position, step, reads, writes, tensors))
         for name in outputs:
             if name not in index and name not in self.constants:
-                raise Impossible(f"nothing writes the output {name!r}")
+                raise ImpossibleError(f"nothing writes the output {name!r}")
         last = tuple(tensor(name) for name in outputs)
         unknown = sum(1 for node in nodes for i in node.outputs if i >= 0 and tensors[i].elements is None)
         if unknown:
@@ -311,10 +319,10 @@ class _Reader:
         )
         try:
             result = describe(domain, call)
-        except Impossible as problem:
-            raise Impossible(f"{_label(node)} has {problem}") from None
+        except ImpossibleError as problem:
+            raise ImpossibleError(f"{_label(node)} has {problem}") from None
         except (TypeError, ValueError, IndexError, OverflowError):
-            raise Impossible(f"{_label(node)} has attributes of the wrong kind") from None
+            raise ImpossibleError(f"{_label(node)} has attributes of the wrong kind") from None
         operands = reads if result.inputs is None else [reads[slot] for slot in result.inputs if slot < len(reads)]
         return Node(
             index=position,
@@ -382,7 +390,7 @@ def _expanded(step: _Step, functions: Mapping[tuple[str, str], FunctionProto], d
         yield step
         return
     if depth >= MAX_FUNCTION_DEPTH:
-        raise Impossible(f"functions call each other more than {MAX_FUNCTION_DEPTH} deep at {_label(step.node)}")
+        raise ImpossibleError(f"functions call each other more than {MAX_FUNCTION_DEPTH} deep at {_label(step.node)}")
     call = step.node
     prefix = f"{call.name or ''.join(call.output[:1])}/"
     names = dict(zip(function.input, call.input, strict=False))

@@ -19,7 +19,7 @@ Attributes = dict[str, Any]
 _NO_LIMIT = 3.4e38
 
 
-class Impossible(ValueError):
+class ImpossibleError(ValueError):
     """What the node says cannot be (LAT007)."""
 
 
@@ -67,7 +67,7 @@ class Result(NamedTuple):
 
 
 def describe(domain: str, call: Call) -> Result:
-    """Kind and attributes of a node; ``unknown`` when the vocabulary has no word for it. Raises Impossible."""
+    """Kind and attributes of a node; ``unknown`` when the vocabulary has no word for it. Raises ImpossibleError."""
     table = {"": _OPS, "ai.onnx": _OPS, "com.microsoft": _MICROSOFT}.get(domain, {})
     entry = table.get(call.op)
     if entry is None:
@@ -88,7 +88,7 @@ def _axis(axis: int | None, shape: tuple[int, ...] | None, extra: int = 0) -> in
         return int(axis)
     rank = len(shape) + extra
     if not -rank <= axis < max(rank, 1):
-        raise Impossible(f"axis {axis} of a tensor of {rank} dimensions")
+        raise ImpossibleError(f"axis {axis} of a tensor of {rank} dimensions")
     return int(axis + rank if axis < 0 else axis)
 
 
@@ -97,7 +97,7 @@ def _axis(axis: int | None, shape: tuple[int, ...] | None, extra: int = 0) -> in
 
 def _positive(values: Sequence[int], what: str) -> tuple[int, ...]:
     if any(value < 1 for value in values):
-        raise Impossible(f"a {what} of {min(values)}")
+        raise ImpossibleError(f"a {what} of {min(values)}")
     return tuple(int(value) for value in values)
 
 
@@ -115,10 +115,10 @@ def _window(call: Call, kernel: tuple[int, ...], *, pool: bool = False) -> Attri
     dilation = _positive(call.get("dilations") or (1,) * rank, "dilation")
     pads = tuple(call.get("pads") or (0,) * 2 * rank)
     if not len(stride) == len(dilation) == rank or len(pads) != 2 * rank:
-        raise Impossible(f"strides, dilations or pads that do not fit a window of {rank} dimensions")
+        raise ImpossibleError(f"strides, dilations or pads that do not fit a window of {rank} dimensions")
     shape = call.shape(0)
     if shape is not None and len(shape) != rank + 2:
-        raise Impossible(f"a window of {rank} dimensions on an input of {len(shape)}")
+        raise ImpossibleError(f"a window of {rank} dimensions on an input of {len(shape)}")
     begins, ends = _resolved_pads(call, shape[2:] if shape else None, kernel, stride, dilation, pads, pool)
     padding = None if begins is None or ends is None else _pairs_of(begins, ends)
     return _known(kernel=kernel, stride=stride, dilation=dilation, padding=padding)
@@ -164,7 +164,7 @@ def _kernel(call: Call, weights: tuple[int, ...] | None) -> tuple[int, ...] | No
     kernel = call.get("kernel_shape") or (weights[2:] if weights and len(weights) > 2 else None)
     if kernel is None or (weights is not None and len(kernel) != len(weights) - 2):
         if kernel is not None:
-            raise Impossible(f"a kernel of {len(kernel)} dimensions with weights of {len(weights or ())}")
+            raise ImpossibleError(f"a kernel of {len(kernel)} dimensions with weights of {len(weights or ())}")
         return None
     return None if -1 in kernel else _positive(kernel, "kernel size")
 
@@ -176,12 +176,12 @@ def _convolution(call: Call, data: int = 0, weights: int = 1) -> Result:
     kind = {3: "conv1d", 4: "conv2d", 5: "conv3d"}.get(rank, UNKNOWN)
     groups = int(call.get("group", 1))
     if groups < 1:
-        raise Impossible(f"{groups} groups")
+        raise ImpossibleError(f"{groups} groups")
     kernel = _kernel(call, filters)
     attributes = {**(_window(call, kernel) if kernel else {}), "groups": groups, "activation": "none"}
     if filters and shape and len(shape) > 1 and min(filters[1], shape[1]) > 0:
         if filters[1] * groups != shape[1]:
-            raise Impossible(f"a filter of {filters[1]} channels in {groups} groups on an input of {shape[1]}")
+            raise ImpossibleError(f"a filter of {filters[1]} channels in {groups} groups on an input of {shape[1]}")
         if kind == "conv2d" and groups == shape[1] > 1:
             kind = "depthwise_conv2d"
             attributes["multiplier"] = filters[0] // groups
@@ -220,7 +220,7 @@ def _pool(kind: str) -> Callable[[Call], Result]:
     def describe_pool(call: Call) -> Result:
         kernel = call.get("kernel_shape")
         if not kernel:
-            raise Impossible("a pool without kernel_shape")
+            raise ImpossibleError("a pool without kernel_shape")
         if kind == "l2_pool2d" and call.get("p", 2) != 2:
             return Result(UNKNOWN, {})
         attributes = _window(call, _positive(kernel, "kernel size"), pool=True) | {"activation": "none"}
@@ -387,7 +387,7 @@ def _transpose(call: Call) -> Result:
     if permutation is None and shape is not None:
         permutation = tuple(reversed(range(len(shape))))
     if permutation is not None and shape is not None and sorted(permutation) != list(range(len(shape))):
-        raise Impossible(f"a permutation {list(permutation)[:8]} of {len(shape)} dimensions")
+        raise ImpossibleError(f"a permutation {list(permutation)[:8]} of {len(shape)} dimensions")
     return Result("transpose", _known(permutation=permutation))
 
 
@@ -410,7 +410,7 @@ def _slice(call: Call) -> Result:
     axes = axes if axes is not None else tuple(range(len(begins)))
     steps = steps if steps is not None else (1,) * len(begins)
     if not len(begins) == len(ends) == len(axes) == len(steps) or 0 in steps:
-        raise Impossible("a slice whose starts, ends, axes and steps do not fit together")
+        raise ImpossibleError("a slice whose starts, ends, axes and steps do not fit together")
     begin, end, stride = [0] * len(shape), list(shape), [1] * len(shape)
     for a, b, axis, step in zip(begins, ends, axes, steps, strict=True):
         i = _axis(int(axis), shape)
@@ -430,7 +430,7 @@ def _pad(call: Call) -> Result:
         rank = len(shape) if shape is not None else len(pads) // 2
         over = [_axis(int(a), (0,) * rank) for a in axes] if axes is not None else list(range(rank))
         if len(pads) != 2 * len(over):
-            raise Impossible(f"{len(pads)} paddings for {len(over)} dimensions")
+            raise ImpossibleError(f"{len(pads)} paddings for {len(over)} dimensions")
         table = [(0, 0)] * rank
         for i, axis in enumerate(over):
             assert axis is not None

@@ -316,7 +316,7 @@ def _concat(attrs: dict[str, Any], *arrays: Array) -> Array:
 
 def _div(_: dict[str, Any], a: Array, b: Array) -> Array:
     # ONNX divides integers towards zero
-    return np.trunc(a / b).astype(a.dtype) if np.issubdtype(a.dtype, np.integer) else a / b
+    return np.asarray(np.trunc(a / b) if np.issubdtype(a.dtype, np.integer) else a / b, a.dtype)
 
 
 def _broadcasting(function: Callable[..., Any]) -> Callable[..., Array]:

@@ -1,0 +1,138 @@
+"""An ONNX graph as the TFLite file that it would be converted to: ``as_tflite(graph) -> Graph``.
+
+Followed is what onnx2tf does after its simplification of the ONNX graph (onnxruntime's level 1), and what TensorFlow 2.10's
+converter makes of the result. The graph that comes out is an NHWC graph of TFLite builtins, as if it had been read from a file.
+"""
+
+from __future__ import annotations
+
+from latlint.graph.types import Graph, Node
+from latlint.runtime.convert.ops import convert_node, pads_into
+from latlint.runtime.convert.patterns import Match, matches
+from latlint.runtime.convert.writer import Order, Value, Writer, channels_last, identity
+
+#: The result is the input, by another name: read as one value.
+_SAME = frozenset({"identity", "dropout"})
+
+
+def as_tflite(graph: Graph) -> Graph:
+    """The TFLite graph that ``graph`` would be converted to, with a note that starts with "as if converted"; a TFLite graph as it is.
+
+    ``origins`` of the result tell which nodes of ``graph`` each node stands for. Never fails: what TFLite has no op for stays
+    with its kind and name.
+    """
+    if graph.format == "tflite":
+        return graph
+    w = Writer(graph)
+    live = _live(w)
+    _find_aliases(w, live)
+    _count_uses(w, live)
+    found = {match.nodes[0]: match for match in matches(w) if match.nodes[0] in live}
+    inside = {index for match in found.values() for index in match.nodes[1:]}
+    inputs = [_input(w, i, live) for i in graph.inputs]
+    for node in graph.nodes:
+        if node.index in live and node.index not in inside:
+            _convert(w, node, found.get(node.index), live)
+    outputs = [_output(w, i) for i in graph.outputs]
+    return w.finished(inputs, outputs, (*graph.notes, *_notes(w)))
+
+
+def _live(w: Writer) -> set[int]:
+    """The nodes that run: what the outputs need, less what is folded."""
+    live: set[int] = set()
+    wanted = [i for i in w.source.outputs if i >= 0]
+    while wanted:
+        node = w.producers.get(wanted.pop())
+        if node is None or node.index in live or all(i in w.folded for i in node.outputs if i >= 0):
+            continue
+        live.add(node.index)
+        wanted += [i for i in node.inputs if i >= 0 and i not in w.folded]
+    return live
+
+
+def _find_aliases(w: Writer, live: set[int]) -> None:
+    """Which values are one: through ops that do nothing or only rename axes, and between a value and its quantised form."""
+    readers: dict[int, int] = {}
+    for node in w.source.nodes:
+        if node.index in live:
+            for i in node.inputs:
+                readers[i] = readers.get(i, 0) + 1
+    for node in w.source.nodes:
+        if node.index not in live or not node.inputs or not node.outputs:
+            continue
+        i, out = node.inputs[0], node.outputs[0]
+        if node.kind in _SAME or node.kind == "transpose" or _keeps_everything(w, node) or node.kind == "dequantize":
+            w.same[out] = i
+        elif node.kind == "quantize" and i in w.producers and readers[i] == 1 and i not in w.source.outputs:
+            w.same[out] = i
+            w.quantized_as[i] = out
+
+
+def _keeps_everything(w: Writer, node: Node) -> bool:
+    """A reshape or cast to what the value is already."""
+    a, b = w.source.tensors[node.inputs[0]], w.source.tensors[node.outputs[0]]
+    if node.kind in ("reshape", "flatten", "broadcast_to", "strided_slice"):
+        forward = min(node.attributes.get("strides", (1,)), default=1) > 0
+        return a.elements is not None and a.shape == b.shape and forward
+    return node.kind == "cast" and a.dtype == b.dtype
+
+
+def _count_uses(w: Writer, live: set[int]) -> None:
+    for node in w.source.nodes:
+        if node.index in live and not any(i in w.same for i in node.outputs):
+            for i in node.inputs:
+                if i >= 0 and i not in w.folded:
+                    w.uses[w.root(i)] += 1
+    for i in w.source.outputs:
+        w.uses[w.root(i)] += 1
+
+
+def _input(w: Writer, i: int, live: set[int]) -> int:
+    """A graph input: channels last, as onnx2tf makes every image; of three axes only where a convolution reads it."""
+    tensor = w.source.tensors[i]
+    rank = w.rank(i)
+    order = identity(rank)
+    one_dimensional = {"conv1d", "max_pool2d", "average_pool2d", "batch_norm"}
+    readers = (n for n in w.source.nodes if n.index in live and n.inputs[:1] == (i,))
+    if rank >= 4 or (rank == 3 and any(node.kind in one_dimensional for node in readers)):
+        order = channels_last(rank)
+    shape = None if tensor.shape is None else tuple(tensor.shape[axis] for axis in order)
+    index = w.temporary(tensor.name, shape, tensor.dtype, tensor.quantization)
+    w.values[i] = Value(index, order)
+    return index
+
+
+def _convert(w: Writer, node: Node, match: Match | None, live: set[int]) -> None:
+    if match is not None:
+        value = w.value(match.data)
+        w.add(match.kind, [value.tensor], [w.new(node.outputs[0], value.order)], origins=match.nodes)
+        return
+    if node.kind == "pad":
+        readers = [n for n in w.source.nodes if n.index in live and node.outputs[0] in n.inputs]
+        if len(readers) == 1 and pads_into(w, node, readers[0]):
+            return
+    convert_node(w, node)
+
+
+def _output(w: Writer, i: int) -> int:
+    """A graph output: onnx2tf leaves images channels last; anything else is brought into the source's order."""
+    if i in w.folded:
+        return w.constant_of(i)
+    value = w.values[i]
+    plain: Order = identity(len(value.order))
+    if value.order == plain or (
+        len(value.order) >= 4 and value.order == channels_last(len(value.order)) and not value.pending
+    ):
+        tensor = value.tensor
+    else:
+        tensor = w.read(i)
+    return w.dequantized(tensor) if w.source.tensors[i].dtype == "float32" else tensor
+
+
+def _notes(w: Writer) -> list[str]:
+    summary = "as if converted by onnx2tf and TensorFlow 2.10: layout NHWC, batch normalisation and activations fused"
+    if any(draft.native.startswith("Flex") for draft in w.drafts):
+        summary += "; ops named Flex… need TensorFlow's own kernels"
+    if w.quantized_as:
+        summary += "; QuantizeLinear and DequantizeLinear taken as an int8 model"
+    return [summary, *w.notes]
