@@ -14,7 +14,7 @@ from typing import Any
 
 from latlint.graph.ops import CONVOLUTIONS, MATRIX, UNKNOWN
 from latlint.graph.types import ITEM_BYTES, Graph, Node, Tensor
-from latlint.runtime.cpu_facts import facts, macs, matches, tensor_at
+from latlint.runtime.cpu_facts import dims, facts, macs, matches, tensor_at
 from latlint.runtime.cpu_rules import Delegate, DelegatedOp, KernelRule, parse_cpu_rules
 from latlint.runtime.partition import Epoch, epochs
 from latlint.runtime.rules import Rules
@@ -169,7 +169,7 @@ class _Delegation:
         owner: dict[int, int] = {}  # tensor -> the main node that writes it after fusion
         for index in members:
             node = self.graph.nodes[index]
-            before = owner.get(node.inputs[0]) if node.inputs else None
+            before = owner.get(node.inputs[0]) if node.inputs and node.outputs else None
             if before is not None and self._sole_use(node.inputs[0]):
                 producer = self.graph.nodes[before]
                 if node.kind in self.rules.clamps and producer.kind in self.rules.takes_clamp:
@@ -249,8 +249,8 @@ def _im2col_bytes(graph: Graph, node: Node) -> int:
     data, output = tensor_at(graph, node.inputs, 0), tensor_at(graph, node.outputs, 0)
     if data is None or output is None or not data.shape or not output.shape:
         return 0
-    row = prod(node.attributes.get("kernel", ())) * max(data.shape[-1], 1)
-    return int(prod(_dims(output)[:-1]) * row * ITEM_BYTES.get(data.dtype, 0))
+    row = prod(node.attributes.get("kernel", ())) * dims(data)[-1]
+    return int(prod(dims(output)[:-1]) * row * ITEM_BYTES.get(data.dtype, 0))
 
 
 def _kernel(
@@ -279,8 +279,8 @@ def _kernel(
         op=main.kind,
         implementation=implementation,
         nodes=tuple(node.index for node in nodes),
-        inputs=tuple(_dims(tensor) for tensor in runtime),
-        outputs=tuple(_dims(tensor) for tensor in outputs),
+        inputs=tuple(dims(tensor) for tensor in runtime),
+        outputs=tuple(dims(tensor) for tensor in outputs),
         linked=(() if activation == "none" else (activation,)) + clamps,
         partition=partition,
         input_dtype=runtime[0].dtype if runtime else "float32",
@@ -296,11 +296,6 @@ def _kernel(
 def _runtime(graph: Graph, indices: Iterable[int], static: frozenset[int]) -> list[Tensor]:
     found = [(index, graph.tensors[index]) for index in indices if index >= 0]
     return [tensor for index, tensor in found if not tensor.constant and index not in static]
-
-
-def _dims(tensor: Tensor) -> tuple[int, ...]:
-    """The shape with a dimension of unknown size taken as 1 (``_notes`` tells)."""
-    return tuple(1 if dim < 0 else dim for dim in tensor.shape or ())
 
 
 def _weight_bytes(graph: Graph, node: Node, static: frozenset[int]) -> int:

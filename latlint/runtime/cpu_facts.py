@@ -60,24 +60,30 @@ def tensor_at(graph: Graph, indices: tuple[int, ...], slot: int) -> Tensor | Non
     return graph.tensors[indices[slot]] if slot < len(indices) and indices[slot] >= 0 else None
 
 
+def dims(tensor: Tensor) -> tuple[int, ...]:
+    """The tensor's shape with a dimension that is not known taken as 1."""
+    return tuple(1 if dim < 0 else dim for dim in tensor.shape or ())
+
+
 def macs(graph: Graph, node: Node) -> int:
     """Multiply-accumulates of the ops that are made of them (convolutions and matrix products), padding counted as work."""
     data, output = tensor_at(graph, node.inputs, 0), tensor_at(graph, node.outputs, 0)
     if data is None or output is None or not data.shape or not output.shape:
         return 0
-    made = abs(prod(output.shape))
+    read, made = dims(data), prod(dims(output))
     if node.kind in MATRIX:
         weights = tensor_at(graph, node.inputs, 1)
         if node.kind == "fully_connected" and weights is not None and weights.shape:
-            return int(made * weights.shape[-1])
-        return int(made * data.shape[-2 if node.attributes.get("transpose_a") and len(data.shape) > 1 else -1])
+            return made * dims(weights)[-1]
+        return made * read[-2 if node.attributes.get("transpose_a") and len(read) > 1 else -1]
     kernel = int(prod(node.attributes.get("kernel", ())))
+    groups = max(int(node.attributes.get("groups", 1)), 1)
     if node.kind == "depthwise_conv2d":
         return made * kernel
     if node.kind in {"transpose_conv2d", "transpose_conv3d"}:
-        return int(abs(prod(data.shape)) * kernel * output.shape[-1] // node.attributes.get("groups", 1))
+        return prod(read) * kernel * dims(output)[-1] // groups
     if node.kind in CONVOLUTIONS:
-        return int(made * kernel * data.shape[-1] // node.attributes.get("groups", 1))
+        return made * kernel * read[-1] // groups
     return 0
 
 
