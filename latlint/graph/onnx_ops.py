@@ -121,7 +121,9 @@ def _window(call: Call, kernel: tuple[int, ...], *, pool: bool = False) -> Attri
         raise ImpossibleError(f"a window of {rank} dimensions on an input of {len(shape)}")
     begins, ends = _resolved_pads(call, shape[2:] if shape else None, kernel, stride, dilation, pads, pool)
     padding = None if begins is None or ends is None else _pairs_of(begins, ends)
-    return _known(kernel=kernel, stride=stride, dilation=dilation, padding=padding)
+    mode = call.get("auto_pad")
+    same = mode if mode in ("SAME_UPPER", "SAME_LOWER") else None
+    return _known(kernel=kernel, stride=stride, dilation=dilation, padding=padding, auto_pad=same)
 
 
 def _resolved_pads(

@@ -296,7 +296,7 @@ def _range(_: dict[str, Any], start: Array, limit: Array, delta: Array) -> Array
     count = np.ceil((limit.item() - start.item()) / delta.item())
     if not 0 <= count <= MAX_ELEMENTS:
         raise ValueError("too long to fold")
-    return (start.item() + np.arange(int(count)) * delta.item()).astype(start.dtype)
+    return np.asarray(start.item() + np.arange(int(count)) * delta.item(), start.dtype)
 
 
 def _expand(_: dict[str, Any], data: Array, shape: Array) -> Array:
@@ -316,7 +316,7 @@ def _concat(attrs: dict[str, Any], *arrays: Array) -> Array:
 
 def _div(_: dict[str, Any], a: Array, b: Array) -> Array:
     # ONNX divides integers towards zero
-    return np.asarray(np.trunc(a / b) if np.issubdtype(a.dtype, np.integer) else a / b, a.dtype)
+    return np.asarray(np.trunc(a / b) if np.issubdtype(a.dtype, np.integer) else a / b).astype(a.dtype)
 
 
 def _broadcasting(function: Callable[..., Any]) -> Callable[..., Array]:

@@ -7,7 +7,8 @@ converter makes of the result. The graph that comes out is an NHWC graph of TFLi
 from __future__ import annotations
 
 from latlint.graph.types import Graph, Node
-from latlint.runtime.convert.ops import convert_node, pads_into
+from latlint.runtime.convert.convolutions import pads_into
+from latlint.runtime.convert.handlers import convert_node
 from latlint.runtime.convert.patterns import Match, matches
 from latlint.runtime.convert.writer import Order, Value, Writer, channels_last, identity
 
@@ -15,15 +16,16 @@ from latlint.runtime.convert.writer import Order, Value, Writer, channels_last, 
 _SAME = frozenset({"identity", "dropout"})
 
 
-def as_tflite(graph: Graph) -> Graph:
+def as_tflite(graph: Graph, *, zero_padding: bool = False) -> Graph:
     """The TFLite graph that ``graph`` would be converted to, with a note that starts with "as if converted"; a TFLite graph as it is.
 
     ``origins`` of the result tell which nodes of ``graph`` each node stands for. Never fails: what TFLite has no op for stays
-    with its kind and name.
+    with its kind and name. ``zero_padding`` pads a max pool with zeros where its input is never negative, as a model written
+    for TensorFlow does; onnx2tf pads with the lowest number, which costs a GPU partition.
     """
     if graph.format == "tflite":
         return graph
-    w = Writer(graph)
+    w = Writer(graph, zero_padding)
     live = _live(w)
     _find_aliases(w, live)
     _count_uses(w, live)
@@ -61,7 +63,10 @@ def _find_aliases(w: Writer, live: set[int]) -> None:
         if node.index not in live or not node.inputs or not node.outputs:
             continue
         i, out = node.inputs[0], node.outputs[0]
-        if node.kind in _SAME or node.kind == "transpose" or _keeps_everything(w, node) or node.kind == "dequantize":
+        plain = node.kind in _SAME and not any(
+            readers.get(j) or j in w.source.outputs for j in node.outputs[1:] if j >= 0
+        )
+        if plain or node.kind == "transpose" or _keeps_everything(w, node) or node.kind == "dequantize":
             w.same[out] = i
         elif node.kind == "quantize" and i in w.producers and readers[i] == 1 and i not in w.source.outputs:
             w.same[out] = i

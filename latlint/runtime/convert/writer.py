@@ -67,6 +67,7 @@ class Writer:
     """
 
     source: Graph
+    zero_padding: bool = False
     tensors: list[Tensor] = field(default_factory=list)
     drafts: list[Draft] = field(default_factory=list)
     values: dict[int, Value] = field(default_factory=dict)
@@ -108,6 +109,9 @@ class Writer:
     def sole(self, i: int) -> bool:
         """Is the value read once, and no output of the graph?"""
         return self.uses[self.root(i)] == 1
+
+    def is_read(self, i: int) -> bool:
+        return i >= 0 and self.uses[self.root(i)] > 0
 
     def scalar(self, i: int) -> float | None:
         """The number in a folded tensor of one element."""
@@ -195,11 +199,15 @@ class Writer:
             self._constants[key] = self.tensor(Tensor(f"const/{len(self.tensors)}", (), dtype, True, (value,)))
         return self._constants[key]
 
-    def zeros(self, count: int, dtype: str = "float32") -> int:
-        """A constant vector whose elements do not matter (a bias that was folded together)."""
-        key = ("vector", count, dtype)
+    def vector(self, count: int) -> int:
+        """A constant vector whose elements do not matter (a bias, a scale, folded together from others)."""
+        return self.filled((max(count, 0),))
+
+    def filled(self, shape: Shape) -> int:
+        """A constant of ``shape`` whose elements do not matter."""
+        key = ("filled", shape)
         if key not in self._constants:
-            self._constants[key] = self.tensor(Tensor(f"const/{len(self.tensors)}", (count,), dtype, True))
+            self._constants[key] = self.tensor(Tensor(f"const/{len(self.tensors)}", shape, "float32", True))
         return self._constants[key]
 
     def add(
@@ -222,7 +230,7 @@ class Writer:
     def new(self, i: int, order: Order | None = None) -> int:
         """A new tensor for value ``i`` of the source, stored in ``order`` (its own by default)."""
         source = self.source.tensors[i]
-        order = identity(self.rank(i)) if order is None else order
+        order = identity(self.rank(i)) if order is None or len(order) != self.rank(i) else order
         stored = self.stored_as(i)
         tensor = replace(source, shape=permuted(source.shape, order), constant=False, value=None, data=None)
         index = self.tensor(replace(tensor, dtype=stored.dtype, quantization=stored.quantization))

@@ -1,0 +1,128 @@
+"""How each kind of op is written: one handler a kind, after onnx2tf's module of the op (onnx2tf/ops/) and what TensorFlow's
+converter makes of it (tensorflow/compiler/mlir/lite/transforms/: legalize_patterns.td, optimize_patterns.td, optimize.cc)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from latlint.graph.ops import BINARY, UNARY
+from latlint.graph.types import Node
+from latlint.runtime.convert.convolutions import convolution, transpose_convolution
+from latlint.runtime.convert.elementwise import (
+    FUSED,
+    activation,
+    binary,
+    cast,
+    clip,
+    erf,
+    hard_sigmoid,
+    mish,
+    prelu,
+    reciprocal,
+    select,
+    softplus,
+    softsign,
+)
+from latlint.runtime.convert.movement import (
+    broadcast_to,
+    concat,
+    depth_to_space,
+    gather,
+    pad,
+    reshape,
+    resize,
+    split,
+    strided_slice,
+    tile,
+    transpose,
+)
+from latlint.runtime.convert.normalization import batch_norm, instance_norm, layer_norm, softmax
+from latlint.runtime.convert.pieces import alias, other, unary
+from latlint.runtime.convert.pooling import arg_extremum, pool, reduction
+from latlint.runtime.convert.products import batch_matmul, einsum, fully_connected
+from latlint.runtime.convert.writer import Writer
+
+Handler = Callable[[Writer, Node], None]
+
+
+def convert_node(w: Writer, node: Node) -> None:
+    """Write ``node`` of the source; what no handler knows keeps its kind and gets its inputs in the source's order."""
+    quantized = any(w.stored_as(i).dtype in ("int8", "uint8") for i in node.outputs if i >= 0)
+    handler = HANDLERS.get(node.kind, other)
+    if node.kind not in ("split", "split_v") and any(w.is_read(i) for i in node.outputs[1:]):
+        handler = other  # a mask, indices, a mean: outputs that no TFLite builtin of this kind has
+    if node.kind != "dequantize" and not quantized:
+        _read_floats(w, node)
+    handler(w, node)
+    for i in node.outputs:
+        if i >= 0 and i not in w.values:
+            w.new(i)
+
+
+def _read_floats(w: Writer, node: Node) -> None:
+    """An op that computes in float reads quantised values through DEQUANTIZE."""
+    for i in node.inputs:
+        if i >= 0 and i in w.values and w.source.tensors[i].dtype == "float32":
+            value = w.values[i]
+            w.values[i] = replace(value, tensor=w.dequantized(value.tensor))
+
+
+def quantize(w: Writer, node: Node) -> None:
+    """QUANTIZE, unless the value is computed in its quantised form already."""
+    value = w.value(node.inputs[0])
+    if w.tensors[value.tensor].dtype == w.source.tensors[node.outputs[0]].dtype:
+        w.values[node.outputs[0]] = value
+        return
+    w.add("quantize", [value.tensor], [w.new(node.outputs[0], value.order)], origins=[node.index])
+
+
+def dequantize(w: Writer, node: Node) -> None:
+    """Nothing is written: an op that computes in float asks for the DEQUANTIZE itself."""
+    alias(w, node)
+
+
+HANDLERS: dict[str, Handler] = {
+    **dict.fromkeys(UNARY, unary),
+    **dict.fromkeys(BINARY, binary),
+    **dict.fromkeys(FUSED, activation),
+    **dict.fromkeys(("conv1d", "conv2d", "depthwise_conv2d", "conv3d"), convolution),
+    "transpose_conv2d": transpose_convolution,
+    **dict.fromkeys(("max_pool2d", "average_pool2d"), pool),
+    **dict.fromkeys("mean sum reduce_max reduce_min reduce_prod reduce_l1 reduce_l2".split(), reduction),
+    "fully_connected": fully_connected,
+    "batch_matmul": batch_matmul,
+    "einsum": einsum,
+    "clip": clip,
+    "relu_0_to_1": clip,
+    "hard_sigmoid": hard_sigmoid,
+    "reciprocal": reciprocal,
+    "softplus": softplus,
+    "softsign": softsign,
+    "mish": mish,
+    "erf": erf,
+    "prelu": prelu,
+    "select": select,
+    "batch_norm": batch_norm,
+    "layer_norm": layer_norm,
+    "instance_norm": instance_norm,
+    "softmax": softmax,
+    "log_softmax": softmax,
+    "identity": alias,
+    "dropout": alias,
+    "transpose": transpose,
+    **dict.fromkeys(("reshape", "flatten", "squeeze", "expand_dims"), reshape),
+    "concat": concat,
+    **dict.fromkeys(("split", "split_v"), split),
+    "strided_slice": strided_slice,
+    **dict.fromkeys(("pad", "pad_v2", "mirror_pad"), pad),
+    **dict.fromkeys(("resize_bilinear", "resize_nearest"), resize),
+    **dict.fromkeys(("depth_to_space", "space_to_depth"), depth_to_space),
+    "gather": gather,
+    **dict.fromkeys(("arg_max", "arg_min"), arg_extremum),
+    "cast": cast,
+    "broadcast_to": broadcast_to,
+    "tile": tile,
+    "quantize": quantize,
+    "dequantize": dequantize,
+}
