@@ -22,19 +22,25 @@ def find_models(paths: Iterable[str], settings: Settings) -> tuple[list[str], li
     """
     notes: list[str] = []
     if given := list(paths):
-        found = [file for path in given for file in (_walk(path, notes) if Path(path).is_dir() else (path,))]
+        found = [file for path in given for file in (_walk(path, notes) if path and Path(path).is_dir() else (path,))]
     else:
         below = _walk(os.path.relpath(settings.root), notes)
         found = [file for file in below if not settings.models or settings.names_model(file)]
-    once = {os.path.abspath(file): file for file in reversed(found)}  # noqa: PTH100 - a link is not its target
-    return [file for file in dict.fromkeys(found) if once[os.path.abspath(file)] == file], notes  # noqa: PTH100
+    once: dict[str, str] = {}
+    for file in found:
+        once.setdefault(os.path.abspath(file), file)  # noqa: PTH100 - a link is not its target
+    return list(once.values()), notes
 
 
 def _walk(directory: str, notes: list[str]) -> Iterator[str]:
     """Model files below ``directory``, sorted, without following symbolic links that lead out of it."""
     top = Path(directory).resolve()
     left_out = 0
-    for current, directories, names in os.walk(directory):
+
+    def unreadable(error: OSError) -> None:
+        notes.append(f"{error.filename} cannot be searched: {error.strerror}")
+
+    for current, directories, names in os.walk(directory, onerror=unreadable):
         directories[:] = sorted(name for name in directories if _enters(current, name))
         for name in sorted(names):
             file = os.path.normpath(os.path.join(current, name))  # noqa: PTH118 - keeps the path as the user gave it

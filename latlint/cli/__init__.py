@@ -7,7 +7,6 @@ an internal error.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pkgutil import iter_modules
@@ -70,12 +69,9 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code. No input causes a traceback."""
     try:
         _console.prepare()
-        status = _latlint.main(args, prog_name="latlint", standalone_mode=False)
-        sys.stdout.flush()
-        return int(status or 0)
+        return int(_latlint.main(args, prog_name="latlint", standalone_mode=False) or 0)
     except BrokenPipeError:
-        # Whoever read the output has gone, such as `head`. What is still buffered must not fail again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _console.abandon_output()  # whoever read it has gone, such as `head`
         return _BROKEN_PIPE
     except (KeyboardInterrupt, click.Abort):
         return _INTERRUPTED
@@ -86,7 +82,11 @@ def main(args: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("LATLINT_DEBUG"):
             raise
-        _console.internal_error(error)
+        if isinstance(error, OSError):
+            _console.abandon_output()  # a full disk, most likely
+            _console.error(error.strerror or str(error), path=error.filename)
+        else:
+            _console.internal_error(error)
     return 2
 
 

@@ -23,7 +23,7 @@ def prepare() -> None:
 
 def style(*, top: int | None = 15, kernels_chosen: bool = False) -> Style:
     """Colour on a terminal, unless ``NO_COLOR``; ``FORCE_COLOR`` asks for it anywhere. A pipe is 120 columns wide."""
-    terminal = sys.stdout.isatty()
+    terminal = sys.stdout is not None and sys.stdout.isatty()
     colour = terminal and os.environ.get("TERM") != "dumb"
     if os.environ.get("FORCE_COLOR", "0") not in ("", "0"):
         colour = True
@@ -40,9 +40,14 @@ def _terminal_columns() -> int:
 
 
 def emit(text: str) -> None:
-    """Print a command's output."""
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    """Print a command's output, now: a full disk must show here, not when the interpreter has ended."""
+    print(text, end="", flush=True)
+
+
+def abandon_output() -> None:
+    """Let what is still buffered for stdout go nowhere: it could not be written, and must not fail again at exit."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def note(message: str) -> None:

@@ -319,6 +319,30 @@ def test_a_reader_that_goes_away_causes_no_noise(repository: Path, net: str) -> 
     assert process.returncode == 141
 
 
+def test_a_full_disk_takes_one_line(repository: Path) -> None:
+    full = Path("/dev/full")
+    assert full.exists(), "this test writes to /dev/full"
+    with full.open("wb") as out:
+        command = [sys.executable, "-m", "latlint", "rules"]
+        run = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, check=False, env=ENVIRONMENT)
+    assert (run.returncode, run.stderr) == (2, b"latlint: error: No space left on device\n")
+
+
+def test_names_that_are_not_text_are_still_names(latlint: Run, repository: Path, model: Model) -> None:
+    name = os.fsdecode(b"m\xff d\xc3\xa9j\xc3\xa0 -x.tflite")
+    shutil.copy(model("one_gelu.tflite"), repository / name)
+    result = latlint("check", ".", "--target", "pixel-4/gpu")
+    assert result.status == 0
+    assert "m\\udcff déjà -x.tflite" in result.out
+    document = json.loads(latlint("check", ".", "--target", "pixel-4/gpu", "--format", "json").out)
+    assert document["predictions"][0]["model"] == name
+
+
+def test_a_name_with_a_leading_dash_follows_two_dashes(latlint: Run, repository: Path, model: Model) -> None:
+    shutil.copy(model("one_gelu.tflite"), repository / "-t.tflite")
+    assert latlint("check", "--target", "pixel-4/gpu", "--", "-t.tflite").status == 0
+
+
 def test_python_has_the_same_way_in(repository: Path, net: str) -> None:
     (prediction,) = package.predict(net, ["pixel-4/gpu"])
     assert prediction.latency_ms > 0
