@@ -19,7 +19,7 @@ from latlint.settings import Settings, load, select_targets
 if TYPE_CHECKING:
     from latlint.latency.packs import Target
     from latlint.latency.types import Prediction
-    from latlint.runtime.types import Plan, Processor
+    from latlint.runtime.types import Processor
 
 
 def predict(
@@ -100,20 +100,21 @@ def _judged(file: str, targets: Sequence[Target], settings: Settings) -> _Judged
 
 
 def _subjects(file: str, targets: Sequence[Target], settings: Settings) -> Iterator[Subject]:
-    """``file`` read once, planned once for each kind of processor, and predicted for each target."""
+    """``file`` read once, planned and measured out once for each kind of processor, and predicted for each target."""
     from latlint.graph import read
-    from latlint.latency.engine import predict as predict_plan
+    from latlint.latency import engine
     from latlint.runtime import plan
 
     graph = read(file)
     sha256 = _sha256(file)
-    plans: dict[tuple[str, ...], Plan] = {}
+    works: dict[tuple[str, ...], engine.Workload] = {}
     for target in targets:
         key = _planning_key(target.processor)
-        if key not in plans:
-            plans[key] = plan(graph, target.processor)
-        prediction = predict_plan(graph, plans[key], target, model=file, sha256=sha256)
-        yield Subject(graph, plans[key], target, prediction, settings)
+        if key not in works:
+            works[key] = engine.workload(plan(graph, target.processor))
+        work = works[key]
+        prediction = engine.predict(graph, work.plan, target, model=file, sha256=sha256, work=work)
+        yield Subject(graph, work.plan, target, prediction, settings)
 
 
 def _planning_key(processor: Processor) -> tuple[str, ...]:
