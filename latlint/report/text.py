@@ -21,6 +21,9 @@ _ORDERED_PARTITIONS = 5
 
 _SHOWN_REASONS = 5
 
+#: Runtimes with a delegate: what its partitions are called, and where its kernels run.
+_DELEGATES = {"gpu-delegate": ("gpu", "on the GPU"), "xnnpack": ("xnnpack", "in XNNPACK")}
+
 #: Reasons that differ only in the tensor which they name are one reason.
 _QUOTED = re.compile(r"'[^']*'")
 
@@ -198,8 +201,10 @@ def _partition(name: str, nodes: int, latency_ms: float) -> str:
 
 
 def _fallbacks(prediction: Prediction, style: Style) -> list[str]:
-    """What does not run where the target's name says, costliest first, with the runtime's reason."""
-    executor, place = ("gpu", "on the GPU") if prediction.target.endswith("/gpu") else ("xnnpack", "in XNNPACK")
+    """What the runtime's delegate does not take, costliest first, with its reason."""
+    executor, place = _DELEGATES.get(prediction.runtime.rpartition("/")[2], ("", ""))
+    if not executor:
+        return []
     elsewhere: dict[str, list[KernelPrediction]] = {}
     for kernel in prediction.kernels:
         if kernel.source != "free" and prediction.partitions[kernel.partition].processor != executor:

@@ -221,7 +221,7 @@ def test_an_output_that_cannot_be_is_refused_before_the_work(latlint: Run, outpu
 def test_targets_lists_all_and_shows_one(latlint: Run) -> None:
     listing = latlint("targets")
     assert listing.status == 0
-    assert len(re.findall(r"^\S+/(?:gpu|cpu-\S+)", listing.out, re.MULTILINE)) >= 48
+    assert len(re.findall(r"^  [\w-]+/(?:gpu|cpu-\w+) ", listing.out, re.MULTILINE)) >= 48
     card = latlint("targets", "pixel-4/gpu")
     assert card.status == 0
     assert "pixel-4/gpu" in card.out

@@ -1,0 +1,154 @@
+"""``latlint targets``: the list of targets, or one target's card."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from latlint.cli import _console
+from latlint.cli._options import format_option, pack_option
+from latlint.report.json import dump
+from latlint.report.plain import Cell, Style, clean, table
+from latlint.settings import select_targets
+
+if TYPE_CHECKING:
+    from latlint.latency.packs import Target
+
+
+@click.command("targets", short_help="List the targets, or show one target's card.")
+@click.argument("target", required=False)
+@pack_option
+@format_option(["json", "text"])
+def command(target: str | None, packs: tuple[Path, ...], format_name: str) -> int:
+    """List the targets with their measured error, or show the card of one.
+
+    TARGET may be a glob: latlint targets 'pixel-4/*'
+    """
+    from latlint.latency.packs import load_targets
+
+    known = load_targets(packs)
+    chosen = [known[name] for name in select_targets([target or "*"], known)]
+    style = _console.style()
+    if format_name == "json":
+        _console.emit(dump({"schema": "latlint.targets/1", "targets": [_document(each) for each in chosen]}))
+    elif len(chosen) == 1:
+        _console.emit(_card(chosen[0], style))
+    else:
+        _console.emit(_listing(chosen, style))
+    return 0
+
+
+def _document(target: Target) -> dict[str, Any]:
+    device = target.pack.card
+    return {
+        "name": target.name,
+        "device": target.device,
+        "device_title": device.get("title", ""),
+        "soc": device.get("soc", ""),
+        "processor_title": target.card.get("title", ""),
+        "processor": asdict(target.processor),
+        "interval": target.card.get("interval", {}),
+        "accuracy": target.card.get("accuracy", {}),
+        "sources": device.get("sources", []),
+        "method": device.get("method", ""),
+    }
+
+
+def _listing(targets: list[Target], style: Style) -> str:
+    """One line a target, under its device."""
+    precisions = sorted({precision for target in targets for precision in _accuracy(target)})
+    titles = ("target", "processor", "runtime", *(f"{precision} error" for precision in precisions))
+    rows = [
+        [
+            Cell(clean(target.name, 60), ("cyan",)),
+            Cell(clean(str(target.card.get("title", "")), 60)),
+            Cell(clean(target.processor.runtime, 60), ("dim",)),
+            *(Cell(_percent(_accuracy(target).get(precision, {}), "mean_error_percent")) for precision in precisions),
+        ]
+        for target in targets
+    ]
+    heading, *lines = table(
+        [[Cell(title, ("dim",)) for title in titles], *rows], "<<<" + ">" * len(precisions), style, indent=2
+    )
+    out = [heading]
+    previous = None
+    for target, line in zip(targets, lines, strict=True):
+        if target.device != previous:
+            out += [style.paint(_device(target), "bold")]
+            previous = target.device
+        out.append(line)
+    legend = "error: mean of |predicted / measured - 1|, end to end, on model families that training did not see"
+    return "\n".join([*out, "", style.paint(legend, "dim")]) + "\n"
+
+
+def _device(target: Target) -> str:
+    device = target.pack.card
+    soc = f" ({device['soc']})" if "soc" in device else ""
+    return clean(f"{device.get('title', target.device)}{soc}", 100)
+
+
+def _card(target: Target, style: Style) -> str:
+    device, processor = target.pack.card, target.processor
+    facts = {
+        "device": _device(target),
+        "processor": str(target.card.get("title", processor.name)),
+        "runtime": processor.runtime,
+        "threads": str(processor.threads),
+        "float models": f"computed in {processor.precision}",
+        "data": "; ".join(map(str, device.get("sources", ()))),
+        "method": str(device.get("method", "")),
+    }
+    lines = [style.paint(clean(target.name), "cyan", "bold"), ""]
+    for name, text in facts.items():
+        wrapped = textwrap.wrap(clean(text), max(style.width - 16, 20)) if text else []
+        labels = [name] + [""] * len(wrapped)
+        lines += [
+            f"  {style.paint(f'{label:<12}', 'dim')}  {line}" for label, line in zip(labels, wrapped, strict=False)
+        ]
+    return "\n".join([*lines, *_accuracy_lines(target, style)]) + "\n"
+
+
+def _accuracy_lines(target: Target, style: Style) -> list[str]:
+    """Table of the errors on held-out families, and the families with the largest."""
+    accuracy = _accuracy(target)
+    if not accuracy:
+        return ["", "  accuracy: not measured"]
+    titles = ("", "models", "mean error", "median", "within ±10%", "worst", "", "worst families")
+    rows = [
+        [
+            Cell(precision, ("bold",)),
+            Cell(str(found.get("models", ""))),
+            Cell(_percent(found, "mean_error_percent")),
+            Cell(_percent(found, "median_error_percent")),
+            Cell(f"{100 * found['within_10_percent']:.0f}%" if "within_10_percent" in found else ""),
+            Cell(_percent(found, "worst_error_percent")),
+            Cell(clean(str(found.get("worst_model", "")), 60), ("dim",)),
+            Cell(_worst_families(found), keeps="start"),
+        ]
+        for precision, found in sorted(accuracy.items())
+    ]
+    heading = [Cell(title, ("dim",)) for title in titles]
+    return [
+        "",
+        "  accuracy on model families that training did not see",
+        *table([heading, *rows], "<>>>>><<", style, indent=2),
+    ]
+
+
+def _worst_families(found: Mapping[str, Any]) -> str:
+    families = sorted(found.get("by_family_percent", {}).items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{clean(name, 40)} {percent:.1f}%" for name, percent in families[:2])
+
+
+def _accuracy(target: Target) -> Mapping[str, Mapping[str, Any]]:
+    found: Mapping[str, Mapping[str, Any]] = target.card.get("accuracy", {})
+    return found
+
+
+def _percent(found: Mapping[str, Any], key: str) -> str:
+    return f"{found[key]:.1f}%" if key in found else ""
