@@ -20,6 +20,7 @@ from latlint.graph.onnx_shapes import (
     Array,
     Inference,
     attributes_of,
+    cleaned,
     dtype_of,
     shape_of,
     tensor_type,
@@ -30,6 +31,7 @@ from latlint.graph.types import ITEM_BYTES, ByteRange, Graph, Node, Quantization
 MAX_NODES = 200_000
 MAX_TENSORS = 1_000_000
 MAX_NAME = 4096
+MAX_OPSET = 10_000
 MAX_FUNCTION_DEPTH = 32
 #: A tensor of more elements fits no device; a shape that claims it is an attack or a mistake.
 MAX_ELEMENTS = 2**40
@@ -62,6 +64,13 @@ def read_onnx(data: wire.Buffer, path: str) -> Graph:
             "LAT001",
             path,
         )
+    for text in _texts(model):
+        if not isinstance(text, str):  # protobuf hands out bytes where the file's text is no UTF-8
+            raise _error("not a readable ONNX file: a name in it is not text; the file is damaged", "LAT001", path)
+        if len(text) > MAX_NAME:
+            raise _error(
+                f"beyond what latlint reads: a name of {len(text):,} characters, at most {MAX_NAME:,}", "LAT006", path
+            )
     try:
         return _Reader(model, lean, path).graph()
     except ImpossibleError as problem:
@@ -98,6 +107,10 @@ class _Reader:
         self._take_constants()
         steps = self._execution_order(list(self._steps()), {*inputs, *self.constants})
         for step in steps:
+            try:
+                self.inference.check(step.node, step.opsets)
+            except ImpossibleError as problem:
+                raise ImpossibleError(f"{_label(step.node)} has {problem}") from None
             self.inference.node(step.node, step.opsets)
             self._take_constant_node(step.node)
         self._take_quantization(steps)
@@ -111,18 +124,12 @@ class _Reader:
             dims = value.type.tensor_type.shape.dim
             if value.name not in self.constants and dims and dims[0].HasField("dim_param"):
                 self.ones.add(dims[0].dim_param)
-        return {value.name: self._pinned(value.type) for value in values}  # type: ignore[attr-defined]
-
-    def _pinned(self, kind: TypeProto) -> TypeProto:
-        for dim in kind.tensor_type.shape.dim if kind.HasField("tensor_type") else ():
-            if dim.HasField("dim_param") and dim.dim_param in self.ones:
-                dim.dim_value = 1
-        return kind
+        return {value.name: cleaned(value.type, self.ones) for value in values}  # type: ignore[attr-defined]
 
     def _take_inputs(self, names: list[str]) -> None:
         by_name = {value.name: value for value in self.model.graph.input}
         for name in names:
-            kind = self._pinned(by_name[name].type)
+            kind = cleaned(by_name[name].type, self.ones)
             shape = shape_of(kind)
             if shape and shape[0] < 0:
                 kind.tensor_type.shape.dim[0].dim_value = 1
@@ -185,6 +192,8 @@ class _Reader:
         """The main graph's nodes in file order, each call of a model-local function replaced by its body."""
         functions = {(function.domain, function.name): function for function in self.model.functions}
         opsets = _opsets(self.model.opset_import)
+        if any(not 0 < version <= MAX_OPSET for version in opsets.values()):
+            raise ImpossibleError(f"opset {min(opsets.values())} does not exist")
         if not opsets:
             opsets = {"": defs.onnx_opset_version()}
         ranges = self.lean.nodes if len(self.lean.nodes) == len(self.model.graph.node) else []
@@ -199,8 +208,7 @@ class _Reader:
 
     def _check_node(self, node: NodeProto) -> None:
         self._bound(len(node.input) + len(node.output), MAX_TENSORS, "inputs and outputs of one node")
-        longest = max(map(len, (node.name, node.op_type, node.domain, *node.input, *node.output)))
-        self._bound(longest, MAX_NAME, "characters in a name")
+        self._bound(len(node.name), MAX_NAME, "characters in a name")
 
     def _execution_order(self, steps: list[_Step], known: set[str]) -> list[_Step]:
         """``steps`` so that each comes after what it reads; as they are when they already do."""
@@ -339,6 +347,29 @@ class _Reader:
     def _bound(self, count: int, limit: int, what: str) -> None:
         if count > limit:
             raise _error(f"beyond what latlint reads: {count:,} {what}, at most {limit:,}", "LAT006", self.path)
+
+
+def _texts(model: ModelProto) -> Iterator[object]:
+    """Every name that the reader looks at; text is all of it supposed to be."""
+    graph = model.graph
+    yield graph.name
+    for entry in model.opset_import:
+        yield entry.domain
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        yield value.name
+        yield from (dim.dim_param for dim in value.type.tensor_type.shape.dim)
+    for tensor in (*graph.initializer, *(sparse.values for sparse in graph.sparse_initializer)):
+        yield tensor.name
+        for pair in tensor.external_data:
+            yield from (pair.key, pair.value)
+    for function in model.functions:
+        yield from (function.name, function.domain, *function.input, *function.output, *function.attribute)
+        yield from (entry.domain for entry in function.opset_import)
+        yield from (attribute.name for attribute in function.attribute_proto)
+    for node in (*graph.node, *(node for function in model.functions for node in function.node)):
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        for attribute in node.attribute:
+            yield from (attribute.name, attribute.ref_attr_name)
 
 
 def _dims(dims: Iterable[int]) -> str:

@@ -388,6 +388,8 @@ def _transpose(call: Call) -> Result:
     shape, permutation = call.shape(0), call.get("perm")
     if permutation is None and shape is not None:
         permutation = tuple(reversed(range(len(shape))))
+    if permutation is not None:
+        permutation = tuple(int(axis) for axis in permutation)
     if permutation is not None and shape is not None and sorted(permutation) != list(range(len(shape))):
         raise ImpossibleError(f"a permutation {list(permutation)[:8]} of {len(shape)} dimensions")
     return Result("transpose", _known(permutation=permutation))
@@ -419,7 +421,8 @@ def _slice(call: Call) -> Result:
         assert i is not None
         if shape[i] < 0:
             return Result("strided_slice", dict(masks), (0,))
-        begin[i], end[i], stride[i] = *slice(int(a), int(b), int(step)).indices(shape[i])[:2], int(step)
+        last = None if step < 0 and b < -shape[i] else int(b)
+        begin[i], end[i], stride[i] = *slice(int(a), last, int(step)).indices(shape[i])[:2], int(step)
     return Result("strided_slice", {"begin": tuple(begin), "end": tuple(end), "strides": tuple(stride), **masks}, (0,))
 
 

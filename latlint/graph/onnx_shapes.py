@@ -7,16 +7,21 @@ schema, in execution order; shape arithmetic is computed on the way with NumPy, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from onnx import AttributeProto, NodeProto, TensorProto, TypeProto, defs, helper, numpy_helper, shape_inference
 
+from latlint.graph.onnx_ops import ImpossibleError
+
 #: More elements than this never steer a graph (``wire.SMALL_BYTES`` is as many int64 values).
 MAX_ELEMENTS = 1024
 MAX_RANK = 64
+#: TFLite and most runtimes keep dimensions in 32 bits.
+MAX_DIMENSION = 2**31 - 1
 
 Array = np.ndarray[Any, Any]
 
@@ -47,8 +52,17 @@ _STAND_INS: dict[tuple[str, str], tuple[str, tuple[int, ...]]] = {
 
 
 def attributes_of(node: NodeProto) -> dict[str, Any]:
-    """The node's attributes as plain values; tensors and graphs stay messages."""
-    return {attribute.name: _attribute_value(attribute) for attribute in node.attribute}
+    """The node's attributes as plain values; tensors stay messages, and graphs and types are left out."""
+    known = (attribute for attribute in node.attribute if attribute.type in _PLAIN)
+    return {attribute.name: _attribute_value(attribute) for attribute in known}
+
+
+_PLAIN = frozenset(
+    {
+        AttributeProto.INT, AttributeProto.INTS, AttributeProto.FLOAT, AttributeProto.FLOATS, AttributeProto.STRING,
+        AttributeProto.STRINGS, AttributeProto.TENSOR, AttributeProto.SPARSE_TENSOR,
+    }
+)  # fmt: skip
 
 
 def _attribute_value(attribute: AttributeProto) -> Any:
@@ -67,10 +81,8 @@ def _attribute_value(attribute: AttributeProto) -> Any:
             return tuple(item.decode("utf-8", "replace") for item in attribute.strings)
         case AttributeProto.TENSOR:
             return attribute.t
-        case AttributeProto.SPARSE_TENSOR:
-            return attribute.sparse_tensor
         case _:
-            return attribute.g
+            return attribute.sparse_tensor
 
 
 def shape_of(kind: TypeProto | None) -> tuple[int, ...] | None:
@@ -79,6 +91,22 @@ def shape_of(kind: TypeProto | None) -> tuple[int, ...] | None:
         return None
     dims = kind.tensor_type.shape.dim
     return tuple(dim.dim_value if dim.HasField("dim_value") and dim.dim_value >= 0 else -1 for dim in dims)
+
+
+def cleaned(kind: TypeProto, ones: Container[str] = ()) -> TypeProto:
+    """``kind`` with dimensions named in ``ones`` as 1 and impossible ones (below 0, beyond any memory) unknown."""
+    match kind.WhichOneof("value"):
+        case "tensor_type" | "sparse_tensor_type" as field:
+            for dim in getattr(kind, field).shape.dim:
+                if dim.HasField("dim_param") and dim.dim_param in ones:
+                    dim.dim_value = 1
+                elif dim.HasField("dim_value") and not 0 <= dim.dim_value <= MAX_DIMENSION:
+                    dim.ClearField("dim_value")
+        case "sequence_type" | "optional_type" as field:
+            cleaned(getattr(kind, field).elem_type, ones)
+        case "map_type":
+            cleaned(kind.map_type.value_type, ones)
+    return kind
 
 
 def dtype_of(kind: TypeProto | None) -> str:
@@ -111,6 +139,17 @@ def tensor_value(tensor: TensorProto) -> Array | None:
 _DATA = ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data")
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a schema asks for: how many inputs at least and at most, which slots must be filled, how many outputs at most,
+    and each attribute's type and whether it is required."""
+
+    inputs: tuple[int, int]
+    needed: tuple[int, ...]
+    outputs: int
+    attributes: Mapping[str, tuple[int, bool]]
+
+
 class Inference:
     """Types and values by name, filled by calling ``node`` in execution order. ``declared`` is what the file says of inner values."""
 
@@ -119,6 +158,7 @@ class Inference:
         self.values: dict[str, Array] = {}
         self.declared = declared
         self._schemas: dict[tuple[str, str, int], defs.OpSchema | None] = {}
+        self._asked: dict[tuple[str, str, int], _Asked] = {}
 
     def add(self, name: str, kind: TypeProto, value: Array | None = None) -> None:
         self.types[name] = kind
@@ -137,7 +177,7 @@ class Inference:
             if name:
                 kind = _merged(inferred.get(name), self.declared.get(name))
                 if kind is not None:
-                    self.types[name] = kind
+                    self.types[name] = cleaned(kind)
 
     def _fold(self, node: NodeProto) -> Array | None:
         """The single output's elements, where they follow from values that are known."""
@@ -156,7 +196,7 @@ class Inference:
         try:
             with np.errstate(all="ignore"):
                 value = fold(attributes_of(node), *inputs)
-        except (ValueError, IndexError, TypeError, KeyError, OverflowError, ZeroDivisionError, MemoryError):
+        except (ValueError, IndexError, TypeError, KeyError, AttributeError, ArithmeticError, MemoryError):
             return None  # not a computation ONNX allows; the runtime would refuse it, shapes downstream stay unknown
         return value if value is not None and value.size <= MAX_ELEMENTS and value.ndim <= MAX_RANK else None
 
@@ -171,13 +211,75 @@ class Inference:
         names = [name for name in node.input if name]
         if schema is None or any(name not in self.types for name in names):
             return {}
+        sound = self._sound(node, schema)
+        if sound is None:
+            return {}
+        if node.op_type in _OWN and node.domain in ("", "ai.onnx"):
+            return _OWN[node.op_type](self, sound)
         types = {name: self.types[name] for name in names}
         data = {name: numpy_helper.from_array(self.values[name]) for name in names if name in self.values}
         imports = [helper.make_opsetid(domain, version) for domain, version in opsets.items()]
         try:
-            return dict(shape_inference.infer_node_outputs(schema, node, types, data, opset_imports=imports))
+            return dict(shape_inference.infer_node_outputs(schema, sound, types, data, opset_imports=imports))
         except Exception:  # the C++ side raises whatever it likes; a shape it cannot tell is an unknown shape
             return {}
+
+    def check(self, node: NodeProto, opsets: Mapping[str, int]) -> None:
+        """Raises ImpossibleError when the node's inputs, outputs or attributes are not those that its op can have."""
+        schema = self._schema(node.domain, node.op_type, opsets)
+        if schema is None:
+            return
+        asked = self._asked_of(schema)
+        least, most = asked.inputs
+        if not least <= len(node.input) <= most or not all(node.input[slot] for slot in asked.needed):
+            raise ImpossibleError(
+                f"{len(list(filter(None, node.input)))} inputs, where {node.op_type} takes {_span(least, most)}"
+            )
+        if len(node.output) > asked.outputs:
+            raise ImpossibleError(f"{len(node.output)} outputs, where {node.op_type} has at most {asked.outputs}")
+        given = {attribute.name: attribute.type for attribute in node.attribute}
+        for name, (kind, required) in asked.attributes.items():
+            if (required and name not in given) or given.get(name, kind) != kind:
+                raise ImpossibleError(f"no {name!r} of the kind that {node.op_type} takes")
+
+    def _asked_of(self, schema: defs.OpSchema) -> _Asked:
+        key = (schema.domain, schema.name, schema.since_version)
+        if key not in self._asked:
+            least = schema.min_input
+            single = defs.OpSchema.FormalParameterOption.Single
+            needed = tuple(i for i, formal in enumerate(schema.inputs[:least]) if formal.option == single)
+            attributes = {name: (int(cast(Any, item.type)), item.required) for name, item in schema.attributes.items()}
+            self._asked[key] = _Asked((least, schema.max_input), needed, schema.max_output, attributes)
+        return self._asked[key]
+
+    def _sound(self, node: NodeProto, schema: defs.OpSchema) -> NodeProto | None:
+        """The node with the attributes that its schema knows, or ``None`` where one is out of range: onnx's inference
+        functions rely on that, and end the process where it is not so."""
+        expected = self._asked_of(schema).attributes
+        given = [attribute for attribute in node.attribute if attribute.name in expected]
+        if not all(self._in_range(node, attribute) for attribute in given):
+            return None
+        if len(given) == len(node.attribute):
+            return node
+        sound = NodeProto()
+        sound.CopyFrom(node)
+        del sound.attribute[:]
+        sound.attribute.extend(given)
+        return sound
+
+    def _in_range(self, node: NodeProto, attribute: AttributeProto) -> bool:
+        """Can the axes that the attribute names be axes of every input, or of what adds some to it?"""
+        if attribute.name == "num_outputs":
+            return bool(attribute.i == len(node.output))
+        numbers = list(attribute.ints) if attribute.ints else [attribute.i]
+        if attribute.name == "batch_dims":
+            ranks = [len(shape) for name in node.input if (shape := shape_of(self.types.get(name))) is not None]
+            return 0 <= numbers[0] <= min(ranks, default=0)
+        if "axis" not in attribute.name and "axes" not in attribute.name:
+            return True
+        shape = shape_of(self.types.get(node.input[0])) if node.input else None
+        rank = MAX_RANK if shape is None else len(shape) + len(numbers)
+        return all(-rank <= axis <= rank for axis in numbers)
 
     def _schema(self, domain: str, op: str, opsets: Mapping[str, int]) -> defs.OpSchema | None:
         version = opsets.get(domain, defs.onnx_opset_version())
@@ -188,6 +290,70 @@ class Inference:
             except (defs.SchemaError, RuntimeError, TypeError):
                 self._schemas[key] = None
         return self._schemas[key]
+
+
+def _span(least: int, most: int) -> str:
+    return str(least) if least == most else f"at least {least}" if most > MAX_ELEMENTS else f"{least} to {most}"
+
+
+# --- Ops whose inference in onnx ends the process on shapes that a file can have (empty tensors sliced backwards) ------------------
+
+
+def _shape_type(inference: Inference, node: NodeProto) -> dict[str, TypeProto]:
+    """Shape of a value with unknown dimensions: at least how many there are."""
+    shape = shape_of(inference.types.get(node.input[0]))
+    attrs = attributes_of(node)
+    count = -1 if shape is None else len(shape[slice(attrs.get("start", 0), attrs.get("end"))])
+    return {node.output[0]: tensor_type(TensorProto.INT64, (count,))}
+
+
+def _slice_type(inference: Inference, node: NodeProto) -> dict[str, TypeProto]:
+    kind, attrs = inference.types.get(node.input[0]), attributes_of(node)
+    shape = shape_of(kind)
+    if kind is None or shape is None:
+        return {}
+
+    def setting(name: str, slot: int) -> list[int] | None:
+        if name in attrs:
+            return list(attrs[name])
+        array = inference.values.get(node.input[slot]) if slot < len(node.input) and node.input[slot] else None
+        return None if array is None else [int(x) for x in array.ravel()]
+
+    def given(slot: int) -> bool:
+        return slot < len(node.input) and bool(node.input[slot])
+
+    starts, ends, axes, steps = (
+        setting(name, slot) for slot, name in enumerate(("starts", "ends", "axes", "steps"), 1)
+    )
+    elem_type = kind.tensor_type.elem_type
+    unknown = {node.output[0]: tensor_type(elem_type, (-1,) * len(shape))}
+    if axes is None and not given(3):
+        axes = list(range(len(starts or ends or ())))
+    if axes is None:
+        return unknown
+    dims = list(shape)
+    for place, axis in enumerate(axes):
+        if not -len(dims) <= axis < len(dims):
+            return {}
+        step = 1 if steps is None and not given(4) else steps[place] if steps is not None and place < len(steps) else 0
+        exact = (
+            starts is not None and ends is not None and place < min(len(starts), len(ends)) and step and dims[axis] >= 0
+        )
+        if not exact or starts is None or ends is None:
+            dims[axis] = -1
+        else:
+            dims[axis] = len(
+                range(*slice(starts[place], _slice_end(ends[place], step, dims[axis]), step).indices(dims[axis]))
+            )
+    return {node.output[0]: tensor_type(elem_type, tuple(dims))}
+
+
+def _slice_end(end: int, step: int, dim: int) -> int | None:
+    """The end as Python's slices have it: ``None`` for a backward slice that runs through element 0."""
+    return None if step < 0 and end < -dim else end
+
+
+_OWN: dict[str, Callable[[Inference, NodeProto], dict[str, TypeProto]]] = {"Shape": _shape_type, "Slice": _slice_type}
 
 
 def _as(node: NodeProto, op: str, inputs: tuple[int, ...]) -> NodeProto:
@@ -276,8 +442,7 @@ def _slice(
     step = [1] * len(begin) if steps is None else steps.tolist()
     index = [slice(None)] * data.ndim
     for a, b, axis, s in zip(begin, end, along, step, strict=True):
-        # a backward slice ends before element 0 when ``end`` lies below every index
-        index[axis] = slice(int(a), None if s < 0 and b < -data.shape[axis] else int(b), int(s))
+        index[axis] = slice(int(a), _slice_end(int(b), int(s), data.shape[axis]), int(s))
     return data[tuple(index)]
 
 

@@ -46,18 +46,48 @@ from latlint.runtime.convert.writer import Writer
 Handler = Callable[[Writer, Node], None]
 
 
+#: How many operands a kind cannot do without, where it is not one.
+_OPERANDS = {
+    **dict.fromkeys(
+        "conv1d conv2d depthwise_conv2d conv3d transpose_conv2d fully_connected batch_matmul prelu gather".split(), 2
+    ),
+    "select": 3,
+}
+
+#: The attributes without which a kind's handler has nothing to go by.
+_ATTRIBUTES = {
+    "hard_sigmoid": ("alpha", "beta"), "depth_to_space": ("block",), "space_to_depth": ("block",), "strided_slice": ("strides",),
+    "max_pool2d": ("kernel", "stride"), "average_pool2d": ("kernel", "stride"), "transpose_conv2d": ("kernel", "stride"),
+    "conv1d": ("kernel",), "conv2d": ("kernel",), "depthwise_conv2d": ("kernel",), "conv3d": ("kernel",),
+}  # fmt: skip
+
+
 def convert_node(w: Writer, node: Node) -> None:
     """Write ``node`` of the source; what no handler knows keeps its kind and gets its inputs in the source's order."""
     quantized = any(w.stored_as(i).dtype in ("int8", "uint8") for i in node.outputs if i >= 0)
-    handler = HANDLERS.get(node.kind, other)
-    if node.kind not in ("split", "split_v") and any(w.is_read(i) for i in node.outputs[1:]):
-        handler = other  # a mask, indices, a mean: outputs that no TFLite builtin of this kind has
     if node.kind != "dequantize" and not quantized:
         _read_floats(w, node)
-    handler(w, node)
+    try:
+        _handler(w, node)(w, node)
+    except (ValueError, IndexError, KeyError, ArithmeticError):
+        other(w, node)  # the file's own shapes contradict each other: nothing can be said of the order of axes
     for i in node.outputs:
         if i >= 0 and i not in w.values:
             w.new(i)
+
+
+def _handler(w: Writer, node: Node) -> Handler:
+    """The handler of the kind, or ``other`` for a node that lacks what the handler needs."""
+    least = _OPERANDS.get(node.kind, 1)
+    if len(node.inputs) < least or min(node.inputs[:least], default=-1) < 0 or not node.outputs or node.outputs[0] < 0:
+        return other
+    if any(name not in node.attributes for name in _ATTRIBUTES.get(node.kind, ())):
+        return other
+    if any(i in w.values and len(w.values[i].order) != w.rank(i) for i in node.inputs):
+        return other  # the file's own shapes contradict each other
+    if node.kind not in ("split", "split_v") and any(w.is_read(i) for i in node.outputs[1:]):
+        return other  # a mask, indices, a mean: outputs that no TFLite builtin of this kind has
+    return HANDLERS.get(node.kind, other)
 
 
 def _read_floats(w: Writer, node: Node) -> None:
