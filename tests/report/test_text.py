@@ -121,12 +121,14 @@ def test_fallbacks_are_summed_up_by_reason_costliest_first() -> None:
     kernels = [
         kernel(0, "conv2d", 9.0, reason="the kernel is not 3x3"),
         kernel(1, "mean", 2.0, partition=1, reason="axes 1 and 3"),
-        kernel(2, "gather", 1.0, partition=1, reason="no such op"),
-        kernel(3, "top_k", 2.5, partition=1, reason="no such op"),
+        kernel(2, "gather", 1.0, partition=1, reason="'x' has 5 dimensions"),
+        kernel(3, "top_k", 2.5, partition=1, reason="'y' has 5 dimensions"),
     ]
     partitions = (PartitionPrediction("gpu", 1, 9.0), PartitionPrediction("builtin", 3, 5.5))
     shown = text.predict(report(prediction(*kernels, partitions=partitions)), Style())
-    assert ("  not on the GPU:\n    3.50 ms  no such op    gather, top_k\n    2.00 ms  axes 1 and 3  mean\n") in shown
+    assert (
+        "  not on the GPU:\n    3.50 ms  … has 5 dimensions  gather, top_k\n    2.00 ms  axes 1 and 3        mean\n"
+    ) in shown
     assert "the kernel is not 3x3" not in shown
 
 
@@ -208,8 +210,15 @@ def test_colour_changes_nothing_but_the_colour() -> None:
 
 
 def test_tables_count_columns_not_characters() -> None:
-    lines = table([[Cell("模型"), Cell("x")], [Cell("abcd"), Cell("x")], [Cell("é́"), Cell("x")]], "<<", Style())
-    assert {columns(line) for line in lines} == {7}
+    lines = table([[Cell("模型"), Cell("x")], [Cell("abcd"), Cell("x")], [Cell("e\u0301"), Cell("x")]], "<<", Style())
+    assert lines == ["模型  x", "abcd  x", "e\u0301     x"]
+
+
+def test_a_node_that_took_in_others_goes_by_its_own_name() -> None:
+    joined = kernel(0, "conv2d", 1.0, nodes=("net/bn/FusedBatchNormV3;net/conv/Conv2D",))
+    shown = text.predict(report(prediction(joined)), Style())
+    assert "  net/conv/Conv2D\n" in shown
+    assert "FusedBatchNormV3" not in shown
 
 
 @pytest.mark.parametrize("width", [1, 2, 5, 11, 40])
