@@ -1,11 +1,12 @@
 """Regression trees as plain arrays, evaluated by NumPy for all rows and all trees at once.
 
 LightGBM trains the trees (``latlint.training``); a lint must not pay for importing it, nor run a pickle. A node is a row of
-five parallel arrays. A leaf points to itself, so that walking ``depth`` steps from every root ends in every leaf.
+four parallel arrays. A leaf points to itself, so that walking ``depth`` steps from every root ends in every leaf.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,17 +18,16 @@ from numpy.typing import NDArray
 class Forest:
     """A sum of regression trees.
 
-    ``feature``, ``threshold``, ``left``, ``right``, ``value``: one element a node, all trees one after the other, children by
-    absolute index; a row goes left when ``x[feature] <= threshold``. ``roots``: the first node of each tree. ``depth``: the
-    longest way from a root to a leaf.
+    ``feature``, ``number``, ``left``, ``right``: one element a node, all trees one after the other, children by index. A row goes
+    left when ``x[feature] <= number``; in a leaf, ``number`` is the value. ``roots``: the first node of each tree. ``depth``:
+    the longest way from a root to a leaf.
     """
 
-    feature: NDArray[np.int16]
-    threshold: NDArray[np.float32]
-    left: NDArray[np.int32]
-    right: NDArray[np.int32]
-    value: NDArray[np.float32]
-    roots: NDArray[np.int32]
+    feature: NDArray[np.uint8]
+    number: NDArray[np.float32]
+    left: NDArray[np.uint16]
+    right: NDArray[np.uint16]
+    roots: NDArray[np.uint16]
     depth: int
 
     def predict(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -37,28 +37,26 @@ class Forest:
         at = np.broadcast_to(self.roots, (len(rows), len(self.roots)))
         row = np.arange(len(rows))[:, None]
         for _ in range(self.depth):
-            at = np.where(rows[row, self.feature[at]] <= self.threshold[at], self.left[at], self.right[at])
-        return self.value[at].sum(axis=1, dtype=np.float64)
+            at = np.where(rows[row, self.feature[at]] <= self.number[at], self.left[at], self.right[at])
+        return np.asarray(self.number[at].sum(axis=1, dtype=np.float64))
 
 
-def flatten(dump: dict[str, Any]) -> dict[str, NDArray[Any]]:
-    """LightGBM's ``Booster.dump_model()`` as the arrays of a ``Forest`` (``depth`` as an array of one element)."""
+def flatten(dump: Mapping[str, Any]) -> Forest:
+    """LightGBM's ``Booster.dump_model()`` as a ``Forest``; at most 65,536 nodes."""
     feature: list[int] = []
-    threshold: list[float] = []
+    number: list[float] = []
     left: list[int] = []
     right: list[int] = []
-    value: list[float] = []
     roots: list[int] = []
     depth = 0
 
-    def add(node: dict[str, Any], level: int) -> int:
+    def add(node: Mapping[str, Any], level: int) -> int:
         nonlocal depth
         depth = max(depth, level)
         index = len(feature)
         leaf = "leaf_value" in node
         feature.append(0 if leaf else int(node["split_feature"]))
-        threshold.append(0.0 if leaf else float(node["threshold"]))
-        value.append(float(node["leaf_value"]) if leaf else 0.0)
+        number.append(float(node["leaf_value" if leaf else "threshold"]))
         left.append(index)
         right.append(index)
         if not leaf:
@@ -68,12 +66,11 @@ def flatten(dump: dict[str, Any]) -> dict[str, NDArray[Any]]:
 
     for tree in dump["tree_info"]:
         roots.append(add(tree["tree_structure"], 0))
-    return {
-        "feature": np.array(feature, np.int16),
-        "threshold": np.array(threshold, np.float32),
-        "left": np.array(left, np.int32),
-        "right": np.array(right, np.int32),
-        "value": np.array(value, np.float32),
-        "roots": np.array(roots, np.int32),
-        "depth": np.array([depth], np.int32),
-    }
+    return Forest(
+        feature=np.array(feature, np.uint8),
+        number=np.array(number, np.float32),
+        left=np.array(left, np.uint16),
+        right=np.array(right, np.uint16),
+        roots=np.array(roots, np.uint16),
+        depth=depth,
+    )

@@ -81,7 +81,9 @@ def fit(
         return loss + penalty, layout.gather(slope, terms, configurations) + pull
 
     start = layout.start(scaled, logs, known, terms, configurations)
-    best = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": strength.iterations, "maxcor": 20})
+    best = minimize(
+        objective, start, jac=True, method="L-BFGS-B", options={"maxiter": strength.iterations, "maxcor": 20}
+    )
     return np.asarray(np.exp(log_ratio(best.x)) * terms.prior)
 
 

@@ -1,0 +1,336 @@
+"""What a GPU kernel's time is made of: physical terms, and the features of the trees that correct them.
+
+``time = sum(theta[t] * terms[t]) * exp(trees(features))``. The terms carry the scale: multiply-accumulates on channels stored in
+slices of four, elements read and written, weights, a launch. The trees, one forest for each class of kernel, carry what
+the sum misses: occupancy, tiles, caches. They are trained on the log ratio of measured to summed time, and only applied
+where kernels like this one were measured (``Envelope``).
+
+Sources: ``tensorflow/lite/delegates/gpu/common/tasks/`` (slices, block sizes, work groups); Li, Paolieri and Golubchik,
+ICPE 2023, for one predictor per op kind over what the runtime launches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import log, prod
+from types import MappingProxyType
+
+from latlint.graph.ops import BINARY, MOVEMENT, REDUCTIONS, UNARY
+from latlint.latency.cpu_model import UNPRICED, Term, Terms
+from latlint.runtime.types import Kernel
+
+#: Priors for a GPU of about 200 GFLOP/s in these kernels and 10 GB/s; every term is divided by nothing: a queue is serial.
+TERMS: Mapping[str, Term] = MappingProxyType(
+    {
+        name: Term(prior, 0)
+        for name, prior in {
+            "conv.launch": 8000,
+            "conv.macs": 0.01,
+            "conv.1x1": 0.002,
+            "conv.input": 0.2,
+            "conv.output": 0.2,
+            "conv.weights": 0.2,
+            "winograd.launch": 20000,
+            "winograd.macs": 0.005,
+            "winograd.input": 0.4,
+            "winograd.output": 0.4,
+            "winograd.weights": 0.4,
+            "grouped.launch": 8000,
+            "grouped.macs": 0.01,
+            "grouped.input": 0.2,
+            "grouped.output": 0.2,
+            "depthwise.launch": 8000,
+            "depthwise.macs": 0.03,
+            "depthwise.strided": 0.01,
+            "depthwise.input": 0.2,
+            "depthwise.output": 0.2,
+            "depthwise.weights": 0.2,
+            "depthwise_1x1.launch": 8000,
+            "depthwise_1x1.macs": 0.02,
+            "depthwise_1x1.output": 0.2,
+            "fully_connected.launch": 8000,
+            "fully_connected.weights": 0.2,
+            "fully_connected.input": 1,
+            "fully_connected.output": 1,
+            "mean.launch": 8000,
+            "mean.input": 0.2,
+            "mean.pixels": 5,
+            "mean.channels": 5,
+            "pool.launch": 8000,
+            "pool.taps": 0.1,
+            "pool.input": 0.2,
+            "pool.output": 0.2,
+            "concat.launch": 8000,
+            "concat.output": 0.4,
+            "linked.operand": 0.2,
+            # never measured by themselves in these data; the end-to-end remainder prices them together
+            "other.launch": 8000,
+            "other.elements": 0.2,
+            "other.math": 0.4,
+            "other.gather": 0.8,
+            "matmul.launch": 20000,
+            "matmul.macs": 0.02,
+            "matmul.elements": 0.4,
+        }.items()
+    }
+)
+
+#: Kernel class (the prefix of its terms) of the delegate's implementations.
+CLASSES: Mapping[str, str] = MappingProxyType(
+    {
+        "convolution_2d": "conv",
+        "convolution_winograd_4x4_6x6": "winograd",
+        "convolution_2d_grouped": "grouped",
+        "depthwise_convolution": "depthwise",
+        "depthwise_conv_plus_1x1_conv": "depthwise_1x1",
+        "fully_connected": "fully_connected",
+        "mean": "mean",
+        "pooling_2d": "pool",
+        "concat": "concat",
+    }
+)
+_MATH = frozenset("elu erf exp gelu log pow rsqrt sigmoid sin cos sqrt tanh softmax div".split())
+
+
+def kernel_class(kernel: Kernel) -> str:
+    """The class whose terms, forest and envelope price this kernel; ``other`` and ``matmul`` have no forest."""
+    found = CLASSES.get(kernel.implementation)
+    if found:
+        return found
+    return "matmul" if kernel.macs else "other"
+
+
+def terms(kernel: Kernel) -> Terms | None:
+    """The terms of one GPU kernel, by name; empty where it is free, ``None`` where its cost is not known from its shapes."""
+    if kernel.free:
+        return {}
+    if kernel.op in UNPRICED:
+        return None
+    name = kernel_class(kernel)
+    found = _PRICING[name](kernel)
+    found[f"{name}.launch"] = float(kernel.attributes.get("launches", 1)) if name in {"matmul", "other"} else 1.0
+    if kernel.linked and name != "other":
+        found["linked.operand"] = float(sum(_sliced(shape) for shape in kernel.inputs[_own_inputs(kernel) :]))
+    return found
+
+
+def _own_inputs(kernel: Kernel) -> int:
+    """How many inputs the absorbing kernel itself reads; those after it belong to what is linked."""
+    if kernel.op == "concat":
+        extra = sum(word in {"add", "mul", "sub", "div", "maximum", "minimum"} for word in kernel.linked)
+        return max(len(kernel.inputs) - extra, 1) if len(kernel.inputs) > 2 else len(kernel.inputs)
+    return 1
+
+
+def _bhwc(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """A shape as the delegate stores it: batch, height, width, channels."""
+    if len(shape) >= 4:
+        return prod(shape[:-3]), shape[-3], shape[-2], shape[-1]
+    if len(shape) == 3:
+        return shape[0], 1, shape[1], shape[2]
+    if len(shape) == 2:
+        return shape[0], 1, 1, shape[1]
+    return 1, 1, 1, shape[0] if shape else 1
+
+
+def _slices(channels: int) -> int:
+    return -(-channels // 4)
+
+
+def _sliced(shape: tuple[int, ...]) -> float:
+    """Elements as stored: channels in slices of four."""
+    b, h, w, c = _bhwc(shape)
+    return float(b * h * w * _slices(c) * 4)
+
+
+def _input(kernel: Kernel) -> tuple[int, int, int, int]:
+    return _bhwc(kernel.inputs[0]) if kernel.inputs else (1, 1, 1, 1)
+
+
+def _taps(kernel: Kernel) -> int:
+    return int(prod(kernel.attributes.get("kernel", (1,))))
+
+
+def _stored_macs(kernel: Kernel) -> float:
+    """Multiply-accumulates on slices: channels of input (a group's) and output rounded up to four."""
+    b, h, w, outputs = _bhwc(kernel.outputs[0])
+    channels = _input(kernel)[3] // max(int(kernel.attributes.get("groups", 1)), 1)
+    return float(b * h * w * _slices(outputs) * 4 * _slices(max(channels, 1)) * 4 * _taps(kernel))
+
+
+def _stored_weights(kernel: Kernel) -> float:
+    channels = _input(kernel)[3] // max(int(kernel.attributes.get("groups", 1)), 1)
+    return float(_slices(_bhwc(kernel.outputs[0])[3]) * 4 * _slices(max(channels, 1)) * 4 * _taps(kernel))
+
+
+def _conv(kernel: Kernel) -> Terms:
+    macs = _stored_macs(kernel)
+    return {
+        "conv.macs": macs,
+        "conv.1x1": macs if _taps(kernel) == 1 else 0.0,
+        "conv.input": _sliced(_input(kernel)),
+        "conv.output": _sliced(kernel.outputs[0]),
+        "conv.weights": _stored_weights(kernel),
+    }
+
+
+def _winograd(kernel: Kernel) -> Terms:
+    return {
+        "winograd.macs": _stored_macs(kernel),
+        "winograd.input": _sliced(_input(kernel)),
+        "winograd.output": _sliced(kernel.outputs[0]),
+        "winograd.weights": _stored_weights(kernel),
+    }
+
+
+def _grouped(kernel: Kernel) -> Terms:
+    return {
+        "grouped.macs": _stored_macs(kernel),
+        "grouped.input": _sliced(_input(kernel)),
+        "grouped.output": _sliced(kernel.outputs[0]),
+    }
+
+
+def _depthwise(kernel: Kernel) -> Terms:
+    out = _sliced(kernel.outputs[0])
+    strided = max(kernel.attributes.get("stride", (1,))) > 1
+    return {
+        "depthwise.macs": out * _taps(kernel),
+        "depthwise.strided": out * _taps(kernel) if strided else 0.0,
+        "depthwise.input": _sliced(_input(kernel)),
+        "depthwise.output": out,
+        "depthwise.weights": float(_slices(_bhwc(kernel.outputs[0])[3]) * 4 * _taps(kernel)),
+    }
+
+
+def _depthwise_1x1(kernel: Kernel) -> Terms:
+    return {"depthwise_1x1.macs": float(kernel.macs), "depthwise_1x1.output": _sliced(kernel.outputs[0])}
+
+
+def _fully_connected(kernel: Kernel) -> Terms:
+    inputs, outputs = _slices(_input(kernel)[3]), _slices(_bhwc(kernel.outputs[0])[3])
+    rows = prod(_bhwc(kernel.outputs[0])[:3])
+    return {
+        "fully_connected.weights": float(inputs * outputs * rows),
+        "fully_connected.input": float(inputs * rows),
+        "fully_connected.output": float(outputs * rows),
+    }
+
+
+def _mean(kernel: Kernel) -> Terms:
+    b, h, w, c = _input(kernel)
+    return {"mean.input": _sliced((b, h, w, c)), "mean.pixels": float(b * h * w), "mean.channels": float(_slices(c))}
+
+
+def _pool(kernel: Kernel) -> Terms:
+    out = _sliced(kernel.outputs[0])
+    return {"pool.taps": out * _taps(kernel), "pool.input": _sliced(_input(kernel)), "pool.output": out}
+
+
+def _concat(kernel: Kernel) -> Terms:
+    return {"concat.output": _sliced(kernel.outputs[0])}
+
+
+def _matmul(kernel: Kernel) -> Terms:
+    return {"matmul.macs": float(kernel.macs), "matmul.elements": _all_elements(kernel)}
+
+
+def _all_elements(kernel: Kernel) -> float:
+    return sum(_sliced(shape) for shape in (*kernel.inputs, *kernel.outputs))
+
+
+def _other(kernel: Kernel) -> Terms:
+    elements = _all_elements(kernel)
+    if kernel.op in _MATH:
+        return {"other.math": elements}
+    plain = kernel.op in UNARY | BINARY | REDUCTIONS or kernel.op in {
+        "pad",
+        "slice",
+        "strided_slice",
+        "split",
+        "concat",
+    }
+    return {"other.elements": elements} if plain or kernel.op not in MOVEMENT else {"other.gather": elements}
+
+
+_PRICING: Mapping[str, Callable[[Kernel], Terms]] = MappingProxyType(
+    {
+        "conv": _conv,
+        "winograd": _winograd,
+        "grouped": _grouped,
+        "depthwise": _depthwise,
+        "depthwise_1x1": _depthwise_1x1,
+        "fully_connected": _fully_connected,
+        "mean": _mean,
+        "pool": _pool,
+        "concat": _concat,
+        "matmul": _matmul,
+        "other": _other,
+    }
+)
+
+#: Features of the forests; ``log`` of a count plus one where sizes differ by orders of magnitude.
+FEATURES = (
+    "log_macs",
+    "channels",
+    "outputs",
+    "height",
+    "out_height",
+    "log_pixels",
+    "taps",
+    "stride",
+    "log_tasks",
+    "intensity",
+    "channels_mod_4",
+    "outputs_mod_4",
+    "slices_mod_2",
+    "slices_to_4",
+    "rows_to_8",
+    "log_weights",
+    "log_input",
+    "log_output",
+    "linked",
+    "operands",
+    "groups",
+    "group_channels",
+    "hard_swish",
+)
+
+
+def features(kernel: Kernel) -> list[float]:
+    """The features of one kernel, in the order of ``FEATURES``."""
+    _, height, _, channels = _input(kernel)
+    b, out_height, out_width, outputs = _bhwc(kernel.outputs[0])
+    groups = max(int(kernel.attributes.get("groups", 1)), 1)
+    depthwise = kernel.op == "depthwise_conv2d"
+    out = _sliced(kernel.outputs[0])
+    taps = _taps(kernel)
+    macs = out * taps if depthwise or kernel.op not in {"conv2d", "fully_connected"} else _stored_macs(kernel)
+    weights = _slices(outputs) * 4.0 * taps if depthwise else _stored_weights(kernel)
+    read = sum(_sliced(shape) for shape in kernel.inputs)
+    slices = _slices(outputs)
+    return [
+        log(macs + 1),
+        float(channels),
+        float(outputs),
+        float(height),
+        float(out_height),
+        log(b * out_height * out_width),
+        float(taps),
+        float(max(kernel.attributes.get("stride", (1,)))),
+        log(b * out_height * out_width * slices + 1),
+        log((macs + 1) / (read + out + weights + 1)),
+        float(channels % 4),
+        float(outputs % 4),
+        float(slices % 2),
+        -(-slices // 4) * 4 / slices,
+        -(-out_height // 8) * 8 / out_height,
+        log(weights + 1),
+        log(read + 1),
+        log(out + 1),
+        float(len(kernel.linked)),
+        float(len(kernel.inputs)),
+        float(groups),
+        float(channels // groups),
+        float("hard_swish" in kernel.linked),
+    ]

@@ -1,0 +1,58 @@
+"""CPU predictors: costs of physical terms for all core configurations at once, from end-to-end times."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latlint.latency import cpu_model
+from latlint.latency.engine import CPU_TERMS
+from latlint.training.design import Design, cpu_counts
+from latlint.training.hierarchy import Configurations, Terms
+from latlint.training.hierarchy import fit as fit_costs
+from latlint.training.measurements import Measurements, Series, cores_of
+
+Array = NDArray[np.float64]
+
+
+def fit(design: Design, models: NDArray[np.bool_]) -> dict[str, Array]:
+    """Costs in ns per term of every CPU target (``device/processor``), from the end-to-end times of ``models`` alone.
+
+    float32 and int8 models exercise different terms; each term's costs come from the precision that exercises it. Terms that
+    neither exercises keep their prior at the speed that float32 shows.
+    """
+    names = [model for model, keep in zip(design.measurements.models, models, strict=True) if keep]
+    found: dict[str, Array] = {}
+    for precision in ("float32", "int8"):
+        series = cpu_series(design.measurements, precision)
+        counts = cpu_counts(design, precision, names)
+        times = np.stack([each.mean_ns[models] for each in series], axis=1)
+        costs = fit_costs(counts, times, _terms(), configurations(series))
+        used = counts.sum(axis=0) > 0
+        for each, theta in zip(series, costs, strict=True):
+            found[each.target] = np.where(used, theta, found[each.target]) if each.target in found else theta
+    return found
+
+
+def measured_terms(design: Design) -> list[str]:
+    """Terms that the models of the corpus exercise."""
+    models = design.measurements.models
+    used = sum(cpu_counts(design, precision, models).sum(axis=0) for precision in ("float32", "int8"))
+    return [name for name, count in zip(CPU_TERMS, np.asarray(used), strict=True) if count > 0]
+
+
+def cpu_series(measurements: Measurements, precision: str) -> list[Series]:
+    return [each for each in measurements.series if each.processor != "gpu" and each.precision == precision]
+
+
+def configurations(series: list[Series]) -> Configurations:
+    """Groups are a device and the largest kind of core in use: what runs on one thread runs on that."""
+    keys = [(each.device, cores_of(each.processor)[0][1]) for each in series]
+    order = sorted(set(keys))
+    threads = [sum(count for count, _ in cores_of(each.processor)) for each in series]
+    return Configurations(np.array([order.index(key) for key in keys], np.intp), np.log(np.array(threads, float)))
+
+
+def _terms() -> Terms:
+    terms = list(cpu_model.TERMS.values())
+    return Terms(np.array([term.prior_ns for term in terms]), np.array([term.parallel for term in terms]))
