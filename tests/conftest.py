@@ -5,9 +5,6 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
-import subprocess
-import tarfile
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,8 +13,6 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED = REPOSITORY.parent / "shared"
 MODELS = Path(__file__).resolve().parent / "models"
-
-_HOLE = 1 << 16
 
 
 @pytest.fixture(scope="session")
@@ -35,43 +30,14 @@ def shared() -> Path:
 def corpus(request: pytest.FixtureRequest) -> Path:
     """A directory with ``tflite_fp32/``, ``tflite_int8/``, ``onnx/`` and ``onnx_vit/``: real model files with zeroed weights.
 
-    ``LATLINT_CORPUS`` may name one that is unpacked already. Else it is unpacked once into the temporary directory and
-    kept there: under a name of the archives' own sizes, so that new archives are unpacked anew.
+    ``LATLINT_CORPUS`` may name one that is unpacked already; see ``latlint.training.corpus``.
     """
     if named := os.environ.get("LATLINT_CORPUS"):
         return Path(named)
-    archives = sorted((request.getfixturevalue("shared") / "corpus").glob("*.tar.zst"))
-    assert archives, "../shared/corpus holds no archives"
-    key = "-".join(str(archive.stat().st_size) for archive in archives)
-    target = Path(tempfile.gettempdir()) / f"latlint-corpus-{key}"
-    if not target.is_dir():
-        scratch = Path(tempfile.mkdtemp(prefix="latlint-corpus-", dir=target.parent))
-        for archive in archives:
-            _unpack_sparse(archive, scratch)
-        scratch.rename(target)
-    return target
+    shared: Path = request.getfixturevalue("shared")
+    from latlint.training.corpus import unpacked
 
-
-def _unpack_sparse(archive: Path, target: Path) -> None:
-    """Unpack a ``.tar.zst``, leaving runs of zeros as holes: 5.5 GB of zeroed weights then take a tenth of that."""
-    with subprocess.Popen(["zstd", "-dcq", str(archive)], stdout=subprocess.PIPE) as zstd:
-        assert zstd.stdout is not None
-        with tarfile.open(fileobj=zstd.stdout, mode="r|") as members:
-            for member in members:
-                path = target / member.name
-                assert path.resolve().is_relative_to(target.resolve())
-                source = members.extractfile(member)
-                if source is None:
-                    continue
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with source, path.open("wb") as out:
-                    while block := source.read(_HOLE):
-                        if block.count(0) == len(block):
-                            out.seek(len(block), os.SEEK_CUR)
-                        else:
-                            out.write(block)
-                    out.truncate()
-    assert zstd.returncode == 0, f"zstd could not unpack {archive}"
+    return unpacked(shared / "corpus")
 
 
 @pytest.fixture(scope="session")

@@ -70,8 +70,8 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         _console.prepare()
         return int(_latlint.main(args, prog_name="latlint", standalone_mode=False) or 0)
-    except BrokenPipeError:
-        _console.abandon_output()  # whoever read it has gone, such as `head`
+    except _console.ReaderGoneError:
+        _console.abandon_output()
         return _BROKEN_PIPE
     except (KeyboardInterrupt, click.Abort):
         return _INTERRUPTED

@@ -11,6 +11,10 @@ from pathlib import Path
 from latlint.report.plain import Style, clean
 
 
+class ReaderGoneError(Exception):
+    """Whoever read the output, such as `head`, has closed the pipe."""
+
+
 def prepare() -> None:
     """UTF-8 with plain line feeds for files and pipes whatever the locale; on a terminal, escapes for what it cannot show."""
     for stream in (sys.stdout, sys.stderr):
@@ -41,7 +45,10 @@ def _terminal_columns() -> int:
 
 def emit(text: str) -> None:
     """Print a command's output, now: a full disk must show here, not when the interpreter has ended."""
-    print(text, end="", flush=True)
+    try:
+        print(text, end="", flush=True)
+    except BrokenPipeError:
+        raise ReaderGoneError from None  # click would end the process with 1, which means findings
 
 
 def abandon_output() -> None:
