@@ -1,4 +1,4 @@
-"""Milliseconds as people write and read them."""
+"""Times, counts and names as people write and read them."""
 
 from __future__ import annotations
 
@@ -41,3 +41,9 @@ def format_count(count: int) -> str:
 def counted(number: int, noun: str) -> str:
     """``1 kernel``, ``2 kernels``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def short_name(name: str) -> str:
+    """A node's own name. TFLite's converter joins the names of all that it folded into an op with ``;``: the first is that of
+    the op's output, while later ones may be of other layers (of a constant that they share)."""
+    return name.partition(";")[0] or name

@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.units import format_limit_ms, format_ms
+from latlint.units import format_limit_ms, format_ms, short_name
 
 RULE = Rule("LAT101", "budget-exceeded", "error")
 
@@ -40,7 +40,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         return
     costliest = sorted(prediction.kernels, key=lambda kernel: (-kernel.latency_ms, kernel.index))[:_NAMED_KERNELS]
     named = "; ".join(
-        f"{' + '.join((kernel.implementation, *kernel.linked))} '{kernel.nodes[0] if kernel.nodes else kernel.op}' "
+        f"{' + '.join((kernel.implementation, *kernel.linked))} '{short_name(kernel.nodes[0]) if kernel.nodes else kernel.op}' "
         f"{format_ms(kernel.latency_ms)} ({kernel.latency_ms / prediction.latency_ms:.0%})"
         for kernel in costliest
     )

@@ -11,7 +11,7 @@ from latlint.checks.types import SEVERITIES, Finding
 from latlint.latency.types import KernelPrediction, Prediction
 from latlint.report.plain import Cell, Style, clean, table
 from latlint.report.types import Report, Verdict
-from latlint.units import counted, format_count, format_limit_ms, format_ms
+from latlint.units import counted, format_count, format_limit_ms, format_ms, short_name
 
 #: With more targets than this, a table of kernels for each would bury the comparison: one line each, unless asked for.
 _DETAILED_TARGETS = 3
@@ -167,8 +167,7 @@ def _op_name(kernel: KernelPrediction) -> str:
 
 
 def _node(kernel: KernelPrediction) -> str:
-    """The node's name. TFLite's converter joins the names of all ops that it folded with ``;``: the last is the op itself."""
-    return clean(kernel.nodes[0].rpartition(";")[2] or kernel.nodes[0]) if kernel.nodes else ""
+    return clean(short_name(kernel.nodes[0])) if kernel.nodes else ""
 
 
 def _share(part: float, whole: float) -> str:
@@ -251,7 +250,7 @@ def _verdict_row(prediction: Prediction, verdict: Verdict) -> list[Cell]:
     if verdict.budget_ms is not None:
         mark = Cell("PASS", ("green", "bold")) if verdict.passed else Cell("FAIL", ("red", "bold"))
         budget = f"budget {format_limit_ms(verdict.budget_ms)}"
-        change = f"{prediction.latency_ms / verdict.budget_ms - 1:+.0%}".replace("-", "−")
+        change = _change(prediction.latency_ms / verdict.budget_ms)
     return [
         mark,
         Cell(prediction.target, ("cyan",)),
@@ -259,8 +258,23 @@ def _verdict_row(prediction: Prediction, verdict: Verdict) -> list[Cell]:
         Cell(f"[{_interval(prediction)}]", ("dim",)),
         Cell(budget),
         Cell(change),
-        Cell("" if prediction.coverage >= 0.995 else f"{prediction.coverage:.0%} covered", ("yellow",)),
+        Cell(_doubts(prediction, verdict), ("yellow",)),
     ]
+
+
+def _change(ratio: float) -> str:
+    """``−12%``, ``+130%``, ``×25``."""
+    return f"×{ratio:.0f}" if ratio >= 10 else f"{ratio - 1:+.0%}".replace("-", "−")
+
+
+def _doubts(prediction: Prediction, verdict: Verdict) -> str:
+    """Why a verdict may be another on the device."""
+    doubts = []
+    if verdict.budget_ms is not None and prediction.low_ms <= verdict.budget_ms < prediction.high_ms:
+        doubts.append("within the interval")
+    if prediction.coverage < 0.995:
+        doubts.append(f"{prediction.coverage:.0%} covered")
+    return ", ".join(doubts)
 
 
 def _finding(finding: Finding, prediction: Prediction, style: Style) -> list[str]:

@@ -176,6 +176,12 @@ def test_check_has_a_line_for_each_target_and_one_for_the_run() -> None:
     )
 
 
+@pytest.mark.parametrize(("budget_ms", "doubtful"), [(4.4, False), (4.5, True), (5.0, True), (5.4, True), (5.5, False)])
+def test_a_budget_inside_the_interval_is_said_to_be(budget_ms: float, doubtful: bool) -> None:
+    shown = text.check(report(THREE, budget_ms=budget_ms), Style())
+    assert ("within the interval" in shown) is doubtful
+
+
 def test_check_without_a_budget_passes_no_verdict() -> None:
     shown = text.check(report(THREE), Style())
     assert "PASS" not in shown
@@ -215,10 +221,9 @@ def test_tables_count_columns_not_characters() -> None:
 
 
 def test_a_node_that_took_in_others_goes_by_its_own_name() -> None:
-    joined = kernel(0, "conv2d", 1.0, nodes=("net/bn/FusedBatchNormV3;net/conv/Conv2D",))
+    joined = kernel(0, "conv2d", 1.0, nodes=("net/conv1/Relu;net/conv1/Conv2D;net/conv9/Conv2D",))
     shown = text.predict(report(prediction(joined)), Style())
-    assert "  net/conv/Conv2D\n" in shown
-    assert "FusedBatchNormV3" not in shown
+    assert "  net/conv1/Relu\n" in shown
 
 
 @pytest.mark.parametrize("width", [1, 2, 5, 11, 40])
