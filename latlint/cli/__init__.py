@@ -71,7 +71,6 @@ def main(args: Sequence[str] | None = None) -> int:
         _console.prepare()
         return int(_latlint.main(args, prog_name="latlint", standalone_mode=False) or 0)
     except _console.ReaderGoneError:
-        _console.abandon_output()
         return _BROKEN_PIPE
     except (KeyboardInterrupt, click.Abort):
         return _INTERRUPTED
@@ -83,7 +82,6 @@ def main(args: Sequence[str] | None = None) -> int:
         if os.environ.get("LATLINT_DEBUG"):
             raise
         if isinstance(error, OSError):
-            _console.abandon_output()  # a full disk, most likely
             _console.error(error.strerror or str(error), path=error.filename)
         else:
             _console.internal_error(error)

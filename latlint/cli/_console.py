@@ -51,12 +51,6 @@ def emit(text: str) -> None:
         raise ReaderGoneError from None  # click would end the process with 1, which means findings
 
 
-def abandon_output() -> None:
-    """Let what is still buffered for stdout go nowhere: it could not be written, and must not fail again at exit."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def note(message: str) -> None:
     """One line on stderr that the user should know and need not act on."""
     print(f"latlint: note: {clean(message)}", file=sys.stderr)
