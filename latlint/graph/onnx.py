@@ -255,17 +255,15 @@ class _Reader:
     def _take_quantization(self, steps: list[_Step]) -> None:
         """Scales and zero points of quantised tensors, from the nodes that quantise, dequantise or compute on them."""
         for step in steps:
-            node = step.node
-            for tensor, scale, zero_point in _quantized_operands(node):
-                scales = self.inference.values.get(scale)
-                zeros = self.inference.values.get(zero_point) if zero_point else None
-                if scales is not None and tensor and scales.size:
-                    axis = next((a.i for a in node.attribute if a.name == "axis"), 0 if "Q" in node.op_type[:1] else 1)
-                    points = zeros.ravel().tolist() if zeros is not None else [0] * scales.size
-                    numbers = tuple(float(x) for x in scales.ravel().tolist())
-                    self.quantization.setdefault(
-                        tensor, Quantization(numbers, tuple(int(p) for p in points), int(axis))
-                    )
+            axis = next((a.i for a in step.node.attribute if a.name == "axis"), 1)
+            for tensor, scale, zero_point in _quantized_operands(step.node):
+                scales, zeros = self.inference.values.get(scale), self.inference.values.get(zero_point)
+                if not tensor or scales is None or not scales.size:
+                    continue
+                numbers = tuple(float(x) for x in scales.ravel().tolist())
+                points = tuple(int(x) for x in zeros.ravel().tolist()) if zeros is not None else (0,) * len(numbers)
+                along = axis if step.node.op_type in ("QuantizeLinear", "DequantizeLinear") else 0
+                self.quantization.setdefault(tensor, Quantization(numbers, points, along if len(numbers) > 1 else 0))
 
     def _build(self, steps: list[_Step], inputs: list[str], outputs: list[str]) -> Graph:
         index: dict[str, int] = {}
@@ -281,11 +279,13 @@ class _Reader:
             return index[name]
 
         first = tuple(tensor(name) for name in inputs)
-        nodes = []
+        nodes: list[Node] = []
+        fixed = _fixed(steps, self.constants)
         for position, step in enumerate(steps):
             reads = [tensor(name) for name in step.node.input]
             writes = [tensor(name) for name in step.node.output]
-            nodes.append(self._node(position, step, reads, writes, tensors))
+            known = [name in fixed for name in step.node.input]
+            nodes.append(self._node(position, step, reads, writes, tensors, known))
         for name in outputs:
             if name not in index and name not in self.constants:
                 raise ImpossibleError(f"nothing writes the output {name!r}")
@@ -314,7 +314,9 @@ class _Reader:
             data=self.ranges.get(name),
         )
 
-    def _node(self, position: int, step: _Step, reads: list[int], writes: list[int], tensors: list[Tensor]) -> Node:
+    def _node(
+        self, position: int, step: _Step, reads: list[int], writes: list[int], tensors: list[Tensor], known: list[bool]
+    ) -> Node:
         node = step.node
         domain = "" if node.domain == "ai.onnx" else node.domain
         opset = step.opsets.get(domain, step.opsets.get("ai.onnx", 1) if not domain else 1)
@@ -324,6 +326,7 @@ class _Reader:
             [tensors[i] if i >= 0 else None for i in reads],
             [tensors[i] if i >= 0 else None for i in writes],
             opset,
+            known,
         )
         try:
             result = describe(domain, call)
@@ -392,6 +395,16 @@ def _constants(graph: GraphProto) -> dict[str, TensorProto]:
         dense = TensorProto(name=sparse.values.name, data_type=sparse.values.data_type, dims=sparse.dims)
         constants[dense.name] = dense
     return constants
+
+
+def _fixed(steps: list[_Step], constants: Iterable[str]) -> set[str]:
+    """The constants, and what is computed from nothing else (a transposed or dequantised weight)."""
+    fixed = {"", *constants}
+    for step in steps:
+        reads = step.node.input
+        if reads and all(name in fixed for name in reads):
+            fixed.update(step.node.output)
+    return fixed - {""}
 
 
 def _quantized_operands(node: NodeProto) -> Iterator[tuple[str, str, str]]:

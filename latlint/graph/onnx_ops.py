@@ -32,6 +32,11 @@ class Call:
     inputs: Sequence[Tensor | None]
     outputs: Sequence[Tensor | None]
     opset: int
+    #: Which inputs are constants of the file, or computed from nothing else.
+    fixed: Sequence[bool] = ()
+
+    def is_fixed(self, slot: int) -> bool:
+        return slot < len(self.fixed) and self.fixed[slot]
 
     def get(self, name: str, default: Any = None) -> Any:
         return self.attributes.get(name, default)
@@ -248,19 +253,18 @@ def _global_pool(kind: str) -> Callable[[Call], Result]:
 
 
 def _gemm(call: Call) -> Result:
-    weights = call.input(1)
     scaling = {"alpha": float(call.get("alpha", 1.0)), "beta": float(call.get("beta", 1.0))}
     transposes = {"transpose_a": bool(call.get("transA", 0)), "transpose_b": bool(call.get("transB", 0))}
-    if weights is not None and weights.constant:
+    if call.is_fixed(1):
         return Result("fully_connected", {"keep_num_dims": False, "activation": "none", **transposes, **scaling})
     return Result("batch_matmul", {**transposes, **scaling})
 
 
-def _matmul(call: Call, rhs: int = 1) -> Result:
+def _matmul(call: Call) -> Result:
     """A product with a constant matrix is a fully connected layer; any other is a batch of products."""
-    weights, shape = call.input(rhs), call.shape(0)
+    weights, shape = call.shape(1), call.shape(0)
     transposes = {"transpose_a": bool(call.get("transA", 0)), "transpose_b": bool(call.get("transB", 0))}
-    if weights is not None and weights.constant and weights.shape is not None and len(weights.shape) == 2:
+    if call.is_fixed(1) and weights is not None and len(weights) == 2:
         keep = shape is not None and len(shape) > 2
         return Result("fully_connected", {"keep_num_dims": keep, "activation": "none", **transposes})
     return Result("batch_matmul", transposes)
@@ -492,6 +496,13 @@ def _reshape(call: Call) -> Result:
     return Result("reshape", _known(shape=call.setting("shape", 1)), (0,))
 
 
+def _flatten(call: Call) -> Result:
+    shape, axis = call.shape(0), int(call.get("axis", 1))
+    if shape is not None and not -len(shape) <= axis <= len(shape):
+        raise ImpossibleError(f"axis {axis} of a tensor of {len(shape)} dimensions")
+    return Result("flatten", _known(axis=axis if axis >= 0 else None if shape is None else axis + len(shape)))
+
+
 def _only(kind: str, *inputs: int) -> Callable[[Call], Result]:
     """A kind whose operands are these inputs; the others steer it and show in the output's shape."""
     return lambda call: Result(kind, {}, inputs)
@@ -530,8 +541,8 @@ def _quantized(inner: Callable[[Call], Result], *inputs: int) -> Callable[[Call]
     """An op whose operands come with scales and zero points; ``inputs`` are the operands."""
 
     def describe_quantized(call: Call) -> Result:
-        operands = [call.input(slot) for slot in inputs]
-        return inner(Call(call.op, call.attributes, operands, call.outputs, call.opset))._replace(inputs=inputs)
+        operands, fixed = [call.input(slot) for slot in inputs], [call.is_fixed(slot) for slot in inputs]
+        return inner(Call(call.op, call.attributes, operands, call.outputs, call.opset, fixed))._replace(inputs=inputs)
 
     return describe_quantized
 
@@ -595,7 +606,7 @@ _OPS: dict[str, str | Callable[[Call], Result]] = {
     "NonZero": "where",
     "Transpose": _transpose,
     "Reshape": _reshape,
-    "Flatten": lambda call: Result("flatten", _known(axis=_axis(int(call.get("axis", 1)), call.shape(0), 1))),
+    "Flatten": _flatten,
     "Squeeze": _with_axes("squeeze"),
     "Unsqueeze": _with_axes("expand_dims"),
     "Split": _split,

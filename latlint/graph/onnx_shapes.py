@@ -141,11 +141,11 @@ _DATA = ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "u
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What a schema asks for: how many inputs at least and at most, which slots must be filled, how many outputs at most,
-    and each attribute's type and whether it is required."""
+    """What a schema asks for: how many inputs at least and at most, whether the first must be there (exporters leave out
+    others against the letter: Resize's roi), how many outputs at most, and each attribute's type and whether it is required."""
 
     inputs: tuple[int, int]
-    needed: tuple[int, ...]
+    first: bool
     outputs: int
     attributes: Mapping[str, tuple[int, bool]]
 
@@ -231,7 +231,7 @@ class Inference:
             return
         asked = self._asked_of(schema)
         least, most = asked.inputs
-        if not least <= len(node.input) <= most or not all(node.input[slot] for slot in asked.needed):
+        if not least <= len(node.input) <= most or (asked.first and not node.input[0]):
             raise ImpossibleError(
                 f"{len(list(filter(None, node.input)))} inputs, where {node.op_type} takes {_span(least, most)}"
             )
@@ -247,9 +247,9 @@ class Inference:
         if key not in self._asked:
             least = schema.min_input
             single = defs.OpSchema.FormalParameterOption.Single
-            needed = tuple(i for i, formal in enumerate(schema.inputs[:least]) if formal.option == single)
+            first = least > 0 and schema.inputs[0].option == single
             attributes = {name: (int(cast(Any, item.type)), item.required) for name, item in schema.attributes.items()}
-            self._asked[key] = _Asked((least, schema.max_input), needed, schema.max_output, attributes)
+            self._asked[key] = _Asked((least, schema.max_input), first, schema.max_output, attributes)
         return self._asked[key]
 
     def _sound(self, node: NodeProto, schema: defs.OpSchema) -> NodeProto | None:

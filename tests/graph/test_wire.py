@@ -1,0 +1,184 @@
+"""The protobuf wire scan: what it keeps, what it steps over, where it says things lie, and what it refuses."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from latlint.errors import LatlintError
+from latlint.graph import wire
+
+
+def _model() -> onnx.ModelProto:
+    """A convolution with large weights, a large Constant, a small Constant, and a branch with a large Constant in it."""
+    large = numpy_helper.from_array(np.arange(100_000, dtype=np.float32), "large")
+    branch = helper.make_graph(
+        [helper.make_node("Constant", [], ["inner"], value=large)],
+        "branch",
+        [],
+        [helper.make_tensor_value_info("inner", TensorProto.FLOAT, [100_000])],
+    )
+    weights = numpy_helper.from_array(np.ones((64, 64, 3, 3), np.float32), "w")
+    listed = TensorProto(name="listed", data_type=TensorProto.FLOAT, dims=[20_000], float_data=[0.5] * 20_000)
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["y"], name="conv", doc_string="why " * 5000),
+        helper.make_node("Constant", [], ["c"], value=large),
+        helper.make_node("Constant", [], ["k"], value=numpy_helper.from_array(np.array([1, -1], np.int64))),
+        helper.make_node("If", ["x"], ["z"], then_branch=branch, else_branch=branch),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 64, 8, 8])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [weights, listed, numpy_helper.from_array(np.array([7, 8], np.int64), "shape")],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+
+
+@pytest.fixture(scope="module")
+def model() -> onnx.ModelProto:
+    return _model()
+
+
+@pytest.fixture(scope="module")
+def data(model: onnx.ModelProto) -> bytes:
+    serialized: bytes = model.SerializeToString()
+    return serialized
+
+
+def test_keeps_the_structure_and_drops_long_data(model: onnx.ModelProto, data: bytes) -> None:
+    lean = wire.lean_model(data, "m.onnx")
+    kept = onnx.ModelProto.FromString(lean.model)
+    assert len(lean.model) < 2000 < 1_000_000 < len(data)
+    assert [node.op_type for node in kept.graph.node] == [node.op_type for node in model.graph.node]
+    assert [list(t.dims) for t in kept.graph.initializer] == [list(t.dims) for t in model.graph.initializer]
+    assert not kept.graph.initializer[0].raw_data and not kept.graph.initializer[1].float_data
+    assert numpy_helper.to_array(kept.graph.initializer[2]).tolist() == [7, 8]
+    assert numpy_helper.to_array(kept.graph.node[2].attribute[0].t).tolist() == [1, -1]
+    inner = kept.graph.node[3].attribute[0].g.node[0].attribute[0].t
+    assert list(inner.dims) == [100_000] and not inner.raw_data
+
+
+def test_says_where_nodes_and_weights_lie(model: onnx.ModelProto, data: bytes) -> None:
+    lean = wire.lean_model(data, "m.onnx")
+    assert set(lean.payloads) == {"w", "listed", "shape"}
+    weights = lean.payloads["w"]
+    assert weights.raw
+    assert data[weights.range.offset :][: weights.range.length] == model.graph.initializer[0].raw_data
+    listed = lean.payloads["listed"]
+    assert not listed.raw and listed.range.length == 80_000
+    for node, where in zip(model.graph.node, lean.nodes, strict=True):
+        assert onnx.NodeProto.FromString(data[where.offset :][: where.length]) == node
+
+
+def test_a_small_file_is_kept_as_it_is() -> None:
+    small = helper.make_model(helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [], []))
+    kept = wire.lean_model(small.SerializeToString(), "m.onnx").model
+    assert onnx.ModelProto.FromString(kept) == small
+
+
+def test_every_truncation_is_one_line_or_a_shorter_model(data: bytes) -> None:
+    for end in [*range(300), *range(300, len(data), 4999)]:
+        try:
+            wire.lean_model(data[:end], "m.onnx")
+        except LatlintError as error:
+            assert error.code == "LAT001" and "\n" not in error.message
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"\x0b\x0c", "LAT001"),  # a group, which proto3 and ONNX do not have
+        (b"\x3a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "LAT001"),  # a length beyond the buffer
+        (b"\x08" + b"\x80" * 11 + b"\x01", "LAT001"),  # a number that does not end within ten bytes
+        (b"\x00\x00", "LAT001"),  # field number 0
+        (b"\x3a\x05abc", "LAT001"),
+    ],
+)
+def test_refuses_what_is_no_protobuf(content: bytes, code: str) -> None:
+    with pytest.raises(LatlintError) as caught:
+        wire.lean_model(content, "m.onnx")
+    assert caught.value.code == code
+
+
+def test_refuses_nesting_beyond_the_bound() -> None:
+    """Each level is a graph in an attribute of a node, and too long to be copied unseen."""
+    inner = bytes(wire.SMALL_BYTES + 1)
+    content = _field(2, inner)
+    for _ in range(wire.MAX_DEPTH):
+        content = _field(1, _field(5, _field(6, content)))
+    with pytest.raises(LatlintError, match="nested") as caught:
+        wire.lean_model(_field(7, content), "m.onnx")
+    assert caught.value.code == "LAT006"
+
+
+def test_refuses_more_fields_than_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "MAX_FIELDS", 1000)
+    with pytest.raises(LatlintError, match="fields") as caught:
+        wire.lean_model(b"\x08\x01" * 1001, "m.onnx")
+    assert caught.value.code == "LAT006"
+
+
+def test_refuses_more_structure_than_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "MAX_LEAN_BYTES", 1000)
+    with pytest.raises(LatlintError) as caught:
+        wire.lean_model(_field(7, _field(2, b"n" * 2000)), "m.onnx")
+    assert caught.value.code == "LAT006"
+
+
+def _field(number: int, content: bytes) -> bytes:
+    return _varint(number << 3 | 2) + _varint(len(content)) + content
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*out, value])
+
+
+_READ_AND_REPORT = """
+import resource, sys
+from latlint.graph import read
+graph = read(sys.argv[1])
+weights = next(t for t in graph.tensors if t.name == "w")
+print(weights.shape, weights.data.length, graph.tensors[graph.outputs[0]].shape)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+def test_a_file_of_1500_mb_costs_neither_memory_nor_time(tmp_path: Path) -> None:
+    """The weights are a hole in the file, so that the test costs no disk either."""
+    rows = 360_000
+    size = rows * 1024 * 4
+    tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[rows, 1024]).SerializeToString()
+    payload = _varint(9 << 3 | 2) + _varint(size)
+    initializer = _varint(5 << 3 | 2) + _varint(len(tensor) + len(payload) + size) + tensor + payload
+    rest = helper.make_graph(
+        [helper.make_node("Gemm", ["x", "w"], ["y"], transB=1)],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1024])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+    ).SerializeToString()
+    model = onnx.ModelProto(ir_version=8, opset_import=[helper.make_opsetid("", 17)]).SerializeToString()
+    graph_length = len(initializer) + size + len(rest)
+    path = tmp_path / "large.onnx"
+    with path.open("wb") as out:
+        out.write(model + _varint(7 << 3 | 2) + _varint(graph_length) + initializer)
+        out.seek(size, 1)
+        out.write(rest)
+    assert path.stat().st_size > 1_400_000_000
+    result = subprocess.run(
+        [sys.executable, "-c", _READ_AND_REPORT, str(path)], capture_output=True, text=True, timeout=30, check=True
+    )
+    facts, resident_mb = result.stdout.splitlines()
+    assert facts == f"({rows}, 1024) {size} (1, {rows})"
+    assert int(resident_mb) < 300
