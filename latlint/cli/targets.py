@@ -122,10 +122,10 @@ def _accuracy_lines(target: Target, style: Style) -> list[str]:
     rows = [
         [
             Cell(precision, ("bold",)),
-            Cell(str(found.get("models", ""))),
+            Cell(clean(str(found.get("models", "")), 20)),
             Cell(_percent(found, "mean_error_percent")),
             Cell(_percent(found, "median_error_percent")),
-            Cell(f"{100 * found['within_10_percent']:.0f}%" if "within_10_percent" in found else ""),
+            Cell(_percent(found, "within_10_percent", scale=100, digits=0)),
             Cell(_percent(found, "worst_error_percent")),
             Cell(clean(str(found.get("worst_model", "")), 60), ("dim",)),
             Cell(_worst_families(found), keeps="start"),
@@ -141,8 +141,9 @@ def _accuracy_lines(target: Target, style: Style) -> list[str]:
 
 
 def _worst_families(found: Mapping[str, Any]) -> str:
-    families = sorted(found.get("by_family_percent", {}).items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{clean(name, 40)} {percent:.1f}%" for name, percent in families[:2])
+    families = found.get("by_family_percent", {})
+    worst = sorted(families, key=lambda name: (-families[name], name))
+    return ", ".join(f"{clean(name, 40)} {_percent(families, name)}" for name in worst[:2])
 
 
 def _accuracy(target: Target) -> Mapping[str, Mapping[str, Any]]:
@@ -150,5 +151,5 @@ def _accuracy(target: Target) -> Mapping[str, Mapping[str, Any]]:
     return found
 
 
-def _percent(found: Mapping[str, Any], key: str) -> str:
-    return f"{found[key]:.1f}%" if key in found else ""
+def _percent(found: Mapping[str, Any], key: str, *, scale: float = 1.0, digits: int = 1) -> str:
+    return f"{scale * found[key]:.{digits}f}%" if key in found else ""

@@ -77,19 +77,15 @@ def table(rows: Sequence[Sequence[Cell]], align: str, style: Style, *, indent: i
     used = [i for i, width in enumerate(widths) if width]
     lines = []
     for row in rows:
-        line, printed = " " * indent, indent
+        parts, printed = [], indent
         for i in used:
             if i >= len(row):
                 break
             text = row[i].text
             if i == used[-1]:
                 text = shorten(text, max(style.width - printed, 12), row[i].keeps)
-            gap = " " * (widths[i] - columns(text))
-            painted = style.paint(text, *row[i].paint)
-            line += (
-                painted if i == used[-1] and align[i] == "<" else painted + gap if align[i] == "<" else gap + painted
-            )
-            line += "  " if i != used[-1] else ""
+            painted, gap = style.paint(text, *row[i].paint), " " * (widths[i] - columns(text))
+            parts.append(painted + gap if align[i] == "<" else gap + painted)
             printed += widths[i] + 2
-        lines.append(line.rstrip())
+        lines.append((" " * indent + "  ".join(parts)).rstrip())
     return lines

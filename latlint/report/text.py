@@ -299,7 +299,7 @@ def _finding(finding: Finding, prediction: Prediction, style: Style) -> list[str
 
 
 def _summary(report: Report, style: Style) -> str:
-    """``2 models on 3 targets: 1 over budget, 4 within, 1 without budget; 1 warning``."""
+    """``2 models on 3 targets: 1 over budget, 4 within budget, 1 without a budget, 1 warning``."""
     with_budget = [verdict for verdict in report.verdicts if verdict.budget_ms is not None]
     over = sum(not verdict.passed for verdict in with_budget)
     parts = []

@@ -16,6 +16,7 @@ import pytest
 
 import latlint as package
 from latlint.cli import main
+from latlint.data import data_dir
 
 Run = Callable[..., Any]
 Model = Callable[[str], Path]
@@ -250,6 +251,30 @@ def test_targets_lists_all_and_shows_one(latlint: Run) -> None:
     assert document["schema"] == "latlint.targets/1"
     assert {"pixel-4/gpu", "iphone-xs/gpu"} <= {target["name"] for target in document["targets"]}
     assert latlint("targets", "pixel4/gpu").status == 2
+
+
+def test_packs_of_ones_own_bring_targets(latlint: Run, repository: Path, net: str) -> None:
+    shutil.copytree(data_dir("predictors") / "pixel-4", repository / "packs/mine")
+    path = repository / "packs/mine/card.json"
+    card = json.loads(path.read_text(encoding="utf-8"))
+    card |= {"device": "my-phone", "title": "mine\x1b[31m"}
+    del card["processors"]["gpu"]["accuracy"]
+    path.write_text(json.dumps(card), encoding="utf-8")
+    own = latlint("predict", net, "--pack", "packs", "--target", "*/gpu", "--format", "json")
+    assert own.status == 0, own.err
+    latency_ms = {each["target"]: each["latency_ms"] for each in json.loads(own.out)["predictions"]}
+    assert latency_ms["my-phone/gpu"] == latency_ms["pixel-4/gpu"]
+    for args in ((), ("my-phone/gpu",)):
+        shown = latlint("targets", "--pack", "packs/mine", *args)
+        assert shown.status == 0
+        assert "mine\\x1b[31m (Snapdragon 855)" in shown.out
+    (repository / "latlint.toml").write_text('packs = ["packs"]\ntargets = ["my-phone/gpu"]\n', encoding="utf-8")
+    assert "my-phone/gpu" in latlint("check", net).out
+    path.write_text("{", encoding="utf-8")
+    for args in (("--pack", "packs"), ("--pack", "no/such")):
+        refused = latlint("check", net, "--no-config", *args)
+        assert refused.status == 2
+        assert re.fullmatch(r"latlint: error: (packs|no/such)\S*: .* \[LAT901\]\n", refused.err), refused.err
 
 
 def test_rules_lists_all_and_shows_one(latlint: Run) -> None:
