@@ -19,16 +19,19 @@ from numpy.typing import NDArray
 
 from latlint.data import data_dir
 from latlint.errors import LatlintError
+from latlint.latency import cards, gpu_model
 from latlint.latency.trees import Forest
 from latlint.runtime.types import Processor
 
 SCHEMA = "latlint.pack/1"
-_FOREST_ARRAYS = ("feature", "number", "left", "right", "roots")
+#: Far more than any pack needs.
+MAX_CARD_BYTES = 8_000_000
+MAX_ARRAYS_BYTES = 64_000_000
 
 
 @dataclass(frozen=True)
 class Pack:
-    """One device: its ``card`` (see ``docs/adding-a-device.md`` for the keys) and its arrays, by name."""
+    """One device: its ``card`` (see ``cards`` for the keys) and its arrays, by name."""
 
     card: Mapping[str, Any]
     arrays: Mapping[str, NDArray[Any]] = field(repr=False)
@@ -42,7 +45,7 @@ class Pack:
         depth = self.card.get("forests", {}).get(name)
         if depth is None:
             return None
-        return Forest(**{part: self.arrays[f"{name}/{part}"] for part in _FOREST_ARRAYS}, depth=int(depth))
+        return Forest(**{part: self.arrays[f"{name}/{part}"] for part in cards.FOREST_PARTS}, depth=int(depth))
 
     def targets(self) -> list[Target]:
         return [Target(f"{self.device}/{name}", self, name) for name in sorted(self.card["processors"])]
@@ -79,11 +82,11 @@ def load_targets(directories: Iterable[Path] = ()) -> dict[str, Target]:
     """
     found: dict[str, Target] = {}
     for root in (data_dir("predictors"), *directories):
-        cards = sorted({*root.glob("card.json"), *root.glob("*/card.json")})
-        if not cards and root not in (data_dir("predictors"),):
+        paths = sorted({*root.glob("card.json"), *root.glob("*/card.json")})
+        if not paths and root not in (data_dir("predictors"),):
             raise LatlintError(f"{root}: no device pack here; expected a card.json", code="LAT901", path=str(root))
-        for card in cards:
-            found.update({target.name: target for target in read_pack(card.parent).targets()})
+        for path in paths:
+            found.update({target.name: target for target in read_pack(path.parent).targets()})
     return dict(sorted(found.items()))
 
 
@@ -93,31 +96,64 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
 
 
 def read_pack(directory: Path) -> Pack:
-    """The pack in ``directory``. Raises ``LatlintError`` (LAT901) when card and arrays do not fit each other."""
+    """The pack in ``directory``. Raises ``LatlintError`` (LAT901) when it cannot be read or does not hold what it must."""
     path = directory / "card.json"
     try:
-        card = json.loads(path.read_text("utf-8"))
-        blob = (directory / "arrays.bin").read_bytes()
-    except (OSError, ValueError) as error:
-        raise LatlintError(f"cannot be read: {error}", code="LAT901", path=str(path)) from None
+        card = json.loads(_bytes(path, MAX_CARD_BYTES), parse_constant=_refuse)
+        blob = _bytes(directory / "arrays.bin", MAX_ARRAYS_BYTES)
+    except RecursionError:
+        raise LatlintError("cannot be read: nested too deeply", code="LAT901", path=str(path)) from None
+    except OSError as error:
+        raise LatlintError(f"cannot be read: {error.strerror or error}", code="LAT901", path=str(path)) from None
+    except ValueError as error:
+        raise LatlintError(f"not a device pack: {error}", code="LAT901", path=str(path)) from None
     if not isinstance(card, dict) or card.get("schema") != SCHEMA:
         raise LatlintError(f"not a device pack: expected schema {SCHEMA}", code="LAT901", path=str(path))
     if hashlib.sha256(blob).hexdigest() != card.get("sha256"):
         message = "arrays.bin does not have the hash that the card states; install or build the pack again"
         raise LatlintError(message, code="LAT901", path=str(path))
     try:
-        arrays = {name: _array(blob, **where) for name, where in card["arrays"].items()}
-        pack = Pack(card, arrays)
-        for target in pack.targets():
-            target.processor  # noqa: B018 - a card that does not describe its processors fails here, with its name
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        card |= {key: value for key, value in vocabulary().items() if key not in card}
+        arrays = cards.read_arrays(card, blob)
+        cards.check(card, arrays)
+        return _in_our_order(card, arrays)
+    except cards.DamagedError as error:
         raise LatlintError(f"damaged pack: {error}", code="LAT901", path=str(path)) from None
-    return pack
 
 
-def _array(blob: bytes, offset: int, dtype: str, shape: list[int]) -> NDArray[Any]:
-    count = int(np.prod(shape, dtype=np.int64))
-    return np.frombuffer(blob, dtype=np.dtype(dtype), count=count, offset=offset).reshape(shape)
+def _bytes(path: Path, limit: int) -> bytes:
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path.name} is not a file")
+    with path.open("rb") as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise ValueError(f"{path.name} has more than {limit} bytes")
+    return content
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not a number")
+
+
+def _in_our_order(card: Mapping[str, Any], arrays: cards.Arrays) -> Pack:
+    """The pack with costs and features in the order of this version, whatever their order where it was built."""
+    ordered = dict(arrays)
+    for processor in card["processors"].values():
+        kind = processor["processor"]["kind"]
+        theirs = card["terms"][kind]
+        ordered[processor["theta"]] = arrays[processor["theta"]][[theirs.index(name) for name in cards.TERMS[kind]]]
+    index = np.array([gpu_model.FEATURES.index(name) for name in card["features"]], np.uint8)
+    for forest in card["forests"]:
+        ordered[f"{forest}/feature"] = index[arrays[f"{forest}/feature"]]
+    return Pack({**card, **vocabulary()}, ordered)
+
+
+def vocabulary() -> dict[str, Any]:
+    """The names by which a card tells which cost and which feature is which."""
+    return {
+        "terms": {kind: list(terms) for kind, terms in cards.TERMS.items()},
+        "features": list(gpu_model.FEATURES),
+    }
 
 
 def write_pack(pack: Pack, directory: Path) -> None:

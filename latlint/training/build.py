@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latlint.latency.engine import Workload, envelope_class
-from latlint.latency.packs import SCHEMA, Pack
+from latlint.latency.packs import SCHEMA, Pack, vocabulary
 from latlint.training import cpu, gpu
 from latlint.training.design import Design
 from latlint.training.measurements import cores_of
@@ -62,6 +62,7 @@ def _pack(
             "gpu": _covers(gpu.measured_terms(design, column), [design.gpu[device][name] for name in models]),
             "cpu": _covers(cpu.measured_terms(design), [design.cpu[p][name] for p in design.cpu for name in models]),
         },
+        **vocabulary(),
         "forests": {f"gpu/{name}": forest.depth for name, forest in gpu_model.forests.items()},
     }
     return Pack(card, arrays)

@@ -1,0 +1,253 @@
+"""What a device pack must hold, checked once, when it is read: a pack may come from anywhere, and nothing later checks again.
+
+A card is one JSON object (milliseconds, nanoseconds per unit of a term, gigabytes per second; names of arrays are free):
+
+==============  =====================================================================================================
+``device``      the first half of its targets' names; ``title``, ``soc``, ``sources``, ``method`` are for people
+``processors``  by name, the second half: ``processor`` (the fields of ``runtime.types.Processor``), ``theta`` (the array of
+                costs), ``interval`` by precision (``level``, ``low``, ``high``: logarithms of measured over predicted),
+                ``title`` and ``accuracy`` for people; a GPU also ``queue`` and ``fallback`` (the CPU that runs the rest)
+``terms``       ``cpu`` and ``gpu``: the names of the terms that each array of costs prices, in its order
+``features``    the names of what the forests look at, in the order of their indices
+``covers``      ``cpu`` and ``gpu``: what the data exercise, ``measured_terms`` and ``envelope``, by class of kernel the smallest
+                and largest ``engine.sizes``
+``forests``     depth of each forest, by name (``gpu/conv``)
+``arrays``      where each array lies in ``arrays.bin``: ``offset``, ``dtype``, ``shape``; ``sha256`` of that file
+==============  =====================================================================================================
+
+Every function here raises ``DamagedError`` with a one-line message that names the key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from math import inf
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latlint.latency import cpu_model, gpu_model
+from latlint.latency.gpu_model import FEATURES
+from latlint.runtime.types import Processor
+
+Arrays = dict[str, NDArray[Any]]
+
+#: What ``engine.sizes`` gives for a kernel.
+SIZES = 6
+#: The parts of a forest, each an array ``<forest>/<part>``, and their types.
+FOREST_PARTS: Mapping[str, str] = {"feature": "|u1", "number": "<f4", "left": "<u2", "right": "<u2", "roots": "<u2"}
+#: Every type that an array may have, and the bytes of an item. No type with objects in it: those would be pointers.
+ITEM_BYTES: Mapping[str, int] = {"<f8": 8, "<f4": 4, "<u2": 2, "|u1": 1}
+#: A forest's sum is an exponent: beyond this, float64 overflows.
+MAX_EXPONENT = 700.0
+MAX_DEPTH = 255
+#: Logarithm of the widest interval: a factor of 22,000.
+MAX_WIDTH = 10.0
+#: The terms that costs are for, by kind of processor.
+TERMS: Mapping[str, tuple[str, ...]] = {"cpu": tuple(cpu_model.TERMS), "gpu": tuple(gpu_model.TERMS)}
+#: Far beyond any cost or size, and far from overflowing when multiplied.
+HUGE = 1e15
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_QUEUE = ("scale", "dispatch_ms", "start_ms", "copy_gb_per_s")
+
+
+class DamagedError(ValueError):
+    """A pack that does not hold what it must."""
+
+
+def read_arrays(card: Mapping[str, Any], blob: bytes) -> Arrays:
+    """The arrays that ``card`` names, as views of ``blob``, all of one dimension."""
+    return {name: _array(where, blob, f"arrays: {name!r}") for name, where in _object(card, "arrays").items()}
+
+
+def _array(where: Any, blob: bytes, at: str) -> NDArray[Any]:
+    if not isinstance(where, dict) or where.keys() != {"offset", "dtype", "shape"}:
+        raise DamagedError(f"{at}: expected offset, dtype and shape")
+    dtype, shape = where["dtype"], where["shape"]
+    if not isinstance(dtype, str) or dtype not in ITEM_BYTES:
+        raise DamagedError(f"{at}: expected a dtype of {', '.join(ITEM_BYTES)}")
+    if not isinstance(shape, list) or len(shape) != 1:
+        raise DamagedError(f"{at}: expected one dimension")
+    offset, count = _whole(where["offset"], f"{at} offset"), _whole(shape[0], f"{at} shape")
+    if offset + count * ITEM_BYTES[dtype] > len(blob):
+        raise DamagedError(f"{at}: ends beyond the {len(blob)} bytes of arrays.bin")
+    return np.frombuffer(blob, dtype, count, offset) if count else np.empty(0, dtype)
+
+
+def check(card: Mapping[str, Any], arrays: Arrays) -> None:
+    """Raise ``DamagedError`` unless ``card`` and ``arrays`` hold all that a prediction reads."""
+    if not _NAME.fullmatch(_text(card, "device")):
+        raise DamagedError("device: expected letters, digits, dots and dashes")
+    for key in card.keys() & {"title", "soc", "method"}:
+        _text(card, key)
+    _texts(card.get("sources", []), "sources")
+    processors = _object(card, "processors")
+    if not processors:
+        raise DamagedError("processors: expected at least one")
+    kinds = {name: _processor_kind(name, processors) for name in processors}
+    _names(card)
+    for name, kind in kinds.items():
+        _costs(processors[name], arrays, len(TERMS[kind]), f"processors.{name}")
+        if kind == "gpu":
+            _gpu(processors[name], kinds, f"processors.{name}")
+    for kind in sorted(set(kinds.values())):
+        _covers(_object(_object(card, "covers"), kind, "covers."), f"covers.{kind}")
+    for name, depth in _object(card, "forests").items():
+        _whole(depth, f"forests: {name!r}", MAX_DEPTH)
+        _forest(name, arrays, len(card["features"]))
+
+
+def _names(card: Mapping[str, Any]) -> None:
+    """Costs and forests are arrays: without the names of what they price, another version's would be misread."""
+    for kind, ours in TERMS.items():
+        theirs = _texts(_object(card, "terms").get(kind), f"terms.{kind}")
+        # What a kernel costs is shared out among all terms: none can be left out or added.
+        if sorted(theirs) != sorted(ours):
+            raise DamagedError(f"terms.{kind}: built for another version of latlint{_differing(theirs, ours)}")
+    features = _texts(card.get("features"), "features")
+    if not {*features} <= {*FEATURES}:
+        raise DamagedError(f"features: built for another version of latlint{_differing(features, FEATURES)}")
+
+
+def _differing(theirs: Iterable[str], ours: Iterable[str]) -> str:
+    found = sorted({*theirs} ^ {*ours})
+    return f" ({found[0]!r} is not in both); build it again" if found else "; build it again"
+
+
+def _processor_kind(name: str, processors: Mapping[str, Any]) -> str:
+    """``cpu`` or ``gpu``, of a processor whose description can be planned for and shown."""
+    at = f"processors: {name!r}"
+    if not _NAME.fullmatch(name):
+        raise DamagedError(f"{at}: expected letters, digits, dots and dashes")
+    card = _object(processors, name, "processors.")
+    facts = _object(card, "processor", f"processors.{name}.")
+    known = {field.name for field in fields(Processor)} - {"name"}
+    if not {"runtime", "kind", "vendor"} <= facts.keys() <= known:
+        raise DamagedError(f"{at}: processor: expected {', '.join(sorted(known))}")
+    for key in facts.keys() - {"threads"}:
+        _text(facts, key, f"{at} ")
+    if not _whole(facts.get("threads", 1), f"{at} threads", 1024):
+        raise DamagedError(f"{at} threads: expected at least 1")
+    if facts["kind"] not in {"cpu", "gpu"}:
+        raise DamagedError(f"{at} kind: expected cpu or gpu")
+    return str(facts["kind"])
+
+
+def _costs(card: Mapping[str, Any], arrays: Arrays, terms: int, at: str) -> None:
+    """A processor's costs, intervals and accuracy."""
+    if "title" in card:
+        _text(card, "title", f"{at}.")
+    theta = arrays.get(_text(card, "theta", f"{at}."))
+    if theta is None or theta.dtype != np.float64 or len(theta) != terms:
+        raise DamagedError(f"{at}.theta: expected the name of an array of {terms} costs, one for each term, as <f8")
+    if not bool(np.all((theta >= 0) & (theta <= HUGE))):
+        raise DamagedError(f"{at}.theta: expected costs that are finite and not negative")
+    intervals = _object(card, "interval", f"{at}.")
+    if not intervals:
+        raise DamagedError(f"{at}.interval: expected at least one precision")
+    for precision in intervals:
+        interval = _facts(intervals, precision, f"{at}.interval.")
+        for key, low, high in (("level", 0, 1), ("low", -MAX_WIDTH, 0), ("high", 0, MAX_WIDTH)):
+            _number(interval.get(key), f"{at}.interval {key}", low, high)
+    if "accuracy" in card:
+        for precision in _object(card, "accuracy", f"{at}."):
+            found = _facts(card["accuracy"], precision, f"{at}.accuracy.")
+            for key, value in found.items():
+                if key != "worst_model" and not isinstance(value, dict):
+                    _number(value, f"{at}.accuracy {key!r}")
+            for value in found.get("by_family_percent", {}).values():
+                _number(value, f"{at}.accuracy by_family_percent")
+
+
+def _facts(card: Mapping[str, Any], key: str, at: str) -> dict[str, Any]:
+    """An object of numbers and strings, or of objects of those: what is shown and written out as it is."""
+    found = _object(card, key, at)
+    for value in found.values():
+        for plain in value.values() if isinstance(value, dict) else (value,):
+            if not isinstance(plain, str):
+                _number(plain, f"{at}{_shown(key)}")
+    return found
+
+
+def _gpu(card: Mapping[str, Any], kinds: Mapping[str, str], at: str) -> None:
+    """What a GPU has besides costs: its queue, and the processor that runs what it does not."""
+    queue = _object(card, "queue", f"{at}.")
+    for key in _QUEUE:
+        _number(queue.get(key), f"{at}.queue.{key}", 0)
+    for key in ("scale", "copy_gb_per_s"):
+        if not queue[key] > 0:
+            raise DamagedError(f"{at}.queue.{key}: expected more than 0")
+    if kinds.get(_text(card, "fallback", f"{at}.")) != "cpu":
+        raise DamagedError(f"{at}.fallback: expected the name of a CPU of this pack")
+
+
+def _covers(card: Mapping[str, Any], at: str) -> None:
+    _texts(card.get("measured_terms"), f"{at}.measured_terms")
+    for name, ends in _object(card, "envelope", f"{at}.").items():
+        whole = isinstance(ends, list) and len(ends) == 2
+        if not whole or any(not isinstance(end, list) or len(end) != SIZES for end in ends):
+            raise DamagedError(f"{at}.envelope: {name!r}: expected two lists of {SIZES} sizes")
+        for size in (*ends[0], *ends[1]):
+            _number(size, f"{at}.envelope: {name!r}")
+
+
+def _forest(name: str, arrays: Arrays, features: int) -> None:
+    """Every index of a forest points into it, so that a walk ends in a number whatever the numbers are."""
+    at = f"forests: {name!r}"
+    try:
+        parts = {part: arrays[f"{name}/{part}"] for part in FOREST_PARTS}
+    except KeyError as missing:
+        raise DamagedError(f"{at}: no array {missing}") from None
+    nodes = len(parts["number"])
+    for part, dtype in FOREST_PARTS.items():
+        if parts[part].dtype != np.dtype(dtype) or (part != "roots" and len(parts[part]) != nodes):
+            raise DamagedError(f"{at}: {part}: expected {dtype}, as many as nodes")
+    for part, limit in (("left", nodes), ("right", nodes), ("roots", nodes), ("feature", features)):
+        if parts[part].size and int(parts[part].max()) >= limit:
+            raise DamagedError(f"{at}: {part}: expected numbers below {limit}")
+    number, leaf = parts["number"], parts["left"] == np.arange(nodes)
+    if not bool(np.isfinite(number).all()):
+        raise DamagedError(f"{at}: number: expected finite numbers")
+    if leaf.any() and float(np.abs(number[leaf]).max()) * len(parts["roots"]) > MAX_EXPONENT:
+        raise DamagedError(f"{at}: number: the trees' sum may exceed {MAX_EXPONENT:g}")
+
+
+def _object(card: Mapping[str, Any], key: str, at: str = "") -> dict[str, Any]:
+    value = card.get(key)
+    if not isinstance(value, dict):
+        raise DamagedError(f"{at}{_shown(key)}: expected an object")
+    return value
+
+
+def _text(card: Mapping[str, Any], key: str, at: str = "") -> str:
+    value = card.get(key)
+    if not isinstance(value, str):
+        raise DamagedError(f"{at}{_shown(key)}: expected a string")
+    return value
+
+
+def _texts(value: Any, at: str) -> list[str]:
+    if not isinstance(value, list) or any(not isinstance(each, str) for each in value):
+        raise DamagedError(f"{at}: expected a list of strings")
+    return value
+
+
+def _whole(value: Any, at: str, high: float = inf) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= high:
+        raise DamagedError(f"{at}: expected a whole number from 0" + (f" to {high}" if high < inf else ""))
+    return value
+
+
+def _number(value: Any, at: str, low: float = -HUGE, high: float = HUGE) -> float:
+    """NaN compares false with everything."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
+        raise DamagedError(f"{at}: expected a number from {low:g} to {high:g}")
+    return float(value)
+
+
+def _shown(key: str) -> str:
+    return key if _NAME.fullmatch(key) else repr(key)

@@ -1,0 +1,353 @@
+"""Packs come back as they were written; whatever else a directory holds ends in one line, and runs no code."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from latlint.data import data_dir
+from latlint.errors import LatlintError
+from latlint.latency import cards, engine
+from latlint.latency.packs import Pack, load_targets, nearest, read_pack, vocabulary, write_pack
+from latlint.runtime.types import Kernel
+
+Change = Callable[[dict[str, Any]], object]
+Damage = Callable[[Change], Path]
+
+BUNDLED = ("galaxy-a03s", "galaxy-s10", "iphone-7", "iphone-xs", "mi-8-se", "pixel-4")
+FOREST = np.array([[1.0] * 23, [100.0] * 23], np.float32)
+
+
+def files(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(directory.iterdir())}
+
+
+def refusal(directory: Path) -> str:
+    """The message with which the pack in ``directory`` is refused."""
+    with pytest.raises(LatlintError) as caught:
+        read_pack(directory)
+    assert caught.value.code == "LAT901"
+    assert caught.value.path == str(directory / "card.json")
+    assert "\n" not in caught.value.message
+    return caught.value.message
+
+
+def test_a_pack_comes_back_as_it_was_written(pack: Pack, tmp_path: Path) -> None:
+    write_pack(pack, tmp_path)
+    found = read_pack(tmp_path)
+    assert {key: value for key, value in found.card.items() if key not in {"sha256", "arrays"}} == pack.card
+    assert found.arrays.keys() == pack.arrays.keys()
+    for name, array in pack.arrays.items():
+        assert found.arrays[name].dtype == array.dtype
+        np.testing.assert_array_equal(found.arrays[name], array)
+
+
+def test_the_same_pack_is_the_same_bytes(pack: Pack, tmp_path: Path) -> None:
+    shuffled = replace(pack, arrays=dict(reversed(pack.arrays.items())))
+    write_pack(pack, tmp_path / "once")
+    write_pack(shuffled, tmp_path / "twice")
+    write_pack(read_pack(tmp_path / "once"), tmp_path / "again")
+    assert files(tmp_path / "once") == files(tmp_path / "twice") == files(tmp_path / "again")
+
+
+@pytest.mark.parametrize("device", BUNDLED)
+def test_a_bundled_pack_is_written_as_it_is_read(device: str, tmp_path: Path) -> None:
+    bundled = data_dir("predictors") / device
+    write_pack(read_pack(bundled), tmp_path)
+    written, known = files(tmp_path), files(bundled)
+    assert written["arrays.bin"] == known["arrays.bin"]
+    assert json.loads(written["card.json"]) == vocabulary() | json.loads(known["card.json"])
+
+
+def test_the_bundled_targets_are_those_of_six_phones() -> None:
+    found = load_targets()
+    assert list(found) == sorted(found)
+    assert {target.device for target in found.values()} == set(BUNDLED)
+    assert len(found) == 48
+    assert {"pixel-4/gpu", "pixel-4/cpu-1large", "galaxy-s10/cpu-1large2med", "iphone-xs/gpu"} <= found.keys()
+    assert all(target.name == f"{target.device}/{target.processor.name}" for target in found.values())
+
+
+def test_a_directory_of_packs_adds_targets_and_replaces_those_of_the_same_name(pack: Pack, tmp_path: Path) -> None:
+    write_pack(pack, tmp_path / "toy")
+    write_pack(replace(pack, card={**pack.card, "device": "pixel-4", "title": "Mine"}), tmp_path / "mine")
+    found = load_targets([tmp_path])
+    assert {"toy/gpu", "toy/cpu-1large"} <= found.keys()
+    assert found["pixel-4/gpu"].pack.card["title"] == "Mine"
+    assert found["pixel-4/cpu-1med"].pack.card["title"] == "Google Pixel 4"
+    assert load_targets([tmp_path / "toy"])["toy/gpu"].processor.kind == "gpu"
+
+
+def test_a_directory_without_packs_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(LatlintError, match="no device pack here") as caught:
+        load_targets([tmp_path])
+    assert (caught.value.code, caught.value.path) == ("LAT901", str(tmp_path))
+
+
+def test_the_nearest_names_come_first() -> None:
+    assert nearest("pixel4/gpu", ["galaxy-s10/gpu", "pixel-4/cpu-1large", "pixel-4/gpu"])[0] == "pixel-4/gpu"
+
+
+def test_costs_and_features_are_found_by_name_whatever_their_order(pack: Pack, tmp_path: Path) -> None:
+    """A pack of another version may list its terms and features otherwise."""
+    known = pack.card["terms"]
+    arrays = dict(pack.arrays)
+    arrays["cpu/theta"] = np.arange(len(known["cpu"]), dtype=float)
+    arrays["gpu/theta"] = np.arange(len(known["gpu"]), dtype=float)
+    here = replace(pack, arrays=arrays)
+    there = {name: arrays[name][::-1] for name in ("cpu/theta", "gpu/theta")}
+    there["gpu/conv/feature"] = (len(pack.card["features"]) - 1 - arrays["gpu/conv/feature"]).astype(np.uint8)
+    names = {
+        "terms": {kind: list(terms)[::-1] for kind, terms in known.items()},
+        "features": list(pack.card["features"])[::-1],
+    }
+    write_pack(Pack({**pack.card, **names}, {**arrays, **there}), tmp_path)
+    found = read_pack(tmp_path)
+    for name in ("cpu/theta", "gpu/theta"):
+        np.testing.assert_array_equal(found.arrays[name], arrays[name])
+    forest, expected = found.forest("gpu/conv"), here.forest("gpu/conv")
+    assert forest is not None and expected is not None
+    np.testing.assert_array_equal(forest.predict(FOREST), expected.predict(FOREST))
+    assert forest.predict(FOREST).tolist() == pytest.approx([0, np.log(2)])
+    assert found.card["terms"] == known
+
+
+@pytest.mark.parametrize("kind", ["cpu", "gpu"])
+@pytest.mark.parametrize("change", [lambda terms: terms.pop(), lambda terms: terms.append("conv.new")])
+def test_a_pack_with_other_terms_is_refused(kind: str, change: Callable[[list[str]], object], damaged: Damage) -> None:
+    message = refusal(damaged(lambda card: change(card["terms"][kind])))
+    assert f"terms.{kind}: built for another version of latlint" in message
+
+
+def test_a_pack_whose_term_has_another_name_is_refused(damaged: Damage) -> None:
+    def rename(card: dict[str, Any]) -> None:
+        card["terms"]["gpu"][0] = "a.new.name"
+
+    assert "'a.new.name' is not in both" in refusal(damaged(rename))
+
+
+def test_a_pack_that_looks_at_other_features_is_refused(damaged: Damage) -> None:
+    assert "features: built for another" in refusal(damaged(lambda card: card["features"].__setitem__(3, "colour")))
+
+
+def set_at(*path: Any) -> Change:
+    """Sets what is at ``path[:-1]`` of the card to ``path[-1]``."""
+
+    def change(card: Any) -> None:
+        for key in path[:-2]:
+            card = card[key]
+        card[path[-2]] = path[-1]
+
+    return change
+
+
+def drop(*path: Any) -> Change:
+    def change(card: Any) -> None:
+        for key in path[:-1]:
+            card = card[key]
+        del card[path[-1]]
+
+    return change
+
+
+def where(**changes: Any) -> Change:
+    """Changes where ``gpu/theta`` lies."""
+    return lambda card: card["arrays"]["gpu/theta"].update(changes)
+
+
+GPU = ("processors", "gpu")
+ENVELOPE = ("covers", "gpu", "envelope", "convolution_2d:float32")
+
+DAMAGES: dict[str, Change] = {
+    "another schema": set_at("schema", "latlint.pack/2"),
+    "no schema": drop("schema"),
+    "no arrays": drop("arrays"),
+    "arrays are a list": set_at("arrays", []),
+    "an array is missing": drop("arrays", "gpu/theta"),
+    "a forest's array is missing": drop("arrays", "gpu/conv/left"),
+    "an array is nowhere": set_at("arrays", "gpu/theta", None),
+    "an array has an argument more": where(order="F"),
+    "an array without offset": drop("arrays", "gpu/theta", "offset"),
+    "offset beyond the file": where(offset=1 << 40),
+    "offset just beyond the file": lambda card: where(offset=card["arrays"]["gpu/theta"]["offset"] + 40)(card),
+    "negative offset": where(offset=-8),
+    "offset is text": where(offset="0"),
+    "offset is a boolean": where(offset=True),
+    "giant shape": where(shape=[1 << 62]),
+    "a shape that overflows": where(shape=[1 << 32, 1 << 32]),
+    "a shape of many digits": where(shape=[10**400]),
+    "negative shape": where(shape=[-1]),
+    "shape of two dimensions": where(shape=[2, 23]),
+    "shape is a number": where(shape=46),
+    "shape of fractions": where(shape=[4.5]),
+    "objects": where(dtype="|O"),
+    "object by name": where(dtype="object"),
+    "a record type": where(dtype="f8,O"),
+    "a type written as a list": where(dtype=[["x", "O"]]),
+    "big endian": where(dtype=">f8"),
+    "text": where(dtype="<U8"),
+    "fewer costs than terms": where(shape=[3]),
+    "costs of another type": where(dtype="<f4"),
+    "no device": drop("device"),
+    "a device that is a path": set_at("device", "../../etc"),
+    "a device of control characters": set_at("device", "\x1b[31mred"),
+    "no processors": set_at("processors", {}),
+    "processors are a list": set_at("processors", ["gpu"]),
+    "a processor's name with a slash": lambda card: card["processors"].update({"a/b": card["processors"]["gpu"]}),
+    "a processor that is nothing": set_at(*GPU, None),
+    "a processor that is not described": drop(*GPU, "processor"),
+    "a processor with a fact more": set_at(*GPU, "processor", "ghz", 2.8),
+    "a processor without runtime": drop(*GPU, "processor", "runtime"),
+    "a runtime that is a number": set_at(*GPU, "processor", "runtime", 2.1),
+    "a kind that nobody knows": set_at(*GPU, "processor", "kind", "npu"),
+    "no threads": set_at(*GPU, "processor", "threads", 0),
+    "threads in words": set_at(*GPU, "processor", "threads", "two"),
+    "costs that are not there": set_at(*GPU, "theta", "gpu/costs"),
+    "costs that are a list": set_at(*GPU, "theta", [1.0]),
+    "no interval": set_at(*GPU, "interval", {}),
+    "an interval without low": drop(*GPU, "interval", "float32", "low"),
+    "an interval above the prediction": set_at(*GPU, "interval", "float32", "low", 0.1),
+    "an interval below the prediction": set_at(*GPU, "interval", "float32", "high", -0.1),
+    "an endless interval": set_at(*GPU, "interval", "float32", "high", 1e300),
+    "a level of 90": set_at(*GPU, "interval", "float32", "level", 90),
+    "accuracy in words": set_at(*GPU, "accuracy", "good"),
+    "an accuracy in words": set_at(*GPU, "accuracy", {"float32": {"mean_error_percent": "small"}}),
+    "a family's error in words": set_at(*GPU, "accuracy", {"float32": {"by_family_percent": {"resnet": "small"}}}),
+    "families as a list": set_at(*GPU, "accuracy", {"float32": {"by_family_percent": [1.0]}}),
+    "no queue": drop(*GPU, "queue"),
+    "a queue without start": drop(*GPU, "queue", "start_ms"),
+    "a queue that goes backwards": set_at(*GPU, "queue", "dispatch_ms", -0.1),
+    "memory that moves nothing": set_at(*GPU, "queue", "copy_gb_per_s", 0),
+    "a queue of many digits": set_at(*GPU, "queue", "start_ms", 10**400),
+    "no fallback": drop(*GPU, "fallback"),
+    "a fallback that is not there": set_at(*GPU, "fallback", "cpu-9large"),
+    "a fallback that is the GPU": set_at(*GPU, "fallback", "gpu"),
+    "no covers": drop("covers"),
+    "covers without the GPU": drop("covers", "gpu"),
+    "measured terms that are one word": set_at("covers", "gpu", "measured_terms", "conv.macs"),
+    "measured terms that are lists": set_at("covers", "gpu", "measured_terms", [["conv.macs"]]),
+    "an envelope with one end": set_at(*ENVELOPE, [[0] * 6]),
+    "an envelope of five sizes": set_at(*ENVELOPE, [[0] * 5, [20] * 5]),
+    "an envelope of words": set_at(*ENVELOPE, [["small"] * 6, ["big"] * 6]),
+    "an envelope of booleans": set_at(*ENVELOPE, [[False] * 6, [True] * 6]),
+    "no forests": drop("forests"),
+    "a forest without depth": set_at("forests", "gpu/conv", None),
+    "a forest that is not there": set_at("forests", "gpu/mean", 3),
+    "a forest walked for ever": set_at("forests", "gpu/conv", 1 << 40),
+    "a forest of negative depth": set_at("forests", "gpu/conv", -1),
+    "a title that is a number": set_at("title", 4),
+    "sources that are one word": set_at("sources", "web"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_card_is_refused(damage: str, damaged: Damage) -> None:
+    assert refusal(damaged(DAMAGES[damage])).startswith(("damaged pack: ", "not a device pack: "))
+
+
+def test_the_pack_that_is_damaged_here_is_sound_before(damaged: Damage) -> None:
+    assert read_pack(damaged(lambda card: None)).device == "toy"
+
+
+@pytest.mark.parametrize(
+    ("array", "change"),
+    [
+        ("gpu/theta", lambda a: a.__setitem__(3, np.nan)),
+        ("gpu/theta", lambda a: a.__setitem__(3, np.inf)),
+        ("cpu/theta", lambda a: a.__setitem__(3, -1e-9)),
+        ("gpu/conv/left", lambda a: a.__setitem__(0, 3)),
+        ("gpu/conv/right", lambda a: a.__setitem__(0, 65535)),
+        ("gpu/conv/roots", lambda a: a.__setitem__(0, 3)),
+        ("gpu/conv/feature", lambda a: a.__setitem__(0, 200)),
+        ("gpu/conv/number", lambda a: a.__setitem__(0, np.nan)),
+        ("gpu/conv/number", lambda a: a.__setitem__(2, np.inf)),
+        ("gpu/conv/number", lambda a: a.__setitem__(2, 1e4)),
+    ],
+)
+def test_numbers_that_no_training_gives_are_refused(
+    array: str, change: Callable[[Any], object], pack: Pack, tmp_path: Path
+) -> None:
+    changed = pack.arrays[array].copy()
+    change(changed)
+    write_pack(replace(pack, arrays={**pack.arrays, array: changed}), tmp_path)
+    assert "damaged pack: " in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("part", ["feature", "left", "right"])
+def test_a_forest_with_half_its_nodes_is_refused(part: str, pack: Pack, tmp_path: Path) -> None:
+    name = f"gpu/conv/{part}"
+    write_pack(replace(pack, arrays={**pack.arrays, name: pack.arrays[name][:2]}), tmp_path)
+    assert "as many as nodes" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"not json",
+        b"[]",
+        b"null",
+        b'"latlint.pack/1"',
+        b"\xff\xfe\x00",
+        b"{",
+        b'{"schema": NaN}',
+        b"[" * 100_000,
+        b'{"schema": ' + b"9" * 10_000 + b"}",
+        pickle.dumps({"schema": "latlint.pack/1"}),
+    ],
+)
+def test_a_card_that_is_not_a_card_is_refused(text: bytes, tmp_path: Path) -> None:
+    (tmp_path / "card.json").write_bytes(text)
+    (tmp_path / "arrays.bin").write_bytes(b"")
+    refusal(tmp_path)
+
+
+def test_arrays_with_another_hash_are_refused(pack: Pack, tmp_path: Path) -> None:
+    write_pack(pack, tmp_path)
+    blob = bytearray((tmp_path / "arrays.bin").read_bytes())
+    blob[11] ^= 1
+    (tmp_path / "arrays.bin").write_bytes(blob)
+    assert "does not have the hash" in refusal(tmp_path)
+
+
+def test_cut_arrays_are_refused_even_with_their_hash(pack: Pack, tmp_path: Path) -> None:
+    write_pack(pack, tmp_path)
+    blob = (tmp_path / "arrays.bin").read_bytes()[:100]
+    card = json.loads((tmp_path / "card.json").read_text("utf-8")) | {"sha256": hashlib.sha256(blob).hexdigest()}
+    (tmp_path / "arrays.bin").write_bytes(blob)
+    (tmp_path / "card.json").write_text(json.dumps(card), "utf-8")
+    assert "ends beyond the 100 bytes" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["card.json", "arrays.bin"])
+def test_a_file_that_is_missing_or_a_directory_is_refused(name: str, pack: Pack, tmp_path: Path) -> None:
+    write_pack(pack, tmp_path)
+    (tmp_path / name).unlink()
+    refusal(tmp_path)
+    (tmp_path / name).mkdir()
+    assert f"{name} is not a file" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "limit"), [("card.json", "MAX_CARD_BYTES"), ("arrays.bin", "MAX_ARRAYS_BYTES")])
+def test_a_file_beyond_the_bound_is_refused_without_reading_it_all(
+    name: str, limit: str, pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_pack(pack, tmp_path)
+    size = (tmp_path / name).stat().st_size
+    monkeypatch.setattr(f"latlint.latency.packs.{limit}", size - 1)
+    assert f"{name} has more than {size - 1} bytes" in refusal(tmp_path)
+    monkeypatch.setattr(f"latlint.latency.packs.{limit}", size)
+    assert read_pack(tmp_path).device == "toy"
+
+
+def test_envelopes_have_as_many_sizes_as_the_engine_compares() -> None:
+    kernel = Kernel("conv2d", "convolution_2d", (0,), ((1, 8, 8, 4),), ((1, 8, 8, 4),))
+    assert len(engine.sizes(kernel)) == cards.SIZES
