@@ -26,6 +26,7 @@ TERMS: Mapping[str, Term] = MappingProxyType(
         for name, prior in {
             "conv.launch": 8000,
             "conv.macs": 0.01,
+            "conv.tiled": 0.003,
             "conv.1x1": 0.002,
             "conv.input": 0.2,
             "conv.output": 0.2,
@@ -163,10 +164,17 @@ def _stored_weights(kernel: Kernel) -> float:
     return float(_slices(_bhwc(kernel.outputs[0])[3]) * 4 * _slices(max(channels, 1)) * 4 * _taps(kernel))
 
 
+def _tiling(kernel: Kernel) -> float:
+    """Work done over work wanted when the output is cut into squares of 8: work groups at the edges run half empty."""
+    _, height, width, _ = _bhwc(kernel.outputs[0])
+    return (-(-height // 8) * 8 / height) * (-(-width // 8) * 8 / width)
+
+
 def _conv(kernel: Kernel) -> Terms:
     macs = _stored_macs(kernel)
     return {
         "conv.macs": macs,
+        "conv.tiled": macs * _tiling(kernel),
         "conv.1x1": macs if _taps(kernel) == 1 else 0.0,
         "conv.input": _sliced(_input(kernel)),
         "conv.output": _sliced(kernel.outputs[0]),

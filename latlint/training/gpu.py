@@ -22,13 +22,13 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 #: A class of kernels with fewer measured rows keeps the terms alone.
-MIN_ROWS = 60
-ROUNDS = 200
+MIN_ROWS = 40
+ROUNDS = 400
 TREES: Mapping[str, Any] = {
     "objective": "huber",
     "alpha": 0.3,
     "learning_rate": 0.05,
-    "num_leaves": 15,
+    "num_leaves": 7,
     "min_data_in_leaf": 10,
     "lambda_l2": 5.0,
     "feature_fraction": 0.7,
@@ -37,7 +37,7 @@ TREES: Mapping[str, Any] = {
     "seed": 1,
     "deterministic": True,
     "force_row_wise": True,
-    "num_threads": 2,
+    "num_threads": 1,
     "verbose": -1,
 }
 
