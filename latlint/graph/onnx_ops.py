@@ -15,8 +15,8 @@ from latlint.graph.types import Tensor
 
 Attributes = dict[str, Any]
 
-#: ``3.4e38`` and above is how exporters write "no limit".
-_NO_LIMIT = 3.4e38
+#: The largest float32 (3.4e38) or so is how exporters write "no limit".
+_NO_LIMIT = 3e38
 
 
 class ImpossibleError(ValueError):
@@ -231,6 +231,10 @@ def _pool(kind: str) -> Callable[[Call], Result]:
         if kind == "l2_pool2d" and call.get("p", 2) != 2:
             return Result(UNKNOWN, {})
         attributes = _window(call, _positive(kernel, "kernel size"), pool=True) | {"activation": "none"}
+        pads = tuple(call.get("pads") or (0,) * 2 * len(kernel))
+        plain = _pairs_of(pads[: len(kernel)], pads[len(kernel) :])
+        if call.get("ceil_mode", 0) and "auto_pad" not in attributes and attributes.get("padding", plain) != plain:
+            attributes["ceil_mode"] = True
         if kind == "average_pool2d":
             attributes["count_include_pad"] = bool(call.get("count_include_pad", 0))
         return Result(kind if len(kernel) in (1, 2) else UNKNOWN, attributes)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from latlint.graph.types import Graph, Node
 from latlint.runtime.convert.convolutions import pads_into
+from latlint.runtime.convert.elementwise import FUSED
 from latlint.runtime.convert.handlers import convert_node
 from latlint.runtime.convert.patterns import Match, matches
 from latlint.runtime.convert.writer import Order, Value, Writer, channels_last, identity
@@ -71,6 +72,10 @@ def _find_aliases(w: Writer, live: set[int]) -> None:
         elif node.kind == "quantize" and i in w.producers and readers[i] == 1 and i not in w.source.outputs:
             w.same[out] = i
             w.quantized_as[i] = out
+    for node in reversed(w.source.nodes):
+        # an activation that is fused into the op before it leaves that op's output quantised
+        if node.kind in FUSED and node.outputs[0] in w.quantized_as and readers.get(node.inputs[0]) == 1:
+            w.quantized_as[node.inputs[0]] = w.quantized_as[node.outputs[0]]
 
 
 def _keeps_everything(w: Writer, node: Node) -> bool:
@@ -125,9 +130,7 @@ def _output(w: Writer, i: int) -> int:
         return w.constant_of(i)
     value = w.values[i]
     plain: Order = identity(len(value.order))
-    if value.order == plain or (
-        len(value.order) >= 4 and value.order == channels_last(len(value.order)) and not value.pending
-    ):
+    if value.order == plain or (value.order == channels_last(len(value.order)) and not value.pending):
         tensor = value.tensor
     else:
         tensor = w.read(i)

@@ -49,10 +49,10 @@ def clip(w: Writer, node: Node) -> None:
         low, high = 0.0, 1.0
     steps: list[tuple[str, dict[str, Any]]] = []
     operands: list[float | None] = []
-    if high is None or high < 3.4e38:
+    if high is None or high < 3e38:
         steps.append(("minimum", {}))
         operands.append(high if high is not None else 0.0)
-    if low is None or low > -3.4e38:
+    if low is None or low > -3e38:
         steps.append(("relu", {}) if low == 0.0 else ("maximum", {}))
         operands.append(None if low == 0.0 else low if low is not None else 0.0)
     if not steps:

@@ -85,9 +85,16 @@ def _handler(w: Writer, node: Node) -> Handler:
         return other
     if any(i in w.values and len(w.values[i].order) != w.rank(i) for i in node.inputs):
         return other  # the file's own shapes contradict each other
-    if node.kind not in ("split", "split_v") and any(w.is_read(i) for i in node.outputs[1:]):
-        return other  # a mask, indices, a mean: outputs that no TFLite builtin of this kind has
+    one_output = node.kind in HANDLERS and node.kind not in ("split", "split_v")
+    if one_output and any(w.is_read(i) for i in node.outputs[1:]):
+        return without_builtin
     return HANDLERS.get(node.kind, other)
+
+
+def without_builtin(w: Writer, node: Node) -> None:
+    """A mask, indices, a mean: outputs that no TFLite builtin of this kind has."""
+    native = "FlexMaxPoolWithArgmax" if node.kind == "max_pool2d" else node.native
+    other(w, replace(node, kind="unknown", native=native))
 
 
 def _read_floats(w: Writer, node: Node) -> None:

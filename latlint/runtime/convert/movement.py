@@ -31,6 +31,9 @@ def reshape(w: Writer, node: Node) -> None:
     if target is None or source is None or i in w.folded:
         other(w, node)
         return
+    if target == source:
+        alias(w, node)
+        return
     kept = _channels_regrouped(w, i, source, target)
     if kept is not None:
         x, order = kept

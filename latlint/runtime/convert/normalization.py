@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import Any
 
 from latlint.graph.types import Node
@@ -56,8 +55,9 @@ def _normalize(w: Writer, node: Node, x: int, order: Order, axes: tuple[int, ...
     source = w.tensors[x]
     shape = source.shape or ()
     small = tuple(1 if axis in axes else dim for axis, dim in enumerate(shape))
-    last = tuple(shape[axis] if axis in axes else 1 for axis in range(len(shape)))
-    gamma, beta = (_scale(w, node, slot, last, order) for slot in (1, 2))
+    along = (order.index(1),) if node.kind == "instance_norm" else axes
+    last = tuple(shape[axis] if axis in along else 1 for axis in range(len(shape)))
+    gamma, beta = (_scale(w, node, slot, last) for slot in (1, 2))
     wide = _broadcast(small, last)
 
     def step(kind: str, inputs: list[int], result: Shape, attributes: dict[str, Any] | None = None) -> int:
@@ -77,16 +77,16 @@ def _normalize(w: Writer, node: Node, x: int, order: Order, axes: tuple[int, ...
     w.add("add", [scaled, offset], [w.new(node.outputs[0], order)], dict(NO_ACTIVATION), origins=[node.index])
 
 
-def _scale(w: Writer, node: Node, slot: int, last: Shape, order: Order) -> int:
-    """Gamma or beta: the source's, or a constant of the normalised shape where it has none."""
-    if slot < len(node.inputs) and node.inputs[slot] >= 0:
-        i = node.inputs[slot]
-        if node.kind != "instance_norm":
-            return w.operand(i, len(order), order) if i not in w.folded else w.constant_of(i)
-        return w.constant_of(i) if i in w.folded else w.read(i)
-    while last and last[0] == 1:
-        last = last[1:]
-    return w.vector(prod(last)) if len(last) <= 1 else w.number(1.0)
+def _scale(w: Writer, node: Node, slot: int, full: Shape) -> int:
+    """Gamma or beta, laid out to broadcast as ``full`` does; a constant where the source has none."""
+    while full and full[0] == 1:
+        full = full[1:]
+    i = node.inputs[slot] if slot < len(node.inputs) else -1
+    if i < 0:
+        return w.filled(full)
+    if i in w.folded:
+        return w.constant_of(i, shape=full)
+    return w.reshaped(w.read(i), full) if -1 not in full else w.read(i)
 
 
 def _broadcast(a: Shape, b: Shape) -> Shape:

@@ -18,8 +18,8 @@ def pool(w: Writer, node: Node) -> None:
     x = _as_image(w, w.read(i, order))
     x, uncounted = _padded_for_pool(w, node, x, attributes)
     kind, native = node.kind, ""
-    if dilation != (1, 1) and node.kind == "max_pool2d":
-        kind, native = "unknown", "FlexDilation2D"
+    if dilation != (1, 1):
+        kind, native = "unknown", "FlexDilation2D" if node.kind == "max_pool2d" else node.native
     wide = w.source.tensors[node.outputs[0]]
     shape = permuted(wide.shape, order)
     if shape is not None and len(shape) == 3:
@@ -51,7 +51,9 @@ def _padded_for_pool(w: Writer, node: Node, x: int, attributes: dict[str, Any]) 
     if padding is None or shape is None or -1 in shape or not any(padding):
         return x, False
     counted = bool(node.attributes.get("count_include_pad"))
-    if padding == same_padding(shape[1:3], attributes["kernel"], attributes["stride"], (1, 1)) and not counted:
+    same = padding == same_padding(shape[1:3], attributes["kernel"], attributes["stride"], (1, 1))
+    # what ceil_mode adds is always an explicit pad (calc_extra_padding_with_ceil)
+    if same and not counted and "ceil_mode" not in node.attributes:
         return x, False
     attributes["padding"] = (0, 0, 0, 0)
     return padded(w, x, around(padding), _pool_fill(w, node)), node.kind == "average_pool2d" and not counted

@@ -43,16 +43,29 @@ def _without_reshape(w: Writer, i: int, x: int, weights: Shape | None) -> int:
 
 
 def batch_matmul(w: Writer, node: Node) -> None:
-    """MatMul.py; Gemm.py where the matrix is computed at run time."""
-    operands = [w.read(i) for i in node.inputs[:2]]
+    """MatMul.py; Gemm.py where the matrix is computed at run time. A vector is a matrix of one row or column."""
     attributes = {name: bool(node.attributes.get(name)) for name in ("transpose_a", "transpose_b")}
-    out = w.new(node.outputs[0])
-    if len(node.inputs) < 3 or node.inputs[2] < 0:
-        w.add("batch_matmul", operands, [out], attributes, origins=[node.index])
+    shapes = [w.shape(i) for i in node.inputs[:2]]
+    if any(shape is None or not shape for shape in shapes):
+        other(w, node)
         return
-    product = w.temporary(f"{w.tensors[out].name}/product", w.tensors[out].shape, w.tensors[out].dtype)
-    w.add("batch_matmul", operands, [product], attributes, origins=[node.index])
-    w.add("add", [product, w.read(node.inputs[2])], [out], {"activation": "none"}, origins=[node.index])
+    a, b = (shape or () for shape in shapes)
+    left = w.reshaped(w.read(node.inputs[0]), (1, *a)) if len(a) == 1 else w.read(node.inputs[0])
+    right = w.reshaped(w.read(node.inputs[1]), (*b, 1)) if len(b) == 1 else w.read(node.inputs[1])
+    added = node.inputs[2] if len(node.inputs) > 2 else -1
+    if min(len(a), len(b)) > 1 and added < 0:
+        w.add("batch_matmul", [left, right], [w.new(node.outputs[0])], attributes, origins=[node.index])
+        return
+    whole, out_shape = w.source.tensors[node.outputs[0]], w.shape(node.outputs[0]) or ()
+    wide = out_shape[: len(out_shape) - (len(a) > 1) - (len(b) > 1)]
+    wide = (*wide, a[-2] if len(a) > 1 else 1, b[-1] if len(b) > 1 else 1) if added < 0 else out_shape
+    out = w.temporary(f"{whole.name}/product", wide, whole.dtype)
+    w.add("batch_matmul", [left, right], [out], attributes, origins=[node.index])
+    if added < 0:
+        w.is_new(node.outputs[0], w.reshaped(out, out_shape, [node.index]))
+        return
+    operands = [out, w.operand(added, len(out_shape), identity(len(out_shape)))]
+    w.add("add", operands, [w.new(node.outputs[0])], {"activation": "none"}, origins=[node.index])
 
 
 def einsum(w: Writer, node: Node) -> None:
