@@ -10,7 +10,17 @@ from pathlib import PurePath
 from types import MappingProxyType
 
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf has no stubs of its own
-from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, TypeProto, defs
+from onnx import (
+    FunctionProto,
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    OperatorSetIdProto,
+    TensorProto,
+    TypeProto,
+    ValueInfoProto,
+    defs,
+)
 
 from latlint.errors import LatlintError
 from latlint.graph import wire
@@ -118,13 +128,13 @@ class _Reader:
 
     # --- What is known before any node -------------------------------------------------------------------------------------
 
-    def _declared(self, values: Iterable[object]) -> dict[str, TypeProto]:
+    def _declared(self, values: Iterable[ValueInfoProto]) -> dict[str, TypeProto]:
         """Types by name as the file declares them, with dimensions that stand for the batch taken as 1."""
         for value in self.model.graph.input:
             dims = value.type.tensor_type.shape.dim
             if value.name not in self.constants and dims and dims[0].HasField("dim_param"):
                 self.ones.add(dims[0].dim_param)
-        return {value.name: cleaned(value.type, self.ones) for value in values}  # type: ignore[attr-defined]
+        return {value.name: cleaned(value.type, self.ones) for value in values}
 
     def _take_inputs(self, names: list[str]) -> None:
         by_name = {value.name: value for value in self.model.graph.input}
@@ -384,8 +394,8 @@ def _label(node: NodeProto) -> str:
     return f"{node.op_type[:80]} {(node.name or ''.join(node.output[:1]))[:80]!r}"
 
 
-def _opsets(imports: Iterable[object]) -> dict[str, int]:
-    return {entry.domain: entry.version for entry in imports}  # type: ignore[attr-defined]
+def _opsets(imports: Iterable[OperatorSetIdProto]) -> dict[str, int]:
+    return {entry.domain: entry.version for entry in imports}
 
 
 def _constants(graph: GraphProto) -> dict[str, TensorProto]:

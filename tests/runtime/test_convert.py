@@ -743,7 +743,7 @@ def test_padding_of_the_corpus_differs_in_known_ways_only(corpus: Path) -> None:
                 assert padded == (strided and name != "bninception") or name == "bninception", (name, node.name)
         pools = [node for node in graph.nodes if node.kind == "pad_v2"]
         assert len(pools) == {"resnet18": 1, "mobilenetv2_w1": 0, "densenet121": 1, "bninception": 4}[name]
-        assert sum("PADV2" in note for note in graph.notes) == len(pools)
+        assert sum("PADV2" in note for note in graph.notes) == min(len(pools), 1)
 
 
 def test_origins_name_every_node_that_was_not_folded_away(corpus: Path) -> None:

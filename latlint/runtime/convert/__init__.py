@@ -143,4 +143,14 @@ def _notes(w: Writer) -> list[str]:
         summary += "; ops named Flex… need TensorFlow's own kernels"
     if w.quantized_as:
         summary += "; QuantizeLinear and DequantizeLinear taken as an int8 model"
-    return [summary, *w.notes]
+    return [summary, *_padded_pools(w, harmless=True), *_padded_pools(w, harmless=False)]
+
+
+def _padded_pools(w: Writer, *, harmless: bool) -> list[str]:
+    """One note for all max pools that got a PADV2 and whose input is never negative, or else may be."""
+    names = [name for name, never_negative in w.padded_pools if never_negative == harmless]
+    if not names:
+        return []
+    which = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+    exact = "; the input is never negative, so padding with zeros would be exact" if harmless else ""
+    return [f"{which}: TFLite has no such padding for a max pool; onnx2tf pads with the lowest number (PADV2){exact}"]

@@ -66,10 +66,7 @@ def _pool_fill(w: Writer, node: Node) -> float | None:
     harmless = never_negative(w, node.inputs[0])
     if harmless and w.zero_padding:
         return None
-    hint = "; its input is never negative, so padding with zeros would be exact" if harmless else ""
-    w.notes.append(
-        f"{node.name}: TFLite has no such padding for a max pool; onnx2tf pads with the lowest number (PADV2){hint}"
-    )
+    w.padded_pools.append((node.name, harmless))
     return -128.0 if w.stored_as(node.inputs[0]).dtype == "int8" else -3.4028234663852886e38
 
 

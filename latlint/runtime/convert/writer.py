@@ -76,7 +76,8 @@ class Writer:
     same: dict[int, int] = field(default_factory=dict)
     quantized_as: dict[int, int] = field(default_factory=dict)
     uses: Counter[int] = field(default_factory=Counter)
-    notes: list[str] = field(default_factory=list)
+    #: Max pools before which PADV2 was written, and whether their input is never negative.
+    padded_pools: list[tuple[str, bool]] = field(default_factory=list)
     producers: dict[int, Node] = field(default_factory=dict)
     folded: set[int] = field(default_factory=set)
     _constants: dict[tuple[Any, ...], int] = field(default_factory=dict)
