@@ -113,7 +113,6 @@ def read_pack(directory: Path) -> Pack:
         message = "arrays.bin does not have the hash that the card states; install or build the pack again"
         raise LatlintError(message, code="LAT901", path=str(path))
     try:
-        card |= {key: value for key, value in vocabulary().items() if key not in card}
         arrays = cards.read_arrays(card, blob)
         cards.check(card, arrays)
         return _in_our_order(card, arrays)

@@ -16,7 +16,7 @@ import pytest
 from latlint.data import data_dir
 from latlint.errors import LatlintError
 from latlint.latency import cards, engine
-from latlint.latency.packs import Pack, load_targets, nearest, read_pack, vocabulary, write_pack
+from latlint.latency.packs import Pack, load_targets, nearest, read_pack, write_pack
 from latlint.runtime.types import Kernel
 
 Change = Callable[[dict[str, Any]], object]
@@ -61,9 +61,7 @@ def test_the_same_pack_is_the_same_bytes(pack: Pack, tmp_path: Path) -> None:
 def test_a_bundled_pack_is_written_as_it_is_read(device: str, tmp_path: Path) -> None:
     bundled = data_dir("predictors") / device
     write_pack(read_pack(bundled), tmp_path)
-    written, known = files(tmp_path), files(bundled)
-    assert written["arrays.bin"] == known["arrays.bin"]
-    assert json.loads(written["card.json"]) == vocabulary() | json.loads(known["card.json"])
+    assert files(tmp_path) == files(bundled)
 
 
 def test_the_bundled_targets_are_those_of_six_phones() -> None:
@@ -240,6 +238,9 @@ DAMAGES: dict[str, Change] = {
     "an envelope of five sizes": set_at(*ENVELOPE, [[0] * 5, [20] * 5]),
     "an envelope of words": set_at(*ENVELOPE, [["small"] * 6, ["big"] * 6]),
     "an envelope of booleans": set_at(*ENVELOPE, [[False] * 6, [True] * 6]),
+    "no names of terms": drop("terms"),
+    "no names of the GPU's terms": drop("terms", "gpu"),
+    "no names of features": drop("features"),
     "no forests": drop("forests"),
     "a forest without depth": set_at("forests", "gpu/conv", None),
     "a forest that is not there": set_at("forests", "gpu/mean", 3),
