@@ -1,0 +1,229 @@
+"""TFLite files made from nothing but shapes: what ``profile_here`` times. No TensorFlow; weights are zero.
+
+Zero weights cost what any others do in dense kernels, and spare denormal numbers, which would not. A file depends only on what was asked
+for: the same calls give the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import Any
+
+import flatbuffers
+import tflite
+
+Shape = tuple[int, ...]
+_SAME, _VALID = tflite.Padding.SAME, tflite.Padding.VALID
+_ACTIVATIONS = {
+    "none": tflite.ActivationFunctionType.NONE,
+    "relu": tflite.ActivationFunctionType.RELU,
+    "relu6": tflite.ActivationFunctionType.RELU6,
+}
+#: The newest op versions that these files need: a grouped convolution asks for none above 1.
+_VERSION = 1
+_SCHEMA_VERSION = 3
+
+
+class Network:
+    """A float32 network under construction: each method adds one op and returns the index of the tensor that it writes.
+
+    Tensors are NHWC with batch 1, padding is SAME. ``shape`` gives a tensor's shape, ``finish`` the file.
+    """
+
+    def __init__(self, *input_shapes: Shape) -> None:
+        self._shapes: list[Shape] = []
+        self._constants: dict[int, bytes | None] = {}  # None: zeros
+        self._types: dict[int, int] = {}
+        self._ops: list[tuple[str, tuple[int, ...], int, str, Mapping[str, Any]]] = []
+        self.inputs = tuple(self._tensor(shape) for shape in input_shapes)
+
+    def shape(self, tensor: int) -> Shape:
+        return self._shapes[tensor]
+
+    def conv2d(
+        self, x: int, channels: int, kernel: int = 1, stride: int = 1, activation: str = "none", groups: int = 1
+    ) -> int:
+        batch, height, width, depth = self.shape(x)
+        if depth % groups or channels % groups:
+            raise ValueError(f"{groups} groups do not divide {depth} and {channels} channels")
+        weights = self._zeros(channels, kernel, kernel, depth // groups)
+        out = (batch, -(-height // stride), -(-width // stride), channels)
+        options = _strides(stride) | _activation(activation)
+        return self._op("CONV_2D", (x, weights, self._zeros(channels)), out, "Conv2DOptions", options)
+
+    def depthwise_conv2d(self, x: int, kernel: int = 3, stride: int = 1, activation: str = "none") -> int:
+        batch, height, width, depth = self.shape(x)
+        weights = self._zeros(1, kernel, kernel, depth)
+        out = (batch, -(-height // stride), -(-width // stride), depth)
+        options = _strides(stride) | _activation(activation) | {"DepthMultiplier": 1}
+        inputs = (x, weights, self._zeros(depth))
+        return self._op("DEPTHWISE_CONV_2D", inputs, out, "DepthwiseConv2DOptions", options)
+
+    def fully_connected(self, x: int, channels: int, activation: str = "none") -> int:
+        inputs = (x, self._zeros(channels, self.shape(x)[-1]), self._zeros(channels))
+        out = (self.shape(x)[0], channels)
+        return self._op("FULLY_CONNECTED", inputs, out, "FullyConnectedOptions", _activation(activation))
+
+    def add(self, x: int, y: int, activation: str = "none") -> int:
+        return self._op("ADD", (x, y), _broadcast(self.shape(x), self.shape(y)), "AddOptions", _activation(activation))
+
+    def mul(self, x: int, y: int, activation: str = "none") -> int:
+        return self._op("MUL", (x, y), _broadcast(self.shape(x), self.shape(y)), "MulOptions", _activation(activation))
+
+    def scale(self, x: int, activation: str = "none") -> int:
+        """MUL and ADD by constants, one a channel: a batch normalisation that was not folded."""
+        channels = self.shape(x)[-1]
+        return self.add(self.mul(x, self._zeros(channels)), self._zeros(channels), activation)
+
+    def max_pool2d(self, x: int, kernel: int, stride: int) -> int:
+        return self._pool("MAX_POOL_2D", x, kernel, stride)
+
+    def average_pool2d(self, x: int, kernel: int, stride: int) -> int:
+        return self._pool("AVERAGE_POOL_2D", x, kernel, stride)
+
+    def mean(self, x: int, keep_dims: bool = True) -> int:
+        """Over height and width."""
+        batch, _, _, channels = self.shape(x)
+        axes = self._tensor((2,), (1).to_bytes(4, "little") + (2).to_bytes(4, "little"), tflite.TensorType.INT32)
+        out = (batch, 1, 1, channels) if keep_dims else (batch, channels)
+        return self._op("MEAN", (x, axes), out, "ReducerOptions", {"KeepDims": keep_dims})
+
+    def concat(self, *tensors: int) -> int:
+        """Along channels."""
+        out = (*self.shape(tensors[0])[:-1], sum(self.shape(tensor)[-1] for tensor in tensors))
+        return self._op("CONCATENATION", tensors, out, "ConcatenationOptions", {"Axis": 3} | _activation("none"))
+
+    def pad(self, x: int, border: int = 1) -> int:
+        """Zeros around height and width."""
+        batch, height, width, channels = self.shape(x)
+        pads = (0, 0, border, border, border, border, 0, 0)
+        table = self._tensor((4, 2), b"".join(each.to_bytes(4, "little") for each in pads), tflite.TensorType.INT32)
+        return self._op("PAD", (x, table), (batch, height + 2 * border, width + 2 * border, channels), "PadOptions", {})
+
+    def hard_swish(self, x: int) -> int:
+        return self._op("HARD_SWISH", (x,), self.shape(x), "HardSwishOptions", {})
+
+    def sigmoid(self, x: int) -> int:
+        return self._op("LOGISTIC", (x,), self.shape(x), "", {})
+
+    def relu(self, x: int) -> int:
+        return self._op("RELU", (x,), self.shape(x), "", {})
+
+    def softmax(self, x: int) -> int:
+        return self._op("SOFTMAX", (x,), self.shape(x), "SoftmaxOptions", {"Beta": 1.0})
+
+    def finish(self, *outputs: int) -> bytes:
+        """The file, with ``outputs`` as the graph's."""
+        builder = flatbuffers.Builder(1 << 16)
+        codes = sorted({name for name, *_ in self._ops})
+        buffers = [_table(builder, "Buffer", {})]
+        tensors = []
+        for index, shape in enumerate(self._shapes):
+            number = 0
+            if index in self._constants:
+                number = len(buffers)
+                data = _aligned(builder, self._constants[index] or bytes(4 * prod(shape)))
+                buffers.append(_table(builder, "Buffer", {"Data": data}))
+            dtype = self._types.get(index, tflite.TensorType.FLOAT32)
+            fields = {"Shape": _ints(builder, shape), "Type": dtype, "Buffer": number}
+            name = builder.CreateString(f"tensor_{index}")
+            tensors.append(_table(builder, "Tensor", fields | {"Name": name}))
+        operators = [self._operator(builder, codes.index(op[0]), op) for op in self._ops]
+        graph = {
+            "Tensors": _offsets(builder, tensors),
+            "Inputs": _ints(builder, self.inputs),
+            "Outputs": _ints(builder, outputs),
+            "Operators": _offsets(builder, operators),
+        }
+        graphs = _offsets(builder, [_table(builder, "SubGraph", graph)])
+        model = {
+            "Version": _SCHEMA_VERSION,
+            "OperatorCodes": _offsets(builder, [_code(builder, name) for name in codes]),
+            "Subgraphs": graphs,
+            "Buffers": _offsets(builder, buffers),
+        }
+        builder.Finish(_table(builder, "Model", model), b"TFL3")
+        return bytes(builder.Output())
+
+    def _operator(self, builder: Any, code: int, op: tuple[str, tuple[int, ...], int, str, Mapping[str, Any]]) -> int:
+        _, inputs, output, options, values = op
+        fields: dict[str, Any] = {"OpcodeIndex": code}
+        fields |= {"Inputs": _ints(builder, inputs), "Outputs": _ints(builder, (output,))}
+        if options:
+            kind = getattr(tflite.BuiltinOptions, options)
+            fields |= {"BuiltinOptionsType": kind, "BuiltinOptions": _table(builder, options, values)}
+        return _table(builder, "Operator", fields)
+
+    def _pool(self, op: str, x: int, kernel: int, stride: int) -> int:
+        batch, height, width, channels = self.shape(x)
+        out = (batch, -(-height // stride), -(-width // stride), channels)
+        options = _strides(stride) | {"FilterHeight": kernel, "FilterWidth": kernel} | _activation("none")
+        return self._op(op, (x,), out, "Pool2DOptions", options)
+
+    def _op(self, op: str, inputs: tuple[int, ...], shape: Shape, options: str, values: Mapping[str, Any]) -> int:
+        output = self._tensor(shape)
+        self._ops.append((op, inputs, output, options, values))
+        return output
+
+    def _zeros(self, *shape: int) -> int:
+        index = self._tensor(shape)
+        self._constants[index] = None
+        return index
+
+    def _tensor(self, shape: Shape, data: bytes | None = None, dtype: int = tflite.TensorType.FLOAT32) -> int:
+        index = len(self._shapes)
+        self._shapes.append(tuple(shape))
+        if data is not None:
+            self._constants[index] = data
+            self._types[index] = dtype
+        return index
+
+
+def _strides(stride: int) -> dict[str, Any]:
+    return {"Padding": _SAME, "StrideH": stride, "StrideW": stride}
+
+
+def _activation(name: str) -> dict[str, Any]:
+    return {"FusedActivationFunction": _ACTIVATIONS[name]}
+
+
+def _broadcast(x: Shape, y: Shape) -> Shape:
+    longest = max(len(x), len(y))
+    left, right = ((1,) * (longest - len(shape)) + shape for shape in (x, y))
+    return tuple(max(pair) for pair in zip(left, right, strict=True))
+
+
+def _code(builder: Any, name: str) -> int:
+    code = getattr(tflite.BuiltinOperator, name)
+    return _table(builder, "OperatorCode", {"DeprecatedBuiltinCode": code, "BuiltinCode": code, "Version": _VERSION})
+
+
+def _table(builder: Any, name: str, fields: Mapping[str, Any]) -> int:
+    """A table of the schema by its name, with the fields' names as the ``tflite`` package's functions spell them."""
+    getattr(tflite, f"{name}Start")(builder)
+    for field, value in fields.items():
+        getattr(tflite, f"{name}Add{field}")(builder, value)
+    return int(getattr(tflite, f"{name}End")(builder))
+
+
+def _ints(builder: Any, values: Sequence[int]) -> int:
+    builder.StartVector(4, len(values), 4)
+    for value in reversed(values):
+        builder.PrependInt32(value)
+    return int(builder.EndVector())
+
+
+def _offsets(builder: Any, values: Sequence[int]) -> int:
+    builder.StartVector(4, len(values), 4)
+    for value in reversed(values):
+        builder.PrependUOffsetTRelative(value)
+    return int(builder.EndVector())
+
+
+def _aligned(builder: Any, data: bytes) -> int:
+    """Bytes at a multiple of 16 (``force_align: 16`` of ``Buffer.data`` in ``schema.fbs``)."""
+    builder.StartVector(1, len(data), 16)
+    builder.head = int(builder.Head() - len(data))
+    builder.Bytes[builder.Head() : builder.Head() + len(data)] = data
+    return int(builder.EndVector())
