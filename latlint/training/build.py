@@ -59,8 +59,8 @@ def _pack(
         "method": METHOD,
         "processors": processors,
         "covers": {
-            "gpu": _covers(gpu.measured_terms(design, column), [design.gpu[device][name] for name in models]),
-            "cpu": _covers(cpu.measured_terms(design), [design.cpu[p][name] for p in design.cpu for name in models]),
+            "gpu": covers(gpu.measured_terms(design, column), [design.gpu[device][name] for name in models]),
+            "cpu": covers(cpu.measured_terms(design), [design.cpu[p][name] for p in design.cpu for name in models]),
         },
         **vocabulary(),
         "forests": {f"gpu/{name}": forest.depth for name, forest in gpu_model.forests.items()},
@@ -101,7 +101,7 @@ def _processor(processor: Any) -> dict[str, Any]:
     return {key: getattr(processor, key) for key in keys}
 
 
-def _covers(measured: list[str], works: Sequence[Workload]) -> dict[str, Any]:
+def covers(measured: list[str], works: Sequence[Workload]) -> dict[str, Any]:
     """What the data exercise: the terms, and the sizes of kernels."""
     return {"measured_terms": measured, "envelope": _envelope(works)}
 
