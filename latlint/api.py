@@ -14,9 +14,11 @@ from latlint.checks.types import Finding, Subject, fingerprint
 from latlint.discovery import find_models
 from latlint.errors import LatlintError
 from latlint.report.types import InputError, Report, Verdict
+from latlint.repository import locate
 from latlint.settings import Settings, load, select_targets
 
 if TYPE_CHECKING:
+    from latlint.graph.types import Graph
     from latlint.latency.packs import Target
     from latlint.latency.types import Prediction
     from latlint.runtime.types import Processor
@@ -33,7 +35,7 @@ def predict(
     patterns = (targets,) if isinstance(targets, str) else tuple(targets)
     settings = Settings(targets=patterns, packs=tuple(packs))
     chosen, _ = _chosen_targets(settings)
-    return [subject.prediction for subject in _subjects(os.fspath(path), chosen, settings)]
+    return [subject.prediction for subject in _subjects(os.fspath(path), "", chosen, settings)]
 
 
 def check(
@@ -57,15 +59,16 @@ def predict_files(paths: Iterable[str], settings: Settings) -> Report:
 def _run(paths: Iterable[str], settings: Settings, *, judge: bool) -> Report:
     files, skipped = find_models(paths, settings)
     targets, assumed = _chosen_targets(settings)
+    paths_in_repository = locate(files, settings)
     predictions: list[Prediction] = []
     findings: list[Finding] = []
     errors: list[InputError] = []
     for file in files:
         try:
-            subjects = _judged(file, targets, settings) if judge else _predicted(file, targets, settings)
+            subjects = (_judged if judge else _predicted)(file, paths_in_repository[file], targets, settings)
         except LatlintError as error:
             errors.append(InputError(file, error.code, error.message))
-            findings.append(_input_finding(errors[-1], settings))
+            findings.append(_input_finding(errors[-1], paths_in_repository[file]))
         except Exception as error:
             error.add_note(f"while working on {file}")
             raise
@@ -81,26 +84,39 @@ def _run(paths: Iterable[str], settings: Settings, *, judge: bool) -> Report:
         targets=tuple(target.name for target in targets),
         verdicts=tuple(_verdict(prediction, settings) for prediction in predictions) if judge else (),
         notes=(*settings.notes, *assumed, *skipped),
+        paths=paths_in_repository,
     )
 
 
 _Judged = list[tuple["Prediction", list[Finding]]]
 
 
-def _predicted(file: str, targets: Sequence[Target], settings: Settings) -> _Judged:
-    return [(subject.prediction, []) for subject in _subjects(file, targets, settings)]
+def _predicted(file: str, path: str, targets: Sequence[Target], settings: Settings) -> _Judged:
+    return [(subject.prediction, []) for subject in _subjects(file, path, targets, settings)]
 
 
-def _judged(file: str, targets: Sequence[Target], settings: Settings) -> _Judged:
+def _judged(file: str, path: str, targets: Sequence[Target], settings: Settings) -> _Judged:
     judged: _Judged = []
-    for subject in _subjects(file, targets, settings):
-        found = checks.run(subject)
+    for subject in _subjects(file, path, targets, settings):
+        found = _located(checks.run(subject), subject.graph)
         judged.append((subject.prediction if found else replace(subject.prediction, kernels=()), found))
     return judged
 
 
-def _subjects(file: str, targets: Sequence[Target], settings: Settings) -> Iterator[Subject]:
-    """``file`` read once, planned and measured out once for each kind of processor, and predicted for each target."""
+def _located(findings: list[Finding], graph: Graph) -> list[Finding]:
+    """The findings with the place in the file of the first node that each names."""
+    wanted = {finding.nodes[0] for finding in findings if finding.nodes}
+    places = {node.name: node.location for node in graph.nodes if node.name in wanted}
+    return [
+        replace(finding, location=places.get(finding.nodes[0])) if finding.nodes else finding for finding in findings
+    ]
+
+
+def _subjects(file: str, path: str, targets: Sequence[Target], settings: Settings) -> Iterator[Subject]:
+    """``file`` read once, planned and measured out once for each kind of processor, and predicted for each target.
+
+    ``path`` is where it lies in its repository.
+    """
     from latlint.graph import read
     from latlint.latency import engine
     from latlint.runtime import plan
@@ -114,7 +130,7 @@ def _subjects(file: str, targets: Sequence[Target], settings: Settings) -> Itera
             works[key] = engine.workload(plan(graph, target.processor))
         work = works[key]
         prediction = engine.predict(graph, work.plan, target, model=file, sha256=sha256, work=work)
-        yield Subject(graph, work.plan, target, prediction, settings)
+        yield Subject(graph, work.plan, target, prediction, settings, path)
 
 
 def _planning_key(processor: Processor) -> tuple[str, ...]:
@@ -146,7 +162,7 @@ def _verdict(prediction: Prediction, settings: Settings) -> Verdict:
     return Verdict(budget_ms, passed=budget_ms is None or prediction.latency_ms <= budget_ms)
 
 
-def _input_finding(error: InputError, settings: Settings) -> Finding:
+def _input_finding(error: InputError, path: str) -> Finding:
     rule = checks.by_code(error.code)
     return Finding(
         code=error.code,
@@ -154,5 +170,5 @@ def _input_finding(error: InputError, settings: Settings) -> Finding:
         severity="error",
         model=error.path,
         message=error.message,
-        fingerprint=fingerprint(error.code, settings.relative(error.path)),
+        fingerprint=fingerprint(error.code, path),
     )

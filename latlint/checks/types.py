@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from latlint.graph.types import Graph
+    from latlint.graph.types import ByteRange, Graph
     from latlint.latency.packs import Target
     from latlint.latency.types import Prediction
     from latlint.runtime.types import Plan
@@ -19,7 +19,8 @@ SEVERITIES = ("note", "warning", "error")
 @dataclass(frozen=True, slots=True)
 class Finding:
     """``nodes`` are node names. ``gain_ms`` is what the fix would save on ``target``. ``fingerprint`` identifies the finding
-    across runs and does not depend on milliseconds. ``suppressed`` tells that a waiver or baseline covers it."""
+    across runs and does not depend on milliseconds. ``suppressed`` tells that a waiver or baseline covers it. ``location`` is
+    where the first of the nodes lies in the file."""
 
     code: str
     name: str
@@ -34,17 +35,19 @@ class Finding:
     help_uri: str = ""
     fingerprint: str = ""
     suppressed: bool = False
+    location: ByteRange | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One model on one target."""
+    """One model on one target. ``path`` is where the model lies in its repository, whatever the path as given."""
 
     graph: Graph
     plan: Plan
     target: Target
     prediction: Prediction
     settings: Settings
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ class Rule:
             latency_ms=latency_ms,
             budget_ms=budget_ms,
             gain_ms=gain_ms,
-            fingerprint=fingerprint(self.code, subject.settings.relative(model), target, *identity),
+            fingerprint=fingerprint(self.code, subject.path or subject.settings.relative(model), target, *identity),
         )
 
 

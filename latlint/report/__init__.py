@@ -17,12 +17,12 @@ _NOT_FORMATS = frozenset({"plain", "types"})
 
 def formats() -> list[str]:
     """The names of all formats: one for each module of this package that is not shared by them."""
-    return sorted(module.name for module in iter_modules(__path__) if module.name not in _NOT_FORMATS)
+    return sorted(module.name.replace("_", "-") for module in iter_modules(__path__) if module.name not in _NOT_FORMATS)
 
 
 def render(report: Report, command: str, format_name: str, style: Style) -> str:
     """``report`` of ``command`` (``check`` or ``predict``) in a format, ending with a line feed."""
-    renderer = getattr(import_module(f"{__name__}.{format_name}"), command, None)
+    renderer = getattr(import_module(f"{__name__}.{format_name.replace('-', '_')}"), command, None)
     if renderer is None:
         raise LatlintError(f"the format {format_name} cannot show the output of `latlint {command}`")
     text = renderer(report, style)

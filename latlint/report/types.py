@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from latlint.checks.types import Finding
 from latlint.latency.types import Prediction
@@ -31,7 +33,8 @@ class Report:
 
     ``verdicts`` go with ``predictions``, one each, in a report of `check`. A prediction that no finding is about has no
     kernels there: a run over many models and targets would otherwise hold millions. ``notes`` are what the user must know
-    of the run as a whole, such as which targets were taken because none was chosen.
+    of the run as a whole, such as which targets were taken because none was chosen. ``paths`` tells where each model lies in
+    its repository (see ``latlint.repository``); a model that is not in it lies where its path says.
     """
 
     predictions: tuple[Prediction, ...]
@@ -41,3 +44,8 @@ class Report:
     targets: tuple[str, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     notes: tuple[str, ...] = ()
+    paths: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def path(self, model: str) -> str:
+        """Where ``model``, a path as given, lies in its repository, with forward slashes."""
+        return self.paths.get(model, model)
