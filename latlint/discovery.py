@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -22,7 +23,7 @@ def find_models(paths: Iterable[str], settings: Settings) -> tuple[list[str], li
     """
     notes: list[str] = []
     if given := list(paths):
-        found = [file for path in given for file in (_walk(path, notes) if path and Path(path).is_dir() else (path,))]
+        found = [file for path in given for file in _files(path, notes)]
     else:
         below = _walk(os.path.relpath(settings.root), notes)
         found = [file for file in below if not settings.models or settings.names_model(file)]
@@ -30,6 +31,58 @@ def find_models(paths: Iterable[str], settings: Settings) -> tuple[list[str], li
     for file in found:
         once.setdefault(os.path.abspath(file), file)  # noqa: PTH100 - a link is not its target
     return list(once.values()), notes
+
+
+def of_changes(paths: Iterable[str], settings: Settings) -> list[str]:
+    """What to lint when the files ``paths`` have changed: models, and those whose external data is among them.
+
+    Anything else is left out, and so is a model that the configuration's ``models`` globs do not name.
+    """
+    files = [file for path in paths for file in ([path] if _is_model(path) else holders(path))]
+    return [file for file in files if not settings.models or settings.names_model(file)]
+
+
+def holders(data: str) -> list[str]:
+    """The ONNX models that keep weights in the file ``data``: those beside it or one directory up that are named as it is
+    (``m.onnx`` of ``m.onnx.data``) or in whose bytes its path stands.
+
+    An external tensor's ``location`` is a path relative to the model (onnx.proto, ``TensorProto.external_data``).
+    """
+    file = Path(data)
+    found = []
+    for directory in list(file.parents)[:2]:
+        location = file.relative_to(directory).as_posix()
+        for model in sorted(entry for entry in _entries(directory) if entry.suffix.lower() == ".onnx"):
+            if location.startswith(f"{model.stem}.") or _mentions(model, os.fsencode(location)):
+                found.append(model.as_posix())
+    return found
+
+
+def _files(path: str, notes: list[str]) -> Iterable[str]:
+    if path and Path(path).is_dir():
+        return _walk(path, notes)
+    if path and not _is_model(path) and Path(path).is_file():
+        return holders(path) or (path,)
+    return (path,)
+
+
+def _is_model(path: str) -> bool:
+    return path.lower().endswith(EXTENSIONS)
+
+
+def _entries(directory: Path) -> list[Path]:
+    try:
+        return list(directory.iterdir())
+    except OSError:
+        return []
+
+
+def _mentions(model: Path, text: bytes) -> bool:
+    try:
+        with model.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return content.find(text) >= 0
+    except (OSError, ValueError):  # unreadable or empty: for the reader to say when it is linted
+        return False
 
 
 def _walk(directory: str, notes: list[str]) -> Iterator[str]:
@@ -44,7 +97,7 @@ def _walk(directory: str, notes: list[str]) -> Iterator[str]:
         directories[:] = sorted(name for name in directories if _enters(current, name))
         for name in sorted(names):
             file = os.path.normpath(os.path.join(current, name))  # noqa: PTH118 - keeps the path as the user gave it
-            if name.lower().endswith(EXTENSIONS):
+            if _is_model(name):
                 path = Path(file)
                 if path.is_symlink() and not path.resolve().is_relative_to(top):
                     left_out += 1

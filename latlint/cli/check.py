@@ -9,6 +9,8 @@ import click
 
 from latlint.cli import _console
 from latlint.cli._options import config_options, format_option, report_asides, settings_from, target_options
+from latlint.cli._toml import shown
+from latlint.discovery import of_changes
 from latlint.errors import LatlintError
 from latlint.report import formats, render
 from latlint.report.plain import Style
@@ -34,6 +36,14 @@ from latlint.settings import parse_budget
 )
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 even when there are findings (errors still give 2).")
 @click.option("--allow-empty", is_flag=True, help="Exit with 0 when there is no model to check.")
+@click.option(
+    "--hook",
+    is_flag=True,
+    help="PATHs are the files of a commit: external data stands for its ONNX model, and what is no model is left out.",
+)
+@click.option(
+    "--show-settings", is_flag=True, help="Print the settings of this run and where they come from, and stop."
+)
 def command(
     paths: tuple[str, ...],
     targets: tuple[str, ...],
@@ -46,6 +56,8 @@ def command(
     outputs: tuple[str, ...],
     exit_zero: bool,
     allow_empty: bool,
+    hook: bool,
+    show_settings: bool,
 ) -> int:
     """Lint model files: predict their latency and hold it against budgets.
 
@@ -62,6 +74,11 @@ def command(
     settings = settings_from(
         config=config, no_config=no_config, targets=targets, all_targets=all_targets, packs=packs, budgets=budgets
     )
+    if show_settings:
+        _console.emit(shown(settings))
+        return 0
+    if hook and not (paths := tuple(of_changes(paths, settings))):
+        return 0
     report = check(paths, settings)
     _refuse_idle_budgets(budgets, report.targets)
     report_asides(report, paths, allow_empty=allow_empty)
