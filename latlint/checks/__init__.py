@@ -48,8 +48,11 @@ def by_code(code: str) -> Check | None:
 
 
 def run(subject: Subject) -> list[Finding]:
-    """What all rules find in ``subject``: the gravest first, then by code."""
+    """What all rules find in ``subject``: the gravest first, then what gains most, then by code."""
     from latlint.checks.types import SEVERITIES
 
-    found = [finding for check in checks() if check.run for finding in check.run(subject)]
-    return sorted(found, key=lambda finding: (-SEVERITIES.index(finding.severity), finding.code))
+    applying = [check for check in checks() if check.run and check.rule.applies(subject.prediction.runtime)]
+    found = [finding for check in applying if check.run for finding in check.run(subject)]
+    return sorted(
+        found, key=lambda finding: (-SEVERITIES.index(finding.severity), -(finding.gain_ms or 0.0), finding.code)
+    )

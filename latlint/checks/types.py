@@ -52,11 +52,22 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule's identity. ``code`` is never reused; ``name`` is the name of its module with hyphens."""
+    """A rule's identity. ``code`` is never reused; ``name`` is the name of its module with hyphens.
+
+    ``runtimes`` are the last parts of the names of the runtimes that it is about (``gpu-delegate``, ``builtin``, ``xnnpack``); none
+    means all. ``confidence`` tells what the rule rests on: ``measured`` on devices, ``source`` code of the runtime, ``reported``
+    by users; empty for rules that state plain facts about a file.
+    """
 
     code: str
     name: str
     severity: str
+    runtimes: tuple[str, ...] = ()
+    confidence: str = ""
+
+    def applies(self, runtime: str) -> bool:
+        """Whether the rule is about ``runtime``, such as ``tflite-2.10/gpu-delegate``."""
+        return not self.runtimes or runtime.rpartition("/")[2] in self.runtimes
 
     def finding(
         self,

@@ -1,0 +1,79 @@
+"""What the rules about GPU placement share: which ops the delegate refuses, and the graph in which it would not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from math import prod
+from types import MappingProxyType
+
+from latlint.checks._edit import Draft
+from latlint.checks.types import Finding, Rule
+from latlint.counterfactual import MIN_GAIN_SHARE, Edit, View
+from latlint.graph.ops import CONVOLUTIONS, MATRIX, UNARY
+from latlint.graph.types import Graph, Node
+
+_LEFT_BEHIND = "delegated, but in a smaller partition"
+_FAILED = "the GPU delegate fails to initialise"
+
+
+def initialisation_failure(view: View) -> str:
+    """The note of the plan that says why the delegate takes nothing at all; empty where it starts."""
+    return next((note for note in view.plan.notes if note.startswith(_FAILED)), "")
+
+
+def refused(view: View) -> dict[int, str]:
+    """Node -> why the delegate does not take it; without what it would take but for the others."""
+    if view.kind != "gpu" or initialisation_failure(view):
+        return {}
+    return {node: why for node, why in view.plan.fallbacks.items() if not why.startswith(_LEFT_BEHIND)}
+
+
+def as_if_taken(graph: Graph, nodes: Iterable[int]) -> Graph | None:
+    """``graph`` with ops that the delegate takes in the place of ``nodes``: as many values in and out, in floating point and in at
+    most four dimensions. ``None`` where that says nothing, as for ops that do the model's work."""
+    draft = Draft(graph)
+    for index in nodes:
+        node = graph.nodes[index]
+        tensors = [t for t in (*node.inputs, *node.outputs) if t >= 0 and not graph.tensors[t].constant]
+        if node.kind in CONVOLUTIONS | MATRIX or any(graph.tensors[t].elements is None for t in tensors):
+            return None
+        for tensor in tensors:
+            shape = graph.tensors[tensor].shape or ()
+            flat = shape if len(shape) <= 4 else (prod(shape[:-3]), *shape[-3:])
+            draft.tensor(tensor, shape=flat, dtype="float32")
+        inputs = tuple(t for t in node.inputs if t >= 0 and not graph.tensors[t].constant)
+        draft.change(
+            node, kind=_stand_in(graph, node, inputs), inputs=inputs, version=1, attributes=MappingProxyType({})
+        )
+    return draft.graph()
+
+
+def _stand_in(graph: Graph, node: Node, inputs: Sequence[int]) -> str:
+    if len(node.outputs) > 1:
+        return "split"
+    if len(inputs) != 1:
+        return "concat"
+    before, after = graph.tensors[inputs[0]], graph.tensors[node.outputs[0]]
+    if before.shape == after.shape:
+        return "relu6" if node.kind in UNARY else "identity" if node.kind == "identity" else "hard_swish"
+    return "reshape" if before.elements == after.elements else "resize_nearest"
+
+
+def findings(
+    view: View, rule: Rule, nodes: Sequence[Node], message: str, fix: str, edit: Edit | None = None, label: str = ""
+) -> Iterator[Finding]:
+    """What ``rule`` has to say on refused ``nodes``: with a gain where mending them alone brings it, else as a note.
+
+    ``label`` tells the findings of one rule on one model apart.
+    """
+    indices = [node.index for node in nodes]
+    gain = view.gain(f"{rule.code} {label}", edit or (lambda graph: as_if_taken(graph, indices)))
+    others = len(set(refused(view)) - set(indices))
+    if others and (gain is None or gain < MIN_GAIN_SHARE * view.total_ms):
+        message = f"{message} (so are {others} other ops, which must go as well for this to pay)"
+        gain = None
+        severity = "note"
+    else:
+        severity = rule.severity
+    identity = (label,) if label else ()
+    yield from view.judge(rule, message, nodes, fix=fix, gain_ms=gain, severity=severity, identity=identity)

@@ -1,0 +1,76 @@
+"""An op that the GPU delegate accepts, and then fails to build: nothing runs on the GPU.
+
+## What it does
+Reports a model whose initialisation on the GPU fails: a fully connected layer that is fed more values for each batch than its weights
+are wide (as on the tokens of a transformer), or a matrix product with a batch other than 1 (as over attention heads). Where 1x1
+convolutions in the place of such layers would let it start, the gain says what that buys.
+
+## Why is this slow?
+The delegate looks at an op twice: once to accept it, once to build it. Where the second fails, the whole delegate is taken back, and
+all ops run on the CPU.
+
+## Example that fails
+```text
+# pixel-4/gpu
+x = input 1x196x192
+a = fully_connected x 768 keep_num_dims=true activation=relu
+b = fully_connected a 192 keep_num_dims=true
+```
+
+## Example that passes
+```text
+# pixel-4/gpu
+x = input 1x14x14x192
+a = conv2d x 768 kernel=1 activation=relu
+b = conv2d a 192 kernel=1
+```
+
+## How to fix
+Apply linear layers to tokens as 1x1 convolutions on `[1, height, width, channels]`; compute attention heads one after the other, or
+with a newer delegate.
+
+## References
+tensorflow/lite/delegates/gpu/common/model_builder.cc (`FullyConnectedOperationParser`); tensorflow/tensorflow #58607.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from latlint.checks._edit import Draft
+from latlint.checks._placement import initialisation_failure
+from latlint.checks.types import Finding, Rule, Subject
+from latlint.counterfactual import view
+from latlint.graph.types import Graph
+
+RULE = Rule("LAT209", "delegate-fails", "warning", ("gpu-delegate",), "reported")
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    seen = view(subject)
+    failure = initialisation_failure(seen)
+    if not failure:
+        return
+    layers = [
+        node for node in seen.graph.nodes if node.kind == "fully_connected" and len(seen.shape(node.inputs[0])) > 2
+    ]
+    heads = [
+        node
+        for node in seen.graph.nodes
+        if node.kind == "batch_matmul" and any(dim > 1 for dim in seen.shape(node.outputs[0])[:-2])
+    ]
+    gain = None if heads else seen.gain("LAT209", _as_convolutions)
+    fix = "write linear layers on tokens as 1x1 convolutions" + (" and attention one head at a time" if heads else "")
+    yield from seen.judge(RULE, failure, [*layers, *heads], fix=fix, gain_ms=gain)
+
+
+def _as_convolutions(graph: Graph) -> Graph:
+    draft = Draft(graph)
+    for node in graph.nodes:
+        shape = graph.tensors[node.inputs[0]].shape or () if node.inputs else ()
+        if node.kind == "fully_connected" and len(shape) > 2:
+            outputs, depth = graph.tensors[node.inputs[1]].shape or (0, 0)
+            draft.change(node, kind="conv2d", version=1)
+            draft.attributes(node, kernel=(1, 1), stride=(1, 1), dilation=(1, 1), padding=(0, 0, 0, 0), groups=1)
+            draft.tensor(node.inputs[1], shape=(outputs, 1, 1, depth))
+    return draft.graph()

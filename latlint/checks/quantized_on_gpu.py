@@ -1,0 +1,71 @@
+"""An int8 model on a GPU computes in floating point, with rounding added.
+
+## What it does
+Reports a quantised model on a GPU target, with what the float model would buy there.
+
+## Why is this slow?
+The delegate has no integer kernels: it computes in floats and puts an op after each quantised result that rounds it to what int8
+arithmetic would have given. What is linked to another kernel costs little; the rest are passes over whole tensors.
+
+## Example that fails
+```text
+# pixel-4/gpu
+x = input 1x56x56x64 int8
+a = conv2d x 64 kernel=3 activation=relu
+b = max_pool2d a kernel=2 stride=2
+c = conv2d b 128 kernel=3 activation=relu
+d = conv2d c 128 kernel=3 activation=relu
+```
+
+## Example that passes
+```text
+# pixel-4/gpu
+x = input 1x56x56x64
+a = conv2d x 64 kernel=3 activation=relu
+b = max_pool2d a kernel=2 stride=2
+c = conv2d b 128 kernel=3 activation=relu
+d = conv2d c 128 kernel=3 activation=relu
+```
+
+## How to fix
+Ship the float model (weights in float16 halve the file) to phones where it runs on the GPU, and the int8 model to those where
+it runs on the CPU or an NPU.
+
+## References
+tensorflow/lite/delegates/gpu/common/transformations/add_quant_adjustments.cc; tensorflow/tensorflow #40357, #49835.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from latlint.checks._edit import Draft
+from latlint.checks.types import Finding, Rule, Subject
+from latlint.counterfactual import view
+from latlint.graph.types import Graph
+
+RULE = Rule("LAT210", "quantized-on-gpu", "warning", ("gpu-delegate",), "source")
+
+_QUANTIZED = ("int8", "uint8")
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    seen = view(subject)
+    if seen.plan.precision != "int8":
+        return
+    gain = seen.gain("LAT210", in_float)
+    message = "the GPU computes this int8 model in floating point and rounds after each op"
+    severity = "note" if gain is None else None
+    yield from seen.judge(RULE, message, [], fix="ship the float model to GPUs", gain_ms=gain, severity=severity)
+
+
+def in_float(graph: Graph) -> Graph:
+    """``graph`` as it was before quantisation: floats everywhere, without the ops that convert."""
+    draft = Draft(graph)
+    for index, tensor in enumerate(graph.tensors):
+        if tensor.dtype in _QUANTIZED or (tensor.constant and tensor.quantization):
+            draft.tensor(index, dtype="float32", quantization=None)
+    for node in graph.nodes:
+        if node.kind in ("quantize", "dequantize") and len(node.inputs) == 1:
+            draft.bypass(node)
+    return draft.graph()

@@ -1,0 +1,84 @@
+"""A tensor has more dimensions than the GPU delegate takes.
+
+## What it does
+Reports ops that the delegate refuses because a tensor has five or more dimensions, with what the same data in four would buy. A
+channel shuffle (RESHAPE, TRANSPOSE, RESHAPE) is counted with its fix: batch, pixels, groups and channels in four dimensions.
+
+## Why is this slow?
+The delegate stores every tensor as batch, height, width and channels. Pixel shuffles, channel shuffles and windowed attention
+written in five or six dimensions split the model at each of them.
+
+## Example that fails
+```text
+# pixel-4/gpu
+x = input 1x28x28x48
+a = conv2d x 48 kernel=1 activation=relu
+b = reshape a -> 1x28x28x2x24
+c = transpose b permutation=0,1,2,4,3
+d = reshape c -> 1x28x28x48
+e = conv2d d 48 kernel=1 activation=relu
+f = conv2d e 48 kernel=3 activation=relu
+```
+
+## Example that passes
+```text
+# pixel-4/gpu
+x = input 1x28x28x48
+a = conv2d x 48 kernel=1 activation=relu
+b = reshape a -> 1x784x2x24
+c = transpose b permutation=0,1,3,2
+d = reshape c -> 1x28x28x48
+e = conv2d d 48 kernel=1 activation=relu
+f = conv2d e 48 kernel=3 activation=relu
+```
+
+## How to fix
+Merge dimensions that stay together, such as height and width: `[n, h, w, g, c]` to `[n, h*w, g, c]`. For pixel shuffle use
+DEPTH_TO_SPACE, which has a kernel of its own.
+
+## References
+tensorflow/lite/delegates/gpu/common/model_builder.cc (`IsAllAllowedTensors`). TensorFlow's own analyzer does not check this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from latlint.checks._edit import Draft
+from latlint.checks._placement import findings, refused
+from latlint.checks.types import Finding, Rule, Subject
+from latlint.counterfactual import view
+from latlint.graph.types import Graph, Node
+
+RULE = Rule("LAT205", "rank-above-four", "warning", ("gpu-delegate",), "source")
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    seen = view(subject)
+    found = [seen.graph.nodes[index] for index, why in sorted(refused(seen).items()) if "dimensions: the GPU" in why]
+    if not found:
+        return
+    shuffles = [node for node in found if node.kind == "transpose" and _swaps_last_two(node)]
+
+    def merged(graph: Graph) -> Graph:
+        draft = Draft(graph)
+        for node in found:
+            for index in (*node.inputs, *node.outputs):
+                shape = graph.tensors[index].shape or () if index >= 0 else ()
+                if len(shape) == 5 and not graph.tensors[index].constant:
+                    draft.tensor(index, shape=(shape[0], shape[1] * shape[2], *shape[3:]))
+            draft.change(node, version=1)
+        for node in shuffles:
+            draft.attributes(node, permutation=(0, 1, 3, 2))
+        return draft.graph()
+
+    what = f"{len(shuffles)} channel shuffles among them" if shuffles else "written so by the exporter"
+    ranks = max(len(seen.shape(index)) for node in found for index in (*node.inputs, *node.outputs))
+    message = f"{len(found)} ops on tensors of {ranks} dimensions, which the GPU delegate refuses ({what})"
+    fix = "write them in four dimensions, height and width merged"
+    only_shuffles = shuffles and all(node.kind in ("reshape", "transpose") for node in found)
+    yield from findings(seen, RULE, found, message, fix, merged if only_shuffles else None)
+
+
+def _swaps_last_two(node: Node) -> bool:
+    return tuple(node.attributes.get("permutation", ())) == (0, 1, 2, 4, 3)

@@ -1,0 +1,68 @@
+"""An activation function that the GPU delegate does not know.
+
+## What it does
+Reports GELU and other activation functions that the delegate refuses. The gain is what HARD_SWISH in their place would buy.
+
+## Why is this slow?
+One refused activation in the middle of a network splits it in two, of which only one half runs on the GPU. GELU is taken from about
+TensorFlow Lite 2.12 on, not by the delegate of 2.10.
+
+## Example that fails
+```text
+# pixel-4/gpu
+x = input 1x56x56x64
+a = conv2d x 64 kernel=3
+b = gelu a
+c = conv2d b 64 kernel=3 activation=relu
+d = conv2d c 64 kernel=3 activation=relu
+```
+
+## Example that passes
+```text
+# pixel-4/gpu
+x = input 1x56x56x64
+a = conv2d x 64 kernel=3
+b = hard_swish a
+c = conv2d b 64 kernel=3 activation=relu
+d = conv2d c 64 kernel=3 activation=relu
+```
+
+## How to fix
+Train with hard-swish, ReLU6 or another activation that the delegate links to the convolution before it at no cost; or write GELU as
+`x * sigmoid(1.702 * x)`, which it takes.
+
+## References
+tensorflow/lite/tools/versioning/gpu_compatibility.cc; leondgarse/keras_cv_attention_models #137.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from latlint.checks._edit import Draft
+from latlint.checks._placement import findings, refused
+from latlint.checks.types import Finding, Rule, Subject
+from latlint.counterfactual import view
+from latlint.graph.types import Graph
+
+RULE = Rule("LAT203", "unsupported-activation", "warning", ("gpu-delegate",), "source")
+
+_ACTIVATIONS = frozenset("gelu erf hard_sigmoid softplus softsign mish clip relu_0_to_1".split())
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    seen = view(subject)
+    found = [seen.graph.nodes[index] for index in sorted(refused(seen))]
+    found = [node for node in found if node.kind in _ACTIVATIONS]
+    if not found:
+        return
+
+    def swapped(graph: Graph) -> Graph:
+        draft = Draft(graph)
+        for node in found:
+            draft.change(node, kind="hard_swish", inputs=node.inputs[:1])
+        return draft.graph()
+
+    kinds = " and ".join(sorted({node.native or node.kind for node in found}))
+    message = f"the GPU delegate refuses {kinds} ×{len(found)}"
+    yield from findings(seen, RULE, found, message, "use hard-swish or ReLU6 instead", swapped)

@@ -1,0 +1,198 @@
+"""What a change would buy: the graph is edited, planned and priced again for the same target.
+
+Rules look at a model through a ``View``: the graph as the runtime gets it (a file of another format as if converted), its plan, and
+the time of every kernel. ``View.gain`` answers "and if the graph were this one instead?". Edits are shared by all targets that plan
+alike, and their number is bounded, so that linting stays fast whatever the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from latlint.checks.types import Finding, Rule, Subject
+from latlint.graph.types import Graph, Node, Tensor
+from latlint.units import format_ms
+
+if TYPE_CHECKING:
+    from latlint.latency.engine import Workload
+    from latlint.runtime.types import Kernel, Plan
+
+#: A finding whose fix would save less than either is a note: a share of the model's latency, and milliseconds.
+MIN_GAIN_SHARE = 0.01
+MIN_GAIN_MS = 0.05
+#: Gains smaller than this share of the model's latency are not worth a line.
+SILENT_SHARE = 0.001
+#: How many ops may be planned again for one model and kind of processor.
+MAX_PLANNED_OPS = 20_000
+
+#: Makes the graph that is compared with, or ``None`` where the change cannot be made.
+Edit = Callable[[Graph], Graph | None]
+
+
+@dataclass(slots=True, eq=False)
+class Scene:
+    """What the views of one model share: the graph as converted, and what edited graphs ask of a processor."""
+
+    original: Graph
+    graph: Graph
+    uses: dict[int, list[tuple[int, int]]]
+    producers: dict[int, int]
+    outputs: frozenset[int]
+    works: dict[tuple[str, ...], Workload] = field(default_factory=dict)
+    planned: dict[tuple[str, ...], int] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class View:
+    """One model on one target, as its runtime sees it. Node and tensor indices are those of ``graph``."""
+
+    subject: Subject
+    scene: Scene
+    plan: Plan
+    #: Milliseconds of each kernel of ``plan``, and of all with what an inference costs besides.
+    kernel_ms: tuple[float, ...]
+    total_ms: float
+
+    @property
+    def graph(self) -> Graph:
+        return self.scene.graph
+
+    @property
+    def kind(self) -> str:
+        """``gpu`` or ``cpu``."""
+        return self.subject.target.processor.kind
+
+    def tensor(self, index: int) -> Tensor:
+        return self.scene.graph.tensors[index]
+
+    def shape(self, index: int) -> tuple[int, ...]:
+        """The shape of a tensor; empty where it is not known or the input is left out."""
+        return (self.scene.graph.tensors[index].shape or ()) if index >= 0 else ()
+
+    def source(self, node: Node, slot: int = 0) -> Node | None:
+        """The node that writes an input of ``node``."""
+        if slot >= len(node.inputs) or node.inputs[slot] not in self.scene.producers:
+            return None
+        return self.scene.graph.nodes[self.scene.producers[node.inputs[slot]]]
+
+    def readers(self, node: Node) -> list[Node]:
+        """The nodes that read the first output of ``node``, one entry a use."""
+        uses = self.scene.uses.get(node.outputs[0], ()) if node.outputs else ()
+        return [self.scene.graph.nodes[index] for index, _ in uses]
+
+    def sole_reader(self, node: Node) -> Node | None:
+        """The node that alone reads the first output of ``node``, which is no output of the graph."""
+        if len(node.outputs) != 1 or node.outputs[0] in self.scene.outputs:
+            return None
+        readers = self.readers(node)
+        return readers[0] if len(readers) == 1 else None
+
+    def runtime_inputs(self, node: Node) -> list[int]:
+        return [index for index in node.inputs if index >= 0 and not self.scene.graph.tensors[index].constant]
+
+    def constant_inputs(self, node: Node) -> list[int]:
+        return [index for index in node.inputs if index >= 0 and self.scene.graph.tensors[index].constant]
+
+    def name(self, node: Node) -> str:
+        """The name of ``node`` in the user's file."""
+        origins = self.scene.graph.origins[node.index] if self.scene.graph.origins else ()
+        return self.scene.original.nodes[origins[0]].name if origins else node.name
+
+    def kernels(self) -> Iterator[tuple[Kernel, float]]:
+        return zip(self.plan.kernels, self.kernel_ms, strict=True)
+
+    def ms(self, nodes: Iterable[Node]) -> float:
+        """What the kernels of ``nodes`` take, each kernel once, whatever else was fused into it."""
+        wanted = {node.index for node in nodes}
+        return sum(ms for kernel, ms in self.kernels() if not wanted.isdisjoint(kernel.nodes))
+
+    def gain(self, label: str, edit: Edit) -> float | None:
+        """Milliseconds that ``edit`` would save; ``None`` where it cannot be made or the bound of edits is reached.
+
+        ``label`` names the edit: targets that plan alike share the edited graph's plan by it.
+        """
+        from latlint.latency import engine
+        from latlint.runtime import plan
+
+        scene, processor = self.scene, self.subject.target.processor
+        target = self.subject.target
+        key = (processor.runtime, processor.vendor, processor.generation, processor.precision)
+        if (*key, label) not in scene.works:
+            spent = scene.planned.get(key, 0)
+            within = spent + len(scene.graph.nodes) <= MAX_PLANNED_OPS
+            graph = edit(scene.graph) if within else None
+            if graph is None:
+                return None
+            scene.planned[key] = spent + len(scene.graph.nodes)
+            scene.works[(*key, label)] = engine.workload(plan(graph, processor))
+        found = engine.times(scene.works[(*key, label)], target)
+        return self.total_ms - float(found.kernels.sum()) - found.overhead_ms
+
+    def judge(
+        self,
+        rule: Rule,
+        message: str,
+        nodes: Iterable[Node],
+        *,
+        fix: str = "",
+        gain_ms: float | None = None,
+        severity: str | None = None,
+        identity: tuple[str, ...] = (),
+    ) -> Iterator[Finding]:
+        """The finding, or none where the fix would not pay. ``message`` says what is and why, ``fix`` what to do.
+
+        Below the least gain it is a note. Without a gain ``severity`` holds, or else the rule's.
+        """
+        chosen = list(nodes)
+        if gain_ms is not None and gain_ms < SILENT_SHARE * self.total_ms:
+            return
+        severity = severity or rule.severity
+        if gain_ms is not None and gain_ms < max(MIN_GAIN_SHARE * self.total_ms, MIN_GAIN_MS):
+            severity = "note"
+        saved = "" if gain_ms is None else f", which saves {format_ms(gain_ms)} ({gain_ms / self.total_ms:.0%})"
+        text = f"{message}: {fix}{saved}" if fix else message
+        found = rule.finding(
+            self.subject,
+            text,
+            nodes=tuple(dict.fromkeys(self.name(node) for node in chosen)),
+            latency_ms=self.ms(chosen),
+            gain_ms=gain_ms,
+            identity=identity,
+        )
+        yield replace(found, severity=severity)
+
+
+_scene: Scene | None = None
+_view: View | None = None
+
+
+def view(subject: Subject) -> View:
+    """``subject`` as its runtime sees it; made once for all rules."""
+    global _view
+    if _view is None or _view.subject is not subject:
+        _view = _make(subject)
+    return _view
+
+
+def _make(subject: Subject) -> View:
+    from latlint.latency import engine
+    from latlint.runtime import plan
+
+    scene = _scene_of(subject.graph)
+    converted = scene.graph is not subject.graph
+    work = engine.workload(plan(scene.graph, subject.target.processor) if converted else subject.plan)
+    found = engine.times(work, subject.target)
+    kernel_ms = tuple(float(ms) for ms in found.kernels)
+    return View(subject, scene, work.plan, kernel_ms, sum(kernel_ms) + found.overhead_ms)
+
+
+def _scene_of(graph: Graph) -> Scene:
+    global _scene
+    if _scene is None or _scene.original is not graph:
+        from latlint.runtime.convert import as_tflite
+
+        converted = as_tflite(graph)
+        _scene = Scene(graph, converted, converted.consumers(), converted.producers(), frozenset(converted.outputs))
+    return _scene

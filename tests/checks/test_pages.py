@@ -1,0 +1,71 @@
+"""Every page's examples are run: the one that fails must, the one that passes must not."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from latlint import checks
+from latlint.checks import Check
+from latlint.checks.types import Subject
+from latlint.graph.types import Graph
+from latlint.latency import engine
+from latlint.latency.packs import load_targets
+from latlint.runtime import plan
+from latlint.settings import Settings
+
+sys.path.insert(0, str(Path(__file__).parent))
+from sketch import sketch, target_of  # noqa: E402
+
+MECHANISM = [check for check in checks.checks() if check.rule.code[:4] in ("LAT2", "LAT3")]
+_EXAMPLE = r"## Example that {0}\n```text\n(.*?)```"
+
+
+def subject(graph: Graph, target: str) -> Subject:
+    chosen = load_targets()[target]
+    planned = plan(graph, chosen.processor)
+    return Subject(
+        graph, planned, chosen, engine.predict(graph, planned, chosen, model="m.tflite", sha256=""), Settings()
+    )
+
+
+def example(check: Check, verdict: str) -> str:
+    (text,) = re.findall(_EXAMPLE.format(verdict), check.page, re.DOTALL)
+    return str(text)
+
+
+def found(check: Check, verdict: str) -> list[str]:
+    text = example(check, verdict)
+    return [
+        finding.severity
+        for finding in checks.run(subject(sketch(text), target_of(text)))
+        if finding.code == check.rule.code
+    ]
+
+
+@pytest.mark.parametrize("check", MECHANISM, ids=lambda check: check.rule.code)
+def test_the_failing_example_fails(check: Check) -> None:
+    assert found(check, "fails") == [check.rule.severity]
+
+
+@pytest.mark.parametrize("check", MECHANISM, ids=lambda check: check.rule.code)
+def test_the_passing_example_passes(check: Check) -> None:
+    assert found(check, "passes") == []
+
+
+@pytest.mark.parametrize("check", MECHANISM, ids=lambda check: check.rule.code)
+def test_a_page_has_all_its_parts(check: Check) -> None:
+    headings = re.findall("^## (.*)$", check.page, re.MULTILINE)
+    assert headings == [
+        "What it does",
+        "Why is this slow?",
+        "Example that fails",
+        "Example that passes",
+        "How to fix",
+        "References",
+    ]
+    assert check.rule.confidence in ("measured", "source", "reported")
+    assert check.rule.runtimes == () or set(check.rule.runtimes) <= {"gpu-delegate", "builtin", "xnnpack"}
