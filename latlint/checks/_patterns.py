@@ -1,0 +1,44 @@
+"""Small patterns that several rules look for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from latlint.counterfactual import View
+from latlint.graph.types import Node
+
+
+def sigmoid_times_itself(view: View) -> Iterator[tuple[Node, Node, int]]:
+    """Every ``x * sigmoid(x)``: the product, the sigmoid, and x."""
+    for node in view.graph.nodes:
+        if node.kind != "mul" or len(node.inputs) != 2:
+            continue
+        for slot in (0, 1):
+            gate = view.source(node, slot)
+            if gate is not None and gate.kind == "sigmoid" and gate.inputs[0] == node.inputs[1 - slot]:
+                yield node, gate, gate.inputs[0]
+
+
+def scalar(view: View, index: int) -> float | None:
+    """The value of a constant with one element, where the file's reader kept it."""
+    value = view.tensor(index).value if index >= 0 else None
+    return float(value[0]) if value is not None and len(value) == 1 else None
+
+
+def operand(view: View, node: Node) -> tuple[int, float] | None:
+    """The run-time input and the constant scalar of a product or sum of the two."""
+    if len(node.inputs) != 2:
+        return None
+    for slot in (0, 1):
+        value = scalar(view, node.inputs[slot])
+        if value is not None:
+            return node.inputs[1 - slot], value
+    return None
+
+
+def per_channel(view: View, node: Node) -> bool:
+    """Whether the op combines its input with a constant scalar or one number a channel."""
+    constants, runtime = view.constant_inputs(node), view.runtime_inputs(node)
+    if len(constants) != 1 or len(runtime) != 1 or view.shape(runtime[0]) != view.shape(node.outputs[0]):
+        return False
+    return all(dim == 1 for dim in view.shape(constants[0])[:-1])

@@ -1,0 +1,68 @@
+"""Channel counts that are not multiples of 4 on a GPU that stores channels in fours.
+
+## What it does
+Reports a model with channel counts that are not multiples of 4, where rounding all of them up would make it faster although it
+computes more.
+
+## Why is this slow?
+The GPU delegate stores channels in slices of four and computes whole slices, so 30 channels cost as much as 32. Where they are moved
+(CONCAT, RESHAPE, SLICE), it falls back from whole slices to kernels that copy channel by channel.
+
+## Example that fails
+```text
+# pixel-4/gpu
+x = input 1x56x56x30
+a = conv2d x 30 kernel=1 activation=relu
+b = conv2d a 30 kernel=1 activation=relu
+c = concat a b
+d = conv2d c 30 kernel=1 activation=relu
+e = concat c d
+f = conv2d e 10 kernel=1
+```
+
+## Example that passes
+```text
+# pixel-4/gpu
+x = input 1x56x56x32
+a = conv2d x 32 kernel=1 activation=relu
+b = conv2d a 32 kernel=1 activation=relu
+c = concat a b
+d = conv2d c 32 kernel=1 activation=relu
+e = concat c d
+f = conv2d e 12 kernel=1
+```
+
+## How to fix
+Round widths up to multiples of 4, better 8: `make_divisible(c, 8)`. The rest of the slice is computed anyway.
+
+## References
+tensorflow/lite/delegates/gpu/common/tasks/concat_z.cc, reshape.cc, strided_slice.cc.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from latlint.checks._edit import with_channels
+from latlint.checks.types import Finding, Rule, Subject
+from latlint.counterfactual import view
+
+RULE = Rule("LAT222", "channels-not-in-fours", "warning", ("gpu-delegate",), "source")
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    seen = view(subject)
+    found = [
+        node
+        for node in seen.graph.nodes
+        if node.kind == "conv2d" and len(seen.shape(node.outputs[0])) == 4 and seen.shape(node.outputs[0])[-1] % 4
+    ]
+    if not found:
+        return
+    gain = seen.gain("LAT222", lambda graph: with_channels(graph, lambda count: -(-count // 4) * 4))
+    if gain is None:
+        return
+    counts = sorted({seen.shape(node.outputs[0])[-1] for node in found})
+    named = ", ".join(map(str, counts[:5])) + (", …" if len(counts) > 5 else "")
+    message = f"{len(found)} convolutions with {named} channels fill slices of four only in part"
+    yield from seen.judge(RULE, message, found, fix="round the channels up to multiples of 4", gain_ms=gain)
