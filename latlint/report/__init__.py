@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from latlint.report.plain import Style
     from latlint.report.types import Report
 
-_NOT_FORMATS = frozenset({"plain", "types"})
+_NOT_FORMATS = frozenset({"annotations", "plain", "types"})
 
 
 def formats() -> list[str]:

@@ -1,0 +1,175 @@
+"""SARIF 2.1.0 as GitHub code scanning takes it: one run for the files and one for each target, each under its own category.
+
+GitHub's rules: https://docs.github.com/en/code-security/code-scanning/integrating-with-code-scanning/sarif-support-for-code-scanning
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from latlint import __version__
+from latlint.checks import Check, checks
+from latlint.checks.types import Finding
+from latlint.latency.types import Prediction
+from latlint.report.annotations import NAME_LIMIT, identified, open_findings, sentence, uri
+from latlint.report.json import dump
+from latlint.report.plain import Style, clean
+from latlint.report.types import Report
+
+#: GitHub refuses a file with more runs, and shows no more results of a run.
+MAX_RUNS = 20
+MAX_RESULTS = 5000
+
+#: GitHub cuts descriptions here.
+_MAX_DESCRIPTION = 1024
+
+_MAX_NODES = 10
+
+_ROOT = "%SRCROOT%"
+_FILES, _OTHERS = "files", "other-targets"
+_INFORMATION_URI = "https://pypi.org/project/latlint/"
+_LEVELS = {"error": "error", "warning": "warning", "note": "note"}
+_PROBLEMS = {"error": "error", "warning": "warning", "note": "recommendation"}
+
+
+def check(report: Report, style: Style) -> str:
+    """A log with a run for every target even where nothing was found: that is how an alert of the run before gets closed."""
+    alone = report.targets if len(report.targets) < MAX_RUNS else report.targets[: MAX_RUNS - 2]
+    groups: dict[str, list[Finding]] = {name: [] for name in (_FILES, *alone)}
+    if len(alone) < len(report.targets):
+        groups[_OTHERS] = []
+    for finding in open_findings(report):
+        groups[_FILES if finding.target is None else finding.target if finding.target in groups else _OTHERS].append(
+            finding
+        )
+    notes = {name: _cut(group) for name, group in groups.items()}
+    notes[_FILES] += report.notes
+    if together := len(report.targets) - len(alone):
+        notes[_OTHERS] += (f"{together} targets share this run, because a file may have {MAX_RUNS} at most",)
+    predictions = {(prediction.model, prediction.target): prediction for prediction in report.predictions}
+    rules = checks()
+    return dump(
+        {
+            "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+            "version": "2.1.0",
+            "runs": [
+                _run(name, _results(report, group[:MAX_RESULTS], predictions, rules), rules, notes[name])
+                for name, group in groups.items()
+            ],
+        }
+    )
+
+
+def _cut(findings: Sequence[Finding]) -> tuple[str, ...]:
+    if len(findings) <= MAX_RESULTS:
+        return ()
+    return (f"{len(findings)} findings: the {MAX_RESULTS} gravest are listed, which is as many as code scanning shows",)
+
+
+def _run(category: str, results: list[dict[str, Any]], rules: Sequence[Check], notes: Iterable[str]) -> dict[str, Any]:
+    notifications = [{"level": "note", "message": _message(note)} for note in notes]
+    return {
+        "tool": {
+            "driver": {
+                "name": "latlint",
+                "semanticVersion": __version__,
+                "informationUri": _INFORMATION_URI,
+                "rules": [_rule(rule) for rule in rules],
+            }
+        },
+        # What stands before the last slash is the category; an id after it would make each run one of its own.
+        "automationDetails": {"id": f"latlint/{category}/"},
+        "invocations": [{"executionSuccessful": True, "toolExecutionNotifications": notifications}],
+        "originalUriBaseIds": {_ROOT: {"description": {"text": "The top of the repository that holds the models."}}},
+        "columnKind": "unicodeCodePoints",
+        "results": results,
+    }
+
+
+def _rule(check: Check) -> dict[str, Any]:
+    rule = check.rule
+    about = check.page.partition("## What it does\n")[2].partition("\n\n")[0] or check.summary
+    return {
+        "id": rule.code,
+        "name": "".join(word.capitalize() for word in rule.name.split("-")),
+        "shortDescription": {"text": check.summary[:_MAX_DESCRIPTION]},
+        "fullDescription": {"text": " ".join(about.split())[:_MAX_DESCRIPTION]},
+        "help": {"text": check.page, "markdown": check.page},
+        "defaultConfiguration": {"level": _LEVELS[rule.severity]},
+        "properties": {
+            "precision": "high",
+            "problem.severity": _PROBLEMS[rule.severity],
+            "tags": ["performance", "latency", "ml-model"],
+        },
+    }
+
+
+def _results(
+    report: Report,
+    findings: Iterable[Finding],
+    predictions: dict[tuple[str, str], Prediction],
+    rules: Sequence[Check],
+) -> list[dict[str, Any]]:
+    indices = {check.rule.code: index for index, check in enumerate(rules)}
+    results = []
+    for mark, finding in identified(report, findings):
+        results.append(
+            {
+                "ruleId": finding.code,
+                **({"ruleIndex": indices[finding.code]} if finding.code in indices else {}),
+                "level": _LEVELS[finding.severity],
+                "message": _message(sentence(report, finding)),
+                "locations": [_location(report, finding)],
+                "partialFingerprints": {"primaryLocationLineHash": mark},
+                "properties": _properties(finding, predictions.get((finding.model, finding.target or ""))),
+            }
+        )
+    return results
+
+
+def _message(text: str) -> dict[str, str]:
+    """Plain text: what would be a link or a placeholder to a SARIF viewer (3.11.5, 3.11.6) is one no more."""
+    return {"text": clean(text).replace("](", "] (").replace("{", "{{").replace("}", "}}")}
+
+
+def _location(report: Report, finding: Finding) -> dict[str, Any]:
+    # GitHub wants lines and columns of every file; those of a binary file mean nothing, so they are always the same.
+    region = {"startLine": 1, "startColumn": 1, "endLine": 1, "endColumn": 2}
+    if finding.location:
+        region |= {"byteOffset": finding.location.offset, "byteLength": finding.location.length}
+    location: dict[str, Any] = {
+        "physicalLocation": {
+            "artifactLocation": {"uri": uri(report.path(finding.model)), "uriBaseId": _ROOT},
+            "region": region,
+        }
+    }
+    if finding.nodes:
+        names = dict.fromkeys(clean(name, NAME_LIMIT) for name in finding.nodes[:_MAX_NODES])
+        location["logicalLocations"] = [
+            {"name": name, "fullyQualifiedName": f"graph/{name}", "kind": "node"} for name in names
+        ]
+    return location
+
+
+def _properties(finding: Finding, prediction: Prediction | None) -> dict[str, Any]:
+    """What other readers of SARIF may want; GitHub looks at none of it."""
+    properties: dict[str, Any] = {}
+    if prediction:
+        properties = {
+            "latlint/target": prediction.target,
+            "latlint/runtime": prediction.runtime,
+            "latlint/sha256": prediction.sha256,
+            "latlint/latencyMs": _rounded(prediction.latency_ms),
+            "latlint/lowMs": _rounded(prediction.low_ms),
+            "latlint/highMs": _rounded(prediction.high_ms),
+            "latlint/coverage": _rounded(prediction.coverage),
+        }
+    for key, value in (("latlint/budgetMs", finding.budget_ms), ("latlint/gainMs", finding.gain_ms)):
+        if value is not None:
+            properties[key] = _rounded(value)
+    return properties
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.4g}")
