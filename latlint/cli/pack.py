@@ -1,0 +1,178 @@
+"""``latlint pack``: a pack for a device of one's own, from measurements of it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from latlint.cli import _console
+from latlint.cli._options import format_option
+from latlint.errors import LatlintError
+from latlint.report.json import dump
+from latlint.report.plain import Cell, clean, table
+
+if TYPE_CHECKING:
+    from latlint.latency.packs import Pack
+    from latlint.training.user.build import Built
+
+_DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_PROCESSOR = re.compile(r"gpu|cpu(-[A-Za-z0-9._-]{1,59})?")
+
+
+@click.group("pack", short_help="Build a pack for your own device, or check one.")
+def command() -> None:
+    """Build a pack for a device of your own from measurements of it, or check one.
+
+    \b
+    latlint pack build times.csv --device my-phone --processor gpu --output packs/my-phone
+    latlint check model.tflite --pack packs/my-phone --target my-phone/gpu
+    """
+
+
+@command.command("build", short_help="Build a pack from measurements.")
+@click.argument("measurements", nargs=-1, required=True, metavar="MEASUREMENTS...")
+@click.option("--device", required=True, metavar="NAME", help="The device: the first half of the target's name.")
+@click.option(
+    "--processor", required=True, metavar="gpu|cpu-...", help="What the models ran on, such as gpu or cpu-1large."
+)
+@click.option(
+    "--like", metavar="TARGET", help="Start from this target's costs.  [default: the one that fits the times best]"
+)
+@click.option(
+    "-o", "--output", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Where the pack goes."
+)
+@click.option("--runtime", metavar="NAME", help="What ran them, such as litert-2.3/xnnpack.  [default: as --like]")
+@click.option("--threads", type=click.IntRange(1, 1024), metavar="N", help="Threads, for a CPU.")
+@click.option("--force", is_flag=True, help="Replace a pack that is there.")
+@format_option(["json", "text"])
+def build_command(
+    measurements: tuple[str, ...],
+    device: str,
+    processor: str,
+    like: str | None,
+    output: Path,
+    runtime: str | None,
+    threads: int | None,
+    force: bool,
+    format_name: str,
+) -> int:
+    """Build a pack from measurements of whole models, at least five; about twenty predict others well.
+
+    MEASUREMENTS are CSV files with the columns model and latency_ms, outputs of TensorFlow Lite's benchmark_model, or profiles of
+    ONNX Runtime. A profile's model lies beside it under the same name, or is named: MODEL=PROFILE.
+    """
+    for name, pattern in ((device, _DEVICE), (processor, _PROCESSOR)):
+        if not pattern.fullmatch(name):
+            expected = (
+                "letters, digits, dots and dashes" if pattern is _DEVICE else "gpu, or cpu-... such as cpu-1large"
+            )
+            raise LatlintError(f"--{'device' if pattern is _DEVICE else 'processor'} {name}: expected {expected}")
+    _may_write(output, force=force)
+    built = _built(measurements, device, processor, like, runtime, threads)
+    from latlint.latency.packs import write_pack
+
+    write_pack(built.pack, output)
+    if format_name == "json":
+        _console.emit(dump(_document(built, output)))
+    else:
+        _console.emit(_summary(built, f"{device}/{processor}", output))
+    return 0
+
+
+def _may_write(output: Path, *, force: bool) -> None:
+    if output.exists() and not output.is_dir():
+        raise LatlintError("not a directory: --output names one", path=str(output))
+    if output.is_dir() and any(output.iterdir()) and not force:
+        raise LatlintError("not empty: --force replaces the pack that is there", path=str(output))
+    if output.is_dir() and any(output.iterdir()) and not (output / "card.json").is_file():
+        raise LatlintError("holds something that is not a pack: name another directory", path=str(output))
+
+
+def _built(
+    measurements: tuple[str, ...],
+    device: str,
+    processor: str,
+    like: str | None,
+    runtime: str | None,
+    threads: int | None,
+) -> Built:
+    from importlib.util import find_spec
+
+    if find_spec("scipy") is None:
+        raise LatlintError("building a pack needs SciPy: pip install 'latlint[train]'")
+    from latlint.training.user.build import Wanted, build
+    from latlint.training.user.readers import read_all
+
+    return build(read_all(measurements), Wanted(device, processor, like, runtime, threads))
+
+
+def _document(built: Built, output: Path) -> dict[str, object]:
+    card = built.pack.card
+    name = next(iter(card["processors"]))
+    return {
+        "schema": "latlint.pack-build/1",
+        "target": f"{built.pack.device}/{name}",
+        "pack": str(output),
+        "like": built.donor,
+        "times_faster": built.faster,
+        "models": len(built.errors),
+        "timed_kernels": built.kernels,
+        "accuracy": card["processors"][name]["accuracy"],
+        "held_out": [{"measurement": source, "error": error} for source, error in built.errors.items()],
+    }
+
+
+def _summary(built: Built, target: str, output: Path) -> str:
+    style = _console.style()
+    relation = f"{built.faster:.2f} times as fast" if built.faster >= 1 else f"{1 / built.faster:.2f} times slower"
+    kernels = f" and {built.kernels} of their kernels" if built.kernels else ""
+    lines = [
+        f"{style.paint(clean(target), 'cyan', 'bold')} from {len(built.errors)} measured models{kernels}",
+        f"  like {clean(built.donor)}, {relation}",
+        "",
+    ]
+    titles = ("precision", "models", "mean error", "median", "within ±10%", "worst", "")
+    rows = [[Cell(title, ("dim",)) for title in titles]]
+    for precision, found in built.pack.card["processors"][target.partition("/")[2]]["accuracy"].items():
+        rows.append(
+            [
+                Cell(precision, ("bold",)),
+                Cell(str(found["models"])),
+                Cell(f"{found['mean_error_percent']:.1f}%"),
+                Cell(f"{found['median_error_percent']:.1f}%"),
+                Cell(f"{100 * found['within_10_percent']:.0f}%"),
+                Cell(f"{found['worst_error_percent']:.1f}%"),
+                Cell(clean(found["worst_model"], 60), ("dim",)),
+            ]
+        )
+    held = "on models held out in turn; a family column in the CSV holds out what is alike together"
+    lines += [
+        *table(rows, "<>>>>><", style, indent=2),
+        "",
+        style.paint(held, "dim"),
+        f"written to {clean(str(output))}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+@command.command("verify", short_help="Check a pack.")
+@click.argument("directories", nargs=-1, required=True, metavar="DIR...", type=click.Path(path_type=Path))
+@format_option(["json", "text"])
+def verify_command(directories: tuple[Path, ...], format_name: str) -> int:
+    """Check that a pack is whole, has the hash that its card states, and was built for this version."""
+    from latlint.latency.packs import read_pack
+
+    packs = {str(directory): read_pack(directory) for directory in directories}
+    if format_name == "json":
+        found = [{"pack": path, "targets": _targets(pack)} for path, pack in packs.items()]
+        _console.emit(dump({"schema": "latlint.pack-verify/1", "packs": found}))
+    else:
+        _console.emit("".join(f"{clean(path)}: good, {', '.join(_targets(pack))}\n" for path, pack in packs.items()))
+    return 0
+
+
+def _targets(pack: Pack) -> list[str]:
+    return [target.name for target in pack.targets()]

@@ -1,0 +1,442 @@
+"""Measured models to a pack for a device of one's own, with the error on models held out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from math import ceil, log
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latlint.errors import LatlintError
+from latlint.graph import read
+from latlint.latency.engine import CPU_TERMS, GPU_TERMS, Workload, envelope_class, workload
+from latlint.latency.packs import SCHEMA, Pack, Target, load_targets, vocabulary
+from latlint.latency.trees import Forest
+from latlint.runtime import plan
+from latlint.runtime.types import Processor
+from latlint.settings import select_targets
+from latlint.training.measurements import cores_of
+from latlint.training.user.matching import kernel_times
+from latlint.training.user.readers import Profile
+from latlint.training.user.transfer import Costs, Queue, Samples, directions, fit, predicted_ns
+
+Array = NDArray[np.float64]
+
+#: Fewer models cannot tell a device's speed from one model's peculiarities, nor say how large the error is.
+MIN_MODELS = 5
+#: A time this many times away from the others, relative to what is predicted, is in another unit. Microseconds are 1000 times off.
+UNIT_FACTOR = 100.0
+#: More models are held out in this many parts.
+PARTS = 10
+#: How many of the ways in which known processors differ are used (``transfer.directions``).
+DIRECTIONS = 4
+LEVEL = 0.9
+#: The width of an interval, as a logarithm, below which no few measurements bring it.
+MIN_WIDTH = 0.1
+#: The CPU that runs what a GPU leaves, taken over from the donor and never measured.
+FALLBACK = "cpu-fallback"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the pack shall be for. ``like``: the target whose costs to start from (a glob may name several), by default the one that fits best
+    of all that are known; ``runtime``: names a file of ``rules/``, by default the donor's; ``threads``: by default as the processor's name says."""
+
+    device: str
+    processor: str
+    like: str | None = None
+    runtime: str | None = None
+    threads: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """``pack``, and how it came about: the donor's name, how many times faster than the donor, models, timed kernels, held-out
+    errors by model (predicted over measured, minus one)."""
+
+    pack: Pack
+    donor: str
+    faster: float
+    kernels: int
+    errors: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Donor:
+    """A known processor: its target, its costs, and the samples as its runtime would run the measured models."""
+
+    target: Target
+    processor: Processor
+    costs: Costs
+    samples: Samples
+    works: tuple[Workload, ...]
+
+
+def build(profiles: Sequence[Profile], wanted: Wanted, known: Mapping[str, Target] | None = None) -> Built:
+    """A pack for ``wanted`` from ``profiles``. ``known``: the targets to start from, by default the bundled ones.
+
+    Raises LatlintError for measurements that cannot be used.
+    """
+    kind = "gpu" if wanted.processor == "gpu" else "cpu"
+    known = {name: target for name, target in (known or load_targets()).items() if target.processor.kind == kind}
+    candidates = [known[name] for name in select_targets((wanted.like or "*",), known)]
+    models = sorted({str(profile.model) for profile in profiles})
+    if len(models) < MIN_MODELS:
+        raise LatlintError(f"{len(models)} measured models are too few: at least {MIN_MODELS} are needed")
+    works, timed = _planned(profiles, wanted, candidates)
+    totals = np.array([profile.total_ms * 1e6 for profile in profiles])
+    pool = _Pool(list(known.values()), wanted, works, timed, totals)
+    donors = [pool.donor(target) for target in candidates]
+    everything = np.ones(len(profiles), bool)
+    _check_units(profiles, donors)
+    best = closest(donors, everything)
+    costs = pool.fit(best, everything)
+    ratios = held_out(pool, donors, _groups(profiles))
+    pack = _pack(wanted, pool, best, costs, profiles, ratios)
+    return Built(
+        pack=pack,
+        donor=best.target.name,
+        faster=float(np.exp(-np.median(_log_ratios(best, everything)))),
+        kernels=int(np.isfinite(best.samples.kernel_ns).sum()),
+        errors={profile.source: float(ratio - 1) for profile, ratio in zip(profiles, ratios, strict=True)},
+    )
+
+
+def _processor(wanted: Wanted, donor: Processor) -> Processor:
+    named = sum(count for count, _ in cores_of(wanted.processor))
+    return replace(
+        donor,
+        name=wanted.processor,
+        runtime=wanted.runtime or donor.runtime,
+        threads=1 if donor.kind == "gpu" else wanted.threads or named or donor.threads,
+    )
+
+
+_Key = tuple[str, str, str, str]
+
+
+def _key(processor: Processor) -> _Key:
+    """What a plan depends on."""
+    return processor.runtime, processor.vendor, processor.generation, processor.precision
+
+
+def _planned(
+    profiles: Sequence[Profile], wanted: Wanted, targets: Iterable[Target]
+) -> tuple[dict[_Key, tuple[Workload, ...]], dict[_Key, list[dict[int, float]]]]:
+    """Every model's priced plan, and the times of its kernels, by what plans depend on."""
+    processors = {_key(p): p for p in (_processor(wanted, target.processor) for target in targets)}
+    works: dict[_Key, list[Workload]] = {key: [] for key in processors}
+    timed: dict[_Key, list[dict[int, float]]] = {key: [] for key in processors}
+    for profile in profiles:
+        graph = read(profile.model)
+        for key, processor in processors.items():
+            planned = plan(graph, processor)
+            works[key].append(workload(planned))
+            if processor.kind == "gpu" and not works[key][-1].gpu:
+                raise LatlintError("the GPU delegate takes none of its ops: leave it out", path=str(profile.model))
+            timed[key].append(kernel_times(graph, planned, profile))
+    return {key: tuple(found) for key, found in works.items()}, timed
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """All known processors of a kind, and the measured models as the candidates among them would run them."""
+
+    targets: Sequence[Target]
+    wanted: Wanted
+    works: Mapping[_Key, tuple[Workload, ...]]
+    timed: Mapping[_Key, Sequence[Mapping[int, float]]]
+    total_ns: Array
+
+    def donor(self, target: Target) -> Donor:
+        forests = self.forests()
+        processor = _processor(self.wanted, target.processor)
+        works = self.works[_key(processor)]
+        sampled = samples(works, self.timed[_key(processor)], self.total_ns, forests)
+        extra = np.array([elsewhere_ns(work, target) for work in works])
+        share = np.full(len(forests), 1 / max(len(forests), 1))
+        costs = Costs(target.pack.arrays[target.card["theta"]], share, queue_of(target))
+        return Donor(target, processor, costs, replace(sampled, extra_ns=extra), works)
+
+    def forests(self) -> list[Mapping[str, Forest]]:
+        """The forests of each known GPU, by class of kernel; none of a CPU. They are all used: what one GPU does that its terms
+        miss is half of it what others do, and together they say it better than the one that is most alike."""
+        return [found for target in self.targets if (found := _forests(target))]
+
+    def fit(self, donor: Donor, models: NDArray[np.bool_]) -> Costs:
+        """The costs that explain ``models``, a mask."""
+        covers = donor.target.pack.card["covers"][donor.processor.kind]["measured_terms"]
+        seen = np.array([name in covers for name in _terms(donor.processor)])
+        along = directions([target.pack.arrays[target.card["theta"]] for target in self.targets], DIRECTIONS)
+        return fit(donor.samples.only(models), donor.costs, along, seen)
+
+
+def _terms(processor: Processor) -> tuple[str, ...]:
+    return GPU_TERMS if processor.kind == "gpu" else CPU_TERMS
+
+
+def _forests(target: Target) -> dict[str, Forest]:
+    prefix = f"{target.key}/"
+    names = [name.removeprefix(prefix) for name in target.pack.card["forests"] if name.startswith(prefix)]
+    return {name: forest for name in names if (forest := target.pack.forest(prefix + name)) is not None}
+
+
+def queue_of(target: Target) -> Queue:
+    """A GPU's queue. No wait for a dispatch is shorter than can be moved from: 5 microseconds."""
+    if target.processor.kind != "gpu":
+        return Queue()
+    queue = target.card["queue"]
+    return Queue(queue["scale"], max(queue["dispatch_ms"] * 1e6, 5e3), max(queue["start_ms"] * 1e6, 1e4))
+
+
+def elsewhere_ns(work: Workload, target: Target) -> float:
+    """What a GPU model spends outside its GPU, on the donor: the CPU's kernels."""
+    if not work.gpu or not work.cpu:
+        return 0.0
+    fallback = target.pack.card["processors"][target.card["fallback"]]
+    return float((work.cpu_terms @ target.pack.arrays[fallback["theta"]]).sum())
+
+
+def samples(
+    works: Sequence[Workload],
+    timed: Sequence[Mapping[int, float]],
+    total_ns: Array,
+    forests: Sequence[Mapping[str, Forest]],
+) -> Samples:
+    """Measured models as ``transfer`` takes them: a GPU's kernels, or a CPU's with one more for what an inference costs once.
+
+    ``timed``: milliseconds by position of the kernel, for each model.
+    """
+    model, terms, correction, launches, kernel_ns = [], [], [], [], []
+    for number, (work, times) in enumerate(zip(works, timed, strict=True)):
+        on_gpu = bool(work.gpu)
+        positions = work.gpu if on_gpu else work.cpu
+        rows = len(positions) if on_gpu else len(positions) + 1
+        model.append(np.full(rows, number))
+        terms.append(work.gpu_terms if on_gpu else np.vstack([work.cpu_terms, _once(work)]))
+        correction.append(_correction(work, forests) if on_gpu else np.zeros((rows, len(forests))))
+        launches.append(work.launches if on_gpu else np.zeros(rows))
+        found = np.full(rows, np.nan)
+        for at, position in enumerate(positions):
+            found[at] = times.get(position, np.nan) * 1e6
+        kernel_ns.append(found)
+    return Samples(
+        model=np.concatenate(model).astype(np.intp),
+        terms=np.vstack(terms),
+        correction=np.vstack(correction),
+        launches=np.concatenate(launches),
+        kernel_ns=np.concatenate(kernel_ns),
+        extra_ns=np.zeros(len(works)),
+        total_ns=total_ns,
+    )
+
+
+def _once(work: Workload) -> Array:
+    found = np.zeros((1, len(CPU_TERMS)))
+    found[0, CPU_TERMS.index(work.model_term)] = 1.0
+    return found
+
+
+def _correction(work: Workload, forests: Sequence[Mapping[str, Forest]]) -> Array:
+    """What each known GPU's forests say of the kernels, (kernels, GPUs)."""
+    classes = np.array(work.classes)
+    found = np.zeros((len(work.gpu), len(forests)))
+    for column, by_class in enumerate(forests):
+        for name, forest in by_class.items():
+            rows = classes == name
+            found[rows, column] = forest.predict(work.features[rows])
+    return found
+
+
+def closest(donors: Sequence[Donor], models: NDArray[np.bool_]) -> Donor:
+    """The donor whose predictions for ``models``, a mask, differ from the measurements by the same factor, more or less."""
+
+    def spread(donor: Donor) -> float:
+        ratios = _log_ratios(donor, models)
+        return float(np.abs(ratios - np.median(ratios)).mean())
+
+    return min(donors, key=lambda donor: (spread(donor), donor.target.name))
+
+
+def _log_ratios(donor: Donor, models: NDArray[np.bool_]) -> Array:
+    chosen = donor.samples.only(models)
+    return np.asarray(np.log(chosen.total_ns / predicted_ns(chosen, donor.costs)))
+
+
+def _check_units(profiles: Sequence[Profile], donors: Sequence[Donor]) -> None:
+    """Times in microseconds are a thousand times too long, for one model or for all of them."""
+    everything = np.ones(len(profiles), bool)
+    ratios = _log_ratios(closest(donors, everything), everything)
+    far = np.abs(ratios - np.median(ratios)) > log(UNIT_FACTOR)
+    if far.any():
+        at = int(np.flatnonzero(far)[0])
+        factor = float(np.exp(ratios[at] - np.median(ratios)))
+        message = (
+            f"{profiles[at].total_ms:g} ms for {profiles[at].model.name} is {factor:.2g} times what the other models let expect: "
+            f"are the units mixed? Times are in milliseconds"
+        )
+        raise LatlintError(message, path=profiles[at].source)
+    medians = [float(np.median(_log_ratios(donor, everything))) for donor in donors]
+    for off, unit in ((min(medians), "microseconds"), (-max(medians), "seconds")):
+        if off > log(UNIT_FACTOR):
+            message = (
+                f"every model is {np.exp(off):.2g} times {'slower' if unit == 'microseconds' else 'faster'} than on any known "
+                f"device: are these {unit}? Times are in milliseconds"
+            )
+            raise LatlintError(message)
+
+
+def _groups(profiles: Sequence[Profile]) -> list[NDArray[np.bool_]]:
+    """What to hold out together: a family, or one model where none is named; at most ``PARTS`` parts."""
+    names = [profile.family or str(profile.model) for profile in profiles]
+    order = sorted(set(names), key=lambda name: (-names.count(name), name))
+    parts = min(len(order), PARTS)
+    return [np.array([order.index(name) % parts == part for name in names]) for part in range(parts)]
+
+
+def held_out(pool: _Pool, donors: Sequence[Donor], groups: Iterable[NDArray[np.bool_]]) -> Array:
+    """Predicted over measured for every model, by what the other groups alone say; the donor is chosen anew each time."""
+    found = np.ones(len(pool.total_ns))
+    for out in groups:
+        donor = closest(donors, ~out)
+        chosen = donor.samples.only(out)
+        found[out] = predicted_ns(chosen, pool.fit(donor, ~out)) / chosen.total_ns
+    return found
+
+
+# ----------------------------------------------------------------------------------------------------------------- pack
+
+
+def _pack(wanted: Wanted, pool: _Pool, donor: Donor, costs: Costs, profiles: Sequence[Profile], ratios: Array) -> Pack:
+    name, kind = wanted.processor, donor.processor.kind
+    precisions = [work.plan.precision for work in donor.works]
+    facts = {key: value for key, value in asdict(donor.processor).items() if key != "name"}
+    card: dict[str, Any] = {
+        "title": f"as {donor.target.name}, moved by {len(profiles)} measured models",
+        "processor": facts,
+        "theta": f"{name}/theta",
+        "interval": intervals(ratios, precisions),
+        "accuracy": accuracy(ratios, precisions, profiles),
+    }
+    arrays: dict[str, NDArray[Any]] = {f"{name}/theta": costs.theta}
+    processors = {name: card}
+    covers = {kind: _covers(donor)}
+    forests: dict[str, Forest] = {}
+    if kind == "gpu":
+        queue = costs.queue
+        copies = donor.target.card["queue"]["copy_gb_per_s"]
+        card["queue"] = {
+            "scale": queue.scale,
+            "dispatch_ms": queue.dispatch_ns * 1e-6,
+            "start_ms": queue.start_ns * 1e-6,
+            "copy_gb_per_s": copies,
+        }
+        card["fallback"] = FALLBACK
+        theirs = donor.target.pack.card["processors"][donor.target.card["fallback"]]
+        processors[FALLBACK] = {
+            **{key: theirs[key] for key in ("processor", "interval")},
+            "title": f"not measured: {donor.target.device}'s CPU, for what the GPU does not run",
+            "theta": f"{FALLBACK}/theta",
+        }
+        arrays[f"{FALLBACK}/theta"] = donor.target.pack.arrays[theirs["theta"]]
+        covers["cpu"] = {"measured_terms": [], "envelope": {}}
+        forests = mixed(pool.forests(), costs.share)
+    for label, forest in forests.items():
+        for part in ("feature", "number", "left", "right", "roots"):
+            arrays[f"{name}/{label}/{part}"] = getattr(forest, part)
+    return Pack(
+        {
+            "schema": SCHEMA,
+            "device": wanted.device,
+            "title": wanted.device,
+            "sources": [f"{len(profiles)} models measured on the device", *donor.target.pack.card.get("sources", ())],
+            "method": f"costs of {donor.target.name}, moved as far as the measurements ask for (latlint pack build)",
+            "processors": processors,
+            "covers": covers,
+            **vocabulary(),
+            "forests": {f"{name}/{label}": forest.depth for label, forest in forests.items()},
+        },
+        arrays,
+    )
+
+
+def mixed(forests: Sequence[Mapping[str, Forest]], share: Array) -> dict[str, Forest]:
+    """One forest a class whose sum is that of all forests of the class, each times its share."""
+    found = {}
+    for name in sorted({name for by_class in forests for name in by_class}):
+        parts = [(by_class[name], part) for by_class, part in zip(forests, share, strict=True) if name in by_class]
+        starts = np.cumsum([0] + [len(forest.number) for forest, _ in parts])
+        if starts[-1] > np.iinfo(np.uint16).max:
+            raise ValueError(f"{name}: {starts[-1]} nodes are more than a forest can have")
+        leaves = [forest.left == np.arange(len(forest.left)) for forest, _ in parts]
+        found[name] = Forest(
+            feature=np.concatenate([forest.feature for forest, _ in parts]),
+            number=np.concatenate(
+                [
+                    np.where(leaf, forest.number * part, forest.number)
+                    for (forest, part), leaf in zip(parts, leaves, strict=True)
+                ]
+            ).astype(np.float32),
+            left=_shifted([forest.left for forest, _ in parts], starts),
+            right=_shifted([forest.right for forest, _ in parts], starts),
+            roots=_shifted([forest.roots for forest, _ in parts], starts),
+            depth=max(forest.depth for forest, _ in parts),
+        )
+    return found
+
+
+def _shifted(parts: Sequence[NDArray[np.uint16]], starts: NDArray[np.int_]) -> NDArray[np.uint16]:
+    found = [part.astype(np.int64) + start for part, start in zip(parts, starts[:-1], strict=True)]
+    return np.concatenate(found).astype(np.uint16)
+
+
+def _covers(donor: Donor) -> dict[str, Any]:
+    """What the donor's data and the measured models exercise: the terms, and the sizes of kernels."""
+    known = donor.target.pack.card["covers"][donor.processor.kind]
+    used = donor.samples.terms.sum(axis=0) > 0
+    names = {*known["measured_terms"]} | {name for name, use in zip(_terms(donor.processor), used, strict=True) if use}
+    envelope = {name: [list(low), list(high)] for name, (low, high) in known["envelope"].items()}
+    for work in donor.works:
+        for position, kernel in enumerate(work.plan.kernels):
+            if not kernel.free:
+                size = [float(value) for value in work.sizes[position]]
+                low, high = envelope.setdefault(envelope_class(kernel), [size, size])
+                envelope[envelope_class(kernel)] = [
+                    [min(pair) for pair in zip(low, size, strict=True)],
+                    [max(pair) for pair in zip(high, size, strict=True)],
+                ]
+    return {"measured_terms": sorted(names), "envelope": dict(sorted(envelope.items()))}
+
+
+def intervals(ratios: Array, precisions: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Split-conformal intervals of the log of measured over predicted, by precision; with few models the largest error, and never
+    narrower than ``MIN_WIDTH``."""
+    found = {}
+    for precision in sorted(set(precisions)):
+        scores = np.sort(np.abs(np.log(ratios[np.array(precisions) == precision])))
+        rank = min(ceil((len(scores) + 1) * LEVEL), len(scores))
+        width = round(max(float(scores[rank - 1]), MIN_WIDTH), 4)
+        found[precision] = {"level": LEVEL, "low": -width, "high": width}
+    return found
+
+
+def accuracy(ratios: Array, precisions: Sequence[str], profiles: Sequence[Profile]) -> dict[str, dict[str, Any]]:
+    """Error on held-out models in percent, by precision."""
+    found: dict[str, dict[str, Any]] = {}
+    for precision in sorted(set(precisions)):
+        at = [number for number, each in enumerate(precisions) if each == precision]
+        errors = np.abs(ratios[at] - 1) * 100
+        worst = int(errors.argmax())
+        found[precision] = {
+            "models": len(at),
+            "mean_error_percent": round(float(errors.mean()), 2),
+            "median_error_percent": round(float(np.median(errors)), 2),
+            "within_10_percent": round(float((errors <= 10).mean()), 3),
+            "worst_model": Path(profiles[at[worst]].model).stem,
+            "worst_error_percent": round(float(errors[worst]), 1),
+        }
+    return found

@@ -1,0 +1,250 @@
+"""What people measure with, read as it is written: TensorFlow Lite's ``benchmark_model``, ONNX Runtime's profiler, a plain table.
+
+* ``benchmark_model --enable_op_profiling=true``: its report, or the file that ``--profiling_output_csv_file`` names. Columns and their
+  order changed over the years, so they are found by their titles (``tensorflow/core/util/stats_calculator.cc``).
+* ``benchmark_model`` without profiling: one time, that of the line ``Inference timings in us``.
+* ``SessionOptions.enable_profiling``: JSON events; a node's events have ``cat`` ``Node`` and a name that ends in ``_kernel_time``, ``dur``
+  is in microseconds (``onnxruntime/core/framework/sequential_executor.cc``).
+* CSV with the columns ``model`` and ``latency_ms``, and ``family`` where models that are alike shall be held out together.
+
+Everything a file can get wrong is a ``LatlintError`` that names it.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from latlint.errors import LatlintError
+
+MAX_BYTES = 256_000_000
+MODEL_COLUMN, TIME_COLUMN, FAMILY_COLUMN = "model", "latency_ms", "family"
+
+
+@dataclass(frozen=True, slots=True)
+class OpTime:
+    """One profiled op: its ``name``, its ``type`` in the profiler's words, its index in the model where the profile has it."""
+
+    name: str
+    type: str
+    ms: float
+    index: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One measured model: the file it was read from, its whole time, the times of its ops (empty where only the whole is known)."""
+
+    model: Path
+    source: str
+    total_ms: float
+    ops: tuple[OpTime, ...] = ()
+    family: str = ""
+
+
+def read_all(arguments: Sequence[str]) -> list[Profile]:
+    """The measurements of every argument: ``FILE``, or ``MODEL=FILE`` for a profile that does not lie beside its model."""
+    return [profile for argument in arguments for profile in _read(argument)]
+
+
+def _read(argument: str) -> list[Profile]:
+    named, equals, rest = argument.partition("=")
+    model = Path(named) if equals and not Path(argument).exists() else None
+    path = Path(rest) if model else Path(argument)
+    text = _text(path)
+    if text.lstrip("\ufeff \r\n\t")[:1] in ("[", "{") and not _is_report(text):
+        return [_onnxruntime(text, path, model)]
+    if _is_report(text):
+        return [_benchmark_model(text, path, model)]
+    if model is not None:
+        raise _error(path, "not a profile: expected the output of benchmark_model or of ONNX Runtime's profiler")
+    return _table(text, path)
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.exists() and not path.is_file():
+            raise _error(path, "not a file: name the measurements one by one")
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise _error(path, f"cannot be read: {error.strerror}") from None
+    if len(content) > MAX_BYTES:
+        raise _error(path, f"more than {MAX_BYTES:,} bytes")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise _error(path, "not text: expected a profile or a CSV file") from None
+
+
+def _error(path: Path, message: str) -> LatlintError:
+    return LatlintError(message, path=str(path))
+
+
+# ---------------------------------------------------------------------------------------------------------- plain table
+
+
+def _table(text: str, path: Path) -> list[Profile]:
+    reader = csv.DictReader(text.splitlines())
+    columns = [(name or "").strip() for name in reader.fieldnames or ()]
+    unknown = [name for name in columns if name not in {MODEL_COLUMN, TIME_COLUMN, FAMILY_COLUMN}]
+    if unknown or not {MODEL_COLUMN, TIME_COLUMN} <= {*columns}:
+        wrong = f"unknown column {unknown[0]!r}" if unknown else "columns missing"
+        raise _error(path, f"{wrong}: expected {MODEL_COLUMN},{TIME_COLUMN} and at most {FAMILY_COLUMN}")
+    reader.fieldnames = columns
+    found = [_row(row, reader.line_num, path) for row in reader]
+    if not found:
+        raise _error(path, "no rows below the header")
+    return found
+
+
+def _row(row: Mapping[str | None, Any], line: int, path: Path) -> Profile:
+    if None in row:
+        raise _error(path, f"line {line}: more fields than the header has")
+    name = (row[MODEL_COLUMN] or "").strip()
+    if not name:
+        raise _error(path, f"line {line}: no model")
+    time = _time(row[TIME_COLUMN], path, f"line {line}: {TIME_COLUMN}")
+    return Profile(path.parent / name, f"{path}:{line}", time, family=(row.get(FAMILY_COLUMN) or "").strip())
+
+
+def _time(value: Any, path: Path, where: str) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        shown = "nothing" if value is None or not str(value).strip() else repr(str(value))
+        raise _error(path, f"{where}: expected milliseconds, got {shown}") from None
+    if not isfinite(number) or number <= 0:
+        raise _error(path, f"{where}: expected more than 0, got {number:g}")
+    return number
+
+
+# ------------------------------------------------------------------------------------------------------- benchmark_model
+
+_REGULAR = "Operator-wise Profiling Info for Regular Benchmark Runs"
+_AVERAGES = (r"Inference \(avg\):\s*(\S+?),?\s*$", r"Inference \(avg\):\s*([^\s,]+)", r"no stats:\s*([^\s,]+)")
+
+
+def _is_report(text: str) -> bool:
+    return bool(re.search(r"node type\]?[\t ,].*avg[_ ]ms|Inference timings in us|Average inference timings", text))
+
+
+def _benchmark_model(text: str, path: Path, model: Path | None) -> Profile:
+    ops = _ops(text, path)
+    total = _reported_average(text, path)
+    if total is None:
+        total = sum(op.ms for op in ops)
+    if total <= 0:
+        raise _error(path, "no time in it: expected a line 'Inference timings in us' or a table 'Run Order'")
+    graph = re.search(r"Graph: \[(.+?)\]", text)
+    return Profile(model or _model_beside(path, graph[1] if graph else None), str(path), total, ops)
+
+
+def _reported_average(text: str, path: Path) -> float | None:
+    """Mean time of an inference in ms, as the report states it in microseconds."""
+    for pattern in _AVERAGES:
+        if found := re.findall(pattern, text, re.MULTILINE):
+            return _time(found[-1], path, "Inference (avg)") * 1e-3
+    regular = text[text.find(_REGULAR) :] if _REGULAR in text else text
+    for word in ("avg", "curr"):  # one run has no average
+        if match := re.search(rf"Timings \(microseconds\):.*?\b{word}=([^\s,]+)", regular):
+            return _time(match[1], path, "Timings") * 1e-3
+    return None
+
+
+def _ops(text: str, path: Path) -> tuple[OpTime, ...]:
+    """The rows of the first table of the regular runs: those in the order of execution."""
+    regular = text[text.find(_REGULAR) :] if _REGULAR in text else text
+    columns: list[str] = []
+    found: list[OpTime] = []
+    for line in regular.splitlines():
+        fields = _fields(line, len(columns))
+        titles = [field.strip("[]").replace("_", " ").lower() for field in fields]
+        if not columns:
+            columns = titles if {"node type", "avg ms", "name"} <= {*titles} else []
+        elif len(fields) == len(columns):
+            found.append(_op(dict(zip(columns, fields, strict=True)), path))
+        else:
+            break
+    return tuple(found)
+
+
+def _fields(line: str, count: int) -> list[str]:
+    """A line's fields: the CSV's, whose names hold no comma, or the report's, which begin after a tab (a log's prefix before it)."""
+    if "\t" in line and ("[node type]" in line or not re.match(r"[^\t,]*(\([^)]*\)[^\t,]*)?,", line)):
+        return [field.strip() for field in line.split("\t")[1:]]
+    # XNNPACK's types hold commas: "Convolution (NHWC, F32) GEMM"
+    parts = [part.strip() for part in line.split(",")]
+    extra = len(parts) - count if count else 0
+    return [", ".join(parts[: extra + 1]), *parts[extra + 1 :]] if extra > 0 and line.count("(") else parts
+
+
+def _op(row: Mapping[str, str], path: Path) -> OpTime:
+    try:
+        ms = float(row["avg ms"])
+    except ValueError:
+        raise _error(path, f"{row['name']}: expected milliseconds, got {row['avg ms']!r}") from None
+    if not isfinite(ms) or ms < 0:
+        raise _error(path, f"{row['name']}: expected a time of 0 or more, got {ms:g}")
+    index = re.search(r"\]?:(\d+)$", row["name"])
+    return OpTime(row["name"], row["node type"], ms, int(index[1]) if index else None)
+
+
+def _model_beside(path: Path, graph: str | None = None) -> Path:
+    """The model that a profile is of: the file of the name that the report states, or of the profile's own, beside the profile."""
+    names = [Path(graph.replace("\\", "/")).name] if graph else []
+    stem = re.sub(r"_\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(_\d+)?$", "", path.stem)
+    names += [f"{start}{extension}" for start in dict.fromkeys((stem, path.stem)) for extension in (".tflite", ".onnx")]
+    for name in names:
+        if (path.parent / name).is_file():
+            return path.parent / name
+    raise _error(path, f"whose profile is this? expected {names[0]} beside it, or MODEL={path.name}")
+
+
+# ---------------------------------------------------------------------------------------------------------- ONNX Runtime
+
+_SUFFIX = "_kernel_time"
+
+
+def _onnxruntime(text: str, path: Path, model: Path | None) -> Profile:
+    try:
+        events = json.loads(text)
+    except (ValueError, RecursionError):
+        raise _error(path, "not whole JSON: did the session call end_profiling()?") from None
+    if not isinstance(events, list) or any(not isinstance(event, dict) for event in events):
+        raise _error(path, "not a profile of ONNX Runtime: expected a list of events")
+    times: dict[tuple[str, str], list[float]] = {}
+    runs: list[float] = []
+    for event in events:
+        name, args = str(event.get("name", "")), event.get("args")
+        if event.get("cat") == "Node" and name.endswith(_SUFFIX):
+            key = name.removesuffix(_SUFFIX), str(args.get("op_name", "")) if isinstance(args, dict) else ""
+            times.setdefault(key, []).append(_duration(event, path))
+        elif name == "model_run":
+            runs.append(_duration(event, path))
+    if not times:
+        raise _error(
+            path, "no event with cat 'Node' and a name that ends in _kernel_time: not a profile of ONNX Runtime"
+        )
+    # The first run allocates memory and warms up caches.
+    calls = {key: median(found[1:] or found) for key, found in times.items()}
+    total = median(runs[1:] or runs) if runs else sum(calls.values())
+    if not total > 0:
+        raise _error(path, "no run of the model took any time")
+    ops = tuple(OpTime(name, kind, ms) for (name, kind), ms in calls.items())
+    return Profile(model or _model_beside(path), str(path), total, ops)
+
+
+def _duration(event: Mapping[str, Any], path: Path) -> float:
+    """Milliseconds."""
+    found = event.get("dur")
+    if not isinstance(found, int | float) or isinstance(found, bool) or not isfinite(found) or found < 0:
+        raise _error(path, f"{event.get('name')}: expected dur in microseconds, got {found!r}")
+    return float(found) * 1e-3
