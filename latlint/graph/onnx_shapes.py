@@ -214,8 +214,6 @@ class Inference:
         sound = self._sound(node, schema)
         if sound is None:
             return {}
-        if node.op_type in _OWN and node.domain in ("", "ai.onnx"):
-            return _OWN[node.op_type](self, sound)
         types = {name: self.types[name] for name in names}
         data = {name: numpy_helper.from_array(self.values[name]) for name in names if name in self.values}
         imports = [helper.make_opsetid(domain, version) for domain, version in opsets.items()]
@@ -294,66 +292,6 @@ class Inference:
 
 def _span(least: int, most: int) -> str:
     return str(least) if least == most else f"at least {least}" if most > MAX_ELEMENTS else f"{least} to {most}"
-
-
-# --- Ops whose inference in onnx ends the process on shapes that a file can have (empty tensors sliced backwards) ------------------
-
-
-def _shape_type(inference: Inference, node: NodeProto) -> dict[str, TypeProto]:
-    """Shape of a value with unknown dimensions: at least how many there are."""
-    shape = shape_of(inference.types.get(node.input[0]))
-    attrs = attributes_of(node)
-    count = -1 if shape is None else len(shape[slice(attrs.get("start", 0), attrs.get("end"))])
-    return {node.output[0]: tensor_type(TensorProto.INT64, (count,))}
-
-
-def _slice_type(inference: Inference, node: NodeProto) -> dict[str, TypeProto]:
-    kind, attrs = inference.types.get(node.input[0]), attributes_of(node)
-    shape = shape_of(kind)
-    if kind is None or shape is None:
-        return {}
-
-    def setting(name: str, slot: int) -> list[int] | None:
-        if name in attrs:
-            return list(attrs[name])
-        array = inference.values.get(node.input[slot]) if slot < len(node.input) and node.input[slot] else None
-        return None if array is None else [int(x) for x in array.ravel()]
-
-    def given(slot: int) -> bool:
-        return slot < len(node.input) and bool(node.input[slot])
-
-    starts, ends, axes, steps = (
-        setting(name, slot) for slot, name in enumerate(("starts", "ends", "axes", "steps"), 1)
-    )
-    elem_type = kind.tensor_type.elem_type
-    unknown = {node.output[0]: tensor_type(elem_type, (-1,) * len(shape))}
-    if axes is None and not given(3):
-        axes = list(range(len(starts or ends or ())))
-    if axes is None:
-        return unknown
-    dims = list(shape)
-    for place, axis in enumerate(axes):
-        if not -len(dims) <= axis < len(dims):
-            return {}
-        step = 1 if steps is None and not given(4) else steps[place] if steps is not None and place < len(steps) else 0
-        exact = (
-            starts is not None and ends is not None and place < min(len(starts), len(ends)) and step and dims[axis] >= 0
-        )
-        if not exact or starts is None or ends is None:
-            dims[axis] = -1
-        else:
-            dims[axis] = len(
-                range(*slice(starts[place], _slice_end(ends[place], step, dims[axis]), step).indices(dims[axis]))
-            )
-    return {node.output[0]: tensor_type(elem_type, tuple(dims))}
-
-
-def _slice_end(end: int, step: int, dim: int) -> int | None:
-    """The end as Python's slices have it: ``None`` for a backward slice that runs through element 0."""
-    return None if step < 0 and end < -dim else end
-
-
-_OWN: dict[str, Callable[[Inference, NodeProto], dict[str, TypeProto]]] = {"Shape": _shape_type, "Slice": _slice_type}
 
 
 def _as(node: NodeProto, op: str, inputs: tuple[int, ...]) -> NodeProto:
@@ -444,6 +382,11 @@ def _slice(
     for a, b, axis, s in zip(begin, end, along, step, strict=True):
         index[axis] = slice(int(a), _slice_end(int(b), int(s), data.shape[axis]), int(s))
     return data[tuple(index)]
+
+
+def _slice_end(end: int, step: int, dim: int) -> int | None:
+    """The end as Python's slices have it: ``None`` for a backward slice that runs through element 0."""
+    return None if step < 0 and end < -dim else end
 
 
 def _cast(attrs: dict[str, Any], data: Array) -> Array:
