@@ -42,8 +42,12 @@ class Term:
 RUY_ROWS = RUY_COLUMNS = 8
 RUY_INT8_DEPTH = 16
 XNN_ROWS, XNN_COLUMNS = 6, 8
+#: With AVX-512, XNNPACK has f32 kernels of 7 rows by 32 or by 16 channels (gemm-config.c), and depthwise ones of 16 channels.
+XNN_WIDE_ROWS, XNN_WIDE, XNN_NARROW = 7, 32, 16
 #: Soft thresholds in bytes for data that leaves a cache: first level, a core's own, the cluster's.
 L1, L2, L3 = 32e3, 128e3, 512e3
+#: What leaves a server core's own cache.
+LARGE = 2e6
 
 #: Built-in kernels, float32 and int8. Copies and arithmetic on elements have one thread; matrix products have all; packing and
 #: what follows a product share the memory bus.
@@ -102,8 +106,12 @@ _BUILTIN: Mapping[str, tuple[float, float, float]] = MappingProxyType(
 )
 _XNN: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
+        # A processor runs either the first of these or the others: which, its times tell.
         "conv.macs": (0.055, 1),
         "conv.tiles": (20, 1),
+        "wide.macs": (1e-3, 1),
+        "narrow.macs": (1e-3, 1),
+        "wide.tiles": (1, 1),
         "igemm.taps": (8, 1),
         "igemm.gather": (0.15, 1),
         "conv.input": (0.2, 1),
@@ -112,6 +120,7 @@ _XNN: Mapping[str, tuple[float, float]] = MappingProxyType(
         "panel.l1": (0.05, 1),
         "weights.l2": (0.05, 1),
         "weights.l3": (0.05, 1),
+        "weights.large": (0.05, 1),
         "row.macs": (0.2, 0.4),
         "dwconv.3x3": (0.08, 1),
         "dwconv.5x5": (0.08, 1),
@@ -120,7 +129,14 @@ _XNN: Mapping[str, tuple[float, float]] = MappingProxyType(
         "dwconv.strided": (0.02, 1),
         "dwconv.input": (0.2, 1),
         "dwconv.output": (0.2, 1),
+        "dwconv.pixels": (5, 1),
+        "dwconv.weights": (0.05, 1),
         "elementwise": (0.3, 1),
+        # Clamps after arithmetic: newer versions run them as a pass of their own.
+        "clamp": (1e-2, 1),
+        "pad": (0.3, 1),
+        # Activations that do not fit a core's own cache.
+        "memory": (0.05, 0.5),
         "transcendental": (0.6, 1),
         "softmax": (1.5, 1),
         "pool.taps": (0.1, 1),
@@ -171,6 +187,9 @@ def terms(kernel: Kernel, executor: str = "builtin") -> Terms | None:
         pricing = _BUILTIN_PRICING.get(kernel.implementation) or _BUILTIN_BY_OP.get(kernel.op, _generic)
     found = {f"{kernels}.{name}": count for name, count in pricing(kernel, kernels).items()}
     found[f"{kernels}.call"] = 1.0
+    if kernels == "xnn":
+        touched = _elements(kernel)
+        found["xnn.memory"] = touched * _beyond(4 * touched, LARGE)
     return found
 
 
@@ -315,31 +334,58 @@ def _mean(kernel: Kernel, kernels: str) -> Terms:
 
 def _xnn_gemm(kernel: Kernel, _: str) -> Terms:
     """1x1 convolutions and fully connected layers (``f32-gemm``)."""
+    return _xnn_product(kernel, prefer_narrow=True)
+
+
+def _xnn_igemm(kernel: Kernel, _: str) -> Terms:
+    """Other convolutions: a matrix product that gathers its rows through pointers, one a tap (``f32-igemm``)."""
+    found = _xnn_product(kernel, prefer_narrow=False)
+    product = _Product.of(kernel)
+    if product.pixels > 1:
+        found |= {"igemm.taps": found["wide.tiles"] * _taps(kernel), "igemm.gather": product.pixels * product.depth}
+    return found
+
+
+def _xnn_product(kernel: Kernel, *, prefer_narrow: bool) -> Terms:
+    """A product for each group of channels, in whole tiles of rows and columns (``convolution-nhwc.c``)."""
     product = _Product.of(kernel)
     if product.pixels <= 1:
         return {"row.macs": product.weights}
-    tiles = _blocks(product.pixels, XNN_ROWS) * _blocks(product.columns, XNN_COLUMNS)
+    groups = max(int(kernel.attributes.get("groups", 1)), 1)
+    columns = product.columns / groups
+    tiles = groups * _blocks(product.pixels, XNN_ROWS) * _blocks(columns, XNN_COLUMNS)
+    # Seen in the times of 2.3 for 8 to 240 channels: narrow tiles below 32 channels, in f32-gemm also where they leave less padding.
+    padded = _blocks(columns, XNN_NARROW) * XNN_NARROW
+    narrow = columns < XNN_WIDE or (prefer_narrow and padded % XNN_WIDE > 0)
+    width = XNN_NARROW if narrow else XNN_WIDE
+    wide_tiles = groups * _blocks(product.pixels, XNN_WIDE_ROWS) * _blocks(columns, width)
     return {
         "conv.macs": tiles * XNN_ROWS * XNN_COLUMNS * product.depth,
         "conv.tiles": tiles,
+        ("narrow.macs" if narrow else "wide.macs"): wide_tiles * XNN_WIDE_ROWS * width * product.depth,
+        "wide.tiles": wide_tiles,
         "conv.input": _in(kernel),
         "conv.output": _out(kernel),
         "conv.weights": product.weights,
         "panel.l1": kernel.macs * _beyond(XNN_ROWS * product.depth * 4, L1),
         **product.streamed(XNN_ROWS, 4),
+        "weights.large": _blocks(product.pixels, XNN_WIDE_ROWS) * product.weights * _beyond(4 * product.weights, LARGE),
     }
 
 
-def _xnn_igemm(kernel: Kernel, kernels: str) -> Terms:
-    """Other convolutions: a matrix product that gathers its rows through pointers, one a tap (``f32-igemm``)."""
-    product = _Product.of(kernel)
-    found = _xnn_gemm(kernel, kernels)
-    if product.pixels > 1:
-        found |= {
-            "igemm.taps": found["conv.tiles"] * _taps(kernel),
-            "igemm.gather": product.pixels * product.depth,
-        }
-    return found
+def _xnn_depthwise(kernel: Kernel, kernels: str) -> Terms:
+    """Whole vectors of channels, a call for each pixel; the weights are read again for every pixel (``f32-dwconv``)."""
+    found = _depthwise(kernel, kernels)
+    channels = max(kernel.outputs[0][-1], 1)
+    vectors = _blocks(channels, XNN_NARROW) * XNN_NARROW / channels
+    found = {name: count * vectors if name.startswith("dwconv.") else count for name, count in found.items()}
+    work = _out(kernel) * _taps(kernel)
+    weights = work * _beyond(4 * channels * _taps(kernel), L1)
+    return found | {"dwconv.pixels": _out(kernel) / channels, "dwconv.weights": weights}
+
+
+def _xnn_arithmetic(kernel: Kernel, _: str) -> Terms:
+    return {"elementwise": _elements(kernel)} | ({"clamp": 2 * _out(kernel)} if kernel.linked else {})
 
 
 def _generic(kernel: Kernel, _: str) -> Terms:
@@ -397,11 +443,12 @@ _XNN_PRICING: Mapping[str, Pricing] = MappingProxyType(
     {
         "gemm": _xnn_gemm,
         "igemm": _xnn_igemm,
-        "dwconv": _depthwise,
+        "dwconv": _xnn_depthwise,
         "maxpool": _pool,
         "avgpool": _pool,
         "gavgpool": _read("reduce"),
-        "pad": _written("move"),
+        "pad": _written("pad"),
         "copy": _written("move"),
+        **dict.fromkeys(("vadd", "vsub", "vmul", "vdiv"), _xnn_arithmetic),
     }
 )
