@@ -1,8 +1,8 @@
 """Channel counts that are not multiples of 4 on a GPU that stores channels in fours.
 
 ## What it does
-Reports a model with channel counts that are not multiples of 4, where rounding all of them up would make it faster although it
-computes more.
+Notes a model with channel counts that are not multiples of 4, where rounding all of them up would cost nothing, or even make it
+faster, although it then has more channels.
 
 ## Why is this slow?
 The GPU delegate stores channels in slices of four and computes whole slices, so 30 channels cost as much as 32. Where they are moved
@@ -45,9 +45,12 @@ from collections.abc import Iterator
 
 from latlint.checks._edit import with_channels
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import view
+from latlint.counterfactual import SILENT_SHARE, view
 
-RULE = Rule("LAT222", "channels-not-in-fours", "warning", ("gpu-delegate",), "source")
+RULE = Rule("LAT222", "channels-not-in-fours", "note", ("gpu-delegate",), "source")
+
+#: Up to this share of the model's latency more is nothing.
+_FREE_SHARE = 0.005
 
 
 def check(subject: Subject) -> Iterator[Finding]:
@@ -60,9 +63,11 @@ def check(subject: Subject) -> Iterator[Finding]:
     if not found:
         return
     gain = seen.gain("LAT222", lambda graph: with_channels(graph, lambda count: -(-count // 4) * 4))
-    if gain is None:
+    if gain is None or gain < -_FREE_SHARE * seen.total_ms:
         return
+    if gain < SILENT_SHARE * seen.total_ms:
+        gain = None
     counts = sorted({seen.shape(node.outputs[0])[-1] for node in found})
     named = ", ".join(map(str, counts[:5])) + (", …" if len(counts) > 5 else "")
     message = f"{len(found)} convolutions with {named} channels fill slices of four only in part"
-    yield from seen.judge(RULE, message, found, fix="round the channels up to multiples of 4", gain_ms=gain)
+    yield from seen.judge(RULE, message, found, fix="multiples of 4 take no longer", gain_ms=gain, severity="note")

@@ -11,7 +11,7 @@ kernels of their own, then the product. TensorFlow's converter only recognises t
 ## Example that fails
 ```text
 # pixel-4/gpu
-x = input 1x56x56x64
+x = input 1x112x112x64
 three = const 1 value=3
 sixth = const 1 value=0.16666666
 a = conv2d x 64 kernel=1
@@ -24,7 +24,7 @@ e = conv2d d 64 kernel=1
 ## Example that passes
 ```text
 # pixel-4/gpu
-x = input 1x56x56x64
+x = input 1x112x112x64
 a = conv2d x 64 kernel=1
 d = hard_swish a
 e = conv2d d 64 kernel=1

@@ -60,7 +60,9 @@ def check(subject: Subject) -> Iterator[Finding]:
     counts = Counter(node.native or node.kind for node in found)
     named = ", ".join(f"{name} ×{count}" for name, count in counts.most_common(4))
     message = f"{len(found)} ops on integers or booleans are left to the CPU ({named})"
-    yield from findings(seen, RULE, found, message, "compute in floats, fold them into constants or move them to the end")
+    yield from findings(
+        seen, RULE, found, message, "compute in floats, fold them into constants or move them to the end"
+    )
 
 
 def _on_integers(seen: View, node: Node) -> bool:

@@ -47,7 +47,13 @@ from latlint.graph.types import Node
 RULE = Rule("LAT208", "op-form-refused", "warning", ("gpu-delegate",), "source")
 
 #: Reasons that other rules are about.
-_OTHERS = ("is not an op of", "dimensions: the GPU", "computes in floating point", "not known before run", "no input is")
+_OTHERS = (
+    "is not an op of",
+    "dimensions: the GPU",
+    "computes in floating point",
+    "not known before run",
+    "no input is",
+)
 
 
 def check(subject: Subject) -> Iterator[Finding]:
@@ -61,5 +67,3 @@ def check(subject: Subject) -> Iterator[Finding]:
         message = f"the GPU delegate refuses {native} ×{len(nodes)}"
         label = f"LAT208 {native} {why}"
         yield from findings(seen, RULE, nodes, f"{message} ({why})", "write it in the form that it takes", label=label)
-
-

@@ -10,7 +10,7 @@ sigmoid, and read again for the product. On a CPU both ops are passes over memor
 ## Example that fails
 ```text
 # pixel-4/gpu
-x = input 1x56x56x64
+x = input 1x112x112x64
 a = conv2d x 64 kernel=1
 b = sigmoid a
 c = mul a b
@@ -20,7 +20,7 @@ d = conv2d c 64 kernel=1
 ## Example that passes
 ```text
 # pixel-4/gpu
-x = input 1x56x56x64
+x = input 1x112x112x64
 a = conv2d x 64 kernel=1
 c = hard_swish a
 d = conv2d c 64 kernel=1

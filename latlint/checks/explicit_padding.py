@@ -1,0 +1,76 @@
+"""A PAD before a convolution or pool copies the whole tensor on the CPU.
+
+## What it does
+Reports PAD ops before convolutions and pools on the built-in CPU kernels, with what padding inside the convolution would buy.
+
+## Why is this slow?
+The built-in kernels do not merge PAD into what follows (the GPU delegate and XNNPACK do): the tensor is copied into a larger one on
+one thread. Models from PyTorch have one at every convolution of stride 2, where PyTorch pads (1, 1) and TensorFlow's SAME pads (0, 1).
+
+## Example that fails
+```text
+# pixel-4/cpu-1large
+x = input 1x112x112x32
+a = pad x pads=1
+b = depthwise_conv2d a kernel=3 stride=2 padding=valid activation=relu
+c = conv2d b 64 kernel=1
+```
+
+## Example that passes
+```text
+# pixel-4/cpu-1large
+x = input 1x112x112x32
+b = depthwise_conv2d x kernel=3 stride=2 padding=same activation=relu
+c = conv2d b 64 kernel=1
+```
+
+## How to fix
+Where the stride is 1, let the exporter write SAME. Where it is 2, train with TensorFlow's padding (`F.pad(x, (0, 1, 0, 1))` before a
+convolution without padding, which converts to SAME), or run with XNNPACK.
+
+## References
+tensorflow/lite/kernels/pad.cc; XNNPACK/src/subgraph.c (`xnn_subgraph_fusion`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from latlint.checks._edit import Draft
+from latlint.checks.types import Finding, Rule, Subject
+from latlint.counterfactual import View, view
+from latlint.graph.types import Graph, Node
+
+RULE = Rule("LAT241", "explicit-padding", "warning", ("builtin",), "measured")
+
+_TAKES = frozenset({"conv2d", "depthwise_conv2d", "max_pool2d", "average_pool2d"})
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    seen = view(subject)
+    found = [(node, reader) for node in seen.graph.nodes if (reader := _reader(seen, node)) is not None]
+    if not found:
+        return
+
+    def merged(graph: Graph) -> Graph:
+        draft = Draft(graph)
+        for pad, reader in found:
+            (top, bottom), (left, right) = pad.attributes["pads"][1:3]
+            draft.bypass(pad)
+            draft.attributes(reader, padding=(top, bottom, left, right))
+        return draft.graph()
+
+    message = f"{len(found)} PAD ops copy the tensor before a convolution or pool"
+    gain = seen.gain("LAT241", merged)
+    yield from seen.judge(
+        RULE, message, [pad for pad, _ in found], fix="pad inside the convolution (SAME)", gain_ms=gain
+    )
+
+
+def _reader(view: View, pad: Node) -> Node | None:
+    """The op that could pad for itself instead of ``pad``."""
+    pads = pad.attributes.get("pads") if pad.kind in ("pad", "pad_v2") else None
+    if pads is None or len(pads) != 4 or any(pads[0]) or any(pads[3]):
+        return None
+    reader = view.sole_reader(pad)
+    return reader if reader is not None and reader.kind in _TAKES and not any(reader.attributes["padding"]) else None

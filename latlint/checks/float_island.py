@@ -1,0 +1,97 @@
+"""Float ops in the middle of an int8 model.
+
+## What it does
+Reports ops that an int8 model computes in float, between DEQUANTIZE and QUANTIZE, with what computing them in int8 would buy.
+
+## Why is this slow?
+The values are converted twice, each time in a pass over the tensor, and in between float ops move four times the bytes. Converters
+leave an op in float when the toolchain has no int8 version of it or no calibration data reached it.
+
+## Example that fails
+```text
+# pixel-4/cpu-1large
+x = input 1x112x112x64 int8
+a = conv2d x 64 kernel=1
+b = dequantize a -> 1x112x112x64 float32
+c = hard_swish b
+d = quantize c -> 1x112x112x64 int8
+e = conv2d d 64 kernel=1
+```
+
+## Example that passes
+```text
+# pixel-4/cpu-1large
+x = input 1x112x112x64 int8
+a = conv2d x 64 kernel=1
+c = hard_swish a
+e = conv2d c 64 kernel=1
+```
+
+## How to fix
+Replace the op by one that quantises (ReLU6 for GELU, for one), or convert with a newer converter and a representative data set that
+reaches it.
+
+## References
+tensorflow/lite/kernels/quantize.cc, dequantize.cc; https://ai.google.dev/edge/litert/models/post_training_quantization.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from latlint.checks._edit import Draft
+from latlint.checks.types import Finding, Rule, Subject
+from latlint.counterfactual import View, view
+from latlint.graph.types import Graph, Node
+
+RULE = Rule("LAT306", "float-island", "warning", ("builtin", "xnnpack"), "source")
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    seen = view(subject)
+    if seen.plan.precision != "int8":
+        return
+    inner = _between(seen)
+    if not inner:
+        return
+    indices = {node.index for node in inner}
+
+    def quantized(graph: Graph) -> Graph:
+        draft = Draft(graph)
+        for node in inner:
+            for index in (*node.inputs, *node.outputs):
+                if index >= 0 and graph.tensors[index].dtype == "float32":
+                    draft.tensor(index, dtype="int8")
+        for node in graph.nodes:
+            enters = node.kind == "dequantize" and any(reader.index in indices for reader in seen.readers(node))
+            source = seen.source(node) if node.kind == "quantize" else None
+            if enters or (source is not None and source.index in indices):
+                draft.bypass(node)
+        return draft.graph()
+
+    counts = Counter(node.native or node.kind for node in inner)
+    named = ", ".join(f"{name} ×{count}" for name, count in counts.most_common(4))
+    message = f"{len(inner)} ops of this int8 model run in float ({named})"
+    gain = seen.gain("LAT306", quantized)
+    yield from seen.judge(RULE, message, inner, fix="quantise them or use ops that quantise", gain_ms=gain)
+
+
+def _between(view: View) -> list[Node]:
+    """Float ops that are computed from int8 values and that int8 values are computed from."""
+    after: set[int] = set()
+    for node in view.graph.nodes:
+        if node.kind == "dequantize" and view.runtime_inputs(node):
+            after.update(node.outputs)
+        elif node.kind != "quantize" and any(index in after for index in node.inputs):
+            after.update(node.outputs)
+    before: set[int] = set()
+    found = []
+    for node in reversed(view.graph.nodes):
+        if node.kind == "quantize":
+            before.update(node.inputs)
+        elif node.kind != "dequantize" and any(index in before for index in node.outputs):
+            before.update(node.inputs)
+            if any(index in after for index in node.inputs):
+                found.append(node)
+    return found[::-1]
