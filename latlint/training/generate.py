@@ -115,7 +115,8 @@ class Network:
 
     def finish(self, *outputs: int) -> bytes:
         """The file, with ``outputs`` as the graph's."""
-        builder = flatbuffers.Builder(1 << 16)
+        zeros = sum(4 * prod(self._shapes[index]) for index in self._constants)
+        builder = flatbuffers.Builder(zeros + (1 << 16))  # large enough from the start: to grow is to copy
         codes = sorted({name for name, *_ in self._ops})
         buffers = [_table(builder, "Buffer", {})]
         tensors = []

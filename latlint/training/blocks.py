@@ -1,0 +1,161 @@
+"""Networks to time: blocks as published networks have them, with random widths. The same on every machine and in every run."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+
+from latlint.training.generate import Network
+
+#: Adds one block to a network: ``block(network, x, channels, stride, random)`` returns its output.
+Block = Callable[[Network, int, int, int, random.Random], int]
+
+#: Resolutions that networks pass through, and the widths that are common there.
+STAGES: Mapping[int, tuple[int, ...]] = {
+    112: (16, 24, 32, 48, 64),
+    56: (24, 32, 48, 64, 96, 128),
+    28: (40, 64, 80, 128, 192, 256),
+    14: (80, 112, 128, 200, 256, 384),
+    7: (160, 256, 320, 512, 640),
+}
+#: Whole small networks of each kind, beside one fragment for each stage.
+WHOLE = 4
+
+
+def generated() -> Iterator[tuple[str, bytes]]:
+    """Names and TFLite files, all of them some hundred megabytes: ``<kind>-<resolution>`` for a fragment and ``<kind>-net<number>`` for a small network."""
+    for kind, block in BLOCKS.items():
+        for size in STAGES:
+            yield f"{kind}-{size}", _fragment(block, size, random.Random(f"{kind} {size}"))
+        for number in range(WHOLE):
+            yield f"{kind}-net{number}", _network(block, random.Random(f"{kind} net {number}"))
+
+
+def _fragment(block: Block, size: int, chance: random.Random) -> bytes:
+    """Three blocks: one at its resolution, one that halves it, one at half."""
+    widths = STAGES[size]
+    network = Network((1, size, size, chance.choice(widths)))
+    x = block(network, network.inputs[0], chance.choice(widths), 1, chance)
+    wider = chance.choice(STAGES.get(size // 2, widths))
+    x = block(network, x, wider, 2, chance)
+    return network.finish(block(network, x, wider, 1, chance))
+
+
+def _network(block: Block, chance: random.Random) -> bytes:
+    """A stem, one or two blocks at each resolution, and a classifier."""
+    size = chance.choice((96, 128, 160, 192, 224))
+    network = Network((1, size, size, 3))
+    width = chance.choice((16, 24, 32, 48, 64))
+    x = network.conv2d(network.inputs[0], width, chance.choice((3, 3, 7)), 2, "relu")
+    if chance.random() < 0.5:
+        x = network.max_pool2d(x, 3, 2)
+    for widths in list(STAGES.values())[1:]:
+        width = max(width, chance.choice(widths))
+        x = block(network, x, width, 2, chance)
+        for _ in range(chance.choice((0, 1, 1))):
+            x = block(network, x, width, 1, chance)
+    classes = chance.choice((100, 1000, 1000, 2000))
+    return network.finish(network.fully_connected(network.mean(x, keep_dims=False), classes))
+
+
+def _plain(net: Network, x: int, channels: int, stride: int, chance: random.Random) -> int:
+    if stride > 1 and chance.random() < 0.3:
+        x = net.conv2d(x, channels, 3, stride, "relu")
+    elif stride > 1:
+        pool = chance.choice((net.max_pool2d, net.average_pool2d))
+        x = pool(x, chance.choice((1, 2, 3)), stride)
+    return net.conv2d(x, channels, 3, 1, "relu")
+
+
+def _shortcut(net: Network, x: int, channels: int, stride: int) -> int:
+    return x if stride == 1 and net.shape(x)[-1] == channels else net.conv2d(x, channels, 1, stride)
+
+
+def _excite(net: Network, x: int, chance: random.Random) -> int:
+    """Squeeze and excitation."""
+    channels = net.shape(x)[-1]
+    squeezed = net.conv2d(net.mean(x), max(channels // chance.choice((4, 16)), 8), activation="relu")
+    return net.mul(x, net.sigmoid(net.conv2d(squeezed, channels)))
+
+
+def _residual(net: Network, x: int, channels: int, stride: int, chance: random.Random, excite: bool = False) -> int:
+    y = net.conv2d(x, channels, 3, stride, "relu")
+    y = net.conv2d(y, channels, 3)
+    y = _excite(net, y, chance) if excite else y
+    return net.add(y, _shortcut(net, x, channels, stride), "relu")
+
+
+def _preactivated(net: Network, x: int, channels: int, stride: int, chance: random.Random) -> int:
+    given = net.scale(x, "relu")
+    y = net.conv2d(given, channels, 3, stride)
+    y = net.conv2d(net.scale(y, "relu"), channels, 3)
+    return net.add(y, x if net.shape(x) == net.shape(y) else net.conv2d(given, channels, 1, stride))
+
+
+def _bottleneck(net: Network, x: int, channels: int, stride: int, chance: random.Random, grouped: bool = False) -> int:
+    inner = max(channels // 8, 1) * 8
+    each = chance.choice((4, 8, 16, 24, 32))
+    groups = max(inner // each, 1) if grouped else 1
+    inner = groups * each if grouped else inner // chance.choice((1, 2, 4))
+    y = net.conv2d(net.conv2d(x, inner, 1, 1, "relu"), inner, 3, stride, "relu", groups)
+    return net.add(net.conv2d(y, channels), _shortcut(net, x, channels, stride), "relu")
+
+
+def _separable(net: Network, x: int, channels: int, stride: int, chance: random.Random) -> int:
+    activation = chance.choice(("relu", "relu6"))
+    return net.conv2d(net.depthwise_conv2d(x, 3, stride, activation), channels, 1, 1, activation)
+
+
+def _inverted(net: Network, x: int, channels: int, stride: int, chance: random.Random, excite: bool = False) -> int:
+    channels = max(channels // 3 // 8, 2) * 8
+    y = net.conv2d(x, net.shape(x)[-1] * chance.choice((1, 3, 4, 6)), 1, 1, "none" if excite else "relu6")
+    y = net.hard_swish(y) if excite else y
+    y = net.depthwise_conv2d(y, chance.choice((3, 3, 5, 5, 7)), stride, "none" if excite else "relu6")
+    y = net.hard_swish(_excite(net, y, chance)) if excite else y
+    y = net.conv2d(y, channels)
+    return net.add(y, x) if net.shape(x) == net.shape(y) else y
+
+
+def _fire(net: Network, x: int, channels: int, stride: int, chance: random.Random) -> int:
+    x = net.max_pool2d(x, 3, stride) if stride > 1 else x
+    squeezed = net.conv2d(x, max(channels // 8, 8), 1, 1, "relu")
+    return net.concat(
+        net.conv2d(squeezed, channels // 2, 1, 1, "relu"), net.conv2d(squeezed, channels // 2, 3, 1, "relu")
+    )
+
+
+def _dense(net: Network, x: int, channels: int, stride: int, chance: random.Random) -> int:
+    """Layers that each add a few channels to all that was before, then a transition."""
+    growth = chance.choice((16, 24, 32))
+    for _ in range(chance.choice((2, 3, 4))):
+        y = net.conv2d(net.scale(x, "relu"), 4 * growth, 1, 1, "relu")
+        x = net.concat(x, net.conv2d(y, growth, 3))
+    x = net.conv2d(net.scale(x, "relu"), channels)
+    return net.average_pool2d(x, 2, 2) if stride > 1 else x
+
+
+def _inception(net: Network, x: int, channels: int, stride: int, chance: random.Random) -> int:
+    x = net.max_pool2d(x, 3, stride) if stride > 1 else x
+    part = max(channels // 4 // 8, 1) * 8
+    double = net.conv2d(net.conv2d(net.conv2d(x, part, 1, 1, "relu"), part, 3, 1, "relu"), part, 3, 1, "relu")
+    pooled = net.conv2d(net.average_pool2d(x, 3, 1), part, 1, 1, "relu")
+    branches = [net.conv2d(x, part, 1, 1, "relu"), net.conv2d(net.conv2d(x, part), part, 3, 1, "relu"), double, pooled]
+    # a sixth branch is one more than XNNPACK concatenates
+    return net.concat(*branches, *branches[: chance.choice((0, 0, 1, 2))])
+
+
+BLOCKS: Mapping[str, Block] = {
+    "plain": _plain,
+    "residual": _residual,
+    "residual_excited": partial(_residual, excite=True),
+    "preactivated": _preactivated,
+    "bottleneck": _bottleneck,
+    "bottleneck_grouped": partial(_bottleneck, grouped=True),
+    "separable": _separable,
+    "inverted": _inverted,
+    "inverted_excited": partial(_inverted, excite=True),
+    "fire": _fire,
+    "dense": _dense,
+    "inception": _inception,
+}

@@ -1,0 +1,231 @@
+"""The CPU of this machine, measured with LiteRT: a device pack in minutes, for networks that were never timed here.
+
+What is timed are generated networks: blocks as published networks have them, with random widths at the resolutions that such
+networks pass through, one after the other so that weights and activations go through the caches as they do in practice. From
+their end-to-end times alone, the costs of XNNPACK's physical terms follow (``hierarchy.fit``).
+
+Other programs slow a run down, and nothing speeds one up: a time is the fastest run of several passes that lie minutes apart. With
+one thread the clock is the thread's own, which stands still while another program has the core; on a machine that does nothing
+else it shows what a clock on the wall shows.
+
+Needs the optional package ``ai-edge-litert``; nothing else in latlint does.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latlint.errors import LatlintError
+from latlint.graph import read
+from latlint.latency import cpu_model
+from latlint.latency.engine import CPU_TERMS, Workload, workload
+from latlint.latency.packs import SCHEMA, Pack, vocabulary, write_pack
+from latlint.runtime import plan
+from latlint.runtime.types import Processor
+from latlint.training.blocks import generated
+from latlint.training.coverage import covers
+from latlint.training.hierarchy import Configurations, Strength, Terms, fit
+
+RUNTIME = "litert-2.3/xnnpack"
+#: Passes over all networks: between them lie minutes, in which other programs come and go.
+PASSES = 3
+#: Runs before the clock starts: the first fault pages in, and packed weights find their way into caches.
+WARM_UP = 2
+#: The fewest timed runs of a network in one pass.
+RUNS = 3
+LEVEL = 0.9
+METHOD = "fastest of interleaved runs of generated networks; costs of physical terms, maximum a posteriori"
+
+Progress = Callable[[int, int, str], None]
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Nanoseconds of one inference: ``passes`` has the fastest run of each pass."""
+
+    passes: tuple[float, ...]
+
+    @property
+    def best_ns(self) -> float:
+        return min(self.passes)
+
+    @property
+    def spread(self) -> float:
+        """How far the median pass lies above the best, as a share of it."""
+        return float(np.median(self.passes)) / self.best_ns - 1.0
+
+
+def _silent(done: int, total: int, name: str) -> None:
+    pass
+
+
+def profile_here(
+    output: Path, *, device: str = "this-host", budget_s: float = 240, threads: int = 1, progress: Progress = _silent
+) -> Pack:
+    """Measure this machine for about ``budget_s`` seconds and write the pack ``device/cpu-<threads>thread`` to ``output``.
+
+    ``progress`` is called with how many of how many measurements are done, and what was measured last. Raises ``LatlintError``
+    where LiteRT is not installed.
+    """
+    _interpreter()
+    with tempfile.TemporaryDirectory(prefix="latlint-profile-") as scratch:
+        paths = _write(generated(), Path(scratch))
+        times = measure(paths, budget_s=budget_s, threads=threads, progress=progress)
+        found = build_pack(paths, times, device=device, threads=threads)
+    write_pack(found, output)
+    return found
+
+
+def measure(
+    paths: Sequence[Path], *, budget_s: float, threads: int = 1, passes: int = PASSES, progress: Progress = _silent
+) -> list[Timing]:
+    """Time the models in ``passes`` rounds over all of them, in about ``budget_s`` seconds (more, where they are slow to load)."""
+    slot_s = budget_s / (passes * len(paths))
+    found: list[list[float]] = [[] for _ in paths]
+    for number in range(passes):
+        for index, path in enumerate(paths):
+            found[index].append(_fastest_ns(path, slot_s, threads))
+            progress(number * len(paths) + index + 1, passes * len(paths), path.stem)
+    return [Timing(tuple(each)) for each in found]
+
+
+def _fastest_ns(path: Path, slot_s: float, threads: int) -> float:
+    """The fastest of the runs of one model that fit into ``slot_s``, loading and warming up included."""
+    end = time.perf_counter() + slot_s
+    interpreter = _interpreter()(model_path=str(path), num_threads=threads)
+    interpreter.allocate_tensors()
+    for given in interpreter.get_input_details():
+        interpreter.set_tensor(given["index"], np.zeros(given["shape"], given["dtype"]))
+    for _ in range(WARM_UP):
+        interpreter.invoke()
+    clock = time.thread_time_ns if threads == 1 else time.perf_counter_ns
+    best, runs = np.inf, 0
+    while runs < RUNS or time.perf_counter() < end:
+        start = clock()
+        interpreter.invoke()
+        best = min(best, clock() - start)
+        runs += 1
+    return float(best)
+
+
+def _interpreter() -> Any:
+    """LiteRT's interpreter class."""
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError:
+        raise LatlintError("measuring this machine needs LiteRT: pip install ai-edge-litert", code="LAT901") from None
+    return Interpreter
+
+
+def _write(networks: Iterable[tuple[str, bytes]], directory: Path) -> list[Path]:
+    paths = []
+    for name, content in networks:
+        path = directory / f"{name}.tflite"
+        path.write_bytes(content)
+        paths.append(path)
+    return paths
+
+
+def processor(threads: int = 1) -> Processor:
+    """This machine's CPU, as planning sees it."""
+    vendor = "arm" if platform.machine().lower() in {"aarch64", "arm64"} else "x86"
+    return Processor(f"cpu-{threads}thread", RUNTIME, "cpu", vendor, threads=threads)
+
+
+def build_pack(paths: Sequence[Path], times: Sequence[Timing], *, device: str, threads: int) -> Pack:
+    """The pack from measured models; a model's kind, for the held-out error, is its name up to the first ``-``."""
+    here = processor(threads)
+    works = [workload(plan(read(path), here)) for path in paths]
+    counts = np.stack([_counts(work) for work in works])
+    measured = np.array([each.best_ns for each in times])
+    kinds = np.array([path.stem.partition("-")[0] for path in paths])
+    held_out = _held_out(counts, measured, kinds, threads)
+    facts = {key: getattr(here, key) for key in ("runtime", "kind", "vendor", "generation", "precision", "threads")}
+    used = [name for name, count in zip(CPU_TERMS, counts.sum(axis=0), strict=True) if count > 0]
+    card = {
+        "schema": SCHEMA,
+        "device": device,
+        "title": f"this machine, measured by latlint ({platform.machine()})",
+        "soc": _cpu_name(),
+        "sources": [f"{len(paths)} generated networks, timed with LiteRT on this machine"],
+        "method": METHOD,
+        "processors": {
+            here.name: {
+                "title": f"{threads} thread{'s' if threads > 1 else ''}",
+                "processor": facts,
+                "theta": f"{here.name}/theta",
+                "interval": {"float32": _interval(held_out / measured)},
+                "accuracy": {"float32": _accuracy(held_out / measured, kinds, paths, times)},
+            }
+        },
+        "covers": {"cpu": covers(used, works)},
+        "forests": {},
+        **vocabulary(),
+    }
+    return Pack(card, {f"{here.name}/theta": _costs(counts, measured, threads)})
+
+
+def _counts(work: Workload) -> Array:
+    found: Array = work.cpu_terms.sum(axis=0)
+    found[CPU_TERMS.index(work.model_term)] += 1
+    return found
+
+
+def _costs(counts: Array, measured_ns: Array, threads: int) -> Array:
+    """Costs in ns per term, shape (terms,)."""
+    known = list(cpu_model.TERMS.values())
+    terms = Terms(np.array([term.prior_ns for term in known]), np.array([term.parallel for term in known]))
+    only = Configurations(np.zeros(1, np.intp), np.log(np.array([float(threads)])))
+    return np.asarray(fit(counts, measured_ns[:, None], terms, only, Strength(softness=0.02, iterations=1000))[0])
+
+
+def _held_out(counts: Array, measured_ns: Array, kinds: NDArray[np.str_], threads: int) -> Array:
+    """Predictions in ns for each kind of network, from the other kinds alone."""
+    found = np.zeros(len(measured_ns))
+    for kind in sorted(set(kinds)):
+        out = kinds == kind
+        found[out] = counts[out] @ _costs(counts[~out], measured_ns[~out], threads)
+    return found
+
+
+def _interval(ratios: Array) -> dict[str, float]:
+    """Split-conformal interval from kinds of networks that were held out (as ``calibrate`` has it for phones)."""
+    scores = np.sort(np.abs(np.log(ratios)))
+    width = round(float(scores[min(ceil((len(scores) + 1) * LEVEL), len(scores)) - 1]), 4)
+    return {"level": LEVEL, "low": -width, "high": width}
+
+
+def _accuracy(ratios: Array, kinds: NDArray[np.str_], paths: Sequence[Path], times: Sequence[Timing]) -> dict[str, Any]:
+    """Error in percent where a kind of network is held out, and the measurements' own spread."""
+    errors = np.abs(ratios - 1) * 100
+    worst = int(errors.argmax())
+    return {
+        "models": len(errors),
+        "mean_error_percent": round(float(errors.mean()), 2),
+        "median_error_percent": round(float(np.median(errors)), 2),
+        "within_10_percent": round(float((errors <= 10).mean()), 3),
+        "worst_model": paths[worst].stem,
+        "worst_error_percent": round(float(errors[worst]), 1),
+        "noise_percent": round(float(np.median([each.spread for each in times])) * 100, 2),
+        "by_family_percent": {str(kind): round(float(errors[kinds == kind].mean()), 1) for kind in sorted(set(kinds))},
+    }
+
+
+def _cpu_name() -> str:
+    """The CPU's name as the system tells it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text("utf-8", "replace").splitlines() if info.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return (names or [platform.processor() or platform.machine()])[0] + f", {os.cpu_count()} logical cores"
