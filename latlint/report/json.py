@@ -17,7 +17,7 @@ from latlint.report.types import InputError, Report
 def predict(report: Report, style: Style) -> str:
     """Every prediction with its kernels."""
     predictions = [
-        {**_prediction(prediction), "kernels": [_kernel(kernel) for kernel in prediction.kernels]}
+        {**prediction_json(prediction), "kernels": [kernel_json(kernel) for kernel in prediction.kernels]}
         for prediction in report.predictions
     ]
     return dump(
@@ -25,7 +25,7 @@ def predict(report: Report, style: Style) -> str:
             "schema": "latlint.predict/1",
             "latlint": __version__,
             "predictions": predictions,
-            "errors": [_error(error) for error in report.errors],
+            "errors": [error_json(error) for error in report.errors],
         }
     )
 
@@ -37,9 +37,9 @@ def check(report: Report, style: Style) -> str:
         {
             "schema": "latlint.check/1",
             "latlint": __version__,
-            "findings": [_finding(finding) for finding in report.findings],
-            "predictions": [_prediction(prediction) for prediction in report.predictions],
-            "errors": [_error(error) for error in report.errors],
+            "findings": [finding_json(finding) for finding in report.findings],
+            "predictions": [prediction_json(prediction) for prediction in report.predictions],
+            "errors": [error_json(error) for error in report.errors],
             "summary": {
                 "files": report.files,
                 "targets": len(report.targets),
@@ -50,12 +50,14 @@ def check(report: Report, style: Style) -> str:
     )
 
 
-def dump(document: dict[str, Any]) -> str:
-    """ASCII, so that no name in a model file can steer a terminal, whatever the locale."""
-    return json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+def dump(document: dict[str, Any] | list[Any], *, indent: int | None = 2) -> str:
+    """ASCII, so that no name in a model file can steer a terminal, whatever the locale, or (``##[``) the log of a CI runner."""
+    written = json.dumps(document, indent=indent, ensure_ascii=True, allow_nan=False)
+    return written.replace("##", "#\\u0023") + "\n"
 
 
-def _prediction(prediction: Prediction) -> dict[str, Any]:
+def prediction_json(prediction: Prediction) -> dict[str, Any]:
+    """A prediction without its kernels."""
     return {
         "model": prediction.model,
         "sha256": prediction.sha256,
@@ -77,7 +79,8 @@ def _prediction(prediction: Prediction) -> dict[str, Any]:
     }
 
 
-def _kernel(kernel: KernelPrediction) -> dict[str, Any]:
+def kernel_json(kernel: KernelPrediction) -> dict[str, Any]:
+    """A kernel of `predict`."""
     fields = {
         "index": kernel.index,
         "partition": kernel.partition,
@@ -93,7 +96,8 @@ def _kernel(kernel: KernelPrediction) -> dict[str, Any]:
     return {**fields, "reason": kernel.reason} if kernel.reason else fields
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def finding_json(finding: Finding) -> dict[str, Any]:
+    """A finding of `check`."""
     fields = asdict(finding)
     for key in ("latency_ms", "budget_ms", "gain_ms"):
         fields[key] = None if fields[key] is None else _number(fields[key])
@@ -108,7 +112,8 @@ _FINDING_KEYS = (
 )  # fmt: skip
 
 
-def _error(error: InputError) -> dict[str, Any]:
+def error_json(error: InputError) -> dict[str, Any]:
+    """A file that could not be read."""
     return {"path": error.path, "code": error.code, "message": error.message}
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 #: Control, format (bidirectional overrides, zero-width), surrogate, private, unassigned; line and paragraph separators.
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+#: ``::error::`` at the start of a line, ``##[error]`` (GitHub, Azure) and ``##vso[``, ``##teamcity[`` anywhere in it.
+_COMMAND = re.compile(r"^\s*:(?=:)|#(?=#\w*\[)")
 
 _SGR = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
@@ -31,9 +35,11 @@ class Style:
 
 def clean(text: str, limit: int = 1000) -> str:
     """``text`` from a file or the command line, made inert: one line without control characters, terminal escapes or
-    direction marks (each is written as ``\\x1b`` or ``\\u202e``), and cut after ``limit`` characters."""
+    direction marks (each is written as ``\\x1b`` or ``\\u202e``), no command to a CI runner that reads it in a log, and cut after
+    ``limit`` characters."""
     if len(text) > limit:
         text = text[:limit] + "…"
+    text = _COMMAND.sub(lambda match: f"{match[0][:-1]}\\x{ord(match[0][-1]):02x}", text)
     if text.isascii() and text.isprintable():
         return text
     return "".join(

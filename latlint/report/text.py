@@ -67,7 +67,7 @@ def check(report: Report, style: Style) -> str:
         lines.append(line)
         for finding in findings.get((prediction.model, prediction.target), ()):
             lines += _finding(finding, prediction, style)
-    return _joined([*lines, "", _summary(report, style)])
+    return _joined([*lines, "", summary(report, style)])
 
 
 def _joined(lines: Sequence[str]) -> str:
@@ -83,7 +83,8 @@ def _model_line(prediction: Prediction, style: Style) -> str:
     return f"{style.paint(clean(prediction.model), 'bold')}  {style.paint(' · '.join(facts), 'dim')}"
 
 
-def _interval(prediction: Prediction) -> str:
+def interval(prediction: Prediction) -> str:
+    """``11.6–13.2``, with as many digits as the latency is shown with."""
     digits = format_ms(prediction.latency_ms).partition(" ")[0].partition(".")[2]
     return f"{prediction.low_ms:.{len(digits)}f}–{prediction.high_ms:.{len(digits)}f}"
 
@@ -96,7 +97,7 @@ def _comparison(predictions: Sequence[Prediction], style: Style) -> list[str]:
         [
             Cell(prediction.target, ("cyan",)),
             Cell(format_ms(prediction.latency_ms), ("bold",)),
-            Cell(_interval(prediction), ("dim",)),
+            Cell(interval(prediction), ("dim",)),
             Cell("" if covered else f"{prediction.coverage:.0%} covered"),
             Cell(_bar(prediction.latency_ms, slowest, 3 * _BAR_COLUMNS), ("yellow",)),
         ]
@@ -109,7 +110,7 @@ def _breakdown(prediction: Prediction, style: Style) -> list[str]:
     """The kernels of one model on one target, and what must be known to trust the sum."""
     head = (
         f"{style.paint(prediction.target, 'cyan', 'bold')}  {style.paint(format_ms(prediction.latency_ms), 'bold')}"
-        f"  {prediction.interval:.0%} within {_interval(prediction)} ms"
+        f"  {prediction.interval:.0%} within {interval(prediction)} ms"
     )
     facts = [prediction.runtime, f"coverage {prediction.coverage:.0%}"]
     free = sum(kernel.source == "free" for kernel in prediction.kernels)
@@ -147,9 +148,9 @@ def _kernel_row(kernel: KernelPrediction, prediction: Prediction, most_ms: float
     total = prediction.latency_ms
     return [
         Cell(f"{kernel.latency_ms:.3f}"),
-        Cell(_share(kernel.latency_ms, total)),
+        Cell(share(kernel.latency_ms, total)),
         Cell(_bar(kernel.latency_ms, most_ms, _BAR_COLUMNS), ("yellow",)),
-        Cell(_op_name(kernel)),
+        Cell(op_name(kernel)),
         Cell(clean(kernel.implementation, 60), ("dim",)),
         Cell("" if kernel.source == "predicted" else kernel.source, ("yellow",)),
         Cell(format_count(kernel.macs) if kernel.macs else ""),
@@ -158,10 +159,10 @@ def _kernel_row(kernel: KernelPrediction, prediction: Prediction, most_ms: float
 
 
 def _sum_row(label: str, latency_ms: float, total_ms: float) -> list[Cell]:
-    return [Cell(f"{latency_ms:.3f}"), Cell(_share(latency_ms, total_ms)), Cell(""), Cell(label, ("dim",))]
+    return [Cell(f"{latency_ms:.3f}"), Cell(share(latency_ms, total_ms)), Cell(""), Cell(label, ("dim",))]
 
 
-def _op_name(kernel: KernelPrediction) -> str:
+def op_name(kernel: KernelPrediction) -> str:
     """``conv2d + add + relu``: the op and what the runtime does in the same launch."""
     return clean(" + ".join((kernel.op, *kernel.linked)), 60)
 
@@ -170,7 +171,8 @@ def _node(kernel: KernelPrediction) -> str:
     return clean(short_name(kernel.nodes[0])) if kernel.nodes else ""
 
 
-def _share(part: float, whole: float) -> str:
+def share(part: float, whole: float) -> str:
+    """``12.5%``."""
     return f"{part / whole:.1%}" if whole > 0 else ""
 
 
@@ -255,7 +257,7 @@ def _verdict_row(prediction: Prediction, verdict: Verdict) -> list[Cell]:
         mark,
         Cell(prediction.target, ("cyan",)),
         Cell(format_ms(prediction.latency_ms), ("bold",)),
-        Cell(f"[{_interval(prediction)}]", ("dim",)),
+        Cell(f"[{interval(prediction)}]", ("dim",)),
         Cell(budget),
         Cell(change),
         Cell(_doubts(prediction, verdict), ("yellow",)),
@@ -288,8 +290,8 @@ def _finding(finding: Finding, prediction: Prediction, style: Style) -> list[str
     rows = [
         [
             Cell(format_ms(kernel.latency_ms)),
-            Cell(_share(kernel.latency_ms, prediction.latency_ms)),
-            Cell(_op_name(kernel)),
+            Cell(share(kernel.latency_ms, prediction.latency_ms)),
+            Cell(op_name(kernel)),
             Cell(clean(kernel.implementation, 60), ("dim",)),
             Cell(_node(kernel), ("dim",)),
         ]
@@ -298,7 +300,7 @@ def _finding(finding: Finding, prediction: Prediction, style: Style) -> list[str
     return [f"        {code} {finding.name}, what costs most:", *table(rows, ">><<<", style, indent=10)]
 
 
-def _summary(report: Report, style: Style) -> str:
+def summary(report: Report, style: Style) -> str:
     """``2 models on 3 targets: 1 over budget, 4 within budget, 1 without a budget, 1 warning``."""
     with_budget = [verdict for verdict in report.verdicts if verdict.budget_ms is not None]
     over = sum(not verdict.passed for verdict in with_budget)
