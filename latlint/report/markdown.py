@@ -1,0 +1,141 @@
+"""Markdown for the comment on a pull request and for the summary of a CI job: what was found, then every model and target."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from itertools import islice
+
+from latlint.checks.types import Finding
+from latlint.latency.types import Prediction
+from latlint.report.annotations import NAME_LIMIT, open_findings, title
+from latlint.report.plain import Style, clean
+from latlint.report.text import interval, op_name, share, summary
+from latlint.report.types import Report, Verdict
+from latlint.units import counted, format_limit_ms, format_ms, short_name
+
+#: A comment on GitHub holds 65,536 characters: what is beyond these is counted, not shown.
+_SHOWN_FINDINGS = 30
+_SHOWN_VERDICTS = 60
+_SHOWN_PREDICTIONS = 8
+_MESSAGE_LIMIT = 400
+
+_MARKS = {"error": "❌", "warning": "⚠️", "note": "💡"}
+
+#: Whatever may begin something in Markdown or HTML; written as a numeric reference, none does.
+_MARKUP = re.compile(r"[\\`*\[\]<>#!|~@&$^]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.", re.IGNORECASE)
+
+#: What GitHub and GitLab look for in text as shown: people, issues, merge requests, labels, milestones.
+_REFERENCE = re.compile(r"(?:&#(?:33|35|36|38|64|94|126);|%)(?=[\w\"])")
+
+
+def check(report: Report, style: Style) -> str:
+    """A sentence that sums up, the findings, and a table of all models and targets, folded away."""
+    found = open_findings(report)
+    judged = sorted(zip(report.predictions, report.verdicts, strict=True), key=lambda pair: pair[1].passed)
+    mark = "❌" if any(finding.severity == "error" for finding in found) else "✅"
+    findings = _table(
+        ("", "Finding", "Model", "Target", "What"),
+        "<<<<<",
+        (_finding_row(report, finding) for finding in found[:_SHOWN_FINDINGS]),
+    )
+    verdicts = _table(
+        ("", "Model", "Target", "Latency", "Interval", "Budget", "Coverage"),
+        "<<<>>>>",
+        (_verdict_row(report, *pair) for pair in judged[:_SHOWN_VERDICTS]),
+    )
+    blocks = [
+        ["## latlint"],
+        [f"{mark} {summary(report, Style())}"],
+        findings if found else [],
+        _more(len(found) - _SHOWN_FINDINGS, "finding"),
+        ["<details><summary>Latency of every model and target</summary>"] if judged else [],
+        verdicts if judged else [],
+        _more(len(judged) - _SHOWN_VERDICTS, "line"),
+        ["</details>"] if judged else [],
+        _notes(report.notes),
+    ]
+    return _joined(blocks)
+
+
+def predict(report: Report, style: Style) -> str:
+    """A table of models and targets, and under it the costliest kernels of each."""
+    predictions = report.predictions
+    totals = _table(
+        ("Model", "Target", "Latency", "Interval", "Coverage"),
+        "<<>>>",
+        (_total_row(report, prediction) for prediction in predictions[:_SHOWN_VERDICTS]),
+    )
+    blocks = [["## latlint"], totals, _more(len(predictions) - _SHOWN_VERDICTS, "line")]
+    for prediction in predictions[:_SHOWN_PREDICTIONS]:
+        blocks += _kernels(report, prediction, style)
+    blocks.append(_notes(dict.fromkeys((*report.notes, *(note for each in predictions for note in each.notes)))))
+    return _joined(blocks)
+
+
+def escape(text: str, limit: int = NAME_LIMIT) -> str:
+    """``text`` from a file as Markdown that shows it as it is: no markup, no link, nobody mentioned."""
+    entities = _MARKUP.sub(lambda match: f"&#{ord(match[0])};", clean(text, limit))
+    return _REFERENCE.sub(lambda match: f"{match[0]}&#8203;", entities)
+
+
+def _joined(blocks: Iterable[Sequence[str]]) -> str:
+    return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
+
+
+def _table(head: Sequence[str], align: str, rows: Iterable[Sequence[str]]) -> list[str]:
+    rule = ["---:" if side == ">" else "---" for side in align]
+    return [f"| {' | '.join(row)} |" for row in (head, rule, *rows)]
+
+
+def _more(number: int, noun: str) -> list[str]:
+    return [f"… and {counted(number, noun)} more."] if number > 0 else []
+
+
+def _notes(notes: Iterable[str]) -> list[str]:
+    shown = [f"- {escape(note, _MESSAGE_LIMIT)}" for note in islice(notes, 11)]
+    return [*shown[:10], "- …"] if len(shown) > 10 else shown
+
+
+def _finding_row(report: Report, finding: Finding) -> list[str]:
+    message = escape(finding.message, _MESSAGE_LIMIT)
+    if finding.gain_ms is not None:
+        message += f" (saves about {format_ms(finding.gain_ms)})"
+    model = escape(report.path(finding.model))
+    return [_MARKS[finding.severity], title(finding), model, escape(finding.target or ""), message]
+
+
+def _verdict_row(report: Report, prediction: Prediction, verdict: Verdict) -> list[str]:
+    mark = "–" if verdict.budget_ms is None else "✅" if verdict.passed else "❌"
+    *total, coverage = _total_row(report, prediction)
+    return [mark, *total, "" if verdict.budget_ms is None else format_limit_ms(verdict.budget_ms), coverage]
+
+
+def _total_row(report: Report, prediction: Prediction) -> list[str]:
+    return [
+        escape(report.path(prediction.model)),
+        escape(prediction.target),
+        format_ms(prediction.latency_ms),
+        f"{interval(prediction)} ms",
+        f"{prediction.coverage:.0%}",
+    ]
+
+
+def _kernels(report: Report, prediction: Prediction, style: Style) -> list[list[str]]:
+    launched = [kernel for kernel in prediction.kernels if kernel.source != "free"]
+    launched.sort(key=lambda kernel: (-kernel.latency_ms, kernel.index))
+    shown = launched if style.top is None else launched[: style.top]
+    rows = (
+        [
+            format_ms(kernel.latency_ms),
+            share(kernel.latency_ms, prediction.latency_ms),
+            escape(op_name(kernel)),
+            escape(kernel.implementation),
+            kernel.source,
+            escape(short_name(kernel.nodes[0])) if kernel.nodes else "",
+        ]
+        for kernel in shown
+    )
+    head = f"### {escape(report.path(prediction.model))} on {escape(prediction.target)}"
+    columns = ("Latency", "Share", "Op", "Kernel", "Source", "Node")
+    return [[head], _table(columns, ">><<<<", rows), _more(len(launched) - len(shown), "kernel")]
