@@ -1,0 +1,93 @@
+"""Comma-separated values for spreadsheets: a row a finding, or a row a kernel."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
+
+from latlint.checks.types import Finding
+from latlint.latency.types import Prediction
+from latlint.report.plain import Style, clean
+from latlint.report.types import Report, Verdict
+
+#: A cell that begins so is a formula to a spreadsheet; so is what follows a separator that its locale may use.
+_FORMULA = re.compile(r"(^|[;,|])(?=\s*[=+\-@＝＋－＠])")
+
+_CHECKED = (
+    "model", "target", "precision", "runtime", "latency_ms", "low_ms", "high_ms", "coverage", "budget_ms", "verdict",
+    "code", "name", "severity", "suppressed", "message", "gain_ms", "nodes", "fingerprint",
+)  # fmt: skip
+_PREDICTED = (
+    "model", "target", "precision", "runtime", "model_latency_ms", "model_low_ms", "model_high_ms", "model_coverage",
+    "index", "partition", "op", "linked", "implementation", "source", "latency_ms", "macs", "bytes", "nodes", "reason",
+)  # fmt: skip
+
+
+def check(report: Report, style: Style) -> str:
+    """A row for each finding, and one for each model and target without any."""
+    found: dict[tuple[str, str | None], list[Finding]] = {}
+    for finding in report.findings:
+        found.setdefault((finding.model, finding.target), []).append(finding)
+    rows: list[Sequence[object]] = []
+    for prediction, verdict in zip(report.predictions, report.verdicts, strict=True):
+        head = (*_prediction(report, prediction), *_verdict(verdict))
+        findings = found.pop((prediction.model, prediction.target), ())
+        rows += [(*head, *_finding(finding)) for finding in findings] or [head]
+    for (model, target), findings in found.items():
+        head = (report.path(model), target or "", *[""] * (len(_CHECKED) - 10))
+        rows += [(*head, *_finding(finding)) for finding in findings]
+    return _table(_CHECKED, rows)
+
+
+def predict(report: Report, style: Style) -> str:
+    """A row for each kernel and one for the overhead, so that ``latency_ms`` of a model and target adds up to the whole."""
+    rows: list[Sequence[object]] = []
+    for prediction in report.predictions:
+        head = _prediction(report, prediction)
+        for kernel in prediction.kernels:
+            rows.append(
+                (
+                    *head, kernel.index, kernel.partition, kernel.op, " + ".join(kernel.linked), kernel.implementation,
+                    kernel.source, _number(kernel.latency_ms), kernel.macs, kernel.bytes, " ".join(kernel.nodes),
+                    kernel.reason,
+                )
+            )  # fmt: skip
+        rows.append((*head, "", "", "overhead", "", "", "predicted", _number(prediction.overhead_ms)))
+    return _table(_PREDICTED, rows)
+
+
+def _prediction(report: Report, prediction: Prediction) -> tuple[object, ...]:
+    numbers = (prediction.latency_ms, prediction.low_ms, prediction.high_ms, prediction.coverage)
+    named = (report.path(prediction.model), prediction.target, prediction.precision, prediction.runtime)
+    return (*named, *(_number(number) for number in numbers))
+
+
+def _verdict(verdict: Verdict) -> tuple[object, ...]:
+    return ("", "") if verdict.budget_ms is None else (_number(verdict.budget_ms), "pass" if verdict.passed else "fail")
+
+
+def _finding(finding: Finding) -> tuple[object, ...]:
+    return (
+        finding.code, finding.name, finding.severity, "yes" if finding.suppressed else "no", finding.message,
+        "" if finding.gain_ms is None else _number(finding.gain_ms), " ".join(finding.nodes), finding.fingerprint,
+    )  # fmt: skip
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(head)
+    for row in rows:
+        filled = (*row, *[""] * (len(head) - len(row)))
+        writer.writerow(_inert(cell) if isinstance(cell, str) else cell for cell in filled)
+    return out.getvalue()
+
+
+def _inert(text: str) -> str:
+    return _FORMULA.sub(r"\1'", clean(text))
+
+
+def _number(value: float) -> float:
+    return float(f"{value:.9g}")
