@@ -1,0 +1,27 @@
+"""rdjson, the Reviewdog Diagnostic Format: https://github.com/reviewdog/reviewdog/tree/master/proto/rdf
+
+A diagnostic without a range is about the whole file, which is what a finding on a binary file is.
+"""
+
+from __future__ import annotations
+
+from latlint.report.annotations import open_findings, sentence
+from latlint.report.json import dump
+from latlint.report.plain import Style, clean
+from latlint.report.types import Report
+
+_SEVERITIES = {"error": "ERROR", "warning": "WARNING", "note": "INFO"}
+
+
+def check(report: Report, style: Style) -> str:
+    """A diagnostic a finding, the gravest first."""
+    diagnostics = [
+        {
+            "message": sentence(report, finding),
+            "location": {"path": clean(report.path(finding.model))},
+            "severity": _SEVERITIES[finding.severity],
+            "code": {"value": finding.code},
+        }
+        for finding in open_findings(report)
+    ]
+    return dump({"source": {"name": "latlint"}, "diagnostics": diagnostics})
