@@ -5,8 +5,10 @@ A card is one JSON object (milliseconds, nanoseconds per unit of a term, gigabyt
 ==============  =====================================================================================================
 ``device``      the first half of its targets' names; ``title``, ``soc``, ``sources``, ``method`` are for people
 ``processors``  by name, the second half: ``processor`` (the fields of ``runtime.types.Processor``), ``theta`` (the array of
-                costs), ``interval`` by precision (``level``, ``low``, ``high``: logarithms of measured over predicted),
-                ``title`` and ``accuracy`` for people; a GPU also ``queue`` and ``fallback`` (the CPU that runs the rest)
+                costs), ``interval`` by precision (``level``, ``low``, ``high``: logarithms of measured over predicted,
+                for a ``difficulty`` of 1),
+                ``evidence`` by precision (how many families of networks use each implementation), ``title`` and
+                ``accuracy`` for people; a GPU also ``queue`` and ``fallback`` (the CPU that runs the rest)
 ``terms``       ``cpu`` and ``gpu``: the names of the terms that each array of costs prices, in its order
 ``features``    the names of what the forests look at, in the order of their indices
 ``covers``      ``cpu`` and ``gpu``: what the data exercise, ``measured_terms`` and ``envelope``, by class of kernel the smallest
@@ -153,6 +155,10 @@ def _costs(card: Mapping[str, Any], arrays: Arrays, terms: int, at: str) -> None
         interval = _facts(intervals, precision, f"{at}.interval.")
         for key, low, high in (("level", 0, 1), ("low", -MAX_WIDTH, 0), ("high", 0, MAX_WIDTH)):
             _number(interval.get(key), f"{at}.interval {key}", low, high)
+    if "evidence" in card:
+        for precision in _object(card, "evidence", f"{at}."):
+            for name, families in _object(card["evidence"], precision, f"{at}.evidence.").items():
+                _number(families, f"{at}.evidence {_shown(name)}", 0)
     if "accuracy" in card:
         for precision in _object(card, "accuracy", f"{at}."):
             found = _facts(card["accuracy"], precision, f"{at}.accuracy.")

@@ -231,9 +231,9 @@ def predict(
     found = times(work, target)
     total = float(found.kernels.sum()) + found.overhead_ms
     coverage = _coverage(work, found)
-    low, high, level = _interval(target, plan.precision, coverage)
+    low, high, level = _interval(work, found, target, coverage)
     kernels = tuple(
-        _kernel(index, kernel, graph, float(found.kernels[index]), _source(index, kernel, work, found))
+        _kernel(index, kernel, graph, float(found.kernels[index]), _source(index, kernel, work, found), plan.fallbacks)
         for index, kernel in enumerate(plan.kernels)
     )
     return Prediction(
@@ -271,7 +271,10 @@ def _source(index: int, kernel: Kernel, work: Workload, found: Times) -> str:
     return "predicted" if found.predicted[index] else "derived"
 
 
-def _kernel(index: int, kernel: Kernel, graph: Graph, latency_ms: float, source: str) -> KernelPrediction:
+def _kernel(
+    index: int, kernel: Kernel, graph: Graph, latency_ms: float, source: str, fallbacks: Mapping[int, str]
+) -> KernelPrediction:
+    fallback = fallbacks.get(kernel.nodes[0], "") if kernel.nodes else ""
     return KernelPrediction(
         index=index,
         partition=kernel.partition,
@@ -283,7 +286,7 @@ def _kernel(index: int, kernel: Kernel, graph: Graph, latency_ms: float, source:
         source=source,
         macs=kernel.macs,
         bytes=kernel.bytes,
-        reason=kernel.free or kernel.reason,
+        reason=kernel.free or kernel.reason or fallback,
     )
 
 
@@ -298,11 +301,35 @@ def _coverage(work: Workload, found: Times) -> float:
 
 #: Log error of the derived models, as a rule of thumb: a factor of two either way for 90 % of kernels.
 DERIVED_LOG_ERROR = log(2.0)
+#: How much less is known of kernels that few families of networks use: the width of an interval grows with their share of the
+#: time as ``1 + RARITY / (families + 1/2)``.
+RARITY = 4.0
+#: What an inference costs besides its kernels, as a class of its own.
+OVERHEAD = "overhead"
 
 
-def _interval(target: Target, precision: str, coverage: float) -> tuple[float, float, float]:
-    """Factors from the point to the low and high end, and the level: conformal on held-out families, wider with less coverage."""
+def shares(work: Workload, found: Times) -> dict[str, float]:
+    """Share of the total time by implementation, the overhead included."""
+    total = float(found.kernels.sum()) + found.overhead_ms
+    spent = {OVERHEAD: found.overhead_ms}
+    for kernel, latency_ms in zip(work.plan.kernels, found.kernels, strict=True):
+        spent[kernel.implementation] = spent.get(kernel.implementation, 0.0) + float(latency_ms)
+    return {name: ms / total for name, ms in spent.items() if ms > 0} if total > 0 else {}
+
+
+def difficulty(of: Mapping[str, float], evidence: Mapping[str, int]) -> float:
+    """How unlike a prediction is to what was measured, from ``shares`` and the number of families that use each implementation;
+    about 1 where many do."""
+    return sum(share * (1.0 + RARITY / (evidence.get(name, 0) + 0.5)) for name, share in of.items()) or 1.0
+
+
+def _interval(work: Workload, found: Times, target: Target, coverage: float) -> tuple[float, float, float]:
+    """Factors from the point to the low and high end, and the level: conformal on held-out families, wider for what is rare in
+    them, and for what is derived."""
     known = target.card["interval"]
-    found = known.get(precision) or known.get("float32") or next(iter(known.values()))
+    precision = work.plan.precision if work.plan.precision in known else "float32"
+    scale = known.get(precision) or next(iter(known.values()))
+    evidence = target.card.get("evidence", {}).get(precision)
+    hard = difficulty(shares(work, found), evidence) if evidence else 1.0
     spread = (1.0 - coverage) * DERIVED_LOG_ERROR
-    return exp(found["low"] - spread), exp(found["high"] + spread), float(found["level"])
+    return exp(scale["low"] * hard - spread), exp(scale["high"] * hard + spread), float(scale["level"])

@@ -41,8 +41,8 @@ class Forest:
         return np.asarray(self.number[at].sum(axis=1, dtype=np.float64))
 
 
-def flatten(dump: Mapping[str, Any]) -> Forest:
-    """LightGBM's ``Booster.dump_model()`` as a ``Forest``; at most 65,536 nodes."""
+def flatten(*dumps: Mapping[str, Any]) -> Forest:
+    """The mean of LightGBM boosters, each a ``Booster.dump_model()``, as one ``Forest`` of at most 65,536 nodes."""
     feature: list[int] = []
     number: list[float] = []
     left: list[int] = []
@@ -56,7 +56,7 @@ def flatten(dump: Mapping[str, Any]) -> Forest:
         index = len(feature)
         leaf = "leaf_value" in node
         feature.append(0 if leaf else int(node["split_feature"]))
-        number.append(float(node["leaf_value" if leaf else "threshold"]))
+        number.append(float(node["leaf_value"]) / len(dumps) if leaf else float(node["threshold"]))
         left.append(index)
         right.append(index)
         if not leaf:
@@ -64,7 +64,7 @@ def flatten(dump: Mapping[str, Any]) -> Forest:
             right[index] = add(node["right_child"], level + 1)
         return index
 
-    for tree in dump["tree_info"]:
+    for tree in (tree for dump in dumps for tree in dump["tree_info"]):
         roots.append(add(tree["tree_structure"], 0))
     return Forest(
         feature=np.array(feature, np.uint8),

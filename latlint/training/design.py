@@ -30,6 +30,10 @@ class Design:
     gpu: Mapping[str, Mapping[str, Workload]]
     rows: KernelRows
 
+    def workload(self, device: str, processor: str, precision: str, model: str) -> Workload:
+        """The priced plan of one model for one measured series; core configurations of CPUs share theirs."""
+        return self.gpu[device][model] if processor == "gpu" else self.cpu[precision][model]
+
 
 @dataclass(frozen=True, slots=True)
 class KernelRows:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +24,10 @@ class HeldOut:
 
     predicted_ms: Mapping[tuple[str, str], NDArray[np.float64]]
 
+    def ratios(self, series: Series) -> NDArray[np.float64]:
+        """Predicted over measured, (models,); NaN where the family was not held out."""
+        return self.predicted_ms[series.target, series.precision] / (series.mean_ns * 1e-6)
+
 
 def hold_out(
     design: Design, families: Iterable[str] | None = None, progress: Callable[[str], None] = lambda family: None
@@ -28,20 +35,38 @@ def hold_out(
     """Hold out each of ``families`` (all by default) in turn; ``progress`` is called with each when it is done."""
     measured = design.measurements
     found = {(each.target, each.precision): np.full(len(measured.models), np.nan) for each in measured.series}
-    for family in sorted(set(families if families is not None else measured.families)):
-        out = np.array([name == family for name in measured.families])
-        packs = build(design, ~out)
-        for each in measured.series:
-            for model in np.flatnonzero(out):
-                found[each.target, each.precision][model] = predicted_ms(design, packs, each, int(model))
-        progress(family)
+    chosen = sorted(set(families if families is not None else measured.families))
+    # The design cannot be pickled, and need not be: a forked process has it.
+    _Shared.design = design
+    with ProcessPoolExecutor(os.cpu_count(), get_context("fork")) as pool:
+        for family, predicted in zip(chosen, pool.map(_without, chosen), strict=True):
+            for (key, model), latency_ms in predicted.items():
+                found[key][model] = latency_ms
+            progress(family)
     return HeldOut(found)
+
+
+class _Shared:
+    """What forked processes find in place."""
+
+    design: Design
+
+
+def _without(family: str) -> dict[tuple[tuple[str, str], int], float]:
+    """Predictions for the models of ``family`` on every series, by packs built without it."""
+    design = _Shared.design
+    out = np.array([name == family for name in design.measurements.families])
+    packs = build(design, ~out)
+    return {
+        ((each.target, each.precision), int(model)): predicted_ms(design, packs, each, int(model))
+        for each in design.measurements.series
+        for model in np.flatnonzero(out)
+    }
 
 
 def predicted_ms(design: Design, packs: Mapping[str, Pack], series: Series, model: int) -> float:
     """The end-to-end prediction of one measured model on one series' target."""
     name = design.measurements.models[model]
-    on_gpu = series.processor == "gpu"
-    work = design.gpu[series.device][name] if on_gpu else design.cpu[series.precision][name]
+    work = design.workload(series.device, series.processor, series.precision, name)
     found = times(work, Target(series.target, packs[series.device], series.processor))
     return float(found.kernels.sum()) + found.overhead_ms

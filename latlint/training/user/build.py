@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import ceil, log
 from pathlib import Path
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from latlint.errors import LatlintError
 from latlint.graph import read
+from latlint.graph.types import Graph
 from latlint.latency.engine import CPU_TERMS, GPU_TERMS, Workload, envelope_class, workload
 from latlint.latency.packs import SCHEMA, Pack, Target, load_targets, vocabulary
 from latlint.latency.trees import Forest
@@ -87,9 +88,9 @@ def build(profiles: Sequence[Profile], wanted: Wanted, known: Mapping[str, Targe
     models = sorted({str(profile.model) for profile in profiles})
     if len(models) < MIN_MODELS:
         raise LatlintError(f"{len(models)} measured models are too few: at least {MIN_MODELS} are needed")
-    works, timed = _planned(profiles, wanted, candidates)
+    planned = _planned(profiles, wanted, candidates)
     totals = np.array([profile.total_ms * 1e6 for profile in profiles])
-    pool = _Pool(list(known.values()), wanted, works, timed, totals)
+    pool = Pool(list(known.values()), wanted, lambda processor: planned[_key(processor)], totals)
     donors = [pool.donor(target) for target in candidates]
     everything = np.ones(len(profiles), bool)
     _check_units(profiles, donors)
@@ -124,43 +125,50 @@ def _key(processor: Processor) -> _Key:
     return processor.runtime, processor.vendor, processor.generation, processor.precision
 
 
-def _planned(
-    profiles: Sequence[Profile], wanted: Wanted, targets: Iterable[Target]
-) -> tuple[dict[_Key, tuple[Workload, ...]], dict[_Key, list[dict[int, float]]]]:
-    """Every model's priced plan, and the times of its kernels, by what plans depend on."""
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The measured models as one kind of processor runs them: priced plans, and milliseconds by position of the kernel."""
+
+    works: tuple[Workload, ...]
+    timed: tuple[Mapping[int, float], ...]
+
+
+def _planned(profiles: Sequence[Profile], wanted: Wanted, targets: Iterable[Target]) -> dict[_Key, Planned]:
+    """Every model planned once for each kind of processor among the targets'."""
     processors = {_key(p): p for p in (_processor(wanted, target.processor) for target in targets)}
-    works: dict[_Key, list[Workload]] = {key: [] for key in processors}
-    timed: dict[_Key, list[dict[int, float]]] = {key: [] for key in processors}
-    for profile in profiles:
-        graph = read(profile.model)
-        for key, processor in processors.items():
-            planned = plan(graph, processor)
-            works[key].append(workload(planned))
-            if processor.kind == "gpu" and not works[key][-1].gpu:
-                raise LatlintError("the GPU delegate takes none of its ops: leave it out", path=str(profile.model))
-            timed[key].append(kernel_times(graph, planned, profile))
-    return {key: tuple(found) for key, found in works.items()}, timed
+    graphs = [read(profile.model) for profile in profiles]
+    return {key: _planned_for(processor, graphs, profiles) for key, processor in processors.items()}
+
+
+def _planned_for(processor: Processor, graphs: Sequence[Graph], profiles: Sequence[Profile]) -> Planned:
+    works, timed = [], []
+    for graph, profile in zip(graphs, profiles, strict=True):
+        planned = plan(graph, processor)
+        works.append(workload(planned))
+        timed.append(kernel_times(graph, planned, profile))
+        if processor.kind == "gpu" and not works[-1].gpu:
+            raise LatlintError("the GPU delegate takes none of its ops: leave it out", path=str(profile.model))
+    return Planned(tuple(works), tuple(timed))
 
 
 @dataclass(frozen=True)
-class _Pool:
-    """All known processors of a kind, and the measured models as the candidates among them would run them."""
+class Pool:
+    """All known processors of a kind, and the measured models as one like a candidate among them runs them."""
 
     targets: Sequence[Target]
     wanted: Wanted
-    works: Mapping[_Key, tuple[Workload, ...]]
-    timed: Mapping[_Key, Sequence[Mapping[int, float]]]
+    planned: Callable[[Processor], Planned]
     total_ns: Array
 
     def donor(self, target: Target) -> Donor:
         forests = self.forests()
         processor = _processor(self.wanted, target.processor)
-        works = self.works[_key(processor)]
-        sampled = samples(works, self.timed[_key(processor)], self.total_ns, forests)
-        extra = np.array([elsewhere_ns(work, target) for work in works])
+        planned = self.planned(processor)
+        sampled = samples(planned, self.total_ns, forests)
+        extra = np.array([elsewhere_ns(work, target) for work in planned.works])
         share = np.full(len(forests), 1 / max(len(forests), 1))
         costs = Costs(target.pack.arrays[target.card["theta"]], share, queue_of(target))
-        return Donor(target, processor, costs, replace(sampled, extra_ns=extra), works)
+        return Donor(target, processor, costs, replace(sampled, extra_ns=extra), planned.works)
 
     def forests(self) -> list[Mapping[str, Forest]]:
         """The forests of each known GPU, by class of kernel; none of a CPU. They are all used: what one GPU does that its terms
@@ -201,18 +209,10 @@ def elsewhere_ns(work: Workload, target: Target) -> float:
     return float((work.cpu_terms @ target.pack.arrays[fallback["theta"]]).sum())
 
 
-def samples(
-    works: Sequence[Workload],
-    timed: Sequence[Mapping[int, float]],
-    total_ns: Array,
-    forests: Sequence[Mapping[str, Forest]],
-) -> Samples:
-    """Measured models as ``transfer`` takes them: a GPU's kernels, or a CPU's with one more for what an inference costs once.
-
-    ``timed``: milliseconds by position of the kernel, for each model.
-    """
+def samples(planned: Planned, total_ns: Array, forests: Sequence[Mapping[str, Forest]]) -> Samples:
+    """Measured models as ``transfer`` takes them: a GPU's kernels, or a CPU's with one more for what an inference costs once."""
     model, terms, correction, launches, kernel_ns = [], [], [], [], []
-    for number, (work, times) in enumerate(zip(works, timed, strict=True)):
+    for number, (work, times) in enumerate(zip(planned.works, planned.timed, strict=True)):
         on_gpu = bool(work.gpu)
         positions = work.gpu if on_gpu else work.cpu
         rows = len(positions) if on_gpu else len(positions) + 1
@@ -230,7 +230,7 @@ def samples(
         correction=np.vstack(correction),
         launches=np.concatenate(launches),
         kernel_ns=np.concatenate(kernel_ns),
-        extra_ns=np.zeros(len(works)),
+        extra_ns=np.zeros(len(planned.works)),
         total_ns=total_ns,
     )
 
@@ -298,7 +298,7 @@ def _groups(profiles: Sequence[Profile]) -> list[NDArray[np.bool_]]:
     return [np.array([order.index(name) % parts == part for name in names]) for part in range(parts)]
 
 
-def held_out(pool: _Pool, donors: Sequence[Donor], groups: Iterable[NDArray[np.bool_]]) -> Array:
+def held_out(pool: Pool, donors: Sequence[Donor], groups: Iterable[NDArray[np.bool_]]) -> Array:
     """Predicted over measured for every model, by what the other groups alone say; the donor is chosen anew each time."""
     found = np.ones(len(pool.total_ns))
     for out in groups:
@@ -311,7 +311,7 @@ def held_out(pool: _Pool, donors: Sequence[Donor], groups: Iterable[NDArray[np.b
 # ----------------------------------------------------------------------------------------------------------------- pack
 
 
-def _pack(wanted: Wanted, pool: _Pool, donor: Donor, costs: Costs, profiles: Sequence[Profile], ratios: Array) -> Pack:
+def _pack(wanted: Wanted, pool: Pool, donor: Donor, costs: Costs, profiles: Sequence[Profile], ratios: Array) -> Pack:
     name, kind = wanted.processor, donor.processor.kind
     precisions = [work.plan.precision for work in donor.works]
     facts = {key: value for key, value in asdict(donor.processor).items() if key != "name"}

@@ -9,7 +9,7 @@ that is quadratic for small log ratios and linear for large ones. A GPU's queue 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -122,6 +122,18 @@ def fit(
     strength = strength or Strength()
     own = np.full(len(donor.theta), strength.own) if seen is None else np.where(seen, strength.own, strength.unseen)
     parts = _Parts(donor, along, own, has_queue=donor.queue.start_ns > 0)
+    start = parts.start(float(np.median(np.log(samples.total_ns / predicted_ns(samples, donor)))))
+    options = {"maxiter": strength.iterations}
+    objective = _objective(samples, parts, strength)
+    best = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=parts.bounds(start), options=options)
+    return parts.costs(best.x)
+
+
+def _objective(samples: Samples, parts: _Parts, strength: Strength) -> Callable[[Array], tuple[float, Array]]:
+    """What ``fit`` makes small, with its gradient: minus the logarithm of the posterior, constants left out.
+
+    Where kernels were timed, their own times fill the queue: what is left of the whole is the queue's.
+    """
     weight, log_kernel = _kernel_weights(samples)
     models = len(samples.total_ns)
     log_total = np.log(samples.total_ns)
@@ -151,10 +163,7 @@ def fit(
         value = float(loss.sum()) + strength.kernels * float((weight * kernel_loss).sum()) + penalty
         return value, gradient + penalty_pull
 
-    start = parts.start(float(np.median(log_total - np.log(predicted_ns(samples, donor)))))
-    options = {"maxiter": strength.iterations}
-    best = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=parts.bounds(start), options=options)
-    return parts.costs(best.x)
+    return objective
 
 
 def _soft(ratio: Array, noise: float) -> tuple[Array, Array]:
