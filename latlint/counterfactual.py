@@ -151,7 +151,7 @@ class View:
         severity = severity or rule.severity
         if gain_ms is not None and gain_ms < max(MIN_GAIN_SHARE * self.total_ms, MIN_GAIN_MS):
             severity = "note"
-        saved = "" if gain_ms is None else f", which saves {format_ms(gain_ms)} ({gain_ms / self.total_ms:.0%})"
+        saved = "" if gain_ms is None else f", which saves {format_ms(gain_ms)} ({_percent(gain_ms / self.total_ms)})"
         text = f"{message}: {fix}{saved}" if fix else message
         found = rule.finding(
             self.subject,
@@ -162,6 +162,10 @@ class View:
             identity=identity,
         )
         yield replace(found, severity=severity)
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.0995 else f"{share:.1%}"
 
 
 _scene: Scene | None = None

@@ -10,7 +10,7 @@ The GPU delegate stores channels in slices of four and computes whole slices, so
 
 ## Example that fails
 ```text
-# pixel-4/gpu
+# galaxy-s10/gpu
 x = input 1x56x56x30
 a = conv2d x 30 kernel=1 activation=relu
 b = conv2d a 30 kernel=1 activation=relu
@@ -22,7 +22,7 @@ f = conv2d e 10 kernel=1
 
 ## Example that passes
 ```text
-# pixel-4/gpu
+# galaxy-s10/gpu
 x = input 1x56x56x32
 a = conv2d x 32 kernel=1 activation=relu
 b = conv2d a 32 kernel=1 activation=relu

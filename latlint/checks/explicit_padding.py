@@ -60,11 +60,24 @@ def check(subject: Subject) -> Iterator[Finding]:
             draft.attributes(reader, padding=(top, bottom, left, right))
         return draft.graph()
 
-    message = f"{len(found)} PAD ops copy the tensor before a convolution or pool"
+    alike = sum(_is_same(seen, pad, reader) for pad, reader in found)
+    message = f"{len(found)} PAD ops copy the tensor before a convolution or pool ({alike} of them are what SAME does)"
     gain = seen.gain("LAT241", merged)
     yield from seen.judge(
         RULE, message, [pad for pad, _ in found], fix="pad inside the convolution (SAME)", gain_ms=gain
     )
+
+
+def _is_same(view: View, pad: Node, reader: Node) -> bool:
+    """Whether TensorFlow's SAME padding is what ``pad`` does: as many pixels, the odd one at the end."""
+    found = reader.attributes
+    for axis in (0, 1):
+        size, made = view.shape(pad.inputs[0])[axis + 1], view.shape(reader.outputs[0])[axis + 1]
+        stride, reach = found["stride"][axis], (found["kernel"][axis] - 1) * found.get("dilation", (1, 1))[axis] + 1
+        total = max((made - 1) * stride + reach - size, 0)
+        if made != -(-size // stride) or tuple(pad.attributes["pads"][axis + 1]) != (total // 2, total - total // 2):
+            return False
+    return reader.kind != "max_pool2d"
 
 
 def _reader(view: View, pad: Node) -> Node | None:

@@ -81,9 +81,8 @@ def _between(view: View) -> list[Node]:
     """Float ops that are computed from int8 values and that int8 values are computed from."""
     after: set[int] = set()
     for node in view.graph.nodes:
-        if node.kind == "dequantize" and view.runtime_inputs(node):
-            after.update(node.outputs)
-        elif node.kind != "quantize" and any(index in after for index in node.inputs):
+        enters = node.kind == "dequantize" and bool(view.runtime_inputs(node))
+        if enters or (node.kind != "quantize" and any(index in after for index in node.inputs)):
             after.update(node.outputs)
     before: set[int] = set()
     found = []

@@ -87,11 +87,8 @@ def _idle(view: View, node: Node) -> int | None:
         return None
     if node.kind in ("identity", "dropout") or (node.kind in _SAME_SHAPE and same and _whole(node)):
         return 0
-    if (
-        node.kind in ("pad", "pad_v2", "mirror_pad")
-        and get("pads")
-        and not any(v for pair in get("pads") for v in pair)
-    ):
+    pads = get("pads") if node.kind in ("pad", "pad_v2", "mirror_pad") else None
+    if pads and not any(value for pair in pads for value in pair):
         return 0
     if node.kind == "transpose" and tuple(get("permutation", (1,))) == tuple(range(len(get("permutation", ())))):
         return 0

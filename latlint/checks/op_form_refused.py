@@ -40,6 +40,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from latlint.checks._placement import findings, refused
+from latlint.checks.rank_above_four import rank
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.counterfactual import view
 from latlint.graph.types import Node
@@ -61,7 +62,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     by_reason: dict[tuple[str, str], list[Node]] = {}
     for index, why in sorted(refused(seen).items()):
         node = seen.graph.nodes[index]
-        if not any(other in why for other in _OTHERS):
+        if rank(seen, node) <= 4 and not any(other in why for other in _OTHERS):
             by_reason.setdefault((node.native or node.kind, why), []).append(node)
     for (native, why), nodes in by_reason.items():
         message = f"the GPU delegate refuses {native} ×{len(nodes)}"

@@ -47,15 +47,16 @@ from collections.abc import Iterator
 from latlint.checks._edit import Draft
 from latlint.checks._placement import findings, refused
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import view
+from latlint.counterfactual import View, view
 from latlint.graph.types import Graph, Node
+from latlint.units import counted
 
 RULE = Rule("LAT205", "rank-above-four", "warning", ("gpu-delegate",), "source")
 
 
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
-    found = [seen.graph.nodes[index] for index, why in sorted(refused(seen).items()) if "dimensions: the GPU" in why]
+    found = [seen.graph.nodes[index] for index in sorted(refused(seen)) if rank(seen, seen.graph.nodes[index]) > 4]
     if not found:
         return
     shuffles = [node for node in found if node.kind == "transpose" and _swaps_last_two(node)]
@@ -72,12 +73,17 @@ def check(subject: Subject) -> Iterator[Finding]:
             draft.attributes(node, permutation=(0, 1, 3, 2))
         return draft.graph()
 
-    what = f"{len(shuffles)} channel shuffles among them" if shuffles else "written so by the exporter"
-    ranks = max(len(seen.shape(index)) for node in found for index in (*node.inputs, *node.outputs))
+    what = f"among them {counted(len(shuffles), 'channel shuffle')}" if shuffles else "none of them a channel shuffle"
+    ranks = max(rank(seen, node) for node in found)
     message = f"{len(found)} ops on tensors of {ranks} dimensions, which the GPU delegate refuses ({what})"
     fix = "write them in four dimensions, height and width merged"
     only_shuffles = shuffles and all(node.kind in ("reshape", "transpose") for node in found)
     yield from findings(seen, RULE, found, message, fix, merged if only_shuffles else None)
+
+
+def rank(view: View, node: Node) -> int:
+    """The most dimensions of a run-time tensor of ``node``."""
+    return max(len(view.shape(index)) for index in (*view.runtime_inputs(node), *node.outputs))
 
 
 def _swaps_last_two(node: Node) -> bool:

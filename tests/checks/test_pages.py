@@ -18,7 +18,7 @@ from latlint.runtime import plan
 from latlint.settings import Settings
 
 sys.path.insert(0, str(Path(__file__).parent))
-from sketch import sketch, target_of  # noqa: E402
+from sketch import sketch, target_of
 
 MECHANISM = [check for check in checks.checks() if check.rule.code[:4] in ("LAT2", "LAT3")]
 _EXAMPLE = r"## Example that {0}\n```text\n(.*?)```"
