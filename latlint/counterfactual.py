@@ -96,9 +96,12 @@ class View:
         return [index for index in node.inputs if index >= 0 and self.scene.graph.tensors[index].constant]
 
     def name(self, node: Node) -> str:
-        """The name of ``node`` in the user's file."""
-        origins = self.scene.graph.origins[node.index] if self.scene.graph.origins else ()
-        return self.scene.original.nodes[origins[0]].name if origins else node.name
+        """The name of ``node`` in the user's file; for an op that the conversion added, that of the one which reads it."""
+        if self.scene.graph.origins:
+            for each in (node, *self.readers(node)):
+                if origins := self.scene.graph.origins[each.index]:
+                    return self.scene.original.nodes[origins[0]].name
+        return node.name
 
     def kernels(self) -> Iterator[tuple[Kernel, float]]:
         return zip(self.plan.kernels, self.kernel_ms, strict=True)

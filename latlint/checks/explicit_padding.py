@@ -1,7 +1,8 @@
 """A PAD before a convolution or pool copies the whole tensor on the CPU.
 
 ## What it does
-Reports PAD ops before convolutions and pools on the built-in CPU kernels, with what padding inside the convolution would buy.
+Reports PAD ops before convolutions and pools on the built-in CPU kernels, with what padding inside them would buy. It warns
+where SAME padding gives exactly the same result and is enough to gain; for other paddings, which take another training, it notes.
 
 ## Why is this slow?
 The built-in kernels do not merge PAD into what follows (the GPU delegate and XNNPACK do): the tensor is copied into a larger one on
@@ -12,7 +13,7 @@ one thread. Models from PyTorch have one at every convolution of stride 2, where
 # pixel-4/cpu-1large
 x = input 1x112x112x32
 a = pad x pads=1
-b = depthwise_conv2d a kernel=3 stride=2 padding=valid activation=relu
+b = depthwise_conv2d a kernel=3 padding=valid activation=relu
 c = conv2d b 64 kernel=1
 ```
 
@@ -20,7 +21,7 @@ c = conv2d b 64 kernel=1
 ```text
 # pixel-4/cpu-1large
 x = input 1x112x112x32
-b = depthwise_conv2d x kernel=3 stride=2 padding=same activation=relu
+b = depthwise_conv2d x kernel=3 padding=same activation=relu
 c = conv2d b 64 kernel=1
 ```
 
@@ -34,11 +35,11 @@ tensorflow/lite/kernels/pad.cc; XNNPACK/src/subgraph.c (`xnn_subgraph_fusion`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from latlint.checks._edit import Draft
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import View, view
+from latlint.counterfactual import MIN_GAIN_SHARE, View, view
 from latlint.graph.types import Graph, Node
 
 RULE = Rule("LAT241", "explicit-padding", "warning", ("builtin",), "measured")
@@ -52,20 +53,24 @@ def check(subject: Subject) -> Iterator[Finding]:
     if not found:
         return
 
-    def merged(graph: Graph) -> Graph:
-        draft = Draft(graph)
-        for pad, reader in found:
-            (top, bottom), (left, right) = pad.attributes["pads"][1:3]
-            draft.bypass(pad)
-            draft.attributes(reader, padding=(top, bottom, left, right))
-        return draft.graph()
-
-    alike = sum(_is_same(seen, pad, reader) for pad, reader in found)
-    message = f"{len(found)} PAD ops copy the tensor before a convolution or pool ({alike} of them are what SAME does)"
-    gain = seen.gain("LAT241", merged)
-    yield from seen.judge(
-        RULE, message, [pad for pad, _ in found], fix="pad inside the convolution (SAME)", gain_ms=gain
+    same = [pair for pair in found if _is_same(seen, *pair)]
+    gain = seen.gain("LAT241", lambda graph: _merged(graph, found))
+    of_same = seen.gain("LAT241 same", lambda graph: _merged(graph, same)) if same else None
+    message = (
+        f"{len(found)} PAD ops copy the tensor before a convolution or pool ({len(same)} of them are what SAME does)"
     )
+    severity = None if of_same is not None and of_same >= MIN_GAIN_SHARE * seen.total_ms else "note"
+    fix = "pad inside the convolution (SAME)"
+    yield from seen.judge(RULE, message, [pad for pad, _ in found], fix=fix, gain_ms=gain, severity=severity)
+
+
+def _merged(graph: Graph, pairs: Sequence[tuple[Node, Node]]) -> Graph:
+    draft = Draft(graph)
+    for pad, reader in pairs:
+        (top, bottom), (left, right) = pad.attributes["pads"][1:3]
+        draft.bypass(pad)
+        draft.attributes(reader, padding=(top, bottom, left, right))
+    return draft.graph()
 
 
 def _is_same(view: View, pad: Node, reader: Node) -> bool:

@@ -10,6 +10,7 @@ import pytest
 
 from latlint import checks
 from latlint.checks import Check
+from latlint.checks.docs import pages, write
 from latlint.checks.types import Subject
 from latlint.graph.types import Graph
 from latlint.latency import engine
@@ -69,3 +70,15 @@ def test_a_page_has_all_its_parts(check: Check) -> None:
     ]
     assert check.rule.confidence in ("measured", "source", "reported")
     assert check.rule.runtimes == () or set(check.rule.runtimes) <= {"gpu-delegate", "builtin", "xnnpack"}
+
+
+def test_the_pages_in_docs_are_those_of_the_rules() -> None:
+    """After a change: python -m latlint.checks.docs"""
+    directory = Path(__file__).resolve().parents[2] / "docs" / "rules"
+    assert {path.name: path.read_text("utf-8") for path in directory.glob("*.md")} == pages()
+
+
+def test_writing_the_pages_removes_stale_ones(tmp_path: Path) -> None:
+    (tmp_path / "LAT000.md").write_text("gone")
+    write(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == set(pages())

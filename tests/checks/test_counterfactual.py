@@ -1,0 +1,237 @@
+"""Edits give sound graphs, and the gain of a change is the difference of two predictions."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from latlint import checks, counterfactual
+from latlint.checks._edit import Draft, dead_nodes, with_channels
+from latlint.checks.types import Rule, Subject
+from latlint.counterfactual import view
+from latlint.graph import read
+from latlint.graph.types import Graph
+from latlint.latency import engine
+from latlint.latency.packs import load_targets
+from latlint.runtime import plan
+from latlint.settings import Settings
+
+sys.path.insert(0, str(Path(__file__).parent))
+from sketch import sketch
+
+RULE = Rule("LAT999", "a-rule", "warning")
+GELU = """
+x = input 1x56x56x64
+a = conv2d x 64 kernel=3
+b = gelu a
+c = conv2d b 64 kernel=3 activation=relu
+"""
+
+
+def subject(graph: Graph, target: str = "pixel-4/gpu") -> Subject:
+    chosen = load_targets()[target]
+    planned = plan(graph, chosen.processor)
+    prediction = engine.predict(graph, planned, chosen, model="m.tflite", sha256="")
+    return Subject(graph, planned, chosen, prediction, Settings())
+
+
+def found(graph: Graph, target: str) -> dict[str, checks.types.Finding]:
+    return {finding.code: finding for finding in checks.run(subject(graph, target))}
+
+
+def sound(graph: Graph) -> None:
+    """Nodes are numbered, and nothing is read before it is written."""
+    known = {i for i, tensor in enumerate(graph.tensors) if tensor.constant} | set(graph.inputs) | {-1}
+    for index, node in enumerate(graph.nodes):
+        assert node.index == index
+        assert known.issuperset(node.inputs)
+        known.update(node.outputs)
+    assert known.issuperset(graph.outputs)
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2.tflite", "resnet18.onnx", "mobilenet_v2_int8.tflite"])
+@pytest.mark.parametrize("target", ["pixel-4/gpu", "pixel-4/cpu-1large"])
+def test_a_view_costs_what_was_predicted_and_no_change_gains_nothing(
+    model: Callable[[str], Path], name: str, target: str
+) -> None:
+    seen = view(subject(read(model(name)), target))
+    assert seen.total_ms == pytest.approx(seen.subject.prediction.latency_ms)
+    assert seen.gain("nothing", lambda graph: graph) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_gain_is_the_difference_of_two_predictions() -> None:
+    before, after = sketch(GELU), sketch(GELU.replace("gelu", "hard_swish"))
+    gain = view(subject(before)).gain("swish", lambda graph: after)
+    assert gain == pytest.approx(subject(before).prediction.latency_ms - subject(after).prediction.latency_ms)
+    assert gain is not None and gain > 1.0
+
+
+def test_targets_that_plan_alike_share_the_edited_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph, edits = sketch(GELU), []
+
+    def edit(given: Graph) -> Graph:
+        edits.append(given)
+        return given
+
+    gains = [view(subject(graph, f"pixel-4/cpu-{cores}")).gain("x", edit) for cores in ("1large", "2med", "1large")]
+    assert len(edits) == 1
+    assert gains == pytest.approx([0.0, 0.0, 0.0], abs=1e-9)
+
+
+def test_the_number_of_planned_ops_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counterfactual, "MAX_PLANNED_OPS", 7)
+    seen = view(subject(sketch(GELU)))
+    assert seen.gain("first", lambda graph: graph) is not None
+    assert seen.gain("second", lambda graph: graph) is not None
+    assert seen.gain("third", lambda graph: graph) is None
+    assert seen.gain("first", lambda graph: graph) is not None
+
+
+def test_what_gains_little_is_a_note_and_what_gains_nothing_is_silent() -> None:
+    seen = view(subject(sketch(GELU)))
+    node = seen.graph.nodes[0]
+
+    def severities(gain_ms: float | None) -> list[str]:
+        return [finding.severity for finding in seen.judge(RULE, "m", [node], fix="f", gain_ms=gain_ms)]
+
+    assert severities(0.02 * seen.total_ms) == ["warning"]
+    assert severities(0.005 * seen.total_ms) == ["note"]
+    assert severities(0.0005 * seen.total_ms) == severities(-1.0) == []
+    assert severities(None) == ["warning"]
+    (finding,) = seen.judge(RULE, "what is", [node], fix="what to do", gain_ms=2.0)
+    assert finding.message.startswith("what is: what to do, which saves 2.00 ms (")
+    assert (finding.gain_ms, finding.nodes) == (2.0, ("a",))
+
+
+def test_a_draft_bypasses_and_prunes_what_nobody_reads_any_more() -> None:
+    graph = sketch(
+        """
+        x = input 1x8x8x4
+        a = relu x
+        g = sigmoid a
+        b = mul a g
+        dead = tanh a
+        output b
+        """
+    )
+    draft = Draft(graph)
+    draft.bypass(graph.nodes[2], slot=0)
+    edited = draft.graph()
+    sound(edited)
+    assert [node.name for node in edited.nodes] == ["a", "dead"]
+    assert edited.outputs == graph.nodes[0].outputs
+    assert dead_nodes(graph) == {3} and dead_nodes(edited) == {1}
+
+
+def test_channels_change_everywhere_at_once() -> None:
+    graph = sketch(
+        """
+        x = input 1x16x16x3
+        k = const 10
+        a = conv2d x 10 kernel=3
+        b = depthwise_conv2d a kernel=3
+        c = add a b
+        d = mul c k
+        e = concat d a
+        f = conv2d e 20 kernel=1 groups=2
+        m = mean f axes=1,2 keep_dims=false
+        y = fully_connected m 10
+        """
+    )
+    edited = with_channels(graph, lambda count: -(-count // 8) * 8)
+    assert edited is not None
+    sound(edited)
+    shapes = {tensor.name: tensor.shape for tensor in edited.tensors}
+    assert [shapes[name] for name in ("x", "a", "b", "c", "d", "e", "f", "m", "y")] == [
+        (1, 16, 16, 3), (1, 16, 16, 16), (1, 16, 16, 16), (1, 16, 16, 16), (1, 16, 16, 16), (1, 16, 16, 32),
+        (1, 16, 16, 24), (1, 24), (1, 10),
+    ]  # fmt: skip
+    assert [shapes[name] for name in ("k", "a/w", "b/w", "f/w", "f/b", "y/w")] == [
+        (16,), (16, 3, 3, 3), (1, 3, 3, 16), (24, 1, 1, 16), (24,), (10, 24),
+    ]  # fmt: skip
+    assert edited.nodes[1].attributes["groups"] == 16
+
+
+@pytest.mark.parametrize(
+    "line", ["b = reshape a -> 1x16x16x2x5", "b = unknown a -> 1x16x16x10", "b = split a axis=3 parts=2 -> 1x16x16x5"]
+)
+def test_channels_stay_where_an_op_depends_on_their_number(line: str) -> None:
+    graph = sketch(f"x = input 1x16x16x3\na = conv2d x 10 kernel=3\n{line}")
+    edited = with_channels(graph, lambda count: count + 1)
+    assert edited is None or edited.tensors == graph.tensors
+
+
+def test_flattened_maps_widen_the_layer_that_reads_them() -> None:
+    graph = sketch(
+        "x = input 1x4x4x3\na = conv2d x 6 kernel=3\nb = reshape a -> 1x96\nc = fully_connected b 30\nd = fully_connected c 2"
+    )
+    edited = with_channels(graph, lambda count: count + 2)
+    assert edited is not None
+    shapes = {tensor.name: tensor.shape for tensor in edited.tensors}
+    assert (shapes["b"], shapes["c/w"], shapes["d/w"]) == ((1, 128), (32, 128), (2, 32))
+
+
+def test_one_gelu_splits_a_real_model(model: Callable[[str], Path]) -> None:
+    graph = read(model("one_gelu.tflite"))
+    gelu = found(graph, "pixel-4/gpu")["LAT203"]
+    assert gelu.severity == "warning" and gelu.gain_ms is not None and gelu.gain_ms > 0.3 * (gelu.latency_ms or 0)
+    draft = Draft(graph)
+    draft.change(next(node for node in graph.nodes if node.kind == "gelu"), kind="hard_swish")
+    assert not {"LAT201", "LAT203"} & set(found(draft.graph(), "pixel-4/gpu"))
+    assert not {"LAT201", "LAT203"} & set(found(graph, "pixel-4/cpu-1large"))
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "code", "severity"),
+    [
+        ("resnet18.onnx", "pixel-4/gpu", "LAT202", "warning"),
+        ("shufflenet_v2_05.tflite", "pixel-4/gpu", "LAT205", "warning"),
+        ("vit_tiny.onnx", "pixel-4/gpu", "LAT209", "warning"),
+        ("vit_tiny.onnx", "pixel-4/cpu-1large", "LAT226", "warning"),
+        ("mobilenet_v2_int8.tflite", "pixel-4/gpu", "LAT210", "note"),
+        ("mobilenet_v3_small.tflite", "pixel-4/gpu", "LAT225", "note"),
+        ("mobilenet_v3_small.tflite", "pixel-4/cpu-1large", "LAT242", "warning"),
+        ("mobilenet_v2.tflite", "pixel-4/cpu-1large", "LAT241", "warning"),
+        ("mobilenet_v2_025_f16.tflite", "pixel-4/cpu-1large", "LAT244", "note"),
+    ],
+)
+def test_real_models_have_what_they_are_known_for(
+    model: Callable[[str], Path], name: str, target: str, code: str, severity: str
+) -> None:
+    graph = read(model(name))
+    finding = found(graph, target)[code]
+    assert finding.severity == severity
+    assert set(finding.nodes) <= {node.name for node in graph.nodes}
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2.tflite", "mobilenet_v2.onnx", "resnet18.onnx"])
+@pytest.mark.parametrize("target", ["pixel-4/gpu", "galaxy-s10/gpu", "iphone-xs/gpu", "pixel-4/cpu-1large"])
+def test_published_networks_have_no_error_and_nothing_unfounded(
+    model: Callable[[str], Path], name: str, target: str
+) -> None:
+    graph = read(model(name))
+    by_gpu = {"LAT201", "LAT202"} if "resnet" in name else set()
+    expected = by_gpu if "gpu" in target else {"LAT241"} if name.endswith(".tflite") else set()
+    result = found(graph, target)
+    assert {code for code, finding in result.items() if finding.severity != "note"} == expected
+    assert all(finding.severity != "error" for finding in result.values())
+
+
+def test_findings_are_ranked_by_gain(model: Callable[[str], Path]) -> None:
+    result = [
+        f for f in checks.run(subject(read(model("vit_tiny.onnx")), "pixel-4/cpu-1large")) if f.severity == "warning"
+    ]
+    gains = [finding.gain_ms or 0.0 for finding in result]
+    assert len(gains) > 2 and gains == sorted(gains, reverse=True)
+
+
+def test_a_fingerprint_survives_another_gain() -> None:
+    small, large = (sketch(GELU.replace("56x56", size)) for size in ("56x56", "112x112"))
+    (one, other) = (found(graph, "pixel-4/gpu")["LAT203"] for graph in (small, large))
+    assert one.gain_ms != other.gain_ms
+    assert one.fingerprint == other.fingerprint
+    assert replace(one, gain_ms=None).fingerprint != found(small, "galaxy-s10/gpu")["LAT203"].fingerprint
