@@ -29,11 +29,11 @@ class Project:
     path: Path
     environment: Mapping[str, str]
 
-    def run(self, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run a command here; its output, both streams in one, is in ``stdout``."""
+    def run(self, *command: str, below: str = ".", **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run a command here or in a directory ``below``; its output, both streams in one, is in ``stdout``."""
         return subprocess.run(
             command,
-            cwd=self.path,
+            cwd=self.path / below,
             env={**self.environment, **variables},
             encoding="utf-8",
             errors="surrogateescape",
@@ -67,10 +67,30 @@ class Project:
 
 
 @pytest.fixture(scope="session")
-def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def offline(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An environment without the network, without anyone's configuration, and with the wheels of ``wheelhouse``, once asked for."""
+    home = tmp_path_factory.mktemp("home")
+    (home / ".gitconfig").write_text("[user]\nname = Ada\nemail = ada@example.com\n[init]\ndefaultBranch = main\n")
+    nowhere = "http://127.0.0.1:9"
+    return {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "HOME": str(home),
+        "LC_ALL": "C.UTF-8",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "PRE_COMMIT_HOME": str(home / "pre-commit"),
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_NO_INDEX": "1",
+        "PIP_NO_COMPILE": "0",  # no bytecode in advance: pip reads the variable of a negative option the other way round
+        "PIP_FIND_LINKS": str(tmp_path_factory.mktemp("wheelhouse")),
+        **dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), nowhere),
+    }
+
+
+@pytest.fixture(scope="session")
+def wheelhouse(offline: dict[str, str]) -> Path:
     """Wheels of all that latlint needs to be built and to run, in the versions of this environment. The one thing here that may
     need the network."""
-    directory = tmp_path_factory.mktemp("wheelhouse")
+    directory = Path(offline["PIP_FIND_LINKS"])
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
     wanted = [*project["build-system"]["requires"], *project["project"]["dependencies"]]
     here = _pip("freeze", "--all").stdout.splitlines()
@@ -88,27 +108,7 @@ def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def offline(wheelhouse: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """An environment without the network, without anyone's configuration, and with the wheels at hand."""
-    home = tmp_path_factory.mktemp("home")
-    (home / ".gitconfig").write_text("[user]\nname = Ada\nemail = ada@example.com\n[init]\ndefaultBranch = main\n")
-    nowhere = "http://127.0.0.1:9"
-    return {
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-        "HOME": str(home),
-        "LC_ALL": "C.UTF-8",
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "PRE_COMMIT_HOME": str(home / "pre-commit"),
-        "PIP_CONFIG_FILE": os.devnull,
-        "PIP_NO_INDEX": "1",
-        "PIP_NO_COMPILE": "0",  # no bytecode in advance: pip reads the variable of a negative option the other way round
-        "PIP_FIND_LINKS": str(wheelhouse),
-        **dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), nowhere),
-    }
-
-
-@pytest.fixture(scope="session")
-def published(offline: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def published(offline: dict[str, str], wheelhouse: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """This checkout as a repository that hooks are taken from, tagged with the version."""
     from latlint import __version__
 
@@ -136,10 +136,10 @@ def project(offline: dict[str, str], tmp_path: Path) -> Project:
 
 @pytest.fixture
 def latlint(project: Project) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """``latlint("check")`` runs this checkout's command line in the project."""
+    """``latlint("check")`` runs this checkout's command line in the project, or in a directory ``below`` its top."""
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return project.run(sys.executable, "-m", "latlint", *arguments, PYTHONPATH=str(REPOSITORY))
+    def run(*arguments: str, below: str = ".") -> subprocess.CompletedProcess[str]:
+        return project.run(sys.executable, "-m", "latlint", *arguments, below=below, PYTHONPATH=str(REPOSITORY))
 
     return run
 
