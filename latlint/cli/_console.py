@@ -94,3 +94,15 @@ def write_atomically(text: str, path: Path) -> None:
         from latlint.errors import LatlintError
 
         raise LatlintError(f"cannot be written: {failure.strerror}", path=str(path)) from None
+
+
+def append_to_job_summary(markdown: str) -> None:
+    """Add to what GitHub shows of a job, where this runs in one."""
+    if path := os.environ.get("GITHUB_STEP_SUMMARY"):
+        try:
+            with Path(path).open("a", encoding="utf-8", newline="\n") as summary:
+                summary.write(markdown)
+        except OSError as failure:
+            from latlint.errors import LatlintError
+
+            raise LatlintError(f"cannot be written: {failure.strerror}", path=path) from None

@@ -85,6 +85,8 @@ def command(
     _console.emit(render(report, "check", format_name, _console.style()))
     for name, path in files:
         _console.write_atomically(render(report, "check", name, Style()), path)
+    if format_name == "github" and all(name != "markdown" for name, _ in files):
+        _console.append_to_job_summary(render(report, "check", "markdown", Style()))
     return _exit_code(report, exit_zero=exit_zero)
 
 
