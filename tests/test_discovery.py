@@ -1,0 +1,56 @@
+"""Which model a file of weights belongs to, and what of a commit is linted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from latlint.discovery import find_models, holders, of_changes
+from latlint.settings import Settings
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Models as exporters lay them out; their bytes name their data where the reader of a real one would find it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nets" / "weights").mkdir(parents=True)
+    for name, content in {
+        "nets/a.onnx": b"\x0a\x08location\x12\x0dweights/a.bin",
+        "nets/b.ONNX": b"\x0a\x08location\x12\x09b weights",
+        "nets/pointer.onnx": b"version https://git-lfs.github.com/spec/v1\n",
+        "nets/empty.onnx": b"",
+        **dict.fromkeys(("nets/weights/a.bin", "nets/b weights", "nets/pointer.onnx.data", "nets/firmware.bin"), b"?"),
+    }.items():
+        (tmp_path / name).write_bytes(content)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("data", "models"),
+    [
+        ("nets/weights/a.bin", ["nets/a.onnx"]),
+        ("nets/b weights", ["nets/b.ONNX"]),
+        ("nets/pointer.onnx.data", ["nets/pointer.onnx"]),
+        ("nets/firmware.bin", []),
+        ("nowhere/x.bin", []),
+    ],
+)
+def test_external_data_belongs_to_the_models_that_name_it(repository: Path, data: str, models: list[str]) -> None:
+    assert holders(data) == models
+    assert holders(str(repository / data)) == [str(repository / model) for model in models]
+
+
+def test_of_a_commit_models_and_external_data_count(repository: Path) -> None:
+    changed = ["nets/firmware.bin", "nets/weights/a.bin", "nets/pointer.onnx", "nets/a.onnx", "README"]
+    assert find_models(of_changes(changed, Settings()), Settings())[0] == ["nets/a.onnx", "nets/pointer.onnx"]
+    assert of_changes(changed, Settings(models=("pointer.*",))) == ["nets/pointer.onnx"]
+    assert of_changes(["nets/firmware.bin"], Settings()) == []
+
+
+def test_named_on_the_command_line_data_stands_for_its_model_and_anything_else_for_itself(repository: Path) -> None:
+    assert find_models(["nets/weights/a.bin", "nets/firmware.bin", "missing.bin"], Settings())[0] == [
+        "nets/a.onnx",
+        "nets/firmware.bin",
+        "missing.bin",
+    ]
