@@ -339,3 +339,27 @@ def test_the_interval_is_that_of_the_precision_and_of_float32_for_others(toy: di
         assert found.coverage == 1
         assert found.interval == level
         assert log(found.high_ms / found.latency_ms) == pytest.approx(high)
+
+
+def test_what_few_families_use_has_a_wider_interval(toy: dict[str, Target]) -> None:
+    """As much wider as its share of the time, the overhead's share included."""
+    widths = []
+    for families in (None, 1000, 3, 1, 0):
+        evidence = (
+            {} if families is None else {"evidence": {"float32": {"conv_ruy_1x1": families, engine.OVERHEAD: 1000}}}
+        )
+        card = {**toy["cpu-1large"].card, **evidence}
+        pack = replace(toy["cpu-1large"].pack, card={**toy["cpu-1large"].pack.card, "processors": {"cpu-1large": card}})
+        found = predicted(planned(CONV), replace(toy["cpu-1large"], pack=pack))
+        widths.append(log(found.high_ms / found.latency_ms))
+    assert widths[0] == pytest.approx(0.2)
+    assert widths[1] == pytest.approx(0.2, rel=0.01)
+    assert widths[1:] == sorted(widths[1:])
+    assert widths[-1] > 1.5 * widths[2]
+
+
+def test_shares_of_the_time_are_of_all_of_it(targets: dict[str, Target]) -> None:
+    work = engine.workload(planned(CONV, FREE, MYSTERY))
+    found = engine.shares(work, engine.times(work, targets["pixel-4/cpu-1large"]))
+    assert found.keys() == {"conv_ruy_1x1", engine.OVERHEAD}
+    assert sum(found.values()) == pytest.approx(1)
