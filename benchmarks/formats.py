@@ -69,11 +69,11 @@ def compared(path: Path, corpus: Path, target: Target) -> Pair:
 
 def difference(onnx: Plan, tflite: Plan) -> str:
     """What only one of two plans has: nodes off the GPU with the reason, or kernels."""
-    refused = Counter(onnx.fallbacks.values()) - Counter(tflite.fallbacks.values())
-    if refused:
-        # a node that lands in the smaller partition does so because another one was refused
-        causes = {reason: count for reason, count in refused.items() if not reason.startswith("delegated, but")}
-        return f"{sum(refused.values())} nodes off the GPU: " + "; ".join(sorted(causes))
+    left = [k for k in onnx.kernels if not k.free and onnx.partitions[k.partition].executor == "builtin"]
+    # a node that lands in the smaller partition does so because another one was refused
+    causes = sorted({k.reason for k in left if k.reason and not k.reason.startswith("delegated, but")})
+    if len(left) < len(onnx.kernels) and len(onnx.partitions) > 1 and len(tflite.partitions) == 1:
+        return f"{len(left)} kernels on the CPU: {'; '.join(causes)}"
     kernels = [Counter((k.implementation, *k.linked) for k in each.kernels if not k.free) for each in (onnx, tflite)]
     parts = [
         f"{word} " + ", ".join(f"{count} {'+'.join(name)}" for name, count in only.most_common(3))

@@ -42,11 +42,19 @@ def plan(graph: Graph, processor: Processor) -> Plan:
 
 def _on_original_nodes(planned: Plan, graph: Graph, origins: Sequence[Sequence[int]]) -> Plan:
     """``planned`` with the indices of the nodes before conversion; nodes that conversion folded away are free."""
-    kernels = [replace(k, nodes=_unique(o for n in k.nodes for o in origins[n])) for k in planned.kernels]
+    kernels = [
+        # a node that the conversion adds has no index to keep its refusal under: its kernel keeps it
+        replace(k, nodes=_unique(o for n in k.nodes for o in origins[n]), reason=k.reason or _refusal(planned, k))
+        for k in planned.kernels
+    ]
     covered = {node for kernel in kernels for node in kernel.nodes}
     kernels += [_folded(node) for node in graph.nodes if node.index not in covered]
     fallbacks = {o: reason for n, reason in planned.fallbacks.items() for o in origins[n]}
     return replace(planned, kernels=tuple(kernels), fallbacks=fallbacks)
+
+
+def _refusal(planned: Plan, kernel: Kernel) -> str:
+    return planned.fallbacks.get(kernel.nodes[0], "") if kernel.nodes else ""
 
 
 def _folded(node: Node) -> Kernel:
