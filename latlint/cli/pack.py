@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,15 +30,15 @@ def command() -> None:
     \b
     latlint pack build times.csv --device my-phone --processor gpu --output packs/my-phone
     latlint check model.tflite --pack packs/my-phone --target my-phone/gpu
+    latlint pack build --profile-here --output packs/this-host
     """
 
 
 @command.command("build", short_help="Build a pack from measurements.")
-@click.argument("measurements", nargs=-1, required=True, metavar="MEASUREMENTS...")
-@click.option("--device", required=True, metavar="NAME", help="The device: the first half of the target's name.")
-@click.option(
-    "--processor", required=True, metavar="gpu|cpu-...", help="What the models ran on, such as gpu or cpu-1large."
-)
+@click.argument("measurements", nargs=-1, metavar="MEASUREMENTS...")
+@click.option("--device", metavar="NAME", help="The device: the first half of the target's name.")
+@click.option("--processor", metavar="gpu|cpu-...", help="What the models ran on, such as gpu or cpu-1large.")
+@click.option("--profile-here", is_flag=True, help="Measure this machine's CPU instead, in some four minutes.")
 @click.option(
     "--like", metavar="TARGET", help="Start from this target's costs.  [default: the one that fits the times best]"
 )
@@ -50,8 +51,9 @@ def command() -> None:
 @format_option(["json", "text"])
 def build_command(
     measurements: tuple[str, ...],
-    device: str,
-    processor: str,
+    device: str | None,
+    processor: str | None,
+    profile_here: bool,
     like: str | None,
     output: Path,
     runtime: str | None,
@@ -63,13 +65,20 @@ def build_command(
 
     MEASUREMENTS are CSV files with the columns model and latency_ms, outputs of TensorFlow Lite's benchmark_model, or profiles of
     ONNX Runtime. A profile's model lies beside it under the same name, or is named: MODEL=PROFILE.
+
+    --profile-here needs none: it times generated networks on this machine's CPU with LiteRT.
     """
-    for name, pattern in ((device, _DEVICE), (processor, _PROCESSOR)):
-        if not pattern.fullmatch(name):
-            expected = (
-                "letters, digits, dots and dashes" if pattern is _DEVICE else "gpu, or cpu-... such as cpu-1large"
+    if profile_here:
+        if measurements or processor or like or runtime:
+            raise click.UsageError(
+                "--profile-here measures for itself: only --device, --threads and --output go with it."
             )
-            raise LatlintError(f"--{'device' if pattern is _DEVICE else 'processor'} {name}: expected {expected}")
+        _may_write(output, force=force)
+        return _profile_here(output, _named(device or "this-host", "device", _DEVICE), threads or 1, format_name)
+    if not measurements:
+        raise click.UsageError("Missing argument 'MEASUREMENTS...'.")
+    device = _named(device, "device", _DEVICE)
+    processor = _named(processor, "processor", _PROCESSOR)
     _may_write(output, force=force)
     built = _built(measurements, device, processor, like, runtime, threads)
     from latlint.latency.packs import write_pack
@@ -79,6 +88,45 @@ def build_command(
         _console.emit(dump(_document(built, output)))
     else:
         _console.emit(_summary(built, f"{device}/{processor}", output))
+    return 0
+
+
+def _named(name: str | None, option: str, pattern: re.Pattern[str]) -> str:
+    if name is None:
+        raise click.UsageError(f"Missing option '--{option}'.")
+    if not pattern.fullmatch(name):
+        expected = "letters, digits, dots and dashes" if pattern is _DEVICE else "gpu, or cpu-... such as cpu-1large"
+        raise LatlintError(f"--{option} {name}: expected {expected}")
+    return name
+
+
+def _profile_here(output: Path, device: str, threads: int, format_name: str) -> int:
+    """Measure, with a progress bar where somebody looks."""
+    _needs_scipy()
+    from latlint.training.profile_here import interpreter_class, profile_here
+
+    interpreter_class()  # what is missing is told before a bar is drawn
+    with click.progressbar(length=1, label="measuring", file=sys.stderr, item_show_func=lambda name: name) as bar:
+
+        def progress(done: int, total: int, name: str) -> None:
+            bar.length = total
+            bar.update(done - bar.pos, name)
+
+        pack = profile_here(output, device=device, threads=threads, progress=progress)
+    (target,) = pack.targets()
+    found = target.card["accuracy"]["float32"]
+    if format_name == "json":
+        document = {"schema": "latlint.pack-build/1", "target": target.name, "pack": str(output)}
+        _console.emit(dump(document | {"models": found["models"], "accuracy": {"float32": found}}))
+        return 0
+    style = _console.style()
+    lines = [
+        f"{style.paint(clean(target.name), 'cyan', 'bold')} from {found['models']} generated networks",
+        f"  mean error {found['mean_error_percent']:.1f}%, median {found['median_error_percent']:.1f}% on kinds of networks held out in turn",
+        f"  repeated measurements spread by {found['noise_percent']:.1f}%",
+        f"written to {clean(str(output))}",
+    ]
+    _console.emit("\n".join(lines) + "\n")
     return 0
 
 
@@ -99,14 +147,18 @@ def _built(
     runtime: str | None,
     threads: int | None,
 ) -> Built:
-    from importlib.util import find_spec
-
-    if find_spec("scipy") is None:
-        raise LatlintError("building a pack needs SciPy: pip install 'latlint[train]'")
+    _needs_scipy()
     from latlint.training.user.build import Wanted, build
     from latlint.training.user.readers import read_all
 
     return build(read_all(measurements), Wanted(device, processor, like, runtime, threads))
+
+
+def _needs_scipy() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("scipy") is None:
+        raise LatlintError("building a pack needs SciPy: pip install 'latlint[train]'")
 
 
 def _document(built: Built, output: Path) -> dict[str, object]:

@@ -79,7 +79,7 @@ def profile_here(
     ``progress`` is called with how many of how many measurements are done, and what was measured last. Raises ``LatlintError``
     where LiteRT is not installed.
     """
-    _interpreter()
+    interpreter_class()
     with tempfile.TemporaryDirectory(prefix="latlint-profile-") as scratch:
         paths = _write(generated(), Path(scratch))
         times = measure(paths, budget_s=budget_s, threads=threads, progress=progress)
@@ -91,20 +91,23 @@ def profile_here(
 def measure(
     paths: Sequence[Path], *, budget_s: float, threads: int = 1, passes: int = PASSES, progress: Progress = _silent
 ) -> list[Timing]:
-    """Time the models in ``passes`` rounds over all of them, in about ``budget_s`` seconds (more, where they are slow to load)."""
-    slot_s = budget_s / (passes * len(paths))
+    """Time the models in ``passes`` rounds over all of them, in about ``budget_s`` seconds (more, where ``RUNS`` of each take longer)."""
+    end = time.perf_counter() + budget_s
+    total = passes * len(paths)
     found: list[list[float]] = [[] for _ in paths]
-    for number in range(passes):
-        for index, path in enumerate(paths):
-            found[index].append(_fastest_ns(path, slot_s, threads))
-            progress(number * len(paths) + index + 1, passes * len(paths), path.stem)
+    for done in range(total):
+        # what one model takes too long, the others have less
+        slot_s = (end - time.perf_counter()) / (total - done)
+        path = paths[done % len(paths)]
+        found[done % len(paths)].append(_fastest_ns(path, slot_s, threads))
+        progress(done + 1, total, path.stem)
     return [Timing(tuple(each)) for each in found]
 
 
 def _fastest_ns(path: Path, slot_s: float, threads: int) -> float:
     """The fastest of the runs of one model that fit into ``slot_s``, loading and warming up included."""
     end = time.perf_counter() + slot_s
-    interpreter = _interpreter()(model_path=str(path), num_threads=threads)
+    interpreter = interpreter_class()(model_path=str(path), num_threads=threads)
     interpreter.allocate_tensors()
     for given in interpreter.get_input_details():
         interpreter.set_tensor(given["index"], np.zeros(given["shape"], given["dtype"]))
@@ -120,8 +123,8 @@ def _fastest_ns(path: Path, slot_s: float, threads: int) -> float:
     return float(best)
 
 
-def _interpreter() -> Any:
-    """LiteRT's interpreter class."""
+def interpreter_class() -> Any:
+    """LiteRT's interpreter; ``LatlintError`` where it is not installed."""
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:

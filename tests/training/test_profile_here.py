@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from latlint.cli import main
 from latlint.errors import LatlintError
 from latlint.graph import read
 from latlint.latency import cpu_model
 from latlint.latency.engine import CPU_TERMS, times, workload
-from latlint.latency.packs import Pack, read_pack
+from latlint.latency.packs import Pack, read_pack, write_pack
 from latlint.runtime import plan
 from latlint.runtime.types import Kernel, Plan
 from latlint.training import blocks, profile_here
@@ -234,3 +235,41 @@ def test_this_machine_is_measured_and_its_pack_predicts(
     ]
     # a machine that others use may be slow for a second or two
     assert 0.5 < float(np.median(ratios)) < 2
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ((), "Missing argument 'MEASUREMENTS...'"),
+        (("times.csv",), "Missing option '--device'"),
+        (("times.csv", "--device", "mine"), "Missing option '--processor'"),
+        (("times.csv", "--profile-here"), "--profile-here measures for itself"),
+        (("--profile-here", "--device", "a/b"), "expected letters, digits, dots and dashes"),
+    ],
+)
+def test_either_measurements_or_this_machine(
+    args: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["pack", "build", *args, "--output", str(tmp_path / "pack")]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_command_line_measures_this_machine(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, networks: list[Path]
+) -> None:
+    def measured(output: Path, **options: Any) -> Pack:
+        options["progress"](1, 2, "plain-7")
+        pack = build_pack(networks, made_up(networks), device=options["device"], threads=options["threads"])
+        write_pack(pack, output)
+        return pack
+
+    monkeypatch.setattr(profile_here, "interpreter_class", lambda: None)
+    monkeypatch.setattr(profile_here, "profile_here", measured)
+    command = ["pack", "build", "--profile-here", "--output", str(tmp_path / "pack"), "--threads", "2"]
+    assert main(command) == 0
+    assert f"this-host/cpu-2thread from {len(networks)} generated networks" in capsys.readouterr().out
+    assert [target.name for target in read_pack(tmp_path / "pack").targets()] == ["this-host/cpu-2thread"]
+    assert main(command) == 2
+    assert "--force replaces the pack" in capsys.readouterr().err
+    assert main([*command, "--force", "--format", "json"]) == 0
+    assert '"target": "this-host/cpu-2thread"' in capsys.readouterr().out
