@@ -202,11 +202,18 @@ def queue_of(target: Target) -> Queue:
 
 
 def elsewhere_ns(work: Workload, target: Target) -> float:
-    """What a GPU model spends outside its GPU, on the donor: the CPU's kernels."""
-    if not work.gpu or not work.cpu:
+    """What a GPU model spends outside its GPU, on the donor: the CPU's kernels, and copies at the borders."""
+    if not work.gpu or len(work.plan.partitions) < 2:
         return 0.0
     fallback = target.pack.card["processors"][target.card["fallback"]]
-    return float((work.cpu_terms @ target.pack.arrays[fallback["theta"]]).sum())
+    crossed = sum(part.input_bytes + part.output_bytes for part in work.plan.partitions if part.executor == "gpu")
+    kernels = float((work.cpu_terms @ target.pack.arrays[fallback["theta"]]).sum())
+    return kernels + crossed / float(target.card["queue"]["copy_gb_per_s"])
+
+
+def _starts(work: Workload) -> float:
+    """How often a GPU's queue is started: once, and half of that again at every border (see ``engine``)."""
+    return 1.0 + 0.5 * (len(work.plan.partitions) - 1) if work.gpu else 0.0
 
 
 def samples(planned: Planned, total_ns: Array, forests: Sequence[Mapping[str, Forest]]) -> Samples:
@@ -231,6 +238,7 @@ def samples(planned: Planned, total_ns: Array, forests: Sequence[Mapping[str, Fo
         launches=np.concatenate(launches),
         kernel_ns=np.concatenate(kernel_ns),
         extra_ns=np.zeros(len(planned.works)),
+        starts=np.array([_starts(work) for work in planned.works]),
         total_ns=total_ns,
     )
 

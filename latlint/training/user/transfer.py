@@ -50,7 +50,8 @@ class Samples:
 
     ``model`` (kernels,): index of the model; ``terms`` (kernels, terms); ``correction`` (kernels, donors): logarithms of known
     processors' factors beyond their terms; ``launches`` (kernels,): 0 on a CPU; ``kernel_ns`` (kernels,): measured, NaN where not;
-    ``extra_ns`` (models,): what runs elsewhere; ``total_ns`` (models,): measured.
+    ``extra_ns`` (models,): what runs elsewhere; ``starts`` (models,): how often a queue is started; ``total_ns`` (models,):
+    measured.
     """
 
     model: NDArray[np.intp]
@@ -59,6 +60,7 @@ class Samples:
     launches: Array
     kernel_ns: Array
     extra_ns: Array
+    starts: Array
     total_ns: Array
 
     def only(self, models: NDArray[np.bool_]) -> Samples:
@@ -71,6 +73,7 @@ class Samples:
             launches=self.launches[rows],
             kernel_ns=self.kernel_ns[rows],
             extra_ns=self.extra_ns[models],
+            starts=self.starts[models],
             total_ns=self.total_ns[models],
         )
 
@@ -88,7 +91,8 @@ def predicted_ns(samples: Samples, costs: Costs) -> Array:
     """End-to-end times of the samples' models, (models,)."""
     kernels = (samples.terms @ costs.theta) * np.exp(samples.correction @ costs.share)
     spans, _ = _spans(kernels, samples.launches, costs.queue)
-    return samples.extra_ns + costs.queue.start_ns + np.bincount(samples.model, spans, len(samples.total_ns))
+    besides = samples.extra_ns + samples.starts * costs.queue.start_ns
+    return np.asarray(besides + np.bincount(samples.model, spans, len(samples.total_ns)))
 
 
 def directions(thetas: Sequence[Array], count: int) -> Array:
@@ -144,7 +148,8 @@ def _objective(samples: Samples, parts: _Parts, strength: Strength) -> Callable[
         factor = np.exp(samples.correction @ costs.share)
         kernels = (samples.terms @ costs.theta) * factor + 1e-9
         spans, slopes = _spans(np.where(measured, samples.kernel_ns, kernels), samples.launches, costs.queue)
-        totals = samples.extra_ns + costs.queue.start_ns + np.bincount(samples.model, spans, models)
+        besides = samples.extra_ns + samples.starts * costs.queue.start_ns
+        totals = besides + np.bincount(samples.model, spans, models)
         loss, pull = _soft(np.log(totals) - log_total, strength.noise)
         kernel_loss, kernel_pull = _soft(np.where(measured, np.log(kernels), log_kernel) - log_kernel, strength.noise)
         by_total = pull / totals
@@ -156,7 +161,7 @@ def _objective(samples: Samples, parts: _Parts, strength: Strength) -> Callable[
             by_queue=(
                 float((by_span * slopes.scale).sum()) * costs.queue.scale,
                 float((by_span * slopes.dispatch).sum()) * costs.queue.dispatch_ns,
-                float(by_total.sum()) * costs.queue.start_ns,
+                float((by_total * samples.starts).sum()) * costs.queue.start_ns,
             ),
         )
         penalty, penalty_pull = parts.penalty(x, strength)

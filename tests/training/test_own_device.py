@@ -1,0 +1,447 @@
+"""A device of one's own: profiles are read as they are written, and the costs of a made-up device are found again."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from latlint.errors import LatlintError
+from latlint.graph import read
+from latlint.graph.types import Graph
+from latlint.latency.engine import times, workload
+from latlint.latency.packs import Target, load_targets, read_pack, write_pack
+from latlint.runtime import plan
+from latlint.training.user.build import MIN_MODELS, Built, Wanted, build
+from latlint.training.user.matching import kernel_times
+from latlint.training.user.readers import OpTime, Profile, read_all
+from latlint.training.user.transfer import (
+    Costs,
+    Queue,
+    Samples,
+    Strength,
+    _objective,
+    _Parts,
+    _spans,
+    directions,
+    fit,
+    predicted_ns,
+)
+
+Model = Callable[[str], Path]
+DATA = Path(__file__).parent / "data"
+SMALL = (
+    "mobilenet_v2.tflite",
+    "mobilenet_v2.onnx",
+    "mobilenet_v2_025_f16.tflite",
+    "mobilenet_v3_small.tflite",
+    "one_gelu.tflite",
+    "resnet18.onnx",
+    "shufflenet_v2_05.tflite",
+)
+
+
+@pytest.fixture(scope="module")
+def targets() -> dict[str, Target]:
+    return load_targets()
+
+
+# --------------------------------------------------------------------------------------------------------------- readers
+
+
+def ops_of(graph: Graph, target: Target, slower: float = 1.0) -> list[tuple[str, str, float]]:
+    """Type, name and milliseconds of every op, as benchmark_model names them, from predictions."""
+    planned = plan(graph, target.processor)
+    found = times(workload(planned), target)
+    return [
+        (node.native, f"[{graph.tensors[node.outputs[0]].name}]:{node.index}", slower * float(found.kernels[position]))
+        for position, kernel in enumerate(planned.kernels)
+        for node in (graph.nodes[kernel.nodes[0]],)
+    ]
+
+
+def report(ops: Sequence[tuple[str, str, float]], total_ms: float, model: str) -> str:
+    """What benchmark_model prints with --enable_op_profiling=true."""
+    header = "\t             [node type]\t          [start]\t  [first]\t [avg ms]\t     [%]\t  [cdf%]\t  [mem KB]\t[times called]\t[Name]"
+    rows = [
+        f"\t{kind:>24}\t{0.0:17.3f}\t{ms:9.3f}\t{ms:9.6f}\t  1.000%\t  1.000%\t     0.000\t        1\t{name}"
+        for kind, name, ms in ops
+    ]
+    start = "\t         AllocateTensors\t            0.000\t   99.000\t   99.000\t100.000%\t100.000%\t     0.000\t        1\tAllocateTensors/0"
+    return "\n".join(
+        [
+            "STARTING!",
+            f"Graph: [/data/local/tmp/{model}]",
+            f"Inference timings in us: Init: 9000, First inference: 90000, Warmup (avg): 80000, Inference (avg): {total_ms * 1e3:g}",
+            "Profiling Info for Benchmark Initialization:",
+            "============================== Run Order ==============================",
+            header, start, "",
+            "Operator-wise Profiling Info for Regular Benchmark Runs:",
+            "============================== Run Order ==============================",
+            header, *rows, "",
+            "============================== Top by Computation Time ==============================",
+            header, *rows[::-1], "",
+            f"Number of nodes executed: {len(ops)}",
+            "============================== Summary by node type ==============================",
+            "\t             [Node type]\t  [count]\t  [avg ms]\t    [avg %]\t    [cdf %]\t  [mem KB]\t[times called]",
+            "\t                 CONV_2D\t       15\t     1.861\t    86.679%\t    86.679%\t     0.000\t        0", "",
+            "Timings (microseconds): count=50 first=1 curr=2 min=1 max=3 avg=4321 std=1",
+        ]
+    )  # fmt: skip
+
+
+def csv_report(ops: Sequence[tuple[str, str, float]]) -> str:
+    """The file of --profiling_output_csv_file."""
+    header = "node type, start, first, avg_ms, %, cdf%, mem KB, times called, name"
+    rows = [f"{kind}, 0, {ms}, {ms}, 1%, 1%, 0, 1, {name.replace(',', chr(9))}" for kind, name, ms in ops]
+    return "\n".join(
+        [
+            "Profiling Info for Benchmark Initialization:",
+            "============================== Run Order ==============================",
+            header, "AllocateTensors, 0, 99, 99, 100%, 100%, 0, 1, AllocateTensors/0", "",
+            "Operator-wise Profiling Info for Regular Benchmark Runs:",
+            "============================== Run Order ==============================",
+            header, *rows, "",
+            "============================== Top by Computation Time ==============================",
+            header, *rows[::-1], "",
+            "Timings (microseconds): count=50 first=1 curr=2 min=1 max=3 avg=4321.5 std=1",
+        ]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["text", "csv"])
+def test_benchmark_model_profiles_are_read(kind: str, model: Model, targets: dict[str, Target], tmp_path: Path) -> None:
+    path = model("mobilenet_v2.tflite")
+    graph = read(path)
+    ops = ops_of(graph, targets["pixel-4/cpu-1large"])
+    profile = tmp_path / "anything.txt"
+    profile.write_text(report(ops, 50.5, path.name) if kind == "text" else csv_report(ops), "utf-8")
+    [found] = read_all([f"{path}={profile}"])
+    assert found.model == path
+    assert found.total_ms == pytest.approx(50.5 if kind == "text" else 4.3215)
+    assert [op.ms for op in found.ops] == pytest.approx([ms for _, _, ms in ops], abs=1e-6)
+    assert [op.index for op in found.ops] == [node.index for node in graph.nodes]
+
+
+def test_every_profiled_op_is_found_in_the_plan(model: Model, targets: dict[str, Target]) -> None:
+    path = model("mobilenet_v3_small.tflite")
+    graph, target = read(path), targets["pixel-4/cpu-1large"]
+    ops = tuple(OpTime(name, kind, ms, int(name.rpartition(":")[2])) for kind, name, ms in ops_of(graph, target))
+    planned = plan(graph, target.processor)
+    found = kernel_times(graph, planned, Profile(path, "p", 1.0, ops))
+    expected = times(workload(planned), target).kernels
+    assert found == pytest.approx({at: ms for at, ms in enumerate(expected) if ms > 0})
+
+
+def test_the_older_table_without_start_column_is_read(tmp_path: Path, model: Model) -> None:
+    path = model("mobilenet_v2.tflite")
+    profile = tmp_path / "old.txt"
+    profile.write_text(
+        "============================== Run Order ==============================\n"
+        "\t             [node type]\t  [first]\t [avg ms]\t     [%]\t  [cdf%]\t  [mem KB]\t[times called]\t[Name]\n"
+        "\t                 CONV_2D\t   55.656\t    6.464\t  0.086%\t  0.393%\t     0.000\t        0\t[a/b;c/d]\n\n"
+        "Average inference timings in us: Warmup: 83235, Init: 38467, no stats: 79760.9\n",
+        "utf-8",
+    )
+    [found] = read_all([f"{path}={profile}"])
+    assert found.ops == (OpTime("[a/b;c/d]", "CONV_2D", 6.464, None),)
+    assert found.total_ms == pytest.approx(79.7609)
+
+
+def test_a_delegates_kernels_are_matched_in_their_order(model: Model, targets: dict[str, Target]) -> None:
+    path = model("mobilenet_v2.tflite")
+    graph = read(path)
+    planned = plan(graph, targets["pixel-4/gpu"].processor)
+    at = [i for i, kernel in enumerate(planned.kernels) if kernel.implementation == "depthwise_convolution"]
+    ops = [OpTime("d", f"depthwise_convolution_{n}_linked_:_relu_{n}", 1.0 + n) for n in range(len(at))]
+    whole = OpTime("[out]:64", "TfLiteGpuDelegateV2", 99.0, 64)
+    assert kernel_times(graph, planned, Profile(path, "p", 99.0, (whole, *ops))) == {
+        position: 1.0 + n for n, position in enumerate(at)
+    }
+
+
+def test_xnnpack_types_with_commas_are_read_and_matched(tmp_path: Path, model: Model) -> None:
+    path = model("mobilenet_v2.tflite")
+    graph = read(path)
+    processor = load_targets()["pixel-4/cpu-1large"].processor
+    planned = plan(graph, dataclasses.replace(processor, runtime="tflite-2.10/xnnpack"))
+    convolutions = [i for i, kernel in enumerate(planned.kernels) if kernel.op in {"conv2d", "depthwise_conv2d"}]
+    ops = [
+        ("Convolution (NHWC, F32) GEMM", f"Delegate/Convolution (NHWC, F32) GEMM:{n}", 1.0 + n)
+        for n in range(len(convolutions))
+    ]
+    profile = tmp_path / "mobilenet.csv"
+    profile.write_text(csv_report(ops), "utf-8")
+    [found] = read_all([f"{path}={profile}"])
+    assert len(found.ops) == len(convolutions)
+    assert kernel_times(graph, planned, found) == {at: 1.0 + n for n, at in enumerate(convolutions)}
+
+
+def test_a_profile_of_onnx_runtime_is_matched_to_its_model(model: Model, tmp_path: Path) -> None:
+    """A real one: ONNX Runtime 1.31, all optimisations, three runs; nodes fused and renamed, layouts reordered."""
+    path = model("resnet18.onnx")
+    profile = tmp_path / "resnet18_2026-01-01_00-00-00_857.json"
+    profile.write_bytes(gzip.decompress((DATA / "resnet18.ort.json.gz").read_bytes()))
+    (tmp_path / "resnet18.onnx").symlink_to(path)
+    [found] = read_all([str(profile)])
+    assert found.model == tmp_path / "resnet18.onnx"
+    assert 0.8 * found.total_ms < sum(op.ms for op in found.ops) < 1.2 * found.total_ms
+    graph = read(path)
+    planned = plan(graph, load_targets()["pixel-4/cpu-1large"].processor)
+    matched = kernel_times(graph, planned, found)
+    convolutions = [at for at, kernel in enumerate(planned.kernels) if kernel.op == "conv2d"]
+    assert len(convolutions) == 20
+    assert {*convolutions} <= matched.keys()
+    assert sum(matched.values()) > 0.95 * sum(op.ms for op in found.ops)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("model,latency_us\nm.tflite,3\n", "unknown column 'latency_us': expected model,latency_ms"),
+        ("model\nm.tflite\n", "columns missing"),
+        ("model,latency_ms\nm.tflite,-3\n", "line 2: latency_ms: expected more than 0, got -3"),
+        ("model,latency_ms\nm.tflite,0\n", "expected more than 0"),
+        ("model,latency_ms\nm.tflite,nan\n", "expected more than 0, got nan"),
+        ("model,latency_ms\nm.tflite,\n", "line 2: latency_ms: expected milliseconds, got nothing"),
+        ("model,latency_ms\nm.tflite\n", "line 2: latency_ms: expected milliseconds, got nothing"),
+        ("model,latency_ms\nm.tflite,3 ms\n", "expected milliseconds, got '3 ms'"),
+        ("model,latency_ms\nm.tflite,1,2\n", "line 2: more fields than the header"),
+        ("model,latency_ms\n,1\n", "line 2: no model"),
+        ("model,latency_ms\n", "no rows"),
+        ("", "columns missing"),
+        ("[{", "not whole JSON"),
+        ("[1]", "expected a list of events"),
+        ('[{"cat": "Session", "name": "model_run", "dur": 1}]', "not a profile of ONNX Runtime"),
+        ('[{"cat": "Node", "name": "a_kernel_time", "dur": -1}]', "expected dur in microseconds"),
+        ("node type, avg_ms, name\nCONV_2D, -1, [x]:0\n", "expected a time of 0 or more"),
+        ("node type, avg_ms, name\nCONV_2D, x, [x]:0\n", "expected milliseconds, got 'x'"),
+        ("node type, avg_ms, name\n", "no time in it"),
+        ("node type, avg_ms, name\nCONV_2D, 1, [x]:0\n", "whose profile is this? expected bad.tflite beside it"),
+    ],
+)
+def test_bad_measurements_get_one_clear_line(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_text(text, "utf-8")
+    with pytest.raises(LatlintError) as raised:
+        read_all([str(path)])
+    assert message in raised.value.message
+    assert "\n" not in raised.value.message
+    assert raised.value.path == str(path)
+
+
+def test_another_models_profile_is_refused(model: Model, targets: dict[str, Target]) -> None:
+    path, other = model("mobilenet_v2.tflite"), model("mobilenet_v3_small.tflite")
+    target = targets["pixel-4/cpu-1large"]
+    ops = tuple(OpTime(name, kind, ms, int(name.rpartition(":")[2])) for kind, name, ms in ops_of(read(other), target))
+    with pytest.raises(LatlintError, match=r"ops cannot be matched to .*mobilenet_v2\.tflite, such as CONV_2D"):
+        kernel_times(read(path), plan(read(path), target.processor), Profile(path, "p", 1.0, ops))
+
+
+# -------------------------------------------------------------------------------------------------------------- transfer
+
+
+def made_up(rng: np.random.Generator, models: int = 6, kernels: int = 8, terms: int = 5) -> Samples:
+    rows = models * kernels
+    return Samples(
+        model=np.repeat(np.arange(models), kernels),
+        terms=rng.uniform(0, 1e5, (rows, terms)) * (rng.random((rows, terms)) < 0.5),
+        correction=rng.normal(0, 0.3, (rows, 2)),
+        launches=np.ones(rows),
+        kernel_ns=np.where(rng.random(rows) < 0.5, rng.uniform(1e4, 1e5, rows), np.nan),
+        extra_ns=rng.uniform(0, 1e4, models),
+        starts=rng.integers(1, 3, models).astype(float),
+        total_ns=rng.uniform(5e5, 1e6, models),
+    )
+
+
+def test_the_queue_is_that_of_the_engine_and_its_slopes_are_right() -> None:
+    from latlint.latency.engine import queued
+
+    kernels, launches = np.array([1e4, 5e4, 2e5]), np.array([1.0, 2.0, 1.0])
+    queue = Queue(1.1, 3e4, 1e6)
+    spans, slopes = _spans(kernels, launches, queue)
+    assert spans == pytest.approx(queued(kernels, launches, 1.1, 3e4))
+    step = 1.0
+    assert slopes.kernel == pytest.approx((_spans(kernels + step, launches, queue)[0] - spans) / step, rel=1e-3)
+    assert slopes.scale == pytest.approx(
+        (_spans(kernels, launches, Queue(1.1 + 1e-6, 3e4, 1e6))[0] - spans) / 1e-6, rel=1e-3
+    )
+    assert slopes.dispatch == pytest.approx(
+        (_spans(kernels, launches, Queue(1.1, 3e4 + step, 1e6))[0] - spans), rel=1e-3
+    )
+
+
+def test_the_gradient_is_that_of_the_objective() -> None:
+    rng = np.random.default_rng(7)
+    samples = made_up(rng)
+    donor = Costs(rng.uniform(0.5, 2, 5), np.array([0.5, 0.4]), Queue(1.05, 1e4, 5e4))
+    parts = _Parts(donor, rng.normal(0, 0.5, (5, 2)), np.full(5, 0.2), has_queue=True)
+    objective = _objective(samples, parts, Strength())
+    x = parts.start(0.3) + rng.normal(0, 0.2, len(parts.start(0.0)))
+    _, gradient = objective(x)
+    steps = 1e-6 * np.eye(len(x))
+    numeric = [(objective(x + step)[0] - objective(x - step)[0]) / 2e-6 for step in steps]
+    assert gradient == pytest.approx(np.array(numeric), rel=1e-4, abs=1e-3)
+
+
+def test_with_few_models_the_speed_moves_and_little_else() -> None:
+    rng = np.random.default_rng(3)
+    theta = rng.uniform(0.5, 2, 5)
+    base = made_up(rng, models=5)
+    silent = Samples(**{name: getattr(base, name) for name in base.__slots__} | {"kernel_ns": np.full(40, np.nan), "launches": np.zeros(40), "correction": np.zeros((40, 0))})  # fmt: skip
+    donor = Costs(theta, np.zeros(0), Queue())
+    slower = Samples(**{name: getattr(silent, name) for name in base.__slots__} | {"total_ns": 3 * predicted_ns(silent, donor), "extra_ns": 3 * silent.extra_ns})  # fmt: skip
+    found = fit(slower, donor, np.zeros((5, 0)))
+    assert found.theta / theta == pytest.approx(np.full(5, 3.0), rel=1e-3)
+
+
+def test_directions_are_how_processors_differ_beyond_their_speed() -> None:
+    base = np.array([1.0, 2.0, 3.0, 4.0])
+    tilt = np.array([1.0, 1.0, -1.0, -1.0])
+    found = directions([base * np.exp(speed + z * tilt) for speed, z in ((0, -1), (2, 0), (5, 1))], 4)
+    assert found.shape == (4, 2)
+    assert np.abs(found[:, 0]) == pytest.approx(np.ones(4))
+    assert np.abs(found[:, 1]).max() < 1e-9
+
+
+# ----------------------------------------------------------------------------------------------------------------- build
+
+
+def measured(paths: Sequence[Path], target: Target, slower: float, noise: float, seed: int = 0) -> list[Profile]:
+    """Times of a device that is ``target`` but slower, with noise."""
+    rng = np.random.default_rng(seed)
+    return [
+        Profile(path, path.name, total_ms(path, target) * slower * float(np.exp(rng.normal(0, noise))))
+        for path in paths
+    ]
+
+
+def total_ms(path: Path, target: Target) -> float:
+    found = times(workload(plan(read(path), target.processor)), target)
+    return float(found.kernels.sum()) + found.overhead_ms
+
+
+def written(built: Built, directory: Path) -> dict[str, Target]:
+    write_pack(built.pack, directory)
+    return {target.name: target for target in read_pack(directory).targets()}
+
+
+@pytest.mark.parametrize(
+    ("truth", "processor", "like"),
+    [("galaxy-s10/gpu", "gpu", "mi-8-se/gpu"), ("galaxy-s10/cpu-1large", "cpu-1large", "iphone-7/cpu-1large")],
+)
+def test_a_slower_device_is_found_from_seven_models(
+    truth: str, processor: str, like: str, model: Model, targets: dict[str, Target], tmp_path: Path
+) -> None:
+    paths = [model(name) for name in SMALL]
+    built = build(measured(paths, targets[truth], 1.7, 0.02), Wanted("mine", processor, like))
+    assert built.donor == like
+    mine = written(built, tmp_path)[f"mine/{processor}"]
+    for path in paths:
+        assert total_ms(path, mine) == pytest.approx(1.7 * total_ms(path, targets[truth]), rel=0.12), path.name
+
+
+def test_the_donor_that_fits_is_found(model: Model, targets: dict[str, Target]) -> None:
+    profiles = measured([model(name) for name in SMALL], targets["galaxy-a03s/cpu-1large"], 0.4, 0.0)
+    assert build(profiles, Wanted("mine", "cpu-1large")).donor == "galaxy-a03s/cpu-1large"
+
+
+def test_held_out_families_of_a_made_up_phone_are_predicted(
+    corpus: Path, targets: dict[str, Target], tmp_path: Path
+) -> None:
+    """Twenty models of a phone like none that is known: half as fast as a Galaxy S10, with convolutions slower still."""
+    paths = sorted((corpus / "tflite_fp32").glob("*.tflite"))
+    truth = targets["galaxy-s10/cpu-2large"]
+    names = truth.pack.card["terms"]["cpu"]
+    theta = truth.pack.arrays[truth.card["theta"]] * [2.6 if ".conv." in name else 2.0 for name in names]
+    pack = dataclasses.replace(truth.pack, arrays={**truth.pack.arrays, truth.card["theta"]: theta})
+    phone = dataclasses.replace(truth, pack=pack)
+    built = build(measured(paths[::4], phone, 1.0, 0.03), Wanted("mine", "cpu-2large", "pixel-4/*"))
+    mine = written(built, tmp_path)["mine/cpu-2large"]
+    errors = [abs(total_ms(path, mine) / total_ms(path, phone) - 1) for path in paths[2::4]]
+    assert float(np.mean(errors)) < 0.06
+
+
+def test_profiled_kernels_tell_which_ops_are_slow(model: Model, targets: dict[str, Target], tmp_path: Path) -> None:
+    """Whole times alone cannot say that it is the depthwise convolutions that are three times slower; op profiles do."""
+    target = targets["pixel-4/cpu-1large"]
+    paths = [model(name) for name in SMALL if name.endswith(".tflite")]
+    profiles = []
+    for path in paths:
+        rows = [
+            (kind, name, ms * (3.0 if kind == "DEPTHWISE_CONV_2D" else 1.0))
+            for kind, name, ms in ops_of(read(path), target)
+        ]
+        file = tmp_path / f"{path.stem}.txt"
+        file.write_text(report(rows, sum(ms for _, _, ms in rows) + 0.1, path.name), "utf-8")
+        profiles += read_all([f"{path}={file}"])
+    built = build(profiles, Wanted("mine", "cpu-1large", "pixel-4/cpu-1large"))
+    assert built.kernels > 200
+    mine = written(built, tmp_path / "pack")["mine/cpu-1large"]
+    planned = plan(read(paths[0]), mine.processor)
+    ours, theirs = times(workload(planned), mine).kernels, times(workload(planned), target).kernels
+    ratio = {
+        op: float(sum(ours[at]) / sum(theirs[at]))
+        for op in ("depthwise_conv2d", "conv2d")
+        for at in ([i for i, kernel in enumerate(planned.kernels) if kernel.op == op],)
+    }
+    assert ratio["depthwise_conv2d"] == pytest.approx(3.0, rel=0.1)
+    assert ratio["conv2d"] == pytest.approx(1.0, rel=0.1)
+
+
+def test_the_pack_says_what_it_is(model: Model, targets: dict[str, Target], tmp_path: Path) -> None:
+    profiles = measured([model(name) for name in SMALL], targets["pixel-4/gpu"], 2.0, 0.1)
+    built = build(profiles, Wanted("mine", "gpu", "galaxy-s10/gpu"))
+    found = written(built, tmp_path)
+    assert sorted(found) == ["mine/cpu-fallback", "mine/gpu"]
+    card = found["mine/gpu"].card
+    assert "galaxy-s10/gpu" in card["title"] and "7 measured models" in card["title"]
+    errors = [abs(error) * 100 for error in built.errors.values()]
+    assert card["accuracy"]["float32"]["models"] == 7
+    assert card["accuracy"]["float32"]["mean_error_percent"] == pytest.approx(np.mean(errors), abs=0.01)
+    widest = max(abs(np.log(1 + error)) for error in built.errors.values())
+    assert card["interval"]["float32"]["high"] == pytest.approx(max(widest, 0.1), abs=1e-3)
+
+
+def test_the_same_measurements_give_the_same_pack(model: Model, targets: dict[str, Target], tmp_path: Path) -> None:
+    profiles = measured([model(name) for name in SMALL], targets["iphone-xs/gpu"], 1.3, 0.05)
+    for name in ("a", "b"):
+        write_pack(build(profiles, Wanted("mine", "gpu", "galaxy-s10/gpu")).pack, tmp_path / name)
+    for file in ("card.json", "arrays.bin"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_units_that_are_mixed_or_wrong_are_told(model: Model, targets: dict[str, Target]) -> None:
+    profiles = measured([model(name) for name in SMALL], targets["pixel-4/cpu-1large"], 1.0, 0.05)
+    wanted = Wanted("mine", "cpu-1large")
+    one = [*profiles[:-1], Profile(profiles[-1].model, "x.csv:8", profiles[-1].total_ms * 1000)]
+    with pytest.raises(LatlintError, match="are the units mixed") as raised:
+        build(one, wanted)
+    assert raised.value.path == "x.csv:8"
+    for factor, unit in ((1e3, "microseconds"), (1e-3, "seconds")):
+        scaled = [Profile(each.model, each.source, each.total_ms * factor) for each in profiles]
+        with pytest.raises(LatlintError, match=f"are these {unit}"):
+            build(scaled, wanted)
+
+
+def test_too_few_models_are_refused(model: Model) -> None:
+    profiles = [Profile(model("mobilenet_v2.tflite"), f"{n}", 30.0) for n in range(9)]
+    with pytest.raises(LatlintError, match=f"1 measured models are too few: at least {MIN_MODELS}"):
+        build(profiles, Wanted("mine", "gpu"))
+
+
+def test_onnx_runtime_events_may_lack_runs(tmp_path: Path, model: Model) -> None:
+    events = [
+        {"cat": "Node", "name": "a_kernel_time", "dur": dur, "args": {"op_name": "Conv"}} for dur in (900, 100, 120)
+    ]
+    path = tmp_path / "p.json"
+    path.write_text(json.dumps(events), "utf-8")
+    [found] = read_all([f"{model('resnet18.onnx')}={path}"])
+    assert found.ops == (OpTime("a", "Conv", 0.11),)
+    assert found.total_ms == pytest.approx(0.11)
