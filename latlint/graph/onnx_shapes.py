@@ -7,6 +7,7 @@ schema, in execution order; shape arithmetic is computed on the way with NumPy, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from math import prod
@@ -20,6 +21,7 @@ from latlint.graph.onnx_ops import ImpossibleError
 #: More elements than this never steer a graph (``wire.SMALL_BYTES`` is as many int64 values).
 MAX_ELEMENTS = 1024
 MAX_RANK = 64
+MAX_EQUATION = 256
 #: TFLite and most runtimes keep dimensions in 32 bits.
 MAX_DIMENSION = 2**31 - 1
 
@@ -150,6 +152,10 @@ class _Asked:
     attributes: Mapping[str, tuple[int, bool]]
 
 
+#: Einsum's subscripts: letters with at most one ellipsis a term. Stray dots send onnx's parser round for ever.
+_EQUATION = re.compile(rb"(T(,T)*(->T)?)".replace(b"T", rb"[A-Za-z ]*(\.\.\.)?[A-Za-z ]*"))
+
+
 class Inference:
     """Types and values by name, filled by calling ``node`` in execution order. ``declared`` is what the file says of inner values."""
 
@@ -266,7 +272,9 @@ class Inference:
         return sound
 
     def _in_range(self, node: NodeProto, attribute: AttributeProto) -> bool:
-        """Can the axes that the attribute names be axes of every input, or of what adds some to it?"""
+        """Can the axes that the attribute names be axes of every input, or of what adds some to it? Is an equation one?"""
+        if attribute.name == "equation":
+            return len(attribute.s) <= MAX_EQUATION and _EQUATION.fullmatch(attribute.s) is not None
         if attribute.name == "num_outputs":
             return bool(attribute.i == len(node.output))
         numbers = list(attribute.ints) if attribute.ints else [attribute.i]

@@ -632,6 +632,7 @@ def test_mutated_meaning_is_read_or_refused() -> None:
         ONE("GatherND", ["x", "n"], ["y"]),
         ONE("Split", ["x"], ["y"], num_outputs=2**62),
         ONE("Slice", ["n", "i", "i"], ["y"]),
+        ONE("Einsum", ["x"], ["y"], equation="i..j"),
     ],
 )
 def test_nodes_on_which_inference_would_end_the_process(node: NodeProto) -> None:
