@@ -99,8 +99,6 @@ def _notes(notes: Iterable[str]) -> list[str]:
 
 def _finding_row(report: Report, finding: Finding) -> list[str]:
     message = escape(finding.message, _MESSAGE_LIMIT)
-    if finding.gain_ms is not None:
-        message += f" (saves about {format_ms(finding.gain_ms)})"
     model = escape(report.path(finding.model))
     return [_MARKS[finding.severity], title(finding), model, escape(finding.target or ""), message]
 

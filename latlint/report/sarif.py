@@ -21,6 +21,9 @@ from latlint.report.types import Report
 MAX_RUNS = 20
 MAX_RESULTS = 5000
 
+#: A file may have 10 MB when compressed; a result takes some 150 bytes of them.
+MAX_ALL_RESULTS = 40_000
+
 #: GitHub cuts descriptions here.
 _MAX_DESCRIPTION = 1024
 
@@ -43,7 +46,9 @@ def check(report: Report, style: Style) -> str:
         groups[_FILES if finding.target is None else finding.target if finding.target in groups else _OTHERS].append(
             finding
         )
-    notes = {name: _cut(group) for name, group in groups.items()}
+    many = sum(map(len, groups.values())) > MAX_ALL_RESULTS
+    most = MAX_ALL_RESULTS // len(groups) if many else MAX_RESULTS
+    notes = {name: _cut(group, most) for name, group in groups.items()}
     notes[_FILES] += report.notes
     if together := len(report.targets) - len(alone):
         notes[_OTHERS] += (f"{together} targets share this run, because a file may have {MAX_RUNS} at most",)
@@ -54,17 +59,17 @@ def check(report: Report, style: Style) -> str:
             "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
             "version": "2.1.0",
             "runs": [
-                _run(name, _results(report, group[:MAX_RESULTS], predictions, rules), rules, notes[name])
+                _run(name, _results(report, group[:most], predictions, rules), rules, notes[name])
                 for name, group in groups.items()
             ],
         }
     )
 
 
-def _cut(findings: Sequence[Finding]) -> tuple[str, ...]:
-    if len(findings) <= MAX_RESULTS:
+def _cut(findings: Sequence[Finding], most: int) -> tuple[str, ...]:
+    if len(findings) <= most:
         return ()
-    return (f"{len(findings)} findings: the {MAX_RESULTS} gravest are listed, which is as many as code scanning shows",)
+    return (f"{len(findings)} findings: the {most} gravest are listed, as many as code scanning takes",)
 
 
 def _run(category: str, results: list[dict[str, Any]], rules: Sequence[Check], notes: Iterable[str]) -> dict[str, Any]:
@@ -98,7 +103,7 @@ def _rule(check: Check) -> dict[str, Any]:
         "help": {"text": check.page, "markdown": check.page},
         "defaultConfiguration": {"level": _LEVELS[rule.severity]},
         "properties": {
-            "precision": "high",
+            "precision": "medium" if rule.confidence == "reported" else "high",
             "problem.severity": _PROBLEMS[rule.severity],
             "tags": ["performance", "latency", "ml-model"],
         },

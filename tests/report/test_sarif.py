@@ -50,7 +50,7 @@ def test_rules_are_all_there_with_their_pages(report: Report) -> None:
         assert [rule["id"] for rule in rules] == [rule.rule.code for rule in checks()]
         for rule, known in zip(rules, checks(), strict=True):
             assert rule["help"]["text"] == rule["help"]["markdown"] == known.page
-            assert re.fullmatch("([A-Z][a-z]+)+", rule["name"])
+            assert re.fullmatch("([A-Z][a-z0-9]*)+", rule["name"])
             assert 0 < len(rule["shortDescription"]["text"]) <= 1024
             assert 0 < len(rule["fullDescription"]["text"]) <= 1024
         for result in run["results"]:
@@ -114,6 +114,16 @@ def test_more_results_than_are_shown_are_cut_and_counted(report: Report) -> None
     assert run["results"][0]["level"] == "error", "the gravest are kept"
     (note,) = run["invocations"][0]["toolExecutionNotifications"]
     assert note["message"]["text"].startswith("5001 findings: the 5000 gravest are listed")
+
+
+def test_a_log_of_many_targets_fits_into_an_upload(report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
+    """10 MB compressed is what GitHub takes: see ``MAX_ALL_RESULTS``."""
+    monkeypatch.setattr(sarif, "MAX_ALL_RESULTS", 12)
+    found = [replace(report.findings[0], target=target) for target in report.targets for _ in range(9)]
+    runs = log(replace(report, findings=tuple(found)))["runs"]
+    assert [len(run["results"]) for run in runs] == [0, 4, 4]
+    (note,) = runs[1]["invocations"][0]["toolExecutionNotifications"]
+    assert note["message"]["text"].startswith("9 findings: the 4 gravest are listed")
 
 
 @pytest.fixture(scope="session")
