@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from latlint.latency.engine import Workload
     from latlint.runtime.types import Kernel, Plan
 
-#: A finding whose fix would save less than either is a note: a share of the model's latency, and milliseconds.
-MIN_GAIN_SHARE = 0.01
+#: A finding whose fix would save less, or less than the settings' share of the model's latency, is a note.
 MIN_GAIN_MS = 0.05
 #: Gains smaller than this share of the model's latency are not worth a line.
 SILENT_SHARE = 0.001
@@ -103,6 +102,11 @@ class View:
                     return self.scene.original.nodes[origins[0]].name
         return node.name
 
+    @property
+    def least_gain_ms(self) -> float:
+        """What a fix must save for its finding to be more than a note."""
+        return max(self.subject.settings.min_gain * self.total_ms, MIN_GAIN_MS)
+
     def kernels(self) -> Iterator[tuple[Kernel, float]]:
         return zip(self.plan.kernels, self.kernel_ms, strict=True)
 
@@ -152,7 +156,7 @@ class View:
         if gain_ms is not None and gain_ms < SILENT_SHARE * self.total_ms:
             return
         severity = severity or rule.severity
-        if gain_ms is not None and gain_ms < max(MIN_GAIN_SHARE * self.total_ms, MIN_GAIN_MS):
+        if gain_ms is not None and gain_ms < self.least_gain_ms:
             severity = "note"
         saved = "" if gain_ms is None else f", which saves {format_ms(gain_ms)} ({_percent(gain_ms / self.total_ms)})"
         text = f"{message}: {fix}{saved}" if fix else message

@@ -5,6 +5,7 @@ Keys, all optional::
     targets = ["pixel-4/gpu", "galaxy-s10/cpu-*"]   # device/processor, or globs of them
     models = ["models/**/*.tflite"]                 # what `latlint check` reads when no path is given
     min-coverage = 0.8                              # LAT010 below it
+    min-gain = 0.01                                 # share of the latency below which a fix is only noted
     packs = ["predictors"]                          # directories of further device packs
 
     [[budgets]]
@@ -56,6 +57,7 @@ class Settings:
     models: tuple[str, ...] = ()
     budgets: tuple[Budget, ...] = ()
     min_coverage: float = 0.8
+    min_gain: float = 0.01
     packs: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -234,15 +236,16 @@ def _read(path: Path, shown: Path) -> Settings | None:
 
 def _validated(table: Mapping[str, Any], root: Path) -> dict[str, Any]:
     """The fields of ``Settings`` from a table of the file; ValueError with one line on the first thing wrong."""
-    _known_keys(table, ("targets", "models", "budgets", "min-coverage", "packs"), "")
+    _known_keys(table, ("targets", "models", "budgets", "min-coverage", "min-gain", "packs"), "")
     fields: dict[str, Any] = {key: _strings(table[key], key) for key in ("targets", "models") if key in table}
     if "packs" in table:
         fields["packs"] = tuple(root / name for name in _strings(table["packs"], "packs"))
-    if "min-coverage" in table:
-        value = table["min-coverage"]
+    for key in ("min-coverage", "min-gain"):
+        value = table.get(key, 0.0)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-            raise ValueError(f"min-coverage must be a number from 0 to 1, not {value!r}")
-        fields["min_coverage"] = float(value)
+            raise ValueError(f"{key} must be a number from 0 to 1, not {value!r}")
+        if key in table:
+            fields[key.replace("-", "_")] = float(value)
     if "budgets" in table:
         budgets = table["budgets"]
         if not isinstance(budgets, list) or not all(isinstance(budget, dict) for budget in budgets):

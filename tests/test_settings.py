@@ -35,6 +35,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         targets = ["pixel-4/gpu"]
         models = ["models/**/*.tflite"]
         min-coverage = 0.5
+        min-gain = 0.02
         packs = ["own"]
         [[budgets]]
         max = "10ms"
@@ -52,6 +53,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         models=("models/**/*.tflite",),
         budgets=(Budget(10.0), Budget(0.85, target="pixel-4/*", model="a.tflite")),
         min_coverage=0.5,
+        min_gain=0.02,
         packs=(tmp_path / "own",),
     )
 
@@ -76,10 +78,11 @@ def test_the_nearest_file_governs_and_the_repository_is_the_border(tmp_path: Pat
     ("text", "message"),
     [
         ('target = ["pixel-4/gpu"]', "unknown key 'target': did you mean 'targets'?"),
-        ("zzzzzz = 1", "unknown key 'zzzzzz': known are targets, models, budgets, min-coverage, packs"),
+        ("zzzzzz = 1", "unknown key 'zzzzzz': known are targets, models, budgets, min-coverage, min-gain, packs"),
         ('targets = "pixel-4/gpu"', "targets must be a list of texts, not 'pixel-4/gpu'"),
         ('targets = [""]', "targets must be a list of texts, not ['']"),
         ("min-coverage = 80", "min-coverage must be a number from 0 to 1, not 80"),
+        ("min-gain = 5", "min-gain must be a number from 0 to 1, not 5"),
         ("min-coverage = true", "min-coverage must be a number from 0 to 1, not True"),
         ("min-coverage = nan", "min-coverage must be a number from 0 to 1, not nan"),
         ('[budgets]\nmax = "10ms"', 'budgets must be tables: [[budgets]] with max = "10ms"'),

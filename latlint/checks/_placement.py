@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from latlint.checks._edit import Draft
 from latlint.checks.types import Finding, Rule
-from latlint.counterfactual import MIN_GAIN_SHARE, Edit, View
+from latlint.counterfactual import Edit, View
 from latlint.graph.ops import CONVOLUTIONS, MATRIX, UNARY
 from latlint.graph.types import Graph, Node
 
@@ -69,7 +69,7 @@ def findings(
     indices = [node.index for node in nodes]
     gain = view.gain(f"{rule.code} {label}", edit or (lambda graph: as_if_taken(graph, indices)))
     others = len(set(refused(view)) - set(indices))
-    if others and (gain is None or gain < MIN_GAIN_SHARE * view.total_ms):
+    if others and (gain is None or gain < view.least_gain_ms):
         message = f"{message} (so are {others} other ops, which must go as well for this to pay)"
         gain = None
         severity = "note"

@@ -27,7 +27,7 @@ _CONFIDENCE = {
 _INTRODUCTION = """# Rules
 
 `latlint rules` lists them, `latlint rules LAT201` shows a page. A finding with a gain says what its fix would save on the target: the
-graph is edited, planned and priced again. Below 1 % of the model's latency, or 0.05 ms, a finding is a note.
+graph is edited, planned and priced again. Below 1 % of the model's latency (`min-gain`), or 0.05 ms, a finding is a note.
 
 Examples are drawn line by line, in the order in which the runtime runs the ops, channels last: `b = conv2d a 64 kernel=3` is a
 convolution of `a` to 64 channels, `->` states a shape or type that does not follow, and the first line names the target. Tests run

@@ -39,7 +39,7 @@ from collections.abc import Iterator, Sequence
 
 from latlint.checks._edit import Draft
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import MIN_GAIN_SHARE, View, view
+from latlint.counterfactual import View, view
 from latlint.graph.types import Graph, Node
 
 RULE = Rule("LAT241", "explicit-padding", "warning", ("builtin",), "measured")
@@ -59,7 +59,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     message = (
         f"{len(found)} PAD ops copy the tensor before a convolution or pool ({len(same)} of them are what SAME does)"
     )
-    severity = None if of_same is not None and of_same >= MIN_GAIN_SHARE * seen.total_ms else "note"
+    severity = None if of_same is not None and of_same >= seen.least_gain_ms else "note"
     fix = "pad inside the convolution (SAME)"
     yield from seen.judge(RULE, message, [pad for pad, _ in found], fix=fix, gain_ms=gain, severity=severity)
 

@@ -36,6 +36,7 @@ tensorflow/tensorflow #66677, #27622; google-ai-edge/LiteRT #1616.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -46,6 +47,8 @@ from latlint.counterfactual import View, view
 RULE = Rule("LAT201", "partition-split", "warning", ("gpu-delegate",), "source")
 
 _NAMED = 4
+#: A tensor's name in a reason: one of many that the reason holds for.
+_NAME = re.compile(r"'[^']*'")
 
 
 def check(subject: Subject) -> Iterator[Finding]:
@@ -64,5 +67,5 @@ def check(subject: Subject) -> Iterator[Finding]:
 def _listed(seen: View, left: dict[int, str]) -> str:
     counts = Counter(seen.graph.nodes[index].native or seen.graph.nodes[index].kind for index in left)
     why = {(seen.graph.nodes[index].native or seen.graph.nodes[index].kind): reason for index, reason in left.items()}
-    named = [f"{name} ×{count} ({why[name]})" for name, count in counts.most_common(_NAMED)]
+    named = [f"{name} ×{count} ({_NAME.sub('a tensor', why[name])})" for name, count in counts.most_common(_NAMED)]
     return ", ".join(named) + (f" and {len(counts) - _NAMED} more kinds" if len(counts) > _NAMED else "")

@@ -102,6 +102,8 @@ def test_what_gains_little_is_a_note_and_what_gains_nothing_is_silent() -> None:
     assert severities(0.005 * seen.total_ms) == ["note"]
     assert severities(0.0005 * seen.total_ms) == severities(-1.0) == []
     assert severities(None) == ["warning"]
+    strict = view(replace(seen.subject, settings=Settings(min_gain=0.03)))
+    assert [f.severity for f in strict.judge(RULE, "m", [node], gain_ms=0.02 * seen.total_ms)] == ["note"]
     (finding,) = seen.judge(RULE, "what is", [node], fix="what to do", gain_ms=2.0)
     assert finding.message.startswith("what is: what to do, which saves 2.00 ms (")
     assert (finding.gain_ms, finding.nodes) == (2.0, ("a",))
