@@ -13,11 +13,11 @@ Block = Callable[[Network, int, int, int, random.Random], int]
 
 #: Resolutions that networks pass through, and the widths that are common there.
 STAGES: Mapping[int, tuple[int, ...]] = {
-    112: (16, 24, 32, 48, 64),
-    56: (24, 32, 48, 64, 96, 128),
-    28: (40, 64, 80, 128, 192, 256),
-    14: (80, 112, 128, 200, 256, 384),
-    7: (160, 256, 320, 512, 640),
+    112: (8, 16, 24, 32, 48, 64),
+    56: (16, 24, 32, 48, 64, 128),
+    28: (24, 32, 40, 64, 80, 128, 256),
+    14: (48, 64, 80, 112, 128, 200, 256, 384),
+    7: (96, 160, 256, 320, 512, 640),
 }
 #: Whole small networks of each kind, beside one fragment for each stage.
 WHOLE = 4
@@ -107,6 +107,13 @@ def _separable(net: Network, x: int, channels: int, stride: int, chance: random.
     return net.conv2d(net.depthwise_conv2d(x, 3, stride, activation), channels, 1, 1, activation)
 
 
+def _depthwise(net: Network, x: int, channels: int, stride: int, chance: random.Random) -> int:
+    """Little but depthwise convolutions: where they share a block with matrix products, those hide what they cost."""
+    kernel = chance.choice((3, 3, 5))
+    y = net.depthwise_conv2d(net.depthwise_conv2d(x, kernel, stride, "relu"), kernel)
+    return y if net.shape(y)[-1] == channels else net.conv2d(y, channels)
+
+
 def _inverted(net: Network, x: int, channels: int, stride: int, chance: random.Random, excite: bool = False) -> int:
     channels = max(channels // 3 // 8, 2) * 8
     y = net.conv2d(x, net.shape(x)[-1] * chance.choice((1, 3, 4, 6)), 1, 1, "none" if excite else "relu6")
@@ -153,6 +160,7 @@ BLOCKS: Mapping[str, Block] = {
     "bottleneck": _bottleneck,
     "bottleneck_grouped": partial(_bottleneck, grouped=True),
     "separable": _separable,
+    "depthwise": _depthwise,
     "inverted": _inverted,
     "inverted_excited": partial(_inverted, excite=True),
     "fire": _fire,
