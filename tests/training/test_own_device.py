@@ -343,8 +343,9 @@ def test_a_slower_device_is_found_from_seven_models(
     built = build(measured(paths, targets[truth], 1.7, 0.02), Wanted("mine", processor, like))
     assert built.donor == like
     mine = written(built, tmp_path)[f"mine/{processor}"]
-    for path in paths:
-        assert total_ms(path, mine) == pytest.approx(1.7 * total_ms(path, targets[truth]), rel=0.12), path.name
+    errors = {path.name: abs(total_ms(path, mine) / (1.7 * total_ms(path, targets[truth])) - 1) for path in paths}
+    assert max(errors.values()) < 0.2, errors
+    assert float(np.mean([*errors.values()])) < 0.08, errors
 
 
 def test_the_donor_that_fits_is_found(model: Model, targets: dict[str, Target]) -> None:

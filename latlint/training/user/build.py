@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import ceil, log
@@ -33,6 +34,8 @@ MIN_MODELS = 5
 UNIT_FACTOR = 100.0
 #: More models are held out in this many parts.
 PARTS = 10
+#: Nodes of a forest are counted with 16 bits.
+MAX_NODES = 1 << 16
 #: How many of the ways in which known processors differ are used (``transfer.directions``).
 DIRECTIONS = 4
 LEVEL = 0.9
@@ -161,7 +164,7 @@ class Pool:
     total_ns: Array
 
     def donor(self, target: Target) -> Donor:
-        forests = self.forests()
+        forests = self.forests(target)
         processor = _processor(self.wanted, target.processor)
         planned = self.planned(processor)
         sampled = samples(planned, self.total_ns, forests)
@@ -170,10 +173,21 @@ class Pool:
         costs = Costs(target.pack.arrays[target.card["theta"]], share, queue_of(target))
         return Donor(target, processor, costs, replace(sampled, extra_ns=extra), planned.works)
 
-    def forests(self) -> list[Mapping[str, Forest]]:
-        """The forests of each known GPU, by class of kernel; none of a CPU. They are all used: what one GPU does that its terms
-        miss is half of it what others do, and together they say it better than the one that is most alike."""
-        return [found for target in self.targets if (found := _forests(target))]
+    def forests(self, donor: Target) -> list[Mapping[str, Forest]]:
+        """The forests, by class of kernel, of the known GPUs whose costs are most like the donor's, the donor's first; none of a CPU.
+
+        As many as one forest can hold: what a GPU does that its terms miss is half of it what others do, and together they say
+        it better than any one of them.
+        """
+        found: list[Mapping[str, Forest]] = []
+        nodes: Counter[str] = Counter()
+        for target in sorted(self.targets, key=lambda each: (_unlike(each, donor), each.name)):
+            forests = _forests(target)
+            nodes.update({name: len(forest.number) for name, forest in forests.items()})
+            if not forests or max(nodes.values()) > MAX_NODES:
+                break
+            found.append(forests)
+        return found
 
     def fit(self, donor: Donor, models: NDArray[np.bool_]) -> Costs:
         """The costs that explain ``models``, a mask."""
@@ -185,6 +199,12 @@ class Pool:
 
 def _terms(processor: Processor) -> tuple[str, ...]:
     return GPU_TERMS if processor.kind == "gpu" else CPU_TERMS
+
+
+def _unlike(one: Target, other: Target) -> float:
+    """How much the costs of two processors differ beyond a common factor, as a logarithm."""
+    thetas = (np.maximum(target.pack.arrays[target.card["theta"]], 1e-9) for target in (one, other))
+    return round(float(np.std(np.subtract(*(np.log(theta) for theta in thetas)))), 9)
 
 
 def _forests(target: Target) -> dict[str, Forest]:
@@ -352,7 +372,7 @@ def _pack(wanted: Wanted, pool: Pool, donor: Donor, costs: Costs, profiles: Sequ
         }
         arrays[f"{FALLBACK}/theta"] = donor.target.pack.arrays[theirs["theta"]]
         covers["cpu"] = {"measured_terms": [], "envelope": {}}
-        forests = mixed(pool.forests(), costs.share)
+        forests = mixed(pool.forests(donor.target), costs.share)
     for label, forest in forests.items():
         for part in ("feature", "number", "left", "right", "roots"):
             arrays[f"{name}/{label}/{part}"] = getattr(forest, part)
@@ -378,8 +398,6 @@ def mixed(forests: Sequence[Mapping[str, Forest]], share: Array) -> dict[str, Fo
     for name in sorted({name for by_class in forests for name in by_class}):
         parts = [(by_class[name], part) for by_class, part in zip(forests, share, strict=True) if name in by_class]
         starts = np.cumsum([0] + [len(forest.number) for forest, _ in parts])
-        if starts[-1] > np.iinfo(np.uint16).max:
-            raise ValueError(f"{name}: {starts[-1]} nodes are more than a forest can have")
         leaves = [forest.left == np.arange(len(forest.left)) for forest, _ in parts]
         found[name] = Forest(
             feature=np.concatenate([forest.feature for forest, _ in parts]),
