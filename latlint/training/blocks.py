@@ -43,7 +43,7 @@ def _fragment(block: Block, size: int, chance: random.Random) -> bytes:
 
 
 def _network(block: Block, chance: random.Random) -> bytes:
-    """A stem, one or two blocks at each resolution, and a classifier."""
+    """A stem, two to four blocks at each resolution, and a classifier: as deep as networks are, so that caches are as full."""
     size = chance.choice((96, 128, 160, 192, 224))
     network = Network((1, size, size, 3))
     width = chance.choice((16, 24, 32, 48, 64))
@@ -53,7 +53,7 @@ def _network(block: Block, chance: random.Random) -> bytes:
     for widths in list(STAGES.values())[1:]:
         width = max(width, chance.choice(widths))
         x = block(network, x, width, 2, chance)
-        for _ in range(chance.choice((0, 1, 1))):
+        for _ in range(chance.choice((1, 2, 3))):
             x = block(network, x, width, 1, chance)
     classes = chance.choice((100, 1000, 1000, 2000))
     return network.finish(network.fully_connected(network.mean(x, keep_dims=False), classes))
