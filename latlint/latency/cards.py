@@ -161,21 +161,20 @@ def _costs(card: Mapping[str, Any], arrays: Arrays, terms: int, at: str) -> None
                 _number(families, f"{at}.evidence {_shown(name)}", 0)
     if "accuracy" in card:
         for precision in _object(card, "accuracy", f"{at}."):
-            found = _facts(card["accuracy"], precision, f"{at}.accuracy.")
-            for key, value in found.items():
-                if key != "worst_model" and not isinstance(value, dict):
-                    _number(value, f"{at}.accuracy {key!r}")
-            for value in found.get("by_family_percent", {}).values():
-                _number(value, f"{at}.accuracy by_family_percent")
+            _facts(card["accuracy"], precision, f"{at}.accuracy.")
 
 
 def _facts(card: Mapping[str, Any], key: str, at: str) -> dict[str, Any]:
-    """An object of numbers and strings, or of objects of those: what is shown and written out as it is."""
+    """An object of numbers, but for the name of the worst model and the table of families: what is shown as it is."""
     found = _object(card, key, at)
-    for value in found.values():
-        for plain in value.values() if isinstance(value, dict) else (value,):
-            if not isinstance(plain, str):
-                _number(plain, f"{at}{_shown(key)}")
+    for name, value in found.items():
+        if name == "worst_model":
+            _text(found, name, at)
+        elif name == "by_family_percent":
+            for percent in _object(found, name, at).values():
+                _number(percent, f"{at}{name}")
+        else:
+            _number(value, f"{at}{_shown(key)} {name!r}")
     return found
 
 

@@ -123,11 +123,9 @@ def read_pack(directory: Path) -> Pack:
 def _bytes(path: Path, limit: int) -> bytes:
     if path.exists() and not path.is_file():
         raise ValueError(f"{path.name} is not a file")
-    with path.open("rb") as file:
-        content = file.read(limit + 1)
-    if len(content) > limit:
+    if path.stat().st_size > limit:
         raise ValueError(f"{path.name} has more than {limit} bytes")
-    return content
+    return path.read_bytes()
 
 
 def _refuse(constant: str) -> None:
@@ -137,10 +135,9 @@ def _refuse(constant: str) -> None:
 def _in_our_order(card: Mapping[str, Any], arrays: cards.Arrays) -> Pack:
     """The pack with costs and features in the order of this version, whatever their order where it was built."""
     ordered = dict(arrays)
+    order = {kind: [card["terms"][kind].index(name) for name in names] for kind, names in cards.TERMS.items()}
     for processor in card["processors"].values():
-        kind = processor["processor"]["kind"]
-        theirs = card["terms"][kind]
-        ordered[processor["theta"]] = arrays[processor["theta"]][[theirs.index(name) for name in cards.TERMS[kind]]]
+        ordered[processor["theta"]] = arrays[processor["theta"]][order[processor["processor"]["kind"]]]
     index = np.array([gpu_model.FEATURES.index(name) for name in card["features"]], np.uint8)
     for forest in card["forests"]:
         ordered[f"{forest}/feature"] = index[arrays[f"{forest}/feature"]]
