@@ -1,13 +1,13 @@
 """How many models of a new phone must be profiled before others are predicted well.
 
-    python benchmarks/learning_curve.py            # five draws of the profiled models
-    python benchmarks/learning_curve.py --draws 1
+    OMP_NUM_THREADS=1 python benchmarks/learning_curve.py    # five draws of the profiled models
+    OMP_NUM_THREADS=1 python benchmarks/learning_curve.py --draws 1
 
 One GPU and one CPU target stand for the new phone. It is left out whole: what is carried over was fitted to the other phones alone.
 Families of networks are held out in five parts, which neither the other phones' fit nor the profile has seen. Prints the mean absolute
 percentage error on the held-out models against the number of profiled models: with transfer, and without (from the priors that
 every fit starts from). ``kernels``: the profile times the kernels of each model as well as the whole. ``--check`` fails where a limit
-is exceeded. Needs the measurements and the model files (``--shared``, by default ../shared), and ``pip install 'latlint[train]'``.
+is exceeded. The problems are small: more threads than one slow them down. Needs the measurements and the model files (``--shared``, by default ../shared), and ``pip install 'latlint[train]'``.
 """
 
 from __future__ import annotations
