@@ -74,7 +74,7 @@ def _foldable(view: View) -> list[Node]:
     known: set[int] = set()
     found = []
     for node in view.graph.nodes:
-        if node.kind in _KEPT:
+        if node.kind in _KEPT or not node.inputs:
             continue
         static = all(index < 0 or view.tensor(index).constant or index in known for index in node.inputs)
         sized = node.kind in ("shape", "size", "rank") and view.tensor(node.inputs[0]).elements is not None

@@ -48,6 +48,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         node
         for node in seen.graph.nodes
         if node.kind == "dequantize"
+        and node.inputs
         and seen.tensor(node.inputs[0]).constant
         and seen.tensor(node.inputs[0]).dtype == "float16"
     ]

@@ -38,7 +38,7 @@ from types import MappingProxyType
 
 from latlint.checks._edit import Draft
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import view
+from latlint.counterfactual import View, view
 from latlint.graph.types import Graph, Node
 
 RULE = Rule("LAT240", "grouped-on-one-thread", "warning", ("builtin",), "measured")
@@ -49,7 +49,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     found = [
         seen.graph.nodes[kernel.nodes[0]]
         for kernel in seen.plan.kernels
-        if kernel.implementation == "conv_grouped_reference"
+        if kernel.implementation == "conv_grouped_reference" and _is_whole(seen, seen.graph.nodes[kernel.nodes[0]])
     ]
     if not found:
         return
@@ -59,6 +59,12 @@ def check(subject: Subject) -> Iterator[Finding]:
     fix = max(gains, key=lambda each: gains[each], default=_DENSE)
     message = f"{len(found)} grouped convolutions run on the reference kernel, which has one thread"
     yield from seen.judge(RULE, message, found, fix=fix, gain_ms=gains.get(fix))
+
+
+def _is_whole(view: View, node: Node) -> bool:
+    """Whether shapes and weights are there to be cut."""
+    shapes = [view.shape(index) for index in (*node.inputs[:2], *node.outputs)]
+    return len(shapes) == 3 and all(len(shape) == 4 and min(shape) > 0 for shape in shapes)
 
 
 _DENSE = "drop the groups"

@@ -48,6 +48,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         node
         for node in seen.graph.nodes
         if node.kind == "transpose"
+        and node.inputs[:1]
         and node.inputs[0] in seen.graph.inputs
         and len(seen.scene.uses.get(node.inputs[0], ())) == 1
         and seen.shape(node.inputs[0])

@@ -82,7 +82,7 @@ def _norm(view: View, mean: Node) -> list[Node]:
 
     All that is computed from the mean comes together again in one tensor of the shape that came in.
     """
-    shape = view.shape(mean.inputs[0])
+    shape = view.shape(mean.inputs[0]) if mean.inputs and mean.outputs else ()
     if tuple(mean.attributes.get("axes", ())) != (len(shape) - 1,):
         return []
     chain, waiting = [mean], {mean.outputs[0]: len(view.readers(mean))}

@@ -50,7 +50,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
     found: list[tuple[Node, Node]] = []
     for node in seen.graph.nodes:
-        if node.kind not in _OTHER or not seen.runtime_inputs(node):
+        if node.kind not in _OTHER or seen.runtime_inputs(node) != [*node.inputs]:
             continue
         after = seen.sole_reader(node)
         if after is not None and after.kind == _OTHER[node.kind] and after not in [last for _, last in found]:

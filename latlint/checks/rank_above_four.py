@@ -83,7 +83,7 @@ def check(subject: Subject) -> Iterator[Finding]:
 
 def rank(view: View, node: Node) -> int:
     """The most dimensions of a run-time tensor of ``node``."""
-    return max(len(view.shape(index)) for index in (*view.runtime_inputs(node), *node.outputs))
+    return max((len(view.shape(index)) for index in (*view.runtime_inputs(node), *node.outputs)), default=0)
 
 
 def _swaps_last_two(node: Node) -> bool:

@@ -48,7 +48,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     found: list[Node] = []
     for node in seen.graph.nodes:
         reader = seen.sole_reader(node) if node.kind in ("softmax", "log_softmax", "sigmoid") else None
-        if reader is None or reader.kind != "arg_max":
+        if reader is None or reader.kind != "arg_max" or not node.inputs:
             continue
         last = len(seen.shape(node.inputs[0])) - 1
         if node.kind == "sigmoid" or reader.attributes.get("axis") == node.attributes.get("axis", last):

@@ -71,7 +71,7 @@ def check(subject: Subject) -> Iterator[Finding]:
 def _chain(view: View, first: Node) -> list[Node]:
     """From one transpose to the one that undoes it; empty where there is none."""
     chain = [first]
-    order = first.attributes.get("permutation")
+    order = first.attributes.get("permutation") if first.inputs else None
     node = view.sole_reader(first)
     while order is not None and node is not None and len(view.runtime_inputs(node)) == 1:
         chain.append(node)
