@@ -183,7 +183,7 @@ def test_flags_that_contradict_each_other_are_refused(latlint: Run, args: tuple[
         (("check", "--budgte", "1ms"), "No such option"),
         (("predict",), "Missing argument 'MODEL...' (see latlint predict --help)"),
         (("check", "--format", "xml"), "'xml' is not"),
-        (("rules", "LAT11"), "unknown rule 'LAT11': did you mean LAT101"),
+        (("rules", "LAT1011"), "unknown rule 'LAT1011': did you mean LAT101"),
     ],
 )
 def test_usage_errors_take_one_line(latlint: Run, args: tuple[str, ...], says: str) -> None:

@@ -145,13 +145,14 @@ def _varint(value: int) -> bytes:
     return bytes([*out, value])
 
 
+#: VmHWM, and not getrusage: the latter's maximum starts with what the parent held when it forked.
 _READ_AND_REPORT = """
-import resource, sys
+import re, sys
 from latlint.graph import read
 graph = read(sys.argv[1])
 weights = next(t for t in graph.tensors if t.name == "w")
 print(weights.shape, weights.data.length, graph.tensors[graph.outputs[0]].shape)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+print(int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]) // 1024)
 """
 
 
