@@ -352,6 +352,7 @@ def test_what_few_families_use_has_a_wider_interval(toy: dict[str, Target]) -> N
         pack = replace(toy["cpu-1large"].pack, card={**toy["cpu-1large"].pack.card, "processors": {"cpu-1large": card}})
         found = predicted(planned(CONV), replace(toy["cpu-1large"], pack=pack))
         widths.append(log(found.high_ms / found.latency_ms))
+        assert log(found.latency_ms / found.low_ms) == pytest.approx(widths[-1] / 2)  # as in the toy pack
     assert widths[0] == pytest.approx(0.2)
     assert widths[1] == pytest.approx(0.2, rel=0.01)
     assert widths[1:] == sorted(widths[1:])

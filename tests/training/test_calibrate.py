@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from latlint.latency import engine
+from latlint.latency.packs import Pack
 from latlint.training import calibrate
 from latlint.training.calibrate import accuracy, evidence, held_out_scores, interval
 from latlint.training.held_out import HeldOut
@@ -17,7 +19,7 @@ from latlint.training.measurements import Measurements, Series
 SERIES = Series("toy", "gpu", "float32", np.array([1e6, 2e6, 4e6, 8e6]), np.array([0.1e6, 0.1e6, 0.4e6, 0.8e6]))
 MEASUREMENTS = Measurements(("a1", "a2", "b", "c"), ("a", "a", "b", "c"), (SERIES,), {}, {})
 DESIGN: Any = SimpleNamespace(measurements=MEASUREMENTS)
-SPENT = [{"conv": 0.9, "pool": 0.1}, {"conv": 0.97, "pool": 0.03}, {"conv": 1.0}, {"rare": 0.6, "conv": 0.4}]
+SPENT = [{"conv": 0.9, "pool": 0.1}, {"conv": 1.0}, {"conv": 0.97, "pool": 0.03}, {"rare": 0.6, "conv": 0.4}]
 
 
 def held_out(*predicted_ms: float) -> HeldOut:
@@ -85,16 +87,15 @@ def test_an_error_on_what_no_other_family_has_weighs_less() -> None:
 def test_a_family_does_not_vouch_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """Coverage of a family is measured with intervals that the other families made."""
     monkeypatch.setattr(calibrate, "fit_all", lambda design: {})
-    same = [{"conv": 1.0}] * 4
-    monkeypatch.setattr(calibrate, "model_shares", lambda design, packs, series: same)
-    overall, by_family = calibrate.coverage_by_family(DESIGN, held_out(1.1, 2.2, 4.4, 80.0))
-    assert by_family == {"a": 1.0, "b": 1.0, "c": 0.0}
+    monkeypatch.setattr(calibrate, "model_shares", lambda design, packs, series: [{"conv": 1.0}] * 4)
+    # one model of family a is far off; rounding of the interval must not decide
+    far_off = np.exp(0.50006 * engine.difficulty({"conv": 1.0}, {"conv": 2}))
+    overall, by_family = calibrate.coverage_by_family(DESIGN, held_out(1.1, 2 * far_off, 4.8, 9.6))
+    assert by_family == {"a": 0.5, "b": 1.0, "c": 1.0}
     assert overall == 0.75
 
 
 def test_cards_say_what_the_held_out_families_say(monkeypatch: pytest.MonkeyPatch) -> None:
-    from latlint.latency.packs import Pack
-
     other = replace(SERIES, processor="cpu-1large", mean_ns=2 * SERIES.mean_ns)
     design: Any = SimpleNamespace(measurements=replace(MEASUREMENTS, series=(SERIES, other)))
     fitted = {"toy": Pack({"device": "toy", "processors": {"gpu": {"title": "GPU"}, "cpu-1large": {}}}, {})}
