@@ -41,6 +41,12 @@ class Forest:
         return np.asarray(self.number[at].sum(axis=1, dtype=np.float64))
 
 
+def _below(threshold: float) -> float:
+    """The largest float32 that is not above ``threshold``: no float32 row then changes sides."""
+    rounded = np.float32(threshold)
+    return float(rounded if float(rounded) <= threshold else np.nextafter(rounded, np.float32(-np.inf)))
+
+
 def flatten(*dumps: Mapping[str, Any]) -> Forest:
     """The mean of LightGBM boosters, each a ``Booster.dump_model()``, as one ``Forest`` of at most 65,536 nodes."""
     feature: list[int] = []
@@ -56,7 +62,7 @@ def flatten(*dumps: Mapping[str, Any]) -> Forest:
         index = len(feature)
         leaf = "leaf_value" in node
         feature.append(0 if leaf else int(node["split_feature"]))
-        number.append(float(node["leaf_value"]) / len(dumps) if leaf else float(node["threshold"]))
+        number.append(float(node["leaf_value"]) / len(dumps) if leaf else _below(float(node["threshold"])))
         left.append(index)
         right.append(index)
         if not leaf:
