@@ -27,7 +27,7 @@ from latlint.training.measurements import Series, load
 
 RECORD = Path(__file__).with_name("accuracy.json")
 QUICK = ("densenet", "mobilenetv2", "resnext", "squeezenet")
-#: Largest mean absolute percentage error, and smallest share within 10 %, of a group of targets over all families.
+#: Largest mean absolute percentage error of a group of targets over all families.
 LIMITS = {"GPU float32": 4.5, "CPU float32": 6.0, "CPU int8": 8.0}
 #: A subset of the families is noisier than the whole.
 QUICK_SLACK = 1.5

@@ -323,10 +323,6 @@ def _read(name: str) -> Pricing:
     return lambda kernel, _: {name: _in(kernel)}
 
 
-def _touched(name: str) -> Pricing:
-    return lambda kernel, _: {name: _elements(kernel)}
-
-
 def _mean(kernel: Kernel, kernels: str) -> Terms:
     """float32 without kept dimensions takes the reference kernel; int8 costs the same either way (reduce.cc)."""
     return {"mean.generic" if kernels == "f32" else "mean": _in(kernel)}

@@ -6,7 +6,6 @@ it holds. A pack whose arrays do not match its card is refused.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -88,11 +87,6 @@ def load_targets(directories: Iterable[Path] = ()) -> dict[str, Target]:
         for path in paths:
             found.update({target.name: target for target in read_pack(path.parent).targets()})
     return dict(sorted(found.items()))
-
-
-def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
-    """The known target names that look most like ``name``."""
-    return difflib.get_close_matches(name, list(known), n=count, cutoff=0.4)
 
 
 def read_pack(directory: Path) -> Pack:

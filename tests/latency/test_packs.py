@@ -16,7 +16,7 @@ import pytest
 from latlint.data import data_dir
 from latlint.errors import LatlintError
 from latlint.latency import cards, engine
-from latlint.latency.packs import Pack, load_targets, nearest, read_pack, write_pack
+from latlint.latency.packs import Pack, load_targets, read_pack, write_pack
 from latlint.runtime.types import Kernel
 
 Change = Callable[[dict[str, Any]], object]
@@ -89,10 +89,6 @@ def test_a_directory_without_packs_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(LatlintError, match="no device pack here") as caught:
         load_targets([tmp_path])
     assert (caught.value.code, caught.value.path) == ("LAT901", str(tmp_path))
-
-
-def test_the_nearest_names_come_first() -> None:
-    assert nearest("pixel4/gpu", ["galaxy-s10/gpu", "pixel-4/cpu-1large", "pixel-4/gpu"])[0] == "pixel-4/gpu"
 
 
 def test_costs_and_features_are_found_by_name_whatever_their_order(pack: Pack, tmp_path: Path) -> None:
