@@ -188,22 +188,15 @@ def view(subject: Subject) -> View:
 
 
 def _make(subject: Subject) -> View:
-    from latlint.latency import engine
-    from latlint.runtime import plan
-
-    scene = _scene_of(subject.graph)
-    converted = scene.graph is not subject.graph
-    work = engine.workload(plan(scene.graph, subject.target.processor) if converted else subject.plan)
-    found = engine.times(work, subject.target)
-    kernel_ms = tuple(float(ms) for ms in found.kernels)
-    return View(subject, scene, work.plan, kernel_ms, sum(kernel_ms) + found.overhead_ms)
+    converted = subject.plan.converted
+    plan = converted.plan if converted else subject.plan
+    kernel_ms = tuple(kernel.latency_ms for kernel in subject.prediction.kernels[: len(plan.kernels)])
+    return View(subject, _scene_of(subject), plan, kernel_ms, subject.prediction.latency_ms)
 
 
-def _scene_of(graph: Graph) -> Scene:
+def _scene_of(subject: Subject) -> Scene:
     global _scene
-    if _scene is None or _scene.original is not graph:
-        from latlint.runtime.convert import as_tflite
-
-        converted = as_tflite(graph)
-        _scene = Scene(graph, converted, converted.consumers(), converted.producers(), frozenset(converted.outputs))
+    if _scene is None or _scene.original is not subject.graph:
+        graph = subject.plan.converted.graph if subject.plan.converted else subject.graph
+        _scene = Scene(subject.graph, graph, graph.consumers(), graph.producers(), frozenset(graph.outputs))
     return _scene

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
 from latlint.errors import LatlintError
 from latlint.graph.types import Graph, Node
 from latlint.runtime.rules import load_rules
-from latlint.runtime.types import Kernel, Partition, Plan, Processor
+from latlint.runtime.types import ConvertedPlan, Kernel, Partition, Plan, Processor
 
 __all__ = ["Kernel", "Partition", "Plan", "Processor", "plan"]
 
@@ -20,13 +20,7 @@ def plan(graph: Graph, processor: Processor) -> Plan:
     ``graph`` all the same. Raises ``LatlintError`` (LAT901) when there are no usable rules for the runtime.
     """
     rules = load_rules(processor.runtime)
-    if graph.format == "tflite":
-        converted, origins = graph, None
-    else:
-        from latlint.runtime.convert import as_tflite
-
-        converted = as_tflite(graph)
-        origins = None if converted is graph else converted.origins
+    converted = _as_tflite(graph)
     if rules.kind == "gpu-delegate":
         from latlint.runtime.gpu import plan_gpu
 
@@ -37,11 +31,28 @@ def plan(graph: Graph, processor: Processor) -> Plan:
         planned = plan_cpu(converted, processor, rules)
     else:
         raise LatlintError(f"rules/{rules.name}.toml: no planner for the kind {rules.kind!r}", code="LAT901")
-    return planned if origins is None else _on_original_nodes(planned, graph, origins)
+    return planned if converted is graph else _on_original_nodes(planned, graph, converted)
 
 
-def _on_original_nodes(planned: Plan, graph: Graph, origins: Sequence[Sequence[int]]) -> Plan:
+_last_converted: tuple[Graph, Graph] | None = None
+
+
+def _as_tflite(graph: Graph) -> Graph:
+    """``graph`` as if converted. The last one is kept: a model is planned once for each kind of processor."""
+    global _last_converted
+    if graph.format == "tflite":
+        return graph
+    known = _last_converted
+    if known is None or known[0] is not graph:
+        from latlint.runtime.convert import as_tflite
+
+        known = _last_converted = (graph, as_tflite(graph))
+    return known[1]
+
+
+def _on_original_nodes(planned: Plan, graph: Graph, converted: Graph) -> Plan:
     """``planned`` with the indices of the nodes before conversion; nodes that conversion folded away are free."""
+    origins = converted.origins
     kernels = [
         # a node that the conversion adds has no index to keep its refusal under: its kernel keeps it
         replace(k, nodes=_unique(o for n in k.nodes for o in origins[n]), reason=k.reason or _refusal(planned, k))
@@ -50,7 +61,7 @@ def _on_original_nodes(planned: Plan, graph: Graph, origins: Sequence[Sequence[i
     covered = {node for kernel in kernels for node in kernel.nodes}
     kernels += [_folded(node) for node in graph.nodes if node.index not in covered]
     fallbacks = {o: reason for n, reason in planned.fallbacks.items() for o in origins[n]}
-    return replace(planned, kernels=tuple(kernels), fallbacks=fallbacks)
+    return replace(planned, kernels=tuple(kernels), fallbacks=fallbacks, converted=ConvertedPlan(converted, planned))
 
 
 def _refusal(planned: Plan, kernel: Kernel) -> str:

@@ -8,7 +8,7 @@ from math import prod
 from types import MappingProxyType
 from typing import Any
 
-from latlint.graph.types import ITEM_BYTES
+from latlint.graph.types import ITEM_BYTES, Graph
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,9 @@ class Partition:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """``kernels`` in launch order; ``partitions[kernel.partition]`` is where each runs; ``fallbacks`` maps a node that the
-    delegate refused to the reason; ``notes`` are what the user must know to trust it (such as "as if converted")."""
+    delegate refused to the reason; ``notes`` are what the user must know to trust it (such as "as if converted").
+
+    ``converted`` is there where the model was planned as if converted: the plan of that graph, kernel for kernel the same."""
 
     runtime: str
     processor: str
@@ -92,3 +94,13 @@ class Plan:
     partitions: tuple[Partition, ...]
     fallbacks: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))
     notes: tuple[str, ...] = ()
+    converted: ConvertedPlan | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ConvertedPlan:
+    """A graph as if converted, and its plan. The first kernels of the plan for the original graph are those of ``plan``, in
+    order; after them come the nodes that conversion folded away."""
+
+    graph: Graph
+    plan: Plan
