@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from threading import local
 from typing import TYPE_CHECKING
 
 from latlint.checks.types import Finding, Rule, Subject
@@ -175,16 +176,21 @@ def _percent(share: float) -> str:
     return f"{share:.0%}" if share >= 0.0995 else f"{share:.1%}"
 
 
-_scene: Scene | None = None
-_view: View | None = None
+class _Last(local):
+    """The model that this thread works on: rules of one model follow each other."""
+
+    scene: Scene | None = None
+    view: View | None = None
+
+
+_last = _Last()
 
 
 def view(subject: Subject) -> View:
     """``subject`` as its runtime sees it; made once for all rules."""
-    global _view
-    if _view is None or _view.subject is not subject:
-        _view = _make(subject)
-    return _view
+    if _last.view is None or _last.view.subject is not subject:
+        _last.view = _make(subject)
+    return _last.view
 
 
 def _make(subject: Subject) -> View:
@@ -195,8 +201,7 @@ def _make(subject: Subject) -> View:
 
 
 def _scene_of(subject: Subject) -> Scene:
-    global _scene
-    if _scene is None or _scene.original is not subject.graph:
+    if _last.scene is None or _last.scene.original is not subject.graph:
         graph = subject.plan.converted.graph if subject.plan.converted else subject.graph
-        _scene = Scene(subject.graph, graph, graph.consumers(), graph.producers(), frozenset(graph.outputs))
-    return _scene
+        _last.scene = Scene(subject.graph, graph, graph.consumers(), graph.producers(), frozenset(graph.outputs))
+    return _last.scene

@@ -38,7 +38,7 @@ class Workload:
     """What a plan asks of its processors, before any device's speed: shared by all targets that run the same plan.
 
     ``gpu`` and ``cpu`` hold kernel positions; ``gpu_terms`` (kernels, terms), ``features`` (kernels, features), ``classes`` and
-    ``launches`` go with ``gpu``, ``cpu_terms`` with ``cpu``; ``sizes`` are of all kernels (see ``sizes``).
+    ``launches`` go with ``gpu``, ``cpu_terms`` with ``cpu``; ``sizes`` (see ``sizes``) and ``bytes`` are of all kernels.
     """
 
     plan: Plan
@@ -51,6 +51,7 @@ class Workload:
     cpu_terms: Array
     unknown: tuple[int, ...]
     sizes: Array
+    bytes: tuple[int, ...]
     model_term: str
 
 
@@ -87,6 +88,7 @@ def workload(plan: Plan) -> Workload:
         cpu_terms=_matrix(cpu_rows, _CPU_INDEX),
         unknown=tuple(unknown),
         sizes=np.array([sizes(kernel) for kernel in kernels]).reshape(len(kernels), 6),
+        bytes=tuple(kernel.bytes for kernel in kernels),
         model_term=cpu_model.model_term(set(executors), plan.precision),
     )
 
@@ -184,18 +186,16 @@ def _measured(terms: Array, theta: Array, covers: Mapping[str, Any], index: Mapp
 
 def _inside(work: Workload, positions: tuple[int, ...], covers: Mapping[str, Any]) -> NDArray[np.bool_]:
     """Which kernels lie within what was measured of their class, or not more than ``ENVELOPE_MARGIN`` times beyond."""
-    inside = np.zeros(len(positions), bool)
-    margin = log(ENVELOPE_MARGIN)
-    for row, position in enumerate(positions):
-        known = covers["envelope"].get(envelope_class(work.plan.kernels[position]))
-        if known is not None:
-            size = work.sizes[position]
-            # the last size, the batch, has no margin: nothing but what was measured
-            slack = np.array([margin] * (len(size) - 1) + [1e-9])
-            inside[row] = bool(
-                np.all(size >= np.array(known[0]) - slack) and np.all(size <= np.array(known[1]) + slack)
-            )
-    return inside
+    envelope: Mapping[str, Any] = covers["envelope"]
+    ends = np.array([envelope.get(envelope_class(work.plan.kernels[at]), _NOWHERE) for at in positions])
+    size = work.sizes[list(positions)]
+    return np.asarray(np.all((size >= ends[:, 0] - _SLACK) & (size <= ends[:, 1] + _SLACK), axis=1))
+
+
+#: No size lies between these.
+_NOWHERE = ([np.inf] * 6, [-np.inf] * 6)
+#: The last size, the batch, has no margin: nothing but what was measured.
+_SLACK = np.array([log(ENVELOPE_MARGIN)] * 5 + [1e-9])
 
 
 def _queue_ms(kernels: Array, launches: Array, queue: Mapping[str, float]) -> float:
@@ -233,7 +233,7 @@ def predict(
     coverage = _coverage(work, found)
     low, high, level = _interval(work, found, target, coverage)
     kernels = tuple(
-        _kernel(index, kernel, graph, float(found.kernels[index]), _source(index, kernel, work, found), plan.fallbacks)
+        _kernel(index, graph, work, float(found.kernels[index]), _source(index, kernel, work, found))
         for index, kernel in enumerate(plan.kernels)
     )
     return Prediction(
@@ -271,10 +271,9 @@ def _source(index: int, kernel: Kernel, work: Workload, found: Times) -> str:
     return "predicted" if found.predicted[index] else "derived"
 
 
-def _kernel(
-    index: int, kernel: Kernel, graph: Graph, latency_ms: float, source: str, fallbacks: Mapping[int, str]
-) -> KernelPrediction:
-    fallback = fallbacks.get(kernel.nodes[0], "") if kernel.nodes else ""
+def _kernel(index: int, graph: Graph, work: Workload, latency_ms: float, source: str) -> KernelPrediction:
+    kernel = work.plan.kernels[index]
+    fallback = work.plan.fallbacks.get(kernel.nodes[0], "") if kernel.nodes else ""
     return KernelPrediction(
         index=index,
         partition=kernel.partition,
@@ -285,7 +284,7 @@ def _kernel(
         latency_ms=latency_ms,
         source=source,
         macs=kernel.macs,
-        bytes=kernel.bytes,
+        bytes=work.bytes[index],
         reason=kernel.free or kernel.reason or fallback,
     )
 

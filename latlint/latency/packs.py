@@ -34,6 +34,7 @@ class Pack:
 
     card: Mapping[str, Any]
     arrays: Mapping[str, NDArray[Any]] = field(repr=False)
+    _forests: dict[str, Forest] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def device(self) -> str:
@@ -44,7 +45,10 @@ class Pack:
         depth = self.card.get("forests", {}).get(name)
         if depth is None:
             return None
-        return Forest(**{part: self.arrays[f"{name}/{part}"] for part in cards.FOREST_PARTS}, depth=int(depth))
+        if name not in self._forests:
+            parts = {part: self.arrays[f"{name}/{part}"] for part in cards.FOREST_PARTS}
+            self._forests[name] = Forest(**parts, depth=int(depth))
+        return self._forests[name]
 
     def targets(self) -> list[Target]:
         return [Target(f"{self.device}/{name}", self, name) for name in sorted(self.card["processors"])]

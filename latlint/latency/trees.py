@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Forest:
     """A sum of regression trees.
 
@@ -34,11 +35,20 @@ class Forest:
         """Sum of the leaf values, shape ``(n,)``, for ``rows`` of shape ``(n, features)``."""
         if not len(self.roots) or not len(rows):
             return np.zeros(len(rows))
-        at = np.broadcast_to(self.roots, (len(rows), len(self.roots)))
-        row = np.arange(len(rows))[:, None]
+        roots, feature, children = self._walk
+        cells, first = rows.ravel(), (np.arange(len(rows)) * rows.shape[1])[:, None]
+        at = np.broadcast_to(roots, (len(rows), len(roots)))
         for _ in range(self.depth):
-            at = np.where(rows[row, self.feature[at]] <= self.number[at], self.left[at], self.right[at])
-        return np.asarray(self.number[at].sum(axis=1, dtype=np.float64))
+            left = cells.take(first + feature.take(at)) <= self.number.take(at)
+            at = children.take(2 * at + left)
+        return np.asarray(self.number.take(at).sum(axis=1, dtype=np.float64))
+
+    @cached_property
+    def _walk(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+        """Roots, features, and the right and left child of every node side by side, as the indices that NumPy takes by
+        fastest."""
+        children = np.stack([self.right, self.left], axis=1, dtype=np.intp).ravel()
+        return self.roots.astype(np.intp), self.feature.astype(np.intp), children
 
 
 def _below(threshold: float) -> float:
