@@ -7,10 +7,11 @@ from mmap import mmap
 from typing import NamedTuple
 
 _LFS_POINTER = re.compile(rb"version https://(?:git-lfs|hawser)\.github\.com/spec/v\d+\r?\n")
+_LFS_OID = re.compile(rb"^oid sha256:([0-9a-f]{64})\r?$", re.MULTILINE)
 _LFS_SIZE = re.compile(rb"^size (\d{1,18})\r?$", re.MULTILINE)
 
 #: Pointers are below 1024 bytes (https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md).
-_LFS_POINTER_BYTES = 1024
+LFS_POINTER_BYTES = 1024
 
 #: Fields of ONNX's ModelProto (onnx.proto): number -> protobuf wire type (0 varint, 2 length-delimited).
 _MODEL_PROTO = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 25: 2, 26: 2}
@@ -28,17 +29,18 @@ _OTHERS = (
 
 
 class Pointer(NamedTuple):
-    """A Git LFS pointer. ``size_bytes`` is of the file that it stands for, ``None`` when it does not say."""
+    """A Git LFS pointer. ``size_bytes`` and ``sha256`` are of the file that it stands for; ``None`` and empty when it does not say."""
 
     size_bytes: int | None
+    sha256: str = ""
 
 
 def lfs_pointer(data: bytes | mmap) -> Pointer | None:
     """The Git LFS pointer that ``data`` is, if it is one."""
-    if len(data) >= _LFS_POINTER_BYTES or not _LFS_POINTER.match(data):
+    if len(data) >= LFS_POINTER_BYTES or not _LFS_POINTER.match(data):
         return None
-    size = _LFS_SIZE.search(data)
-    return Pointer(int(size[1]) if size else None)
+    size, oid = _LFS_SIZE.search(data), _LFS_OID.search(data)
+    return Pointer(int(size[1]) if size else None, oid[1].decode() if oid else "")
 
 
 def model_format(data: bytes | mmap) -> str | None:

@@ -1,0 +1,313 @@
+"""The one place that runs git: what a file was at a revision, and which models have changed since.
+
+A repository is somebody else's: its configuration names programs (filters, text conversions, hooks, file system monitors, remote
+helpers) that git would run. No command here runs any of them. The working tree is compared with a commit by content, not with
+``git diff``, which would. Nothing is fetched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from latlint.discovery import EXTENSIONS
+from latlint.errors import LatlintError
+from latlint.graph.detect import LFS_POINTER_BYTES, Pointer, lfs_pointer
+
+#: A model in the history that is larger than this is not unpacked.
+MAX_FILE_BYTES = 4 << 30
+
+_TIMEOUT_S = 120
+
+#: Whatever a repository's configuration says: no program but git's own, no network.
+_OPTIONS = (
+    "--no-pager",
+    "--no-optional-locks",
+    "--literal-pathspecs",
+    *("-c", "core.fsmonitor=false"),
+    *("-c", f"core.hooksPath={os.devnull}"),
+    *("-c", "protocol.allow=never"),  # a partial clone would fetch what it lacks
+)
+
+#: What a hook of one repository has in its environment must not lead to that one when another is asked about.
+_LOCAL_VARIABLES = (
+    *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY"),
+    *("GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_GRAFT_FILE", "GIT_SHALLOW_FILE"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A model file of the repository before and after, as paths from its top: ``old`` is ``None`` for a new one, ``new`` for one
+    that is gone. When both are there and differ, it was moved."""
+
+    old: str | None
+    new: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file in a commit. ``size_bytes`` is ``None`` where its content is not here, as in a partial clone."""
+
+    path: str
+    oid: str
+    size_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A git repository with a working tree, whose top is ``root``. Paths in it are relative to the top, with forward slashes;
+    a ``commit`` is always a full object name."""
+
+    root: Path
+
+    def relative(self, path: str | os.PathLike[str]) -> str:
+        """``path``, as seen from the working directory, from the top of the working tree."""
+        real = Path(os.path.realpath(path))
+        if not real.is_relative_to(self.root):
+            raise LatlintError(f"is not in the git repository {self.root.name}", path=os.fspath(path))
+        return real.relative_to(self.root).as_posix()
+
+    def commit(self, revision: str) -> str:
+        """The commit that ``revision`` names."""
+        # No revision starts with a dash; --end-of-options would be printed by git before 2.30.
+        known = (
+            None
+            if revision.startswith("-")
+            else self._try("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+        )
+        if known:
+            return known.strip()
+        if self._try("rev-parse", "--verify", "--quiet", "HEAD^{commit}") is None:
+            raise LatlintError("the git repository has no commit yet", path=str(self.root))
+        raise LatlintError(
+            f"unknown git revision '{revision}': name a commit, a tag or a branch{self._if_shallow(revision)}"
+        )
+
+    def merge_base(self, revision: str) -> str:
+        """The commit from which HEAD and ``revision`` went apart: ``revision`` itself where HEAD comes after it."""
+        commit = self.commit(revision)
+        base = self._try("merge-base", commit, "HEAD")
+        if base is None:
+            why = self._if_shallow(revision) or ": their histories are unrelated"
+            raise LatlintError(f"no common ancestor of HEAD and '{revision}'{why}")
+        return base.strip()
+
+    def entry(self, commit: str, path: str) -> Entry | None:
+        """The regular file ``path`` of a commit, or ``None`` where there is none."""
+        return next(iter(self._entries(commit, (path,), lambda found: found == path)), None)
+
+    def _entries(self, commit: str, below: Sequence[str], wanted: Callable[[str], bool]) -> list[Entry]:
+        """The regular files of a commit at and ``below`` some paths that are ``wanted``."""
+        paths = () if "." in below else below
+        listing = self._git("ls-tree", "-r", "-z", "--full-tree", commit, "--", *paths)
+        names = {}
+        for line in listing.split("\0")[:-1]:
+            facts, _, path = line.partition("\t")
+            mode, _, oid = facts.split()
+            if mode.startswith("100") and wanted(path):
+                names[path] = oid
+        sizes = self._sizes(list(names.values()))
+        return [Entry(path, oid, size) for (path, oid), size in zip(names.items(), sizes, strict=True)]
+
+    def _sizes(self, oids: Sequence[str]) -> list[int | None]:
+        found = self._try("cat-file", "--batch-check=%(objectsize)", given="".join(f"{oid}\n" for oid in oids))
+        # A partial clone fails as a whole for one object that it lacks.
+        lines = [self._try("cat-file", "-s", oid) or "" for oid in oids] if found is None else found.splitlines()
+        return [int(line) if line.strip().isdecimal() else None for line in lines]
+
+    def read(self, entry: Entry, limit: int) -> bytes:
+        """The content of a file of a commit, which has ``limit`` bytes at most."""
+        if entry.size_bytes is not None and entry.size_bytes > limit:
+            raise LatlintError(
+                f"{entry.size_bytes} bytes in git; expected {limit} at most", code="LAT006", path=entry.path
+            )
+        with tempfile.TemporaryFile() as out:
+            self._stream(entry, out)
+            out.seek(0)
+            return out.read()
+
+    @contextlib.contextmanager
+    def file(self, entry: Entry) -> Iterator[Path]:
+        """A file of a commit as one on the disk, to be read while the context lasts; what a Git LFS pointer stands for, if it is one."""
+        if pointer := self.pointer(entry):
+            yield self._lfs_object(entry, pointer)
+            return
+        if entry.size_bytes is not None and entry.size_bytes > MAX_FILE_BYTES:
+            raise LatlintError(
+                f"{entry.size_bytes} bytes in git; more than {MAX_FILE_BYTES} are not unpacked",
+                code="LAT006",
+                path=entry.path,
+            )
+        with tempfile.TemporaryDirectory(prefix="latlint-") as directory:
+            path = Path(directory, f"model{PurePosixPath(entry.path).suffix}")
+            with path.open("wb") as out:
+                self._stream(entry, out)
+            yield path
+
+    def pointer(self, entry: Entry) -> Pointer | None:
+        """The Git LFS pointer that a file of a commit is, if it is one."""
+        small = entry.size_bytes is not None and entry.size_bytes < LFS_POINTER_BYTES
+        return lfs_pointer(self.read(entry, LFS_POINTER_BYTES)) if small else None
+
+    def changed_models(self, commit: str, below: Sequence[str] = (".",)) -> list[Change]:
+        """What happened to the model files at and ``below`` some paths from ``commit`` to the working tree, sorted.
+
+        Files that git ignores are left out, those that it does not know yet are new. A file that is gone and one that is new are
+        one that was moved when their content is the same or, failing that, their name.
+        """
+        before = {entry.path: entry for entry in self._entries(commit, below, _is_model)}
+        after, elsewhere = self._working_tree(below)
+        changes = [Change(path, path) for path in sorted(before.keys() & after) if self._differs(before[path])]
+        gone = {path: entry for path, entry in before.items() if path not in after and path not in elsewhere}
+        new = sorted(after - before.keys())
+        for same in (self._same_content, _same_name):
+            for old, entry in list(gone.items()):
+                if moved := next((path for path in new if same(entry, path)), None):
+                    changes.append(Change(old, moved))
+                    new.remove(moved)
+                    del gone[old]
+        changes += [Change(old, None) for old in gone]
+        changes += [Change(None, path) for path in new]
+        return sorted(changes, key=lambda change: (change.new or change.old or "", change.old or ""))
+
+    def _working_tree(self, below: Sequence[str]) -> tuple[set[str], set[str]]:
+        """The model files that are there, and those that a sparse checkout leaves out."""
+        listing = self._git(
+            "ls-files", "-z", "-t", "--full-name", "--cached", "--others", "--exclude-standard", "--", *below
+        )
+        there, elsewhere = set(), set()
+        for line in listing.split("\0")[:-1]:
+            tag, path = line[:1], line[2:]
+            if _is_model(path):
+                file = self.root / path
+                if file.is_file() and not file.is_symlink():
+                    there.add(path)
+                elif tag == "S":
+                    elsewhere.add(path)
+        return there, elsewhere
+
+    def _differs(self, entry: Entry) -> bool:
+        return not self._same_content(entry, entry.path)
+
+    def _same_content(self, entry: Entry, path: str) -> bool:
+        """Whether the file ``path`` of the working tree holds what ``entry`` does, in whichever of the two Git LFS is a pointer."""
+        file = self.root / path
+        try:
+            size = file.stat().st_size
+            if entry.size_bytes in (size, None) and _blob_name(file, size, entry.oid) == entry.oid:
+                return True
+            pointer = self.pointer(entry)
+            return pointer is not None and size == pointer.size_bytes and _sha256(file) == pointer.sha256
+        except OSError as error:
+            raise LatlintError(f"cannot be read: {error.strerror}", code="LAT005", path=path) from None
+
+    def _lfs_object(self, entry: Entry, pointer: Pointer) -> Path:
+        """Git LFS keeps what it has fetched under its SHA-256 (docs/spec.md, docs/extensions.md of git-lfs)."""
+        oid, common = pointer.sha256, self._git("rev-parse", "--git-common-dir").removesuffix("\n")
+        path = self.root / common / "lfs" / "objects" / oid[:2] / oid[2:4] / oid
+        if not oid or not path.is_file() or path.stat().st_size != pointer.size_bytes:
+            raise LatlintError(
+                "a Git LFS pointer in git, and its content is not here; run: git lfs fetch --all",
+                code="LAT002",
+                path=entry.path,
+            )
+        return path
+
+    def _stream(self, entry: Entry, out: IO[bytes]) -> None:
+        done = _run(self.root, ("cat-file", "blob", entry.oid), out)
+        if done.returncode:
+            raise LatlintError(
+                f"git does not have its content, as in a partial clone; run: git cat-file -e {entry.oid}",
+                path=entry.path,
+            )
+
+    def _if_shallow(self, revision: str) -> str:
+        if self._try("rev-parse", "--is-shallow-repository") != "true\n":
+            return ""
+        return f"; this is a shallow clone: fetch '{revision}' with its history (git fetch --unshallow, or fetch-depth: 0 of actions/checkout)"
+
+    def _git(self, *arguments: str) -> str:
+        done = _run(self.root, arguments)
+        if done.returncode:
+            raise LatlintError(f"git {arguments[0]} failed: {_reason(done.stderr)}", path=str(self.root))
+        return os.fsdecode(done.stdout)
+
+    def _try(self, *arguments: str, given: str = "") -> str | None:
+        done = _run(self.root, arguments, given=given)
+        return None if done.returncode else os.fsdecode(done.stdout)
+
+
+def repository(path: str | os.PathLike[str] = ".") -> Repository:
+    """The repository whose working tree holds ``path``, a file or directory that need not be there any more."""
+    real = Path(os.path.realpath(path))
+    start = next(each for each in (real, *real.parents) if each.is_dir())
+    done = _run(start, ("rev-parse", "--show-toplevel"))
+    if done.returncode:
+        reason = _reason(done.stderr)
+        if "not a git repository" in reason:
+            reason = "is not in a git repository"
+        raise LatlintError(reason, path=os.fspath(path))
+    return Repository(Path(os.path.realpath(os.fsdecode(done.stdout).removesuffix("\n"))))
+
+
+def _run(
+    directory: Path, arguments: Sequence[str], out: IO[bytes] | int = subprocess.PIPE, given: str = ""
+) -> subprocess.CompletedProcess[bytes]:
+    environment = {name: value for name, value in os.environ.items() if name not in _LOCAL_VARIABLES}
+    environment |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1"}
+    try:
+        return subprocess.run(
+            ["git", *_OPTIONS, *arguments],
+            cwd=directory,
+            env=environment,
+            input=given.encode(),
+            stdout=out,
+            stderr=subprocess.PIPE,
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise LatlintError("git is not to be found: install it, or compare two files") from None
+    except subprocess.TimeoutExpired:
+        raise LatlintError(f"git {arguments[0]} did not end within {_TIMEOUT_S} s", path=str(directory)) from None
+    except OSError as error:
+        raise LatlintError(f"git cannot be run here: {error.strerror}", path=str(directory)) from None
+    except ValueError:
+        raise LatlintError("no name of a revision or file in git has a null character") from None
+
+
+def _reason(message: bytes) -> str:
+    """What git says went wrong, in one line."""
+    lines = message.decode("utf-8", "replace").splitlines() or ["no message"]
+    return next((line for line in lines if line.startswith("fatal: ")), lines[0]).removeprefix("fatal: ")
+
+
+def _is_model(path: str) -> bool:
+    return path.lower().endswith(EXTENSIONS)
+
+
+def _same_name(entry: Entry, path: str) -> bool:
+    return PurePosixPath(entry.path).name == PurePosixPath(path).name
+
+
+def _blob_name(file: Path, size: int, like: str) -> str:
+    """The name that git gives to the content of ``file`` (in a repository of SHA-1 or SHA-256, as that of ``like``)."""
+    digest = hashlib.sha256() if len(like) == 64 else hashlib.sha1(usedforsecurity=False)
+    digest.update(b"blob %d\0" % size)
+    with file.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,286 @@
+"""What git is asked, in real repositories: files of the past, what changed since, and nothing run on a repository's behalf."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from latlint.errors import LatlintError
+from latlint.git import Change, Repository, repository
+
+Git = Callable[..., str]
+
+
+@pytest.fixture
+def git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Git:
+    """Git in a new repository, which is the working directory; nobody's configuration."""
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    for who in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{who}_NAME", "Ada")
+        monkeypatch.setenv(f"GIT_{who}_EMAIL", "ada@example.com")
+    top = tmp_path / "top"
+    top.mkdir()
+    monkeypatch.chdir(top)
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    run("init", "--quiet", "--initial-branch=main")
+    return run
+
+
+def put(name: str, content: bytes) -> Path:
+    path = Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def commit(git: Git) -> str:
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "A change")
+    return git("rev-parse", "HEAD").strip()
+
+
+def pointer(content: bytes) -> bytes:
+    oid = hashlib.sha256(content).hexdigest()
+    return f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {len(content)}\n".encode()
+
+
+def old(repo: Repository, commit: str, path: str) -> bytes:
+    entry = repo.entry(commit, path)
+    assert entry is not None
+    with repo.file(entry) as file:
+        return file.read_bytes()
+
+
+def test_a_file_is_what_it_was(git: Git) -> None:
+    put("models/-a b.tflite", b"one\r\n\0")
+    first = commit(git)
+    put("models/-a b.tflite", b"two")
+    repo = repository("models/-a b.tflite")
+    assert repo.root == Path.cwd()
+    assert repo.relative("models/-a b.tflite") == "models/-a b.tflite"
+    assert old(repo, repo.commit("HEAD"), "models/-a b.tflite") == b"one\r\n\0"
+    assert repo.commit("main") == repo.commit(first[:10]) == first
+    assert repo.entry(first, "models") is None, "a directory is no file"
+    assert repo.entry(first, "gone.tflite") is None
+
+
+def test_the_merge_base_is_where_a_branch_began(git: Git) -> None:
+    put("m.onnx", b"0")
+    start = commit(git)
+    git("checkout", "--quiet", "-b", "feature")
+    put("m.onnx", b"1")
+    commit(git)
+    git("checkout", "--quiet", "main")
+    put("n.onnx", b"2")
+    main = commit(git)
+    git("checkout", "--quiet", "feature")
+    repo = repository()
+    assert repo.merge_base("main") == start != main
+    assert repo.merge_base("HEAD") == repo.commit("HEAD")
+
+
+def test_changes_are_of_models_by_content(git: Git) -> None:
+    names = ("same", "changed", "gone", "moved-", "edited", "staged")
+    for number, name in enumerate(names):
+        put(f"models/{name}.tflite", bytes([number]) * 100)
+    put("models/notes.txt", b"0")
+    put(".gitignore", b"build/\n")
+    first = commit(git)
+    put("models/changed.tflite", b"x" * 100)
+    put("models/staged.tflite", b"y")
+    git("add", "models/staged.tflite")
+    Path("models/gone.tflite").unlink()
+    Path("models/moved-.tflite").rename("models/moved there.tflite")
+    Path("models/edited.tflite").unlink()
+    put("other/edited.tflite", b"edited")
+    put("models/new é.onnx", b"z")
+    put("models/notes.txt", b"1")
+    put("build/out.tflite", b"ignored")
+    os.utime("models/same.tflite", (0, 0))
+    found = repository().changed_models(first)
+    assert set(found) == {
+        Change("models/changed.tflite", "models/changed.tflite"),
+        Change("models/staged.tflite", "models/staged.tflite"),
+        Change("models/gone.tflite", None),
+        Change("models/moved-.tflite", "models/moved there.tflite"),
+        Change("models/edited.tflite", "other/edited.tflite"),
+        Change(None, "models/new é.onnx"),
+    }
+    assert found == sorted(found, key=lambda change: change.new or change.old or "")
+    assert repository().changed_models(first, ["models/staged.tflite", "other"]) == [
+        Change("models/staged.tflite", "models/staged.tflite"),
+        Change(None, "other/edited.tflite"),
+    ]
+
+
+def test_a_name_is_no_pattern_and_no_option(git: Git) -> None:
+    put("a*.tflite", b"0")
+    put("ab.tflite", b"0")
+    put(":(top).tflite", b"0")
+    put("--help.tflite", b"0")
+    first = commit(git)
+    for path in list(Path().glob("*.tflite")):
+        path.write_bytes(b"1")
+    for name in ("a*.tflite", ":(top).tflite", "--help.tflite"):
+        assert repository().changed_models(first, [name]) == [Change(name, name)]
+        assert old(repository(), first, name) == b"0"
+    for revision in ("--help", "--all", "-h", "HEAD:ab.tflite", "", "\0", "main..main"):
+        with pytest.raises(LatlintError):
+            repository().commit(revision)
+
+
+def test_a_link_and_a_submodule_are_no_models(git: Git) -> None:
+    put("m.tflite", b"0")
+    Path("link.tflite").symlink_to("m.tflite")
+    first = commit(git)
+    assert repository().entry(first, "link.tflite") is None
+    assert repository().changed_models(first) == []
+
+
+def test_a_file_that_a_sparse_checkout_leaves_out_is_not_gone(git: Git) -> None:
+    put("a/m.tflite", b"0")
+    put("b/m.tflite", b"0")
+    first = commit(git)
+    git("sparse-checkout", "set", "a")
+    assert not Path("b/m.tflite").exists()
+    assert repository().changed_models(first) == []
+
+
+def test_an_lfs_pointer_stands_for_its_content(git: Git) -> None:
+    content = b"weights" * 1000
+    path = put("m.tflite", pointer(content))
+    first = commit(git)
+    repo = repository()
+    with pytest.raises(LatlintError, match="git lfs fetch") as caught:
+        old(repo, first, "m.tflite")
+    assert (caught.value.code, caught.value.path) == ("LAT002", "m.tflite")
+    oid = hashlib.sha256(content).hexdigest()
+    put(f".git/lfs/objects/{oid[:2]}/{oid[2:4]}/{oid}", content)
+    assert old(repo, first, "m.tflite") == content
+    path.write_bytes(content)
+    assert repo.changed_models(first) == [], "the content that git lfs puts there is what the pointer says"
+    path.write_bytes(content[::-1])
+    assert repo.changed_models(first) == [Change("m.tflite", "m.tflite")]
+
+
+def test_a_linked_working_tree_has_the_same_lfs_objects(git: Git, tmp_path: Path) -> None:
+    content = b"weights"
+    put("m.tflite", pointer(content))
+    first = commit(git)
+    oid = hashlib.sha256(content).hexdigest()
+    put(f".git/lfs/objects/{oid[:2]}/{oid[2:4]}/{oid}", content)
+    git("worktree", "add", "--quiet", str(tmp_path / "linked"))
+    assert old(repository(tmp_path / "linked"), first, "m.tflite") == content
+
+
+def test_errors_say_what_to_do(git: Git, tmp_path: Path) -> None:
+    with pytest.raises(LatlintError, match="no commit yet"):
+        repository().commit("HEAD")
+    put("m.tflite", b"0")
+    commit(git)
+    with pytest.raises(LatlintError, match=r"unknown git revision 'origin/main': name a commit, a tag or a branch$"):
+        repository().commit("origin/main")
+    with pytest.raises(LatlintError, match="is not in a git repository") as caught:
+        repository(tmp_path)
+    assert caught.value.path == str(tmp_path)
+    with pytest.raises(LatlintError, match="is not in the git repository"):
+        repository().relative(tmp_path / "m.tflite")
+    git("checkout", "--quiet", "--orphan", "other")
+    put("m.tflite", b"1")
+    commit(git)
+    with pytest.raises(LatlintError, match="no common ancestor of HEAD and 'main': their histories are unrelated"):
+        repository().merge_base("main")
+
+
+def test_a_shallow_clone_is_told_to_fetch(git: Git, tmp_path: Path) -> None:
+    put("m.tflite", b"0")
+    commit(git)
+    git("checkout", "--quiet", "-b", "feature")
+    put("m.tflite", b"1")
+    commit(git)
+    git("checkout", "--quiet", "main")
+    put("n.tflite", b"1")
+    commit(git)
+    clone = str(tmp_path / "clone")
+    git("clone", "--quiet", "--depth=1", "--no-single-branch", f"file://{Path.cwd()}", clone)
+    for revision in ("origin/feature", "HEAD~1"):
+        with pytest.raises(LatlintError, match=r"shallow clone: .*fetch-depth: 0"):
+            repository(clone).merge_base(revision)
+
+
+def test_a_partial_clone_fetches_nothing(git: Git, tmp_path: Path) -> None:
+    put("m.tflite", b"0" * 5000)
+    first = commit(git)
+    put("m.tflite", b"1")
+    commit(git)
+    git("config", "uploadpack.allowFilter", "true")
+    clone = str(tmp_path / "clone")
+    git("clone", "--quiet", "--filter=blob:none", f"file://{Path.cwd()}", clone)
+    repo = repository(clone)
+    with pytest.raises(LatlintError, match="partial clone"):
+        old(repo, first, "m.tflite")
+    assert repo.changed_models(first) == [Change("m.tflite", "m.tflite")]
+    Path(clone, "m.tflite").write_bytes(b"0" * 5000)
+    assert repo.changed_models(first) == []
+
+
+def test_a_repositorys_programs_are_not_run(git: Git, tmp_path: Path) -> None:
+    put("m.tflite", b"0")
+    put(".gitattributes", b"* filter=evil diff=evil text\n")
+    first = commit(git)
+    mark = tmp_path / "ran"
+    evil = put(str(tmp_path / "evil.sh"), f"#!/bin/sh\necho $0 $@ >> {mark}\ncat\n".encode())
+    evil.chmod(0o755)
+    for key in (
+        *("filter.evil.clean", "filter.evil.smudge", "filter.evil.process", "diff.evil.textconv", "diff.evil.command"),
+        *("diff.external", "core.fsmonitor", "core.pager", "core.sshCommand", "core.editor", "core.askPass"),
+    ):
+        git("config", key, str(evil))
+    git("config", "filter.evil.required", "true")
+    hooks = tmp_path / "hooks"
+    hooks.mkdir()
+    for name in ("post-index-change", "fsmonitor-watchman", "reference-transaction"):
+        (hooks / name).symlink_to(evil)
+    git("config", "core.hooksPath", str(hooks))
+    put("m.tflite", b"1")
+    subprocess.run(["git", "diff"], capture_output=True, check=False)
+    assert mark.exists(), "git itself does run them"
+    mark.unlink()
+    repo = repository()
+    assert old(repo, repo.merge_base("HEAD"), "m.tflite") == b"0"
+    assert repo.changed_models(first) == [Change("m.tflite", "m.tflite")]
+    assert not mark.exists(), mark.read_text()
+
+
+def test_the_environment_of_a_hook_leads_nowhere_else(
+    git: Git, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    put("m.tflite", b"0")
+    first = commit(git)
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "no-index"))
+    assert repository().commit("HEAD") == first
+
+
+def test_what_is_too_large_is_not_read(git: Git, monkeypatch: pytest.MonkeyPatch) -> None:
+    put("m.tflite", b"0" * 5000)
+    first = commit(git)
+    repo = repository()
+    entry = repo.entry(first, "m.tflite")
+    assert entry is not None and repo.read(entry, 5000) == b"0" * 5000
+    with pytest.raises(LatlintError, match="expected 4999 at most"):
+        repo.read(entry, 4999)
+    monkeypatch.setattr("latlint.git.MAX_FILE_BYTES", 4999)
+    with pytest.raises(LatlintError, match="not unpacked"):
+        old(repo, first, "m.tflite")
