@@ -25,7 +25,7 @@ def prepare() -> None:
                 stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
-def style(*, top: int | None = 15, kernels_chosen: bool = False) -> Style:
+def style(*, top: int | None = 15, kernels_chosen: bool = False, explain: bool = False) -> Style:
     """Colour on a terminal, unless ``NO_COLOR``; ``FORCE_COLOR`` asks for it anywhere. A pipe is 120 columns wide."""
     terminal = sys.stdout is not None and sys.stdout.isatty()
     colour = terminal and os.environ.get("TERM") != "dumb"
@@ -34,7 +34,7 @@ def style(*, top: int | None = 15, kernels_chosen: bool = False) -> Style:
     if os.environ.get("NO_COLOR"):
         colour = False
     width = _terminal_columns() if terminal else 120
-    return Style(colour=colour, width=width, top=top, kernels_chosen=kernels_chosen)
+    return Style(colour=colour, width=width, top=top, kernels_chosen=kernels_chosen, explain=explain)
 
 
 def _terminal_columns() -> int:

@@ -19,6 +19,11 @@ from latlint.report import render
     "--top", type=click.IntRange(min=0), metavar="N", help="Show the N costliest kernels of each target.  [default: 15]"
 )
 @click.option("--all-kernels", is_flag=True, help="Show every kernel.")
+@click.option(
+    "--explain",
+    is_flag=True,
+    help="Show for each kernel what was fused into it, what stopped the next op, and what it missed.",
+)
 @config_options
 @format_option()
 def command(
@@ -28,6 +33,7 @@ def command(
     packs: tuple[Path, ...],
     top: int | None,
     all_kernels: bool,
+    explain: bool,
     config: Path | None,
     no_config: bool,
     format_name: str,
@@ -47,7 +53,9 @@ def command(
     settings = settings_from(config=config, no_config=no_config, targets=targets, all_targets=all_targets, packs=packs)
     report = predict_files(models, settings)
     report_asides(report, models)
-    chosen = top is not None or all_kernels
-    style = _console.style(top=None if all_kernels else 15 if top is None else top, kernels_chosen=chosen)
+    chosen = top is not None or all_kernels or explain
+    style = _console.style(
+        top=None if all_kernels else 15 if top is None else top, kernels_chosen=chosen, explain=explain
+    )
     _console.emit(render(report, "predict", format_name, style))
     return 2 if report.errors else 0

@@ -286,6 +286,7 @@ def _kernel(index: int, graph: Graph, work: Workload, latency_ms: float, source:
         macs=kernel.macs,
         bytes=work.bytes[index],
         reason=kernel.free or kernel.reason or fallback,
+        explain=kernel.explain,
     )
 
 

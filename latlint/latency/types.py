@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class KernelPrediction:
     """One kernel of the plan with its time. ``nodes`` are node names; ``source`` is ``predicted`` (a bundled model),
     ``derived`` (a stated simpler model), ``free`` (nothing is launched) or ``unknown`` (not understood, counted as 0 and
-    held against the coverage)."""
+    held against the coverage). ``reason`` says why it runs where and as it does, where that is not the fastest way; ``explain`` all
+    that decided it."""
 
     index: int
     partition: int
@@ -22,6 +23,7 @@ class KernelPrediction:
     macs: int
     bytes: int
     reason: str = ""
+    explain: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,10 @@ from latlint.report.types import InputError, Report
 def predict(report: Report, style: Style) -> str:
     """Every prediction with its kernels."""
     predictions = [
-        {**prediction_json(prediction), "kernels": [kernel_json(kernel) for kernel in prediction.kernels]}
+        {
+            **prediction_json(prediction),
+            "kernels": [kernel_json(kernel, style.explain) for kernel in prediction.kernels],
+        }
         for prediction in report.predictions
     ]
     return dump(
@@ -79,9 +82,9 @@ def prediction_json(prediction: Prediction) -> dict[str, Any]:
     }
 
 
-def kernel_json(kernel: KernelPrediction) -> dict[str, Any]:
-    """A kernel of `predict`."""
-    fields = {
+def kernel_json(kernel: KernelPrediction, explain: bool = False) -> dict[str, Any]:
+    """A kernel of `predict`, on demand with why it is what it is."""
+    fields: dict[str, Any] = {
         "index": kernel.index,
         "partition": kernel.partition,
         "nodes": list(kernel.nodes),
@@ -93,7 +96,9 @@ def kernel_json(kernel: KernelPrediction) -> dict[str, Any]:
         "macs": kernel.macs,
         "bytes": kernel.bytes,
     }
-    return {**fields, "reason": kernel.reason} if kernel.reason else fields
+    if kernel.reason:
+        fields["reason"] = kernel.reason
+    return {**fields, "explain": list(kernel.explain)} if explain else fields
 
 
 def finding_json(finding: Finding) -> dict[str, Any]:

@@ -18,13 +18,14 @@ _SGR = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cy
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How text is to look: whether with colour, how wide at most, and how many kernels a table shows (``None``: all;
-    ``kernels_chosen``: the user said so)."""
+    """How text is to look: whether with colour, how wide at most, how many kernels a table shows (``None``: all;
+    ``kernels_chosen``: the user said so), and whether each comes with why it is what it is (``explain``)."""
 
     colour: bool = False
     width: int = 120
     top: int | None = 15
     kernels_chosen: bool = False
+    explain: bool = False
 
     def paint(self, text: str, *names: str) -> str:
         """``text`` in colours and weights of ``_SGR``, or as it is."""

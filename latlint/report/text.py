@@ -141,7 +141,18 @@ def _kernel_table(prediction: Prediction, style: Style) -> list[str]:
         rows.append(_sum_row("overhead", prediction.overhead_ms, total))
     rows.append([Cell(f"{total:.3f}"), Cell("100%" if total else ""), Cell(""), Cell("total", ("bold",))])
     heading = [Cell(text, ("dim",)) for text in ("ms", "share", "", "op", "runs as", "", "MACs", "node")]
-    return table([heading, *rows], ">><<<<><", style, indent=2)
+    lines = table([heading, *rows], ">><<<<><", style, indent=2)
+    if not style.explain:
+        return lines
+    heads, rows_of = lines[:1], zip(shown, lines[1:], strict=False)
+    explained = [line for kernel, row in rows_of for line in (row, *_explanation(kernel, prediction, style))]
+    return [*heads, *explained, *lines[1 + len(shown) :]]
+
+
+def _explanation(kernel: KernelPrediction, prediction: Prediction, style: Style) -> list[str]:
+    """Why a kernel is what it is, less what is said of the whole model."""
+    reasons = [why for why in (kernel.reason, *kernel.explain) if why and why not in prediction.notes]
+    return [style.paint(f"         · {clean(why, 300)}", "dim") for why in dict.fromkeys(reasons)]
 
 
 def _kernel_row(kernel: KernelPrediction, prediction: Prediction, most_ms: float) -> list[Cell]:

@@ -12,9 +12,9 @@ from math import prod
 from types import MappingProxyType
 from typing import Any
 
-from latlint.graph.ops import CONVOLUTIONS, MATRIX, UNKNOWN
+from latlint.graph.ops import CONVOLUTIONS, MATRIX, UNARY, UNKNOWN
 from latlint.graph.types import ITEM_BYTES, Graph, Node, Tensor
-from latlint.runtime.cpu_facts import dims, facts, macs, matches, tensor_at
+from latlint.runtime.cpu_facts import dims, facts, in_words, macs, matches, missed, tensor_at
 from latlint.runtime.cpu_rules import Delegate, DelegatedOp, KernelRule, parse_cpu_rules
 from latlint.runtime.partition import Epoch, epochs
 from latlint.runtime.rules import Rules
@@ -161,29 +161,44 @@ class _Delegation:
 
     def kernels(self, epoch: Epoch, partition: int) -> list[Kernel]:
         """The kernels of one delegated part, after fusion (``XNNPACK/src/subgraph.c``, ``xnn_subgraph_fusion``)."""
-        return [self._kernel(main, fused, partition) for main, fused in self._fused(epoch.nodes).items()]
+        groups, apart = self._fused(epoch.nodes)
+        return [self._kernel(main, fused, partition, apart.get(main, "")) for main, fused in groups.items()]
 
-    def _fused(self, members: Sequence[int]) -> dict[int, list[int]]:
-        """Main node -> nodes merged into it, in execution order of the main nodes."""
+    def _fused(self, members: Sequence[int]) -> tuple[dict[int, list[int]], dict[int, str]]:
+        """Main node -> nodes merged into it, in execution order of the main nodes; and why an op that could have been merged into
+        the one before it was not."""
         groups: dict[int, list[int]] = {}
+        apart: dict[int, str] = {}
         owner: dict[int, int] = {}  # tensor -> the main node that writes it after fusion
         for index in members:
             node = self.graph.nodes[index]
             before = owner.get(node.inputs[0]) if node.inputs and node.outputs else None
-            if before is not None and self._sole_use(node.inputs[0]):
-                producer = self.graph.nodes[before]
-                if node.kind in self.rules.clamps and producer.kind in self.rules.takes_clamp:
+            if before is not None:
+                producer, alone = self.graph.nodes[before], self._sole_use(node.inputs[0])
+                if alone and node.kind in self.rules.clamps and producer.kind in self.rules.takes_clamp:
                     groups[before].append(index)
                     owner[node.outputs[0]] = before
                     continue
-                if node.kind in self.rules.takes_pad and not groups[before] and self._mergeable_pad(producer, node):
+                merges = alone and node.kind in self.rules.takes_pad and not groups[before]
+                if merges and self._mergeable_pad(producer, node):
                     groups[index] = [before]
                     del groups[before]
                     owner[node.outputs[0]] = index
                     continue
+                apart[index] = self._obstacle(producer, node)
             groups[index] = []
             owner.update(dict.fromkeys(node.outputs, index))
-        return groups
+        return groups, apart
+
+    def _obstacle(self, producer: Node, node: Node) -> str:
+        """Why an activation, or the PAD before an op, is a pass of its own; empty for other ops, which are never fused."""
+        if node.kind in self.rules.clamps:
+            if not self._sole_use(node.inputs[0]):
+                return f"not fused into {producer.kind}: others read its result too"
+            return f"not fused into {producer.kind}, which takes no clamp"
+        if producer.kind == "pad" and node.kind in self.rules.takes_pad:
+            return "the PAD before it stays: others read it, it pads more than height and width, or this op pads for itself"
+        return "a pass of its own: XNNPACK fuses clamps only" if node.kind in UNARY else ""
 
     def _sole_use(self, tensor: int) -> bool:
         return len(self.uses.get(tensor, ())) == 1 and tensor not in self.graph.outputs
@@ -193,7 +208,7 @@ class _Delegation:
             return False
         return bool(facts(self.graph, pad)["pads"] == "spatial")
 
-    def _kernel(self, index: int, fused: Sequence[int], partition: int) -> Kernel:
+    def _kernel(self, index: int, fused: Sequence[int], partition: int, apart: str) -> Kernel:
         node = self.graph.nodes[index]
         if any(tensor in self.static for tensor in node.outputs):
             return _kernel(self.graph, (node,), "unpack", partition, free="unpacked once, when the model is loaded")
@@ -204,7 +219,8 @@ class _Delegation:
             (top, bottom), (left, right) = pad.attributes["pads"][1:3]
             attributes["padding"] = (top, bottom, left, right)
         found = facts(self.graph, node) | ({"pointwise": False} if pad is not None else {})
-        rule = _choose(self.rules.ops[node.kind].kernels, found)
+        rule, why = _choose(self.rules.ops[node.kind].kernels, found)
+        merges = [f"does the work of {other.kind} {'before' if other is pad else 'after'} it" for other in merged]
         return _kernel(
             self.graph,
             (node, *merged),
@@ -213,6 +229,7 @@ class _Delegation:
             attributes=attributes | {"threads": rule.threads},
             static=self.static,
             reason=rule.reason,
+            explain=(*merges, *why, *filter(None, [apart])),
         )
 
 
@@ -232,16 +249,33 @@ def _builtin(graph: Graph, node: Node, rules: Mapping[str, tuple[KernelRule, ...
         # kernels/dequantize.cc: a constant input is dequantised at the first call and kept.
         return _kernel(graph, (node,), node.kind, partition, free="a constant, dequantised once at the first call")
     kernels = rules.get(node.kind, (KernelRule(node.kind, {}, threads=1),))
-    rule = _choose(kernels, facts(graph, node))
+    rule, why = _choose(kernels, facts(graph, node))
+    if node.kind in UNARY:
+        why = (
+            *why,
+            "a pass of its own: built-in kernels fuse an activation only where the file has it in the op before",
+        )
     reason = rule.reason if node.kind != UNKNOWN else f"nothing is known of the kernel of {node.native}"
     attributes = dict(node.attributes) | {"threads": rule.threads}
     if rule.implementation in {"conv_ruy_im2col", "conv_ruy_dilated_im2col"}:
         attributes["im2col_bytes"] = _im2col_bytes(graph, node)
-    return _kernel(graph, (node,), rule.implementation, partition, attributes=attributes, reason=reason)
+    return _kernel(graph, (node,), rule.implementation, partition, attributes=attributes, reason=reason, explain=why)
 
 
-def _choose(kernels: Sequence[KernelRule], found: Mapping[str, Any]) -> KernelRule:
-    return next(rule for rule in kernels if matches(rule.when, found))
+def _choose(kernels: Sequence[KernelRule], found: Mapping[str, Any]) -> tuple[KernelRule, tuple[str, ...]]:
+    """The first kernel whose conditions hold, and what the better ones before it ask for that the node does not have. (Those
+    with a reason are the worse ones.)"""
+    passed = []
+    for rule in kernels:
+        if matches(rule.when, found):
+            break
+        if not rule.reason:
+            passed.append(f"not {rule.implementation}, which needs {missed(rule.when, found)}")
+    if len(kernels) == 1:
+        passed.append("the only kernel for this op")
+    elif rule.when and not rule.reason:
+        passed.append(f"the kernel for {in_words(rule.when)}")
+    return rule, (*passed, *(["one thread, however many there are"] if rule.threads == 1 else []))
 
 
 def _im2col_bytes(graph: Graph, node: Node) -> int:
@@ -263,6 +297,7 @@ def _kernel(
     static: frozenset[int] = frozenset(),
     free: str = "",
     reason: str = "",
+    explain: tuple[str, ...] = (),
 ) -> Kernel:
     """A kernel for ``nodes``: the main one first, then a PAD that runs before it or clamps that run after it."""
     main = nodes[0]
@@ -290,6 +325,7 @@ def _kernel(
         weight_bytes=0 if free else _weight_bytes(graph, main, static),
         free=free,
         reason=reason,
+        explain=explain,
     )
 
 

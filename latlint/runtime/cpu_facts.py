@@ -55,6 +55,31 @@ def matches(condition: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
     )
 
 
+#: What a fact means that a kernel asks for, in words.
+_WORDS: Mapping[str, str] = {
+    "pointwise": "a 1x1 kernel of stride 1 without padding",
+    "unit_kernel": "a 1x1 kernel",
+    "unit_stride": "stride 1",
+    "fast_3x3": "a 3x3 kernel of stride 1 or 2, channels in multiples of 8, and at most one pixel of padding, no more at the end",
+    "global_pool": "a pool over the whole map",
+    "keep_dims": "kept dimensions",
+}
+
+
+def in_words(condition: Mapping[str, Any]) -> str:
+    """What a ``when`` table asks for."""
+    wants = []
+    for key, wanted in condition.items():
+        values = " or ".join(map(str, wanted)) if isinstance(wanted, list) else str(wanted)
+        wants.append(_WORDS.get(key) or (f"{values} values" if key == "dtype" else f"{key.replace('_', ' ')} {values}"))
+    return " and ".join(wants)
+
+
+def missed(condition: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    """What a ``when`` table asks for that the node does not have."""
+    return in_words({key: wanted for key, wanted in condition.items() if not matches({key: wanted}, found)})
+
+
 def tensor_at(graph: Graph, indices: tuple[int, ...], slot: int) -> Tensor | None:
     """The tensor in an input or output slot, or ``None`` where the slot is missing or left out."""
     return graph.tensors[indices[slot]] if slot < len(indices) and indices[slot] >= 0 else None

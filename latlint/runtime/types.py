@@ -37,7 +37,8 @@ class Kernel:
     or merged into it. ``inputs`` and ``outputs`` are shapes of run-time tensors (NHWC for 4-D), the linked ops' extra operands
     included, the main input first; constants are not among them. ``input_dtype``/``output_dtype`` are of the first of each.
     ``attributes`` are the main op's (see ``graph.ops``), as the kernel runs it: a merged PAD is in ``padding``.
-    ``reason`` says why the op runs where and as it does, when that is not the fastest way.
+    ``reason`` says why the op runs where and as it does, when that is not the fastest way; ``explain`` all that decided it: what was
+    merged, which faster implementation it missed and by how much, what stopped the next op from being fused.
     """
 
     op: str
@@ -54,6 +55,7 @@ class Kernel:
     weight_bytes: int = 0
     free: str = ""
     reason: str = ""
+    explain: tuple[str, ...] = ()
 
     @property
     def input_bytes(self) -> int:

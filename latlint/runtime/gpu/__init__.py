@@ -162,4 +162,5 @@ def _kernel(draft: Draft, model: Model, processor: Processor, partition: int) ->
         macs=draft.macs,
         weight_bytes=int(draft.weights * ITEM_BYTES[processor.precision]),
         reason=draft.reason,
+        explain=tuple(draft.explain),
     )

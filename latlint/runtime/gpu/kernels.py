@@ -30,6 +30,7 @@ class Draft:
     macs: int = 0
     attributes: dict[str, Any] = field(default_factory=dict)
     reason: str = ""
+    explain: list[str] = field(default_factory=list)
     alive: bool = True
 
 
@@ -61,9 +62,10 @@ def _draft(model: Model, op: Op, processor: Processor, rules: GpuRules) -> Draft
         _select_convolution(model, draft, processor, rules)
     if op.name == "concat":
         _split_concat(draft, processor, rules)
-    chosen = variant(model, op, draft.name, processor, rules)
+    chosen, why = variant(model, op, draft.name, processor, rules)
     if chosen:
         draft.attributes["variant"] = chosen
+    draft.explain += [*op.notes, why] if why else op.notes
     return draft
 
 
@@ -71,7 +73,8 @@ def _split_concat(draft: Draft, processor: Processor, rules: GpuRules) -> None:
     """Some GPUs take only so many inputs in one kernel (operation_selector.cc: CONCAT)."""
     limit = for_processor(rules.concat_inputs, processor)
     if limit is not None and len(draft.inputs) >= limit:
-        draft.attributes["launches"] = -(-len(draft.inputs) // limit)
+        launches = draft.attributes["launches"] = -(-len(draft.inputs) // limit)
+        draft.explain.append(f"{len(draft.inputs)} inputs take {launches} kernels: {limit} at a time on this GPU")
 
 
 def _keeps_layout(model: Model, op: Op) -> bool:
@@ -97,11 +100,13 @@ def _select_convolution(model: Model, draft: Draft, processor: Processor, rules:
         _select_grouped(model, draft, groups)
         return
     if not _suits_winograd(op):
+        draft.explain += _unsuited(op)
         return
     draft.reason = winograd_obstacle(model, op, processor, rules)
     if not draft.reason:
         draft.name = "convolution_winograd_4x4_6x6"
         draft.attributes["launches"] = 3
+    draft.explain += _winograd_limits(model, op, processor, rules)
 
 
 def _select_grouped(model: Model, draft: Draft, groups: int) -> None:
@@ -120,6 +125,29 @@ def _suits_winograd(op: Op) -> bool:
     """3x3, stride 1, dilation 1 (winograd_util.cc: IsSuitableForWinograd4x4To6x6)."""
     get = op.attributes.get
     return (tuple(get("kernel", ())), tuple(get("stride", ())), tuple(get("dilation", ()))) == ((3, 3), (1, 1), (1, 1))
+
+
+def _unsuited(op: Op) -> list[str]:
+    """Which property keeps a convolution of more than one tap from Winograd."""
+    kernel, stride, dilation = (tuple(op.attributes.get(name, ())) for name in ("kernel", "stride", "dilation"))
+    if kernel == (1, 1):
+        return []
+    shape = f"{'x'.join(map(str, kernel))}, stride {max(stride, default=1)}, dilation {max(dilation, default=1)}"
+    return [f"Winograd is for 3x3 of stride 1 and dilation 1: {shape} here"]
+
+
+def _winograd_limits(model: Model, op: Op, processor: Processor, rules: GpuRules) -> list[str]:
+    """How far a convolution is from what Winograd needs, in each respect."""
+    limits = for_processor(rules.winograd, processor)
+    if limits is None:
+        return []
+    _, height, width, outputs = model.bhwc(op.outputs[0])
+    counts = (
+        (model.bhwc(op.inputs[0])[3], 4 * limits["input_slices"] - 3, "input channels"),
+        (outputs, 4 * limits["output_slices"] - 3, "output channels"),
+        (-(-height // 4) * -(-width // 4), limits["tiles"], "tiles of 4x4 outputs"),
+    )
+    return ["for Winograd it has " + ", ".join(f"{has} of {needs} {what}" for has, needs, what in counts)]
 
 
 def winograd_obstacle(model: Model, op: Op, processor: Processor, rules: GpuRules) -> str:
@@ -183,6 +211,11 @@ def _special(op: Op, followers: list[Op]) -> Draft:
         weights=sum(part.weights for part in together),
         macs=sum(part.macs for part in together),
         attributes={**op.attributes, "pointwise": {**pointwise.attributes, "macs": pointwise.macs}},
+        explain=[
+            *op.notes,
+            *pointwise.notes,
+            "few enough channels and weights for one kernel with the 1x1 convolution",
+        ],
     )
 
 
@@ -213,28 +246,43 @@ def link(drafts: list[Draft], model: Model, rules: GpuRules) -> list[Draft]:
         if not draft.alive:
             continue
         ready.update(draft.outputs)
-        follower = _linkable_follower(draft, model, rules, uses, ready)
-        while follower is not None:
+        follower, obstacle = _follower(draft, model, rules, uses, ready)
+        while not obstacle and follower is not None:
             _append(draft, follower)
             ready.update(draft.outputs)
-            follower = _linkable_follower(draft, model, rules, uses, ready)
+            follower, obstacle = _follower(draft, model, rules, uses, ready)
+        if obstacle:
+            draft.explain.append(f"nothing more is linked to it: {obstacle}")
     return [draft for draft in drafts if draft.alive]
 
 
-def _linkable_follower(
+def _follower(
     draft: Draft, model: Model, rules: GpuRules, uses: dict[int, list[tuple[Draft, int]]], ready: set[int]
-) -> Draft | None:
-    if len(draft.outputs) != 1 or (draft.outputs[0] in model.outputs and not rules.links_outputs):
-        return None
+) -> tuple[Draft | None, str]:
+    """The kernel that alone reads ``draft``, if any, and why it cannot be linked; empty where it can."""
+    if len(draft.outputs) != 1:
+        return None, f"it writes {len(draft.outputs)} tensors"
     readers = uses.get(draft.outputs[0], ())
-    if len(readers) != 1 or readers[0][1] != 0:
-        return None
-    follower = readers[0][0]
-    return follower if follower.linkable and all(value in ready for value in follower.inputs) else None
+    if not readers:
+        return None, ""
+    if draft.outputs[0] in model.outputs and not rules.links_outputs:
+        return None, "its result is an output"
+    if len(readers) > 1:
+        return None, f"its result is read {len(readers)} times, by {', '.join(each.name for each, _ in readers[:3])}"
+    (follower, slot), *_ = readers
+    if follower.name not in rules.linkable:
+        return follower, f"{follower.name} is never linked"
+    if slot != 0:
+        return follower, f"{follower.name} reads it as its second input, and is linked to its first alone"
+    if not follower.linkable:
+        return follower, f"{follower.name} changes the shape"
+    waits = any(value not in ready for value in follower.inputs)
+    return follower, f"{follower.name} waits for a tensor that is written later" if waits else ""
 
 
 def _append(draft: Draft, follower: Draft) -> None:
     draft.linked += [follower.name, *follower.linked]
+    draft.explain += follower.explain
     draft.nodes += follower.nodes
     draft.inputs += follower.inputs[1:]
     draft.outputs = follower.outputs

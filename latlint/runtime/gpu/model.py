@@ -25,7 +25,8 @@ class Op:
 
     ``name`` is the delegate's word, ``kind`` the vocabulary's; ``nodes`` the TFLite nodes that it stands for, its own first.
     ``inputs`` are run-time values only. ``arity`` counts all inputs; ``operand`` is the kind of a constant second operand: ``scalar``, ``linear`` (one
-    number a channel), ``full``, or empty. ``weights`` counts constant elements; ``weight_shape`` is a convolution's filter.
+    number a channel), ``full``, or empty. ``weights`` counts constant elements; ``weight_shape`` is a convolution's filter. ``notes`` say
+    what transformations made of it.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Op:
     weight_shape: Shape = ()
     macs: int = 0
     alive: bool = True
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -94,12 +96,14 @@ class Model:
         """``op`` does the work of ``producer`` too, which it alone reads."""
         op.nodes += producer.nodes
         op.weights += producer.weights
+        op.notes += [f"does the work of {producer.name} before it", *producer.notes]
         self.bypass(producer)
 
     def absorb_consumer(self, op: Op, consumer: Op) -> None:
         """``op`` does the work of ``consumer`` too, which alone reads it, and writes what ``consumer`` wrote."""
         op.nodes += consumer.nodes
         op.weights += consumer.weights
+        op.notes.append(f"{consumer.name} by a constant after it is part of its weights")
         consumer.alive = False
         self.uses.pop(op.outputs[0], None)
         op.outputs[0] = consumer.outputs[0]

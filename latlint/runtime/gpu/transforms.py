@@ -55,6 +55,7 @@ def _pointwise_to_fully_connected(model: Model, op: Op) -> None:
     _, height, width, _ = model.bhwc(op.inputs[0])
     if height == width == 1 and is_plain_pointwise(op):
         op.name = "fully_connected"
+        op.notes.append("a 1x1 convolution of a 1x1 map runs as fully_connected")
 
 
 def is_plain_pointwise(op: Op) -> bool:
@@ -134,6 +135,7 @@ def _global_pool_to_mean(model: Model, op: Op) -> None:
     _, out_height, out_width, _ = model.bhwc(op.outputs[0])
     if tuple(op.attributes.get("kernel", ())) == (height, width) and out_height == out_width == 1:
         op.name = "mean"
+        op.notes.append("a pool over the whole map runs as mean")
 
 
 _TRANSFORMATIONS: tuple[Callable[[Model, Op], None], ...] = (
