@@ -29,7 +29,7 @@ def predict(report: Report, style: Style) -> str:
     for prediction in report.predictions:
         records.append({"type": "prediction", **prediction_json(prediction)})
         head = {"type": "kernel", "model": prediction.model, "target": prediction.target}
-        records += [{**head, **kernel_json(kernel)} for kernel in prediction.kernels]
+        records += [{**head, **kernel_json(kernel, style.explain)} for kernel in prediction.kernels]
     records += [{"type": "error", **error_json(error)} for error in report.errors]
     return _lines(records)
 
