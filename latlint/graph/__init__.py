@@ -6,12 +6,13 @@ import contextlib
 import mmap
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
 from latlint.errors import LatlintError
 from latlint.graph.detect import lfs_pointer, model_format, other_format
 from latlint.graph.flatbuffer import printable
+from latlint.graph.inputs import InputShape
 from latlint.graph.types import ByteRange, Graph, Node, Quantization, Tensor
 
 __all__ = ["ByteRange", "Graph", "Node", "Quantization", "Tensor", "read"]
@@ -20,23 +21,24 @@ _EXTENSIONS = {".tflite": "tflite", ".onnx": "onnx"}
 _TITLES = {"tflite": "a TFLite file", "onnx": "an ONNX file"}
 
 
-def read(path: str | os.PathLike[str]) -> Graph:
-    """Read the model file at ``path``, whichever of the two formats it has; weights are not read.
+def read(path: str | os.PathLike[str], shapes: Sequence[InputShape] = ()) -> Graph:
+    """Read the model file at ``path``, whichever of the two formats it has; weights are not read. ``shapes`` state what the
+    file leaves open of its inputs.
 
     Raises ``LatlintError`` with ``path`` as given: LAT001 when it is no model or damaged, LAT002 for a Git LFS pointer,
     LAT003 when the extension claims the other format, LAT004 when it is empty, LAT005 when it cannot be opened, LAT006
-    beyond a safety bound, LAT007 when no runtime could run the graph.
+    beyond a safety bound, LAT007 when no runtime could run the graph, LAT008 when it cannot have the ``shapes``.
     """
     name = os.fsdecode(path)
     with _opened(name) as data:
         if _format(data, name) == "tflite":
             from latlint.graph.tflite import read_tflite
 
-            return read_tflite(data, name)
+            return read_tflite(data, name, shapes)
         # onnx takes longer to import than a .tflite file takes to read.
         from latlint.graph.onnx import read_onnx
 
-        return read_onnx(data, name)
+        return read_onnx(data, name, shapes)
 
 
 def _format(data: mmap.mmap, name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import PurePath
@@ -24,6 +24,7 @@ from onnx import (
 
 from latlint.errors import LatlintError
 from latlint.graph import wire
+from latlint.graph.inputs import InputShape, dims_text, fitting, open_notes
 from latlint.graph.onnx_ops import Call, ImpossibleError, describe
 from latlint.graph.onnx_shapes import (
     DTYPES,
@@ -56,10 +57,11 @@ class _Step:
     location: ByteRange | None
 
 
-def read_onnx(data: wire.Buffer, path: str) -> Graph:
-    """The main graph of the ONNX model in ``data`` (the file's bytes or map).
+def read_onnx(data: wire.Buffer, path: str, shapes: Sequence[InputShape] = ()) -> Graph:
+    """The main graph of the ONNX model in ``data`` (the file's bytes or map), its inputs in the ``shapes`` that are stated.
 
-    Raises LatlintError: LAT001 not an ONNX file or damaged, LAT006 beyond a bound, LAT007 a graph that cannot be.
+    Raises LatlintError: LAT001 not an ONNX file or damaged, LAT006 beyond a bound, LAT007 a graph that cannot be, LAT008
+    shapes that the inputs cannot have.
     """
     lean = wire.lean_model(data, path)
     try:
@@ -82,7 +84,7 @@ def read_onnx(data: wire.Buffer, path: str) -> Graph:
                 f"beyond what latlint reads: a name of {len(text):,} characters, at most {MAX_NAME:,}", "LAT006", path
             )
     try:
-        return _Reader(model, lean, path).graph()
+        return _Reader(model, lean, path, shapes).graph()
     except ImpossibleError as problem:
         raise _error(
             f"the graph cannot be as the file has it: {problem}; export the model again", "LAT007", path
@@ -94,14 +96,15 @@ def _error(message: str, code: str, path: str) -> LatlintError:
 
 
 class _Reader:
-    def __init__(self, model: ModelProto, lean: wire.Lean, path: str) -> None:
+    def __init__(self, model: ModelProto, lean: wire.Lean, path: str, shapes: Sequence[InputShape]) -> None:
         self.model = model
         self.lean = lean
         self.path = path
         self.notes: list[str] = []
-        self.ones: set[str] = set()
         graph = model.graph
         self.constants = _constants(graph)
+        self.assumed: dict[str, tuple[int, ...]] = {}
+        self.symbols = self._symbols(shapes)
         self.inference = Inference(self._declared([*graph.value_info, *graph.output]))
         self.ranges: dict[str, ByteRange] = {}
         self.quantization: dict[str, Quantization] = {}
@@ -128,31 +131,60 @@ class _Reader:
 
     # --- What is known before any node -------------------------------------------------------------------------------------
 
-    def _declared(self, values: Iterable[ValueInfoProto]) -> dict[str, TypeProto]:
-        """Types by name as the file declares them, with dimensions that stand for the batch taken as 1."""
-        for value in self.model.graph.input:
+    def _symbols(self, wanted: Sequence[InputShape]) -> dict[str, int]:
+        """Sizes of symbolic dimensions: as ``wanted`` has them, else 1. The inputs get their shapes."""
+        values = [
+            value
+            for value in self.model.graph.input
+            if value.name not in self.constants and value.type.HasField("tensor_type")
+        ]
+        declared = {value.name: shape_of(cleaned(value.type)) for value in values}
+        shapes = fitting(wanted, declared, self.path)
+        symbols: dict[str, int] = {}
+        for value in values:
+            stated = shapes.get(value.name)
+            if stated is None:
+                continue
             dims = value.type.tensor_type.shape.dim
-            if value.name not in self.constants and dims and dims[0].HasField("dim_param"):
-                self.ones.add(dims[0].dim_param)
-        return {value.name: cleaned(value.type, self.ones) for value in values}
+            for dim, size in zip(dims, stated, strict=bool(dims)):
+                if symbols.setdefault(dim.dim_param, size) != size and dim.dim_param:
+                    raise _error(
+                        f"input {value.name!r} cannot be {dims_text(stated)}: the file has the dimension "
+                        f"{dim.dim_param!r} twice, and it is {symbols[dim.dim_param]} in the other place",
+                        "LAT008",
+                        self.path,
+                    )
+            value.type.CopyFrom(tensor_type(value.type.tensor_type.elem_type, stated))
+        symbols.pop("", None)
+        for value in values:
+            self._assume(value, symbols)
+        return symbols
+
+    def _assume(self, value: ValueInfoProto, symbols: dict[str, int]) -> None:
+        """The dimensions of an input that are still open: as another input's of that name, else 1, with a note."""
+        shape = shape_of(value.type)
+        taken = False
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.HasField("dim_value") and dim.dim_value >= 0:
+                continue
+            if dim.dim_param not in symbols:
+                taken = True
+                if dim.dim_param:
+                    symbols[dim.dim_param] = 1
+            dim.dim_value = symbols.get(dim.dim_param, 1)
+        if taken and shape is not None:
+            self.assumed[value.name] = shape
+
+    def _declared(self, values: Iterable[ValueInfoProto]) -> dict[str, TypeProto]:
+        """Types by name as the file declares them, with symbolic dimensions replaced."""
+        return {value.name: cleaned(value.type, self.symbols) for value in values}
 
     def _take_inputs(self, names: list[str]) -> None:
         by_name = {value.name: value for value in self.model.graph.input}
         for name in names:
-            kind = cleaned(by_name[name].type, self.ones)
-            shape = shape_of(kind)
-            if shape and shape[0] < 0:
-                kind.tensor_type.shape.dim[0].dim_value = 1
-                self.notes.append(f"input {name!r}: the first dimension is not given; taken as 1")
-            self.inference.add(name, kind)
-            if shape and -1 in shape[1:]:
-                self.notes.append(
-                    f"input {name!r} has dimensions that are not given ({_dims(shape)}); what depends on them is unknown: "
-                    "export it with a fixed shape"
-                )
-        if self.ones:
-            listed = ", ".join(sorted(repr(name) for name in self.ones)[:4])
-            self.notes.append(f"the symbolic dimension {listed} is taken as 1")
+            self.inference.add(name, cleaned(by_name[name].type))
+        taken = {name: shape_of(self.inference.types[name]) or () for name in self.assumed}
+        self.notes += open_notes(self.assumed, taken)
 
     def _take_constants(self) -> None:
         """The initializers: type and place of each, and the value of the small ones."""
@@ -306,7 +338,9 @@ class _Reader:
                 f"the shapes of {unknown} of {sum(len(node.outputs) for node in nodes)} values could not be inferred"
             )
         name = self.model.graph.name or PurePath(self.path).stem
-        return Graph(name, "onnx", "nchw", tuple(nodes), tuple(tensors), first, last, tuple(self.notes))
+        return Graph(
+            name, "onnx", "nchw", tuple(nodes), tuple(tensors), first, last, tuple(self.notes), assumed=self.assumed
+        )
 
     def _tensor(self, name: str) -> Tensor:
         kind, value = self.inference.types.get(name), self.inference.values.get(name)

@@ -8,9 +8,10 @@ schema, in execution order; shape arithmetic is computed on the way with NumPy, 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
+from types import MappingProxyType
 from typing import Any, cast
 
 import numpy as np
@@ -95,19 +96,19 @@ def shape_of(kind: TypeProto | None) -> tuple[int, ...] | None:
     return tuple(dim.dim_value if dim.HasField("dim_value") and dim.dim_value >= 0 else -1 for dim in dims)
 
 
-def cleaned(kind: TypeProto, ones: Container[str] = ()) -> TypeProto:
-    """``kind`` with dimensions named in ``ones`` as 1 and impossible ones (below 0, beyond any memory) unknown."""
+def cleaned(kind: TypeProto, symbols: Mapping[str, int] = MappingProxyType({})) -> TypeProto:
+    """``kind`` with the dimensions that ``symbols`` names in numbers and impossible ones (below 0, beyond any memory) unknown."""
     match kind.WhichOneof("value"):
         case "tensor_type" | "sparse_tensor_type" as field:
             for dim in getattr(kind, field).shape.dim:
-                if dim.HasField("dim_param") and dim.dim_param in ones:
-                    dim.dim_value = 1
+                if dim.HasField("dim_param") and dim.dim_param in symbols:
+                    dim.dim_value = symbols[dim.dim_param]
                 elif dim.HasField("dim_value") and not 0 <= dim.dim_value <= MAX_DIMENSION:
                     dim.ClearField("dim_value")
         case "sequence_type" | "optional_type" as field:
-            cleaned(getattr(kind, field).elem_type, ones)
+            cleaned(getattr(kind, field).elem_type, symbols)
         case "map_type":
-            cleaned(kind.map_type.value_type, ones)
+            cleaned(kind.map_type.value_type, symbols)
     return kind
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from latlint.errors import LatlintError
 from latlint.graph import tflite_ops
 from latlint.graph.flatbuffer import BOOL, INT8, INT32, UINT8, UINT32, UINT64, Flatbuffer, MalformedError, Table
+from latlint.graph.inputs import InputShape, fitting, open_notes
 from latlint.graph.ops import BINARY, CONVOLUTIONS, MATRIX
 from latlint.graph.tflite_ops import Builtin, Operands, impossible
 from latlint.graph.types import ITEM_BYTES, ByteRange, Graph, Node, Quantization, Tensor
@@ -41,9 +42,6 @@ _FORMATS = {
     "int32": "i", "uint32": "I", "int64": "q", "uint64": "Q",
 }  # fmt: skip
 
-#: Notes about inputs; more would tell the user nothing new.
-_MAX_INPUT_NOTES = 8
-
 # Slots of the schema's tables: the position at which ``tensorflow/lite/schema/schema.fbs`` declares each field.
 _MODEL_OPERATOR_CODES, _MODEL_SUBGRAPHS, _MODEL_BUFFERS = 1, 2, 4
 _SUBGRAPH_TENSORS, _SUBGRAPH_INPUTS, _SUBGRAPH_OUTPUTS, _SUBGRAPH_OPERATORS = 0, 1, 2, 3
@@ -69,14 +67,14 @@ _OPEN = frozenset({"unknown", "call", "if", "while", "constant", "random"})
 _TWO_INPUTS = CONVOLUTIONS | MATRIX | BINARY
 
 
-def read_tflite(data: bytes | memoryview | mmap, path: str) -> Graph:
-    """The main graph of the TFLite file ``data``; ``path`` names it in the graph and in errors.
+def read_tflite(data: bytes | memoryview | mmap, path: str, shapes: Sequence[InputShape] = ()) -> Graph:
+    """The main graph of the TFLite file ``data``, its inputs resized to ``shapes``; ``path`` names it in the graph and in errors.
 
     Raises ``LatlintError``: LAT001 when the file is damaged, LAT006 beyond a safety bound, LAT007 when what it says is
-    impossible (a node that reads what nothing has written, a stride of 0).
+    impossible (a node that reads what nothing has written, a stride of 0), LAT008 when it cannot have the ``shapes``.
     """
     try:
-        return _Reader(Flatbuffer(data), path).graph()
+        return _Reader(Flatbuffer(data), path, shapes).graph()
     except struct.error:
         message = "an offset points outside of the file"
         raise LatlintError(_explain(message, "LAT001"), code="LAT001", path=path) from None
@@ -93,6 +91,9 @@ def _explain(message: str, code: str) -> str:
     }[code]
 
 
+Shape = tuple[int, ...]
+
+
 class _OpCode(NamedTuple):
     """One entry of the file's operator codes."""
 
@@ -104,9 +105,10 @@ class _OpCode(NamedTuple):
 class _Reader:
     """Reads one file."""
 
-    def __init__(self, file: Flatbuffer, path: str) -> None:
+    def __init__(self, file: Flatbuffer, path: str, shapes: Sequence[InputShape]) -> None:
         self.file = file
         self.path = path
+        self.shapes = shapes
         self.notes: list[str] = []
         self.model = file.root()
         subgraphs = self.model.tables(_MODEL_SUBGRAPHS, MAX_NODES, "subgraphs")
@@ -124,9 +126,9 @@ class _Reader:
         if min((*inputs, *outputs), default=0) < 0:
             raise impossible("an input or output of the graph is left out")
         tensors = self._tensors(positions, _weights(operators))
-        nodes = tuple(self._node(index, operator, tensors) for index, operator in enumerate(operators))
+        assumed, stated = self._inputs(positions, tensors, inputs)
+        nodes = self._resized(operators, tensors, stated) if stated else self._nodes(operators, tensors)
         _check_order(nodes, tensors, self._variables(positions), inputs, outputs)
-        self._note_open_dimensions(positions, tensors, inputs)
         if self.other_subgraphs:
             self.notes.append(
                 f"{self.other_subgraphs} more subgraph{'s' * (self.other_subgraphs > 1)} (bodies of control flow, or other "
@@ -137,21 +139,33 @@ class _Reader:
             format="tflite",
             layout="nhwc",
             nodes=nodes,
-            tensors=tensors,
+            tensors=tuple(tensors),
             inputs=inputs,
             outputs=outputs,
             notes=tuple(self.notes),
+            assumed=assumed,
         )
 
-    def _note_open_dimensions(self, positions: list[int], tensors: Sequence[Tensor], inputs: tuple[int, ...]) -> None:
-        """A dimension that the caller may set is -1 in ``shape_signature`` and the default, 1, in ``shape``."""
-        for index in dict.fromkeys(inputs):
+    def _inputs(
+        self, positions: list[int], tensors: list[Tensor], inputs: tuple[int, ...]
+    ) -> tuple[dict[str, Shape], dict[int, Shape]]:
+        """The inputs with open dimensions that nobody states, by name, and the shapes that are stated, by index.
+
+        A dimension that the caller may set is -1 in ``shape_signature`` and the default, 1, in ``shape``.
+        """
+        declared: dict[str, Shape | None] = {}
+        for index in inputs:
             signature = self.file.table(positions[index]).vector(_TENSOR_SHAPE_SIGNATURE, "i")
-            if -1 in signature and len(signature) <= MAX_RANK and len(self.notes) < _MAX_INPUT_NOTES:
-                self.notes.append(
-                    f"input {tensors[index].name[:80]!r} is {_dims(signature)}: its open dimensions count as in its default "
-                    f"shape, {_dims(tensors[index].shape or ())}"
-                )
+            shape = tensors[index].shape
+            agree = shape is not None and len(signature) == len(shape)
+            opened = agree and all(a in (-1, b) for a, b in zip(signature, shape or (), strict=True))
+            declared.setdefault(tensors[index].name, signature if opened else shape)
+        shapes = fitting(self.shapes, declared, self.path)
+        assumed = {name: dims for name, dims in declared.items() if dims and -1 in dims and name not in shapes}
+        by_name = {tensors[index].name: index for index in reversed(inputs)}
+        self.notes += open_notes(assumed, {name: tensors[by_name[name]].shape or () for name in assumed})
+        stated = {by_name[name]: dims for name, dims in shapes.items() if tensors[by_name[name]].shape != dims}
+        return assumed, stated
 
     def _operator_codes(self) -> list[_OpCode]:
         codes = []
@@ -189,14 +203,12 @@ class _Reader:
             operators.append(_Operator(table, codes[code], inputs, outputs))
         return operators
 
-    def _tensors(self, positions: list[int], weights: set[int]) -> tuple[Tensor, ...]:
+    def _tensors(self, positions: list[int], weights: set[int]) -> list[Tensor]:
         buffers = self._buffers()
         tables = [self.file.table(position) for position in positions]
         # Old converters write no has_rank ; among them a tensor without a shape is a scalar.
         ranked = any(table.number(_TENSOR_HAS_RANK, BOOL, False) for table in tables)
-        return tuple(
-            self._tensor(index, table, buffers, index not in weights, ranked) for index, table in enumerate(tables)
-        )
+        return [self._tensor(index, table, buffers, index not in weights, ranked) for index, table in enumerate(tables)]
 
     def _variables(self, positions: list[int]) -> set[int]:
         """Tensors that keep their value from run to run, such as an LSTM's state."""
@@ -300,6 +312,30 @@ class _Reader:
             location=ByteRange(table.position, table.inline_bytes()),
         )
 
+    def _nodes(self, operators: list[_Operator], tensors: Sequence[Tensor]) -> tuple[Node, ...]:
+        return tuple(self._node(index, operator, tensors) for index, operator in enumerate(operators))
+
+    def _resized(self, operators: list[_Operator], tensors: list[Tensor], stated: dict[int, Shape]) -> tuple[Node, ...]:
+        """The nodes, with ``tensors`` changed to what the ``stated`` shapes of inputs make of them."""
+        from latlint.graph.tflite_shapes import Resized  # NumPy takes longer to import than most files to read
+
+        resized = Resized(tensors, stated)
+        nodes = []
+        for index, operator in enumerate(operators):
+            node = self._node(index, operator, tensors)
+            if resized.reaches(node):
+                resized.take(node)
+                node = self._node(index, operator, tensors)
+            nodes.append(node)
+        for index, tensor in enumerate(tensors):
+            _check_shape(tensor.shape or (), index)
+        if resized.lost:
+            names = ", ".join(sorted({node.native[:80] for node in resized.lost})[:4])
+            self.notes.append(
+                f"what {len(resized.lost)} ops make of the stated input shape is only known at run time: {names}"
+            )
+        return tuple(nodes)
+
     def _options(self, operator: Table, kind: int) -> Table:
         """The operator's options, or their defaults if there are none or they are another op's."""
         options = (
@@ -391,7 +427,3 @@ def _check_order(
     for index in outputs:
         if not written[index]:
             raise impossible(f"tensor {index} is an output of the graph, but no node writes it")
-
-
-def _dims(shape: Iterable[int]) -> str:
-    return "x".join("?" if dim < 0 else str(dim) for dim in shape)

@@ -101,7 +101,8 @@ class Graph:
     ``layout`` is ``nhwc`` or ``nchw``: where the channel dimension of 4-D activations is. ``notes`` are things a reader
     must tell the user (a symbolic dimension that was taken as 1, a subgraph that was not followed). ``origins`` is for a graph
     that was made from another one: for each node, the indices of the nodes it stands for there, the main one first; empty
-    where the conversion added the node.
+    where the conversion added the node. ``assumed`` are the inputs with dimensions that nobody stated, by name, as the file has
+    them: -1 where the graph has what was taken instead.
     """
 
     name: str
@@ -113,6 +114,7 @@ class Graph:
     outputs: tuple[int, ...]
     notes: tuple[str, ...] = ()
     origins: tuple[tuple[int, ...], ...] = ()
+    assumed: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
 
     def consumers(self) -> dict[int, list[tuple[int, int]]]:
         """Tensor index -> ``(node index, input slot)`` of every use, in file order."""
