@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from latlint import checks
@@ -16,6 +17,7 @@ from latlint.errors import LatlintError
 from latlint.report.types import InputError, Report, Verdict
 from latlint.repository import locate
 from latlint.settings import Settings, load, select_targets
+from latlint.shapes import dims_text
 
 if TYPE_CHECKING:
     from latlint.graph.types import Graph
@@ -25,15 +27,20 @@ if TYPE_CHECKING:
 
 
 def predict(
-    path: str | os.PathLike[str], targets: str | Iterable[str], *, packs: Sequence[Path] = ()
+    path: str | os.PathLike[str],
+    targets: str | Iterable[str],
+    *,
+    packs: Sequence[Path] = (),
+    shapes: Mapping[str, Sequence[int]] = MappingProxyType({}),
 ) -> list[Prediction]:
     """The latency of the model file ``path`` on each of ``targets`` (names or globs), sorted by target.
 
-    ``packs`` are directories of device packs besides the bundled ones. Raises LatlintError for a file that cannot be read and
-    for an unknown target.
+    ``packs`` are directories of device packs besides the bundled ones. ``shapes`` are sizes of inputs that the file leaves open.
+    Raises LatlintError for a file that cannot be read, for shapes that it cannot have and for an unknown target.
     """
     patterns = (targets,) if isinstance(targets, str) else tuple(targets)
-    settings = Settings(targets=patterns, packs=tuple(packs))
+    stated = [f"{name}={dims_text(dims)}" for name, dims in shapes.items()]
+    settings = Settings(targets=patterns, packs=tuple(packs)).with_flags(shapes=stated)
     chosen, _ = _chosen_targets(settings)
     return [subject.prediction for subject in _subjects(os.fspath(path), "", chosen, settings)]
 
@@ -121,7 +128,7 @@ def _subjects(file: str, path: str, targets: Sequence[Target], settings: Setting
     from latlint.latency import engine
     from latlint.runtime import plan
 
-    graph = read(file)
+    graph = read(file, settings.input_shapes(file))
     sha256 = _sha256(file)
     works: dict[tuple[str, ...], engine.Workload] = {}
     for target in targets:

@@ -13,6 +13,12 @@ Keys, all optional::
     target = "*/gpu"                                # default: every target
     max = "10ms"                                    # us, ms or s
 
+    [shapes]                                        # sizes that model files leave open
+    input_ids = "1x128"                             # of this input, in every model that has it
+
+    [shapes."models/detector*.onnx"]                # of inputs of these models alone
+    images = "1x3x640x640"
+
 Every budget whose globs match applies, so the tightest counts, whatever the order. A model glob without ``/`` matches the
 file's name in any directory, one with ``/`` the path from the configuration's directory; ``**`` spans directories.
 """
@@ -21,7 +27,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -29,6 +35,7 @@ from pathlib import Path
 from typing import Any
 
 from latlint.errors import LatlintError
+from latlint.shapes import InputShape, parse_dims
 from latlint.units import parse_duration_ms
 
 FILE = "latlint.toml"
@@ -49,7 +56,8 @@ class Budget:
 @dataclass(frozen=True, slots=True)
 class Settings:
     """One run's settings. ``root`` is the directory that model globs are relative to; ``source`` the file that was read, as
-    the user would name it; ``notes`` what the merge has to tell, such as a flag that won over the file."""
+    the user would name it; ``shapes`` a model glob with each shape, the later one counts; ``notes`` what the merge has to tell,
+    such as a flag that won over the file."""
 
     root: Path = field(default_factory=Path.cwd)
     source: str | None = None
@@ -59,6 +67,7 @@ class Settings:
     min_coverage: float = 0.8
     min_gain: float = 0.01
     packs: tuple[Path, ...] = ()
+    shapes: tuple[tuple[str, InputShape], ...] = ()
     notes: tuple[str, ...] = ()
 
     def relative(self, path: str | os.PathLike[str]) -> str:
@@ -80,10 +89,21 @@ class Settings:
         )
         return min(limits, default=None)
 
+    def input_shapes(self, model: str | os.PathLike[str]) -> tuple[InputShape, ...]:
+        """The shapes that are stated for inputs of ``model``."""
+        relative = self.relative(model) if self.shapes else ""
+        return tuple({shape.name: shape for glob, shape in self.shapes if matches_path(glob, relative)}.values())
+
     def with_flags(
-        self, *, targets: Sequence[str] = (), budgets: Sequence[str] = (), packs: Sequence[Path] = ()
+        self,
+        *,
+        targets: Sequence[str] = (),
+        budgets: Sequence[str] = (),
+        packs: Sequence[Path] = (),
+        shapes: Sequence[str] = (),
     ) -> Settings:
-        """These settings with the command line's on top: its targets and budgets take the place of the file's."""
+        """These settings with the command line's on top: its targets and budgets take the place of the file's, its shapes that
+        of the same inputs' there."""
         notes = list(self.notes)
         if targets and self.targets and set(targets) != set(self.targets):
             notes.append(f"--target takes the place of targets in {self.source}")
@@ -94,6 +114,7 @@ class Settings:
             targets=tuple(targets) or self.targets,
             budgets=tuple(parse_budget(text) for text in budgets) or self.budgets,
             packs=(*self.packs, *packs),
+            shapes=(*self.shapes, *(("*", parse_shape(text)) for text in shapes)),
             notes=tuple(notes),
         )
 
@@ -145,6 +166,17 @@ def parse_budget(text: str) -> Budget:
         return Budget(parse_duration_ms(duration), target=target.strip() or "*")
     except ValueError:
         raise _malformed_budget(text) from None
+
+
+def parse_shape(text: str) -> InputShape:
+    """``NAME=1x224x224x3``, as ``--shape`` takes it."""
+    name, separator, dims = text.rpartition("=")
+    try:
+        if not separator or not name.strip():
+            raise ValueError("expected INPUT=SHAPE, such as image=1x224x224x3")
+        return InputShape(name.strip(), parse_dims(dims))
+    except ValueError as error:
+        raise LatlintError(f"malformed shape '{text}': {error}", code="LAT901") from None
 
 
 def select_targets(patterns: Iterable[str], known: Collection[str]) -> list[str]:
@@ -236,7 +268,7 @@ def _read(path: Path, shown: Path) -> Settings | None:
 
 def _validated(table: Mapping[str, Any], root: Path) -> dict[str, Any]:
     """The fields of ``Settings`` from a table of the file; ValueError with one line on the first thing wrong."""
-    _known_keys(table, ("targets", "models", "budgets", "min-coverage", "min-gain", "packs"), "")
+    _known_keys(table, ("targets", "models", "budgets", "min-coverage", "min-gain", "packs", "shapes"), "")
     fields: dict[str, Any] = {key: _strings(table[key], key) for key in ("targets", "models") if key in table}
     if "packs" in table:
         fields["packs"] = tuple(root / name for name in _strings(table["packs"], "packs"))
@@ -246,12 +278,31 @@ def _validated(table: Mapping[str, Any], root: Path) -> dict[str, Any]:
             raise ValueError(f"{key} must be a number from 0 to 1, not {value!r}")
         if key in table:
             fields[key.replace("-", "_")] = float(value)
+    if "shapes" in table:
+        fields["shapes"] = tuple(_shapes(table["shapes"]))
     if "budgets" in table:
         budgets = table["budgets"]
         if not isinstance(budgets, list) or not all(isinstance(budget, dict) for budget in budgets):
             raise ValueError('budgets must be tables: [[budgets]] with max = "10ms"')
         fields["budgets"] = tuple(_budget(budget, number) for number, budget in enumerate(budgets, start=1))
     return fields
+
+
+def _shapes(table: Any) -> Iterator[tuple[str, InputShape]]:
+    """``input = "1x3"`` for every model that has the input; a table of them is for the models of a glob, which all must have it."""
+    if not isinstance(table, dict):
+        raise ValueError('shapes must be a table: [shapes] with image = "1x224x224x3"')
+    common = {key: value for key, value in table.items() if not isinstance(value, dict)}
+    globs = [(key, value) for key, value in table.items() if isinstance(value, dict)]
+    for glob, shapes in [("*", common), *globs]:
+        for name, text in shapes.items():
+            try:
+                dims = parse_dims(text) if isinstance(text, str) else None
+            except ValueError as error:
+                raise ValueError(f"malformed shape {text!r} of {name!r} in [shapes]: {error}") from None
+            if dims is None:
+                raise ValueError(f'{name!r} in [shapes] must be text such as "1x224x224x3", not {text!r}')
+            yield glob, InputShape(name, dims, required=shapes is not common)
 
 
 def _budget(table: Mapping[str, Any], number: int) -> Budget:

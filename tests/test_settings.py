@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from latlint.errors import LatlintError
-from latlint.settings import Budget, Settings, load, matches_path, nearest, parse_budget, select_targets
+from latlint.settings import Budget, Settings, load, matches_path, nearest, parse_budget, parse_shape, select_targets
+from latlint.shapes import InputShape
 
 TARGETS = ["galaxy-s10/cpu-1large", "galaxy-s10/gpu", "pixel-4/cpu-1large", "pixel-4/cpu-1large1med", "pixel-4/gpu"]
 
@@ -78,7 +79,16 @@ def test_the_nearest_file_governs_and_the_repository_is_the_border(tmp_path: Pat
     ("text", "message"),
     [
         ('target = ["pixel-4/gpu"]', "unknown key 'target': did you mean 'targets'?"),
-        ("zzzzzz = 1", "unknown key 'zzzzzz': known are targets, models, budgets, min-coverage, min-gain, packs"),
+        ('shapes = "1x3"', 'shapes must be a table: [shapes] with image = "1x224x224x3"'),
+        ("[shapes]\nx = [1, 3]", """'x' in [shapes] must be text such as "1x224x224x3", not [1, 3]"""),
+        (
+            '[shapes."*.onnx"]\nx = "1xh"',
+            "malformed shape '1xh' of 'x' in [shapes]: expected numbers with x between, such as 1x224x224x3",
+        ),
+        (
+            "zzzzzz = 1",
+            "unknown key 'zzzzzz': known are targets, models, budgets, min-coverage, min-gain, packs, shapes",
+        ),
         ('targets = "pixel-4/gpu"', "targets must be a list of texts, not 'pixel-4/gpu'"),
         ('targets = [""]', "targets must be a list of texts, not ['']"),
         ("min-coverage = 80", "min-coverage must be a number from 0 to 1, not 80"),
@@ -222,3 +232,32 @@ def test_a_budget_for_nobody_in_particular_is_refused() -> None:
 def test_nearest_ignores_case_and_gives_up_on_nonsense() -> None:
     assert nearest("MIN_COVERAGE", ["min-coverage", "models"]) == ["min-coverage"]
     assert nearest("qqq", ["min-coverage", "models"]) == []
+
+
+def test_the_last_shape_of_an_input_counts_and_the_command_line_is_last(tmp_path: Path) -> None:
+    text = """
+    [shapes]
+    x = "1x3"
+    [shapes."a/*.onnx"]
+    x = "1x5"
+    images = "1x3x640x640"
+    """
+    settings = load(config=write(tmp_path / "latlint.toml", text))
+    assert settings.input_shapes(tmp_path / "b.onnx") == (InputShape("x", (1, 3), required=False),)
+    assert settings.input_shapes(tmp_path / "a/b.onnx") == (
+        InputShape("x", (1, 5)),
+        InputShape("images", (1, 3, 640, 640)),
+    )
+    assert settings.with_flags(shapes=["x=2x7"]).input_shapes(tmp_path / "b.onnx") == (InputShape("x", (2, 7)),)
+
+
+@pytest.mark.parametrize("text", ["", "1x3", "=1x3", "x=", "x=1,3", "x=0x3"])
+def test_a_malformed_shape_shows_how_to_write_one(text: str) -> None:
+    with pytest.raises(LatlintError) as caught:
+        parse_shape(text)
+    assert caught.value.code == "LAT901"
+    assert caught.value.message.startswith(f"malformed shape '{text}': expected")
+
+
+def test_the_name_of_an_input_may_hold_an_equals_sign() -> None:
+    assert parse_shape("a=b=1x3") == InputShape("a=b", (1, 3))

@@ -18,7 +18,7 @@ _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``--target``, ``--all-targets``, ``--pack``."""
+    """``--target``, ``--all-targets``, ``--pack``, ``--shape``."""
     decorators: tuple[_Decorator, ...] = (
         click.option(
             "-t",
@@ -30,6 +30,13 @@ def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--all-targets", is_flag=True, help="Every target there is."),
         pack_option,
+        click.option(
+            "--shape",
+            "shapes",
+            multiple=True,
+            metavar="INPUT=SHAPE",
+            help="The size of an input that the file leaves open, such as image=1x224x224x3. Repeatable.",
+        ),
     )
     return _applied(function, decorators)
 
@@ -79,6 +86,7 @@ def settings_from(
     targets: tuple[str, ...],
     all_targets: bool,
     packs: tuple[Path, ...],
+    shapes: tuple[str, ...] = (),
     budgets: tuple[str, ...] = (),
 ) -> Settings:
     """The configuration with the command line on top; flags that contradict each other are an error."""
@@ -87,7 +95,7 @@ def settings_from(
     if targets and all_targets:
         raise LatlintError("--target and --all-targets contradict each other")
     settings = Settings() if no_config else load(config=config)
-    return settings.with_flags(targets=("*",) if all_targets else targets, budgets=budgets, packs=packs)
+    return settings.with_flags(targets=("*",) if all_targets else targets, budgets=budgets, packs=packs, shapes=shapes)
 
 
 def report_asides(report: Report, paths: Sequence[str], *, allow_empty: bool = False) -> None:

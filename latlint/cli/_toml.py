@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from latlint.settings import Budget, Settings
+from latlint.shapes import dims_text
 from latlint.units import format_limit_ms
 
 
@@ -22,7 +23,18 @@ def shown(settings: Settings) -> str:
     lines.append(f"min-coverage = {settings.min_coverage}")
     if settings.packs:
         lines.append(f"packs = {array(os.path.relpath(pack, settings.root) for pack in settings.packs)}")
-    return "\n".join(lines) + "\n" + "".join(f"\n{table(budget)}" for budget in settings.budgets)
+    tables = [*(table(budget) for budget in settings.budgets), *_shape_tables(settings)]
+    return "\n".join(lines) + "\n" + "".join(f"\n{each}" for each in tables)
+
+
+def _shape_tables(settings: Settings) -> Iterator[str]:
+    """``[shapes]``, for every model and then for each glob; the command line's come last, under the glob ``*``."""
+    tables: dict[str, dict[str, str]] = {}
+    for glob, shape in settings.shapes:
+        name = "[shapes]" if glob == "*" and not shape.required else f"[shapes.{string(glob)}]"
+        tables[name] = {**tables.pop(name, {}), shape.name: dims_text(shape.dims)}
+    for name, shapes in tables.items():
+        yield f"{name}\n" + "".join(f"{string(key)} = {string(dims)}\n" for key, dims in shapes.items())
 
 
 def table(budget: Budget) -> str:

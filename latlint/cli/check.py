@@ -49,6 +49,7 @@ def command(
     targets: tuple[str, ...],
     all_targets: bool,
     packs: tuple[Path, ...],
+    shapes: tuple[str, ...],
     budgets: tuple[str, ...],
     config: Path | None,
     no_config: bool,
@@ -72,7 +73,13 @@ def command(
 
     files = _parsed_outputs(outputs)
     settings = settings_from(
-        config=config, no_config=no_config, targets=targets, all_targets=all_targets, packs=packs, budgets=budgets
+        config=config,
+        no_config=no_config,
+        targets=targets,
+        all_targets=all_targets,
+        packs=packs,
+        shapes=shapes,
+        budgets=budgets,
     )
     if show_settings:
         _console.emit(shown(settings))

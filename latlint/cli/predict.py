@@ -31,6 +31,7 @@ def command(
     targets: tuple[str, ...],
     all_targets: bool,
     packs: tuple[Path, ...],
+    shapes: tuple[str, ...],
     top: int | None,
     all_kernels: bool,
     explain: bool,
@@ -50,7 +51,9 @@ def command(
 
     if top is not None and all_kernels:
         raise LatlintError("--top and --all-kernels contradict each other")
-    settings = settings_from(config=config, no_config=no_config, targets=targets, all_targets=all_targets, packs=packs)
+    settings = settings_from(
+        config=config, no_config=no_config, targets=targets, all_targets=all_targets, packs=packs, shapes=shapes
+    )
     report = predict_files(models, settings)
     report_asides(report, models)
     chosen = top is not None or all_kernels or explain

@@ -12,8 +12,8 @@ from pathlib import PurePath
 from latlint.errors import LatlintError
 from latlint.graph.detect import lfs_pointer, model_format, other_format
 from latlint.graph.flatbuffer import printable
-from latlint.graph.inputs import InputShape
 from latlint.graph.types import ByteRange, Graph, Node, Quantization, Tensor
+from latlint.shapes import InputShape
 
 __all__ = ["ByteRange", "Graph", "Node", "Quantization", "Tensor", "read"]
 

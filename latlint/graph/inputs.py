@@ -1,44 +1,15 @@
-"""Shapes for a model's inputs that the user states: ``--shape`` and ``[shapes]``."""
+"""The inputs of a model file: the shapes that are stated for them, and what the file leaves open."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from latlint.errors import LatlintError
 from latlint.graph.flatbuffer import printable
-
-#: No input that a phone runs on has more (a 4K image has 25 million).
-MAX_ELEMENTS = 2**31
-MAX_RANK = 8
+from latlint.shapes import InputShape, dims_text
 
 #: Notes about inputs; more would tell the user nothing new.
 _MAX_NOTES = 8
-
-_SHAPE = re.compile(r"[0-9]{1,10}(x[0-9]{1,10})*", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class InputShape:
-    """The shape that the input ``name`` is to have. ``required``: a model without that input is an error."""
-
-    name: str
-    dims: tuple[int, ...]
-    required: bool = True
-
-
-def parse_dims(text: str) -> tuple[int, ...]:
-    """``1x224x224x3`` as numbers; ValueError, in words for the user, when it is anything else."""
-    if not _SHAPE.fullmatch(text.strip()):
-        raise ValueError("expected numbers with x between, such as 1x224x224x3")
-    dims = tuple(int(part) for part in text.strip().split("x"))
-    elements = 1
-    for dim in dims:
-        elements *= dim
-    if not 0 < elements <= MAX_ELEMENTS or len(dims) > MAX_RANK:
-        raise ValueError(f"expected at most {MAX_RANK} dimensions of 1 or more and at most 2^31 elements in all")
-    return dims
 
 
 def fitting(
@@ -67,11 +38,6 @@ def fitting(
             )
         shapes[shape.name] = shape.dims
     return shapes
-
-
-def dims_text(dims: Iterable[int]) -> str:
-    """``1x?x?x3``: an open dimension is a question mark."""
-    return "x".join("?" if dim < 0 else str(dim) for dim in dims) or "scalar"
 
 
 def open_notes(assumed: Mapping[str, tuple[int, ...]], taken: Mapping[str, tuple[int, ...]]) -> list[str]:

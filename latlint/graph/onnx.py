@@ -24,7 +24,7 @@ from onnx import (
 
 from latlint.errors import LatlintError
 from latlint.graph import wire
-from latlint.graph.inputs import InputShape, dims_text, fitting, open_notes
+from latlint.graph.inputs import fitting, open_notes
 from latlint.graph.onnx_ops import Call, ImpossibleError, describe
 from latlint.graph.onnx_shapes import (
     DTYPES,
@@ -38,6 +38,7 @@ from latlint.graph.onnx_shapes import (
     tensor_value,
 )
 from latlint.graph.types import ITEM_BYTES, ByteRange, Graph, Node, Quantization, Tensor
+from latlint.shapes import InputShape, dims_text
 
 MAX_NODES = 200_000
 MAX_TENSORS = 1_000_000

@@ -114,3 +114,17 @@ def test_a_hostile_path_is_printed_inert(latlint: Run, repository: Path) -> None
         assert result.status == 2
         (line,) = result.err.splitlines()
         assert line.isprintable()
+
+
+def test_a_shape_that_no_input_can_have(latlint: Run, model: Model) -> None:
+    path = str(model("mobilenet_v2_025_dynamic_batch.onnx"))
+    said = {
+        "image=1x3x224x224": "no input is called 'image'; its inputs are 'input' ?x3x224x224",
+        "input=1x224x224": "input 'input' cannot be 1x224x224: 3 dimensions, the file has 4 (?x3x224x224)",
+        "input=1x3x256x256": "input 'input' cannot be 1x3x256x256: the file fixes it to ?x3x224x224",
+        "input": "malformed shape 'input': expected INPUT=SHAPE, such as image=1x224x224x3",
+    }
+    for shape, message in said.items():
+        for command in ("check", "predict"):
+            result = latlint(command, path, "--target", "pixel-4/gpu", "--shape", shape)
+            assert result.status == 2 and message in result.err, (shape, result)

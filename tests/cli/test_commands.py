@@ -414,3 +414,27 @@ def test_imports_are_paid_for_by_those_who_need_them(net: str, repository: Path)
     assert not modules_after("from latlint.cli import main; assert main(['rules']) == 0") & heavy
     checked = modules_after(f"from latlint.cli import main; assert main(['check', {str(repository / net)!r}]) == 0")
     assert not checked & {"onnx", "rich", "lightgbm", "scipy"}
+
+
+def test_a_stated_batch_costs_more_and_needs_no_note(latlint: Run, model: Model) -> None:
+    path = str(model("mobilenet_v2_025_dynamic_batch.onnx"))
+    args = ("predict", path, "--target", "pixel-4/cpu-1large", "--format", "json")
+    one, four = (
+        json.loads(latlint(*args, *more).out)["predictions"][0] for more in ((), ("--shape", "input=4x3x224x224"))
+    )
+    assert four["macs"] == 4 * one["macs"]
+    assert 3 < four["latency_ms"] / one["latency_ms"] < 5
+    assert any("taken as 1x3x224x224" in note for note in one["notes"])
+    assert not any("taken as" in note for note in four["notes"])
+
+
+def test_shapes_of_the_configuration(latlint: Run, model: Model, repository: Path) -> None:
+    shutil.copy(model("mobilenet_v2_025_dynamic_batch.onnx"), repository / "m.onnx")
+    text = 'targets = ["pixel-4/gpu"]\n[shapes]\nother = "1x5"\n[shapes."m.onnx"]\ninput = "2x3x224x224"\n'
+    (repository / "latlint.toml").write_text(text)
+    shown = latlint("check", "--show-settings", "--shape", "input=3x3x224x224").out
+    assert '[shapes]\n"other" = "1x5"\n' in shown and '[shapes."*"]\n"input" = "3x3x224x224"\n' in shown
+    two = latlint("predict", "m.onnx", "--format", "json").out
+    (repository / "latlint.toml").write_text(shown)
+    three = latlint("predict", "m.onnx", "--format", "json").out
+    assert json.loads(two)["predictions"][0]["macs"] * 3 == json.loads(three)["predictions"][0]["macs"] * 2

@@ -254,14 +254,15 @@ def test_a_chain_that_would_grow_without_end_is_not_folded() -> None:
 def test_a_symbolic_batch_is_one_and_said_so() -> None:
     graph = read(model([ONE("Relu", ["x"], ["y"])], {"x": ["N", 3, 8, 8]}))
     assert shapes(graph, graph.outputs) == [(1, 3, 8, 8)]
-    assert graph.notes == ("the symbolic dimension 'N' is taken as 1",)
+    assert graph.notes == ("input 'x' is ?x3x8x8 in the file, taken as 1x3x8x8; --shape says otherwise",)
     graph = read(model([ONE("Relu", ["x"], ["y"])], {"x": [None, 3]}))
-    assert graph.notes == ("input 'x': the first dimension is not given; taken as 1",)
+    assert graph.notes == ("input 'x' is ?x3 in the file, taken as 1x3; --shape says otherwise",)
 
 
-def test_other_symbolic_dimensions_stay_unknown() -> None:
+def test_other_symbolic_dimensions_are_one_too_and_said_so() -> None:
     graph = read(model([ONE("Relu", ["x"], ["y"])], {"x": [1, 3, "h", "w"]}))
-    assert shapes(graph, graph.outputs) == [(1, 3, -1, -1)]
+    assert shapes(graph, graph.outputs) == [(1, 3, 1, 1)]
+    assert graph.assumed == {"x": (1, 3, -1, -1)}
     assert "1x3x?x?" in graph.notes[0]
 
 
