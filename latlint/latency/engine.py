@@ -260,6 +260,7 @@ def predict(
         ),
         kernels=kernels,
         notes=plan.notes,
+        pack=target.pack.revision,
     )
 
 

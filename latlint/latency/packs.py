@@ -30,10 +30,12 @@ MAX_ARRAYS_BYTES = 64_000_000
 
 @dataclass(frozen=True)
 class Pack:
-    """One device: its ``card`` (see ``cards`` for the keys) and its arrays, by name."""
+    """One device: its ``card`` (see ``cards`` for the keys) and its arrays, by name. ``revision`` stands for both, as they were
+    read: eight hexadecimal digits."""
 
     card: Mapping[str, Any]
     arrays: Mapping[str, NDArray[Any]] = field(repr=False)
+    revision: str = ""
     _forests: dict[str, Forest] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
@@ -97,7 +99,8 @@ def read_pack(directory: Path) -> Pack:
     """The pack in ``directory``. Raises ``LatlintError`` (LAT901) when it cannot be read or does not hold what it must."""
     path = directory / "card.json"
     try:
-        card = json.loads(_bytes(path, MAX_CARD_BYTES), parse_constant=_refuse)
+        written = _bytes(path, MAX_CARD_BYTES)
+        card = json.loads(written, parse_constant=_refuse)
         blob = _bytes(directory / "arrays.bin", MAX_ARRAYS_BYTES)
     except RecursionError:
         raise LatlintError("cannot be read: nested too deeply", code="LAT901", path=str(path)) from None
@@ -113,7 +116,7 @@ def read_pack(directory: Path) -> Pack:
     try:
         arrays = cards.read_arrays(card, blob)
         cards.check(card, arrays)
-        return _in_our_order(card, arrays)
+        return _in_our_order(card, arrays, hashlib.sha256(written).hexdigest()[:8])
     except cards.DamagedError as error:
         raise LatlintError(f"damaged pack: {error}", code="LAT901", path=str(path)) from None
 
@@ -130,7 +133,7 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not a number")
 
 
-def _in_our_order(card: Mapping[str, Any], arrays: cards.Arrays) -> Pack:
+def _in_our_order(card: Mapping[str, Any], arrays: cards.Arrays, revision: str) -> Pack:
     """The pack with costs and features in the order of this version, whatever their order where it was built."""
     ordered = dict(arrays)
     order = {kind: [card["terms"][kind].index(name) for name in names] for kind, names in cards.TERMS.items()}
@@ -139,7 +142,7 @@ def _in_our_order(card: Mapping[str, Any], arrays: cards.Arrays) -> Pack:
     index = np.array([gpu_model.FEATURES.index(name) for name in card["features"]], np.uint8)
     for forest in card["forests"]:
         ordered[f"{forest}/feature"] = index[arrays[f"{forest}/feature"]]
-    return Pack({**card, **vocabulary()}, ordered)
+    return Pack({**card, **vocabulary()}, ordered, revision)
 
 
 def vocabulary() -> dict[str, Any]:

@@ -38,7 +38,8 @@ class Prediction:
     """``latency_ms`` is the sum of the kernels' plus ``overhead_ms`` (dispatch, synchronisation, copies at borders).
 
     ``low_ms`` to ``high_ms`` holds the measurement with probability ``interval``. ``coverage`` is the share of the
-    predicted latency that comes from ``predicted`` kernels, lowered by unknown ops. ``model`` is the path as given.
+    predicted latency that comes from ``predicted`` kernels, lowered by unknown ops. ``model`` is the path as given; ``pack``
+    the revision of the device pack that the numbers come from.
     """
 
     model: str
@@ -57,3 +58,4 @@ class Prediction:
     partitions: tuple[PartitionPrediction, ...]
     kernels: tuple[KernelPrediction, ...]
     notes: tuple[str, ...] = ()
+    pack: str = ""

@@ -68,6 +68,7 @@ def prediction_json(prediction: Prediction) -> dict[str, Any]:
         "precision": prediction.precision,
         "target": prediction.target,
         "runtime": prediction.runtime,
+        "pack": prediction.pack,
         "latency_ms": _number(prediction.latency_ms),
         "low_ms": _number(prediction.low_ms),
         "high_ms": _number(prediction.high_ms),

@@ -59,6 +59,7 @@ def test_predict_has_the_shape_of_the_contract() -> None:
                 "precision": "float32",
                 "target": "pixel-4/gpu",
                 "runtime": "tflite-2.10/gpu-delegate",
+                "pack": "",
                 "latency_ms": 1.13333333,
                 "low_ms": 1.0,
                 "high_ms": 1.25,

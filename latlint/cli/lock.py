@@ -1,0 +1,186 @@
+"""``latlint lock``: write, or compare with, the file that holds what models were predicted to take."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from latlint import lock, records
+from latlint.cli import _console
+from latlint.cli._options import config_options, format_option, report_asides, settings_from, target_options
+from latlint.errors import LatlintError
+from latlint.lock import Change, Entry, Key, Lock
+from latlint.report.json import dump
+from latlint.report.plain import Cell, Style, clean, table
+from latlint.units import counted, format_ms
+
+if TYPE_CHECKING:
+    from latlint.report.types import Report
+    from latlint.settings import Settings
+
+#: What is the matter with a line, when it is compared and when it is written.
+_WORDS = {
+    True: {"changed": "stale", "added": "missing", "removed": "extra"},
+    False: {"changed": "changed", "added": "added", "removed": "removed"},
+}
+_PAINT = {"changed": ("yellow",), "added": ("green",), "removed": ("red",)}
+_CAUSES = {
+    "": "",
+    "model": "",
+    "predictor": "same model, other predictor",
+    "settings": "same model",
+}
+
+
+@click.command("lock", short_help="Write, or compare with, latlint.lock: one line per model and target.")
+@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.option("--check", is_flag=True, help="Write nothing; exit with 1 when the lock is not what it should be.")
+@click.option("--hook", is_flag=True, help="Exit with 1 when the lock was written anew, as formatters do in hooks.")
+@target_options
+@config_options
+@format_option(["json", "text"])
+@click.option("--allow-empty", is_flag=True, help="Take it that there may be no model at all.")
+def command(
+    paths: tuple[str, ...],
+    check: bool,
+    hook: bool,
+    targets: tuple[str, ...],
+    all_targets: bool,
+    packs: tuple[Path, ...],
+    config: Path | None,
+    no_config: bool,
+    format_name: str,
+    allow_empty: bool,
+) -> int:
+    """Write latlint.lock beside the configuration: what each model is predicted to take on each target.
+
+    Commit it: a change of a model then shows in review as a change of its lines, and relative budgets have something to compare
+    with. With PATH or --target, only the lines of those models or targets are looked at, and others stay as they are.
+
+    \b
+    latlint lock
+    latlint lock --check
+    latlint lock models/detector.tflite
+    """
+    from latlint.api import predict_files
+
+    if check and hook:
+        raise LatlintError("--check and --hook contradict each other: one writes nothing, the other writes")
+    settings = settings_from(config=config, no_config=no_config, targets=targets, all_targets=all_targets, packs=packs)
+    chosen_targets = bool(targets or all_targets)
+    whole = not paths and not chosen_targets
+    # What is written anew as a whole need not be understood first: that is the way out of a merge conflict.
+    before = lock.read(settings) if check or not whole else _locked_if_sound(settings)
+    report = predict_files(paths, settings)
+    report_asides(report, paths, allow_empty=allow_empty)
+    path = lock.path_of(settings)
+    if report.errors:
+        state = "not compared" if check else "left as it was"
+        raise LatlintError(
+            f"{state}: {counted(len(report.errors), 'model')} could not be read", path=records.shown(path)
+        )
+    old = dict(before.entries) if before else {}
+    kept = (
+        {} if whole else {key: old[key] for key in old if not _concerns(report, settings, paths, chosen_targets, key)}
+    )
+    found = (lock.entry(prediction, settings) for prediction in report.predictions)
+    new = kept | {entry.key: entry for entry in found}
+    text = lock.written(new.values())
+    outcome = _Outcome(
+        records.shown(path), tuple(lock.changes(old, new)), len(new), check, before is not None and before.text == text
+    )
+    if not outcome.same and not check:
+        _console.write_atomically(text, path)
+    _console.emit(_document(outcome) if format_name == "json" else _summary(outcome, _console.style()))
+    return 1 if not outcome.same and (check or hook) else 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What a run came to: ``same`` when the lock said already what it should say."""
+
+    path: str
+    changes: tuple[Change, ...]
+    lines: int
+    check: bool
+    same: bool
+
+
+def _locked_if_sound(settings: Settings) -> Lock | None:
+    try:
+        return lock.read(settings)
+    except LatlintError as error:
+        _console.note(f"{error.path}: {error.message.partition(';')[0]}: written anew")
+        return None
+
+
+def _concerns(report: Report, settings: Settings, paths: Sequence[str], chosen_targets: bool, key: Key) -> bool:
+    """Whether a line is about what this run looks at: a model that is named or lies, or lay, in a directory that is; a target that is named."""
+    model, target = key
+    if chosen_targets and target not in report.targets:
+        return False
+    named = [settings.relative(path) for path in paths]
+    return not paths or any(model == name or name == "." or model.startswith(f"{name}/") for name in named)
+
+
+def _document(outcome: _Outcome) -> str:
+    return dump(
+        {
+            "schema": "latlint.lock/1",
+            "lock": outcome.path,
+            "up_to_date": outcome.same,
+            "written": not (outcome.same or outcome.check),
+            "lines": outcome.lines,
+            "changes": [
+                {
+                    "change": change.kind,
+                    "model": change.key[0],
+                    "target": change.key[1],
+                    "cause": change.cause,
+                    "old": _entry(change.old),
+                    "new": _entry(change.new),
+                }
+                for change in outcome.changes
+            ],
+        }
+    )
+
+
+def _entry(entry: Entry | None) -> dict[str, object] | None:
+    return None if entry is None else {**asdict(entry), "ops": dict(entry.ops)}
+
+
+def _summary(outcome: _Outcome, style: Style) -> str:
+    lines = f"{counted(outcome.lines, 'line')}"
+    path = clean(outcome.path)
+    if outcome.same:
+        return f"{path} is up to date: {lines}\n"
+    counts = Counter(change.kind for change in outcome.changes)
+    parts = [f"{counts[kind]} {word}" for kind, word in _WORDS[outcome.check].items() if counts[kind]]
+    how = ", ".join(parts) or "the same lines, written otherwise"
+    rows = [_row(change, _WORDS[outcome.check]) for change in outcome.changes]
+    head = f"{path} is not up to date: {how}" if outcome.check else f"Wrote {path}: {lines}, {how}"
+    tail = ["", "Run: latlint lock"] if outcome.check else []
+    return "\n".join([head, *table(rows, "<<<>><", style, indent=2), *tail]) + "\n"
+
+
+def _row(change: Change, words: Mapping[str, str]) -> list[Cell]:
+    model, target = change.key
+    old, new = (format_ms(entry.latency_ms) if entry else "" for entry in (change.old, change.new))
+    times = f"{old} → {new}" if old and new and old != new else new or old
+    ratio = ""
+    if change.old and change.new and change.old.latency_ms != change.new.latency_ms and change.old.latency_ms:
+        ratio = f"{change.new.latency_ms / change.old.latency_ms - 1:+.1%}".replace("-", "−")
+    return [
+        Cell(words[change.kind], _PAINT[change.kind]),
+        Cell(clean(model, 200), ("bold",)),
+        Cell(target, ("cyan",)),
+        Cell(times),
+        Cell(ratio),
+        Cell(_CAUSES[change.cause], ("dim",)),
+    ]

@@ -1,0 +1,121 @@
+"""Text files of records that people review and Git merges, ``latlint.lock`` and ``latlint.baseline``: after a header one sorted line
+a record, and an empty line between models, so that changes of two models never touch and merge without a conflict.
+
+Fields stand between single spaces. One that holds more than plain characters is quoted as Git quotes paths: in double quotes, with
+backslash escapes and, for each byte of what cannot be printed, three octal digits. So every file name survives, and none can break a
+line, reorder what a reviewer sees, or steer a terminal.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from latlint.errors import LatlintError
+
+#: Printable, without space, and beginning neither like a quoted field or a comment nor like a conflict marker.
+_PLAIN = re.compile(r'[^\s"\\#<=>|][^\s"\\]*')
+_FIELD = re.compile(r'"(?:[^"\\]|\\["\\abfnrtv]|\\[0-3][0-7]{2})*"|[^\s"\\]+')
+_ESCAPE = re.compile(r'\\(["\\abfnrtv]|[0-7]{3})|[^\\]+')
+_LETTERS = {"a": 7, "b": 8, "t": 9, "n": 10, "v": 11, "f": 12, "r": 13, '"': 34, "\\": 92}
+_SPELT = {chr(code): f"\\{letter}" for letter, code in _LETTERS.items()}
+_CONFLICT = re.compile(r"(<{7}|\|{7}|={7}|>{7})( |$)")
+
+#: Far more than a lock of thousands of models needs.
+_MAX_BYTES = 64_000_000
+
+
+def quoted(text: str) -> str:
+    """``text`` as a field; a byte of a file name that is not UTF-8 (a surrogate escape) keeps its value."""
+    if _PLAIN.fullmatch(text) and text.isprintable():
+        return text
+    return '"' + "".join(map(_spelt, text)) + '"'
+
+
+def _spelt(char: str) -> str:
+    if char in _SPELT:
+        return _SPELT[char]
+    return char if char.isprintable() else "".join(f"\\{byte:03o}" for byte in _encoded(char))
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def unquoted(field: str) -> str:
+    """The text that ``quoted`` made ``field`` of."""
+    if not field.startswith('"'):
+        return field
+    out = bytearray()
+    for match in _ESCAPE.finditer(field[1:-1]):
+        escape = match[1]
+        if escape is None:
+            out += _encoded(match[0])
+        else:
+            out.append(_LETTERS[escape] if escape in _LETTERS else int(escape, 8))
+    return out.decode("utf-8", "surrogateescape")
+
+
+def written(kind: str, remark: str, records: Iterable[Sequence[str]]) -> str:
+    """The text of a file of ``kind`` (``lock``): a header, and ``records``, sorted. The first field of a record is its model."""
+    lines = [f"# latlint {kind} 1", f"# {remark}"]
+    for _, group in groupby(sorted(map(tuple, records)), key=lambda record: record[0]):
+        lines += ["", *(" ".join(map(quoted, record)) for record in group)]
+    return "\n".join(lines) + "\n"
+
+
+class MalformedError(LatlintError):
+    """A file of records that cannot be understood, with the line where that shows."""
+
+    def __init__(self, path: str, number: int, wrong: str, kind: str) -> None:
+        super().__init__(f"line {number} {wrong}; run `latlint {kind}` to write it anew", code="LAT903", path=path)
+
+
+def records(text: str, kind: str, path: str) -> Iterator[tuple[int, list[str]]]:
+    """The line number and fields of every record in ``text``. Raises ``MalformedError`` on the first line that is none, or that Git
+    left there in the middle of a merge."""
+    expected = f"# latlint {kind} 1"
+    lines = text.removeprefix("\ufeff").split("\n")
+    for number, line in enumerate(lines, start=1):
+        if _CONFLICT.match(line):
+            raise MalformedError(path, number, f"is a conflict marker ('{line[:7]}'): a merge was not finished", kind)
+    head = lines[0].rstrip()
+    if head != expected:
+        newer = re.fullmatch(rf"# latlint {kind} (\d+)", head)
+        wrong = f"says version {newer[1]}, which this latlint does not know" if newer else f"is not '{expected}'"
+        raise MalformedError(path, 1, wrong, kind)
+    for number, line in enumerate(lines, start=1):
+        if line.strip() and not line.startswith("#"):
+            fields = _FIELD.findall(line)
+            if " ".join(fields) != line.rstrip():
+                raise MalformedError(path, number, "is not made of fields between single spaces", kind)
+            yield number, [unquoted(field) for field in fields]
+
+
+def shown(path: Path) -> str:
+    """``path`` as the user would name it from the working directory."""
+    return os.path.relpath(path).replace(os.sep, "/")
+
+
+def read(path: Path) -> str | None:
+    """The text of the file ``path``, or ``None`` where there is none. Raises LatlintError (LAT903) when it cannot be read."""
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise LatlintError(f"has more than {_MAX_BYTES} bytes", code="LAT903", path=shown(path))
+        return decoded(path.read_bytes(), shown(path))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise LatlintError(f"cannot be read: {error.strerror}", code="LAT903", path=shown(path)) from None
+
+
+def decoded(content: bytes, path: str) -> str:
+    """``content`` as text, with line feeds alone: Git may have written others at checkout."""
+    try:
+        return content.decode("utf-8").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        number = content.count(b"\n", 0, error.start) + 1
+        raise LatlintError(f"line {number} is not UTF-8", code="LAT903", path=path) from None
