@@ -11,10 +11,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
 from latlint.errors import LatlintError
+from latlint.settings import Settings
 
 #: Printable, without space, and beginning neither like a quoted field or a comment nor like a conflict marker.
 _PLAIN = re.compile(r'[^\s"\\#<=>|][^\s"\\]*')
@@ -65,6 +67,25 @@ def written(kind: str, remark: str, records: Iterable[Sequence[str]]) -> str:
     for _, group in groupby(sorted(map(tuple, records)), key=lambda record: record[0]):
         lines += ["", *(" ".join(map(quoted, record)) for record in group)]
     return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which records a run is about: those of the ``models`` that were named and of what lies, or lay, in the directories that were, on
+    the ``targets`` that were named; ``None`` is all."""
+
+    models: tuple[str, ...] | None
+    targets: tuple[str, ...] | None
+
+    @classmethod
+    def of(cls, settings: Settings, paths: Iterable[str], targets: tuple[str, ...] | None) -> Scope:
+        return cls(tuple(map(settings.relative, paths)) or None, targets)
+
+    def holds(self, model: str, target: str) -> bool:
+        """Whether the record of ``model``, a path from the directory of the configuration, is among them."""
+        if self.targets is not None and target not in self.targets:
+            return False
+        return self.models is None or any(name in (".", model) or model.startswith(f"{name}/") for name in self.models)
 
 
 class MalformedError(LatlintError):

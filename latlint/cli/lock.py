@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,13 +14,12 @@ from latlint import lock, records
 from latlint.cli import _console
 from latlint.cli._options import config_options, format_option, report_asides, settings_from, target_options
 from latlint.errors import LatlintError
-from latlint.lock import Change, Entry, Key, Lock
+from latlint.lock import Change, Entry, Lock
 from latlint.report.json import dump
 from latlint.report.plain import Cell, Style, clean, table
 from latlint.units import counted, format_ms
 
 if TYPE_CHECKING:
-    from latlint.report.types import Report
     from latlint.settings import Settings
 
 #: What is the matter with a line, when it is compared and when it is written.
@@ -52,6 +51,7 @@ def command(
     targets: tuple[str, ...],
     all_targets: bool,
     packs: tuple[Path, ...],
+    shapes: tuple[str, ...],
     config: Path | None,
     no_config: bool,
     format_name: str,
@@ -71,9 +71,10 @@ def command(
 
     if check and hook:
         raise LatlintError("--check and --hook contradict each other: one writes nothing, the other writes")
-    settings = settings_from(config=config, no_config=no_config, targets=targets, all_targets=all_targets, packs=packs)
-    chosen_targets = bool(targets or all_targets)
-    whole = not paths and not chosen_targets
+    settings = settings_from(
+        config=config, no_config=no_config, targets=targets, all_targets=all_targets, packs=packs, shapes=shapes
+    )
+    whole = not paths and not targets and not all_targets
     # What is written anew as a whole need not be understood first: that is the way out of a merge conflict.
     before = lock.read(settings) if check or not whole else _locked_if_sound(settings)
     report = predict_files(paths, settings)
@@ -85,9 +86,8 @@ def command(
             f"{state}: {counted(len(report.errors), 'model')} could not be read", path=records.shown(path)
         )
     old = dict(before.entries) if before else {}
-    kept = (
-        {} if whole else {key: old[key] for key in old if not _concerns(report, settings, paths, chosen_targets, key)}
-    )
+    scope = records.Scope.of(settings, paths, report.targets if targets or all_targets else None)
+    kept = {key: old[key] for key in old if not scope.holds(*key)}
     found = (lock.entry(prediction, settings) for prediction in report.predictions)
     new = kept | {entry.key: entry for entry in found}
     text = lock.written(new.values())
@@ -117,15 +117,6 @@ def _locked_if_sound(settings: Settings) -> Lock | None:
     except LatlintError as error:
         _console.note(f"{error.path}: {error.message.partition(';')[0]}: written anew")
         return None
-
-
-def _concerns(report: Report, settings: Settings, paths: Sequence[str], chosen_targets: bool, key: Key) -> bool:
-    """Whether a line is about what this run looks at: a model that is named or lies, or lay, in a directory that is; a target that is named."""
-    model, target = key
-    if chosen_targets and target not in report.targets:
-        return False
-    named = [settings.relative(path) for path in paths]
-    return not paths or any(model == name or name == "." or model.startswith(f"{name}/") for name in named)
 
 
 def _document(outcome: _Outcome) -> str:
