@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 
 from latlint import checks
 from latlint.checks.types import Finding, Subject, fingerprint
+from latlint.configuration import load
 from latlint.discovery import find_models
 from latlint.errors import LatlintError
-from latlint.report.types import InputError, Report, Verdict
+from latlint.patterns import select_ops, select_targets
+from latlint.report.types import InputError, Report
 from latlint.repository import locate
-from latlint.settings import Settings, load, select_targets
+from latlint.settings import Settings
 from latlint.shapes import dims_text
+from latlint.verdicts import verdicts
 
 if TYPE_CHECKING:
     from latlint.graph.types import Graph
@@ -66,6 +69,8 @@ def predict_files(paths: Iterable[str], settings: Settings) -> Report:
 def _run(paths: Iterable[str], settings: Settings, *, judge: bool) -> Report:
     files, skipped = find_models(paths, settings)
     targets, assumed = _chosen_targets(settings)
+    if judge:
+        checks.refuse_unknown_rules(settings)
     paths_in_repository = locate(files, settings)
     predictions: list[Prediction] = []
     findings: list[Finding] = []
@@ -89,7 +94,7 @@ def _run(paths: Iterable[str], settings: Settings, *, judge: bool) -> Report:
         errors=tuple(errors),
         files=len(files),
         targets=tuple(target.name for target in targets),
-        verdicts=tuple(_verdict(prediction, settings) for prediction in predictions) if judge else (),
+        verdicts=verdicts(predictions, findings, settings) if judge else (),
         notes=(*settings.notes, *assumed, *skipped),
         paths=paths_in_repository,
     )
@@ -161,12 +166,9 @@ def _chosen_targets(settings: Settings) -> tuple[list[Target], tuple[str, ...]]:
     names = select_targets(patterns, known)
     for budget in settings.budgets:
         select_targets((budget.target,), known)
+        if budget.op:
+            select_ops(budget.op)
     return [known[name] for name in names], notes
-
-
-def _verdict(prediction: Prediction, settings: Settings) -> Verdict:
-    budget_ms = settings.budget_ms(prediction.model, prediction.target)
-    return Verdict(budget_ms, passed=budget_ms is None or prediction.latency_ms <= budget_ms)
 
 
 def _input_finding(error: InputError, path: str) -> Finding:

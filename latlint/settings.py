@@ -1,40 +1,19 @@
-"""What a run is asked to do: ``latlint.toml`` or ``[tool.latlint]``, found, checked, and merged with the command line.
+"""What a run is asked to do: the types that a configuration file and the command line come together in.
 
-Keys, all optional::
-
-    targets = ["pixel-4/gpu", "galaxy-s10/cpu-*"]   # device/processor, or globs of them
-    models = ["models/**/*.tflite"]                 # what `latlint check` reads when no path is given
-    min-coverage = 0.8                              # LAT010 below it
-    min-gain = 0.01                                 # share of the latency below which a fix is only noted
-    packs = ["predictors"]                          # directories of further device packs
-
-    [[budgets]]
-    model = "models/*.tflite"                       # default: every model
-    target = "*/gpu"                                # default: every target
-    max = "10ms"                                    # us, ms or s
-
-    [shapes]                                        # sizes that model files leave open
-    input_ids = "1x128"                             # of this input, in every model that has it
-
-    [shapes."models/detector*.onnx"]                # of inputs of these models alone
-    images = "1x3x640x640"
-
-Every budget whose globs match applies, so the tightest counts, whatever the order. A model glob without ``/`` matches the
-file's name in any directory, one with ``/`` the path from the configuration's directory; ``**`` spans directories.
+``latlint.configuration`` reads the file; ``configuration.schema.json`` lists its keys.
 """
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from latlint.errors import LatlintError
+from latlint.patterns import matches_path
 from latlint.shapes import InputShape, parse_dims
 from latlint.units import parse_duration_ms
 
@@ -46,18 +25,41 @@ DEFAULT_TARGETS = ("pixel-4/gpu", "pixel-4/cpu-1large")
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """An absolute limit in milliseconds for every model and target that the globs match."""
+    """Limits for every model and target that the globs match; at least one of ``max_ms``, ``warn_ms``, ``max_increase``.
 
-    max_ms: float
+    ``max_ms`` fails a model, ``warn_ms`` warns of it. ``max_increase`` is the share by which a model may become slower than it
+    is in the lock, and ``min_increase_ms`` an increase that is never too much. With ``op``, a glob of op kinds, the limits are
+    for the sum of these kernels. ``gate`` is the end of the interval that is held against the limits (``point``, ``low``,
+    ``high``; ``None``: the settings'). ``message`` is for whoever breaks the budget. ``origin`` tells where it was written.
+    """
+
+    max_ms: float | None = None
     target: str = "*"
     model: str = "*"
+    op: str | None = None
+    warn_ms: float | None = None
+    max_increase: float | None = None
+    min_increase_ms: float = 0.0
+    gate: str | None = None
+    message: str = ""
+    origin: str = field(default="", compare=False)
+
+    def highest_ms(self, base_ms: float) -> float | None:
+        """The latency to which a model may grow that took ``base_ms`` in the lock; ``None`` without ``max_increase``."""
+        if self.max_increase is None:
+            return None
+        return base_ms + max(base_ms * self.max_increase, self.min_increase_ms)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """One run's settings. ``root`` is the directory that model globs are relative to; ``source`` the file that was read, as
-    the user would name it; ``shapes`` a model glob with each shape, the later one counts; ``notes`` what the merge has to tell,
-    such as a flag that won over the file."""
+    the user would name it; ``shapes`` a model glob with each shape, the later one counts; ``notes`` what the merge has to tell, such as a flag that won over the file; ``origins`` where each
+    key that is not left at its default comes from (``severities.LAT2`` for a key of a table).
+
+    ``select``, ``ignore``, the values of ``per_model_ignores`` and the keys of ``severities`` name rules by code, by the
+    beginning of a code, or by name.
+    """
 
     root: Path = field(default_factory=Path.cwd)
     source: str | None = None
@@ -68,7 +70,14 @@ class Settings:
     min_gain: float = 0.01
     packs: tuple[Path, ...] = ()
     shapes: tuple[tuple[str, InputShape], ...] = ()
+    gate: str = "point"
+    fail_on: str = "error"
+    select: tuple[str, ...] = ("LAT",)
+    ignore: tuple[str, ...] = ()
+    per_model_ignores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    severities: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def relative(self, path: str | os.PathLike[str]) -> str:
         """``path`` as seen from ``root``, with forward slashes."""
@@ -79,15 +88,24 @@ class Settings:
         relative = self.relative(path)
         return any(matches_path(pattern, relative) for pattern in self.models)
 
-    def budget_ms(self, model: str | os.PathLike[str], target: str) -> float | None:
-        """The tightest budget of ``model`` on ``target``, in milliseconds, or ``None``."""
+    def budgets_for(self, model: str | os.PathLike[str], target: str) -> tuple[Budget, ...]:
+        """The budgets that hold for ``model`` on ``target``, as they are written: in the file's order, each with its gate."""
         relative = self.relative(model)
-        limits = (
-            budget.max_ms
+        return tuple(
+            replace(budget, gate=budget.gate or self.gate)
             for budget in self.budgets
             if fnmatchcase(target, budget.target) and matches_path(budget.model, relative)
         )
-        return min(limits, default=None)
+
+    def ignored_for(self, model: str | os.PathLike[str]) -> tuple[str, ...]:
+        """The rules that ``per_model_ignores`` leaves out for ``model``."""
+        relative = self.relative(model) if self.per_model_ignores else ""
+        return tuple(
+            rule
+            for pattern, rules in self.per_model_ignores.items()
+            if matches_path(pattern, relative)
+            for rule in rules
+        )
 
     def input_shapes(self, model: str | os.PathLike[str]) -> tuple[InputShape, ...]:
         """The shapes that are stated for inputs of ``model``."""
@@ -100,23 +118,41 @@ class Settings:
         targets: Sequence[str] = (),
         budgets: Sequence[str] = (),
         packs: Sequence[Path] = (),
+        select: Sequence[str] = (),
+        ignore: Sequence[str] = (),
+        fail_on: str | None = None,
         shapes: Sequence[str] = (),
     ) -> Settings:
-        """These settings with the command line's on top: its targets and budgets take the place of the file's, its shapes that
-        of the same inputs' there."""
-        notes = list(self.notes)
-        if targets and self.targets and set(targets) != set(self.targets):
-            notes.append(f"--target takes the place of targets in {self.source}")
-        if budgets and self.budgets:
-            notes.append(f"--budget takes the place of the budgets in {self.source}")
-        return replace(
-            self,
-            targets=tuple(targets) or self.targets,
-            budgets=tuple(parse_budget(text) for text in budgets) or self.budgets,
-            packs=(*self.packs, *packs),
-            shapes=(*self.shapes, *(("*", parse_shape(text)) for text in shapes)),
-            notes=tuple(notes),
-        )
+        """These settings with the command line's on top: a flag takes the place of what the file says, and ``notes`` tell so.
+
+        ``--select`` takes the place of ``ignore`` as well: whoever asks for a rule means to see it. Packs and shapes add to
+        the file's; the last shape of an input counts.
+        """
+        flags: dict[str, tuple[str, object]] = {}
+        if targets:
+            flags["targets"] = "--target", tuple(targets)
+        if budgets:
+            flags["budgets"] = "--budget", tuple(parse_budget(text) for text in budgets)
+        if select:
+            flags["select"] = "--select", tuple(select)
+        if select or ignore:
+            flags["ignore"] = "--ignore" if ignore else "--select", tuple(ignore)
+        if fail_on:
+            flags["fail-on"] = "--fail-on", fail_on
+        notes = [
+            f"{flag} takes the place of {key} in {self.origins[key]}"
+            for key, (flag, value) in flags.items()
+            if key in self.origins and value != getattr(self, key.replace("-", "_"))
+        ]
+        values: dict[str, Any] = {key.replace("-", "_"): value for key, (_, value) in flags.items()}
+        origins = {key: flag for key, (flag, _) in flags.items()}
+        if packs:
+            values["packs"] = (*self.packs, *packs)
+            origins["packs"] = " and ".join([*filter(None, [self.origins.get("packs")]), "--pack"])
+        if shapes:
+            values["shapes"] = (*self.shapes, *(("*", parse_shape(text)) for text in shapes))
+            origins["shapes.*"] = " and ".join([*filter(None, [self.origins.get("shapes.*")]), "--shape"])
+        return replace(self, **values, notes=(*self.notes, *notes), origins={**self.origins, **origins})
 
     def chosen_targets(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The target patterns of this run, and notes on how they came about.
@@ -139,31 +175,13 @@ class Settings:
         return DEFAULT_TARGETS, (f"no target chosen, so this shows {shown}; choose with --target or in {FILE}",)
 
 
-def load(start: Path | None = None, *, config: Path | None = None) -> Settings:
-    """Settings from ``config``, or else from the nearest file at or above ``start`` (default: the working directory).
-
-    The search ends at the top of the git repository, so that a stray file in a home directory never governs a project.
-    """
-    if config is not None:
-        return _read(config, config) or Settings(root=config.absolute().parent, source=config.as_posix())
-    start = (start or Path.cwd()).absolute()
-    for directory in (start, *start.parents):
-        for name in (FILE, "pyproject.toml"):
-            path = directory / name
-            if path.is_file() and (found := _read(path, Path(os.path.relpath(path)))):
-                return found
-        if (directory / ".git").exists():
-            break
-    return Settings(root=start)
-
-
 def parse_budget(text: str) -> Budget:
     """``10ms`` or ``TARGETS=10ms``, as ``--budget`` takes it."""
     target, separator, duration = text.rpartition("=")
     if separator and not target.strip():
         raise _malformed_budget(text)
     try:
-        return Budget(parse_duration_ms(duration), target=target.strip() or "*")
+        return Budget(parse_duration_ms(duration), target=target.strip() or "*", origin=f"--budget {text}")
     except ValueError:
         raise _malformed_budget(text) from None
 
@@ -179,161 +197,8 @@ def parse_shape(text: str) -> InputShape:
         raise LatlintError(f"malformed shape '{text}': {error}", code="LAT901") from None
 
 
-def select_targets(patterns: Iterable[str], known: Collection[str]) -> list[str]:
-    """The known targets that one of ``patterns`` names, sorted; a pattern that names none is an error with the nearest names."""
-    chosen: set[str] = set()
-    for pattern in patterns:
-        matched = [name for name in known if fnmatchcase(name, pattern)]
-        if not matched:
-            raise _unknown_target(pattern, known)
-        chosen.update(matched)
-    return sorted(chosen)
-
-
-def _unknown_target(pattern: str, known: Collection[str]) -> LatlintError:
-    device = pattern.partition("/")[0]
-    processors = [name for name in known if name.startswith(f"{device}/")]
-    if "/" not in pattern and processors:
-        hint = f"name its processor, such as {processors[0]}, or all of them: '{device}/*'"
-    elif guesses := nearest(pattern, processors or known, count=3):
-        hint = f"did you mean {', '.join(guesses)}?"
-    else:
-        hint = "no name is near it"
-    return LatlintError(f"unknown target '{pattern}': {hint} (`latlint targets` lists all)", code="LAT902")
-
-
-def nearest(name: str, choices: Iterable[str], count: int = 1) -> list[str]:
-    """The names that a typing error may have meant, best first."""
-    from difflib import get_close_matches
-
-    by_folded = {choice.casefold(): choice for choice in choices}
-    return [by_folded[match] for match in get_close_matches(name.casefold(), by_folded, n=count, cutoff=0.5)]
-
-
-def matches_path(pattern: str, path: str) -> bool:
-    """Whether a model glob matches ``path`` (relative, forward slashes)."""
-    return bool(_path_pattern(pattern).fullmatch(path if "/" in pattern else path.rpartition("/")[2]))
-
-
-@lru_cache(maxsize=256)
-def _path_pattern(pattern: str) -> re.Pattern[str]:
-    tokens = re.split(r"(\*\*/|\*\*|\*|\?|\[!?\]?[^\]]*\])", pattern.removeprefix("./"))
-    wildcards = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    parts = []
-    for token in tokens:
-        if token in wildcards:
-            parts.append(wildcards[token])
-        elif token.startswith("[") and token.endswith("]"):
-            body = token[1:-1].replace("\\", r"\\").replace("[", r"\[")
-            parts.append(f"(?!/)[^{body[1:]}]" if body.startswith("!") else f"[{body}]")
-        else:
-            parts.append(re.escape(token))
-    try:
-        return re.compile("".join(parts), re.DOTALL)
-    except re.error:  # a reversed range such as [z-a]: match it literally
-        return re.compile(re.escape(pattern))
-
-
 def _malformed_budget(text: str) -> LatlintError:
     return LatlintError(
         f"malformed budget '{text}': expected a time such as 10ms, 850us or 0.5s, or TARGETS=TIME such as 'pixel-4/*=12ms'",
         code="LAT901",
     )
-
-
-def _read(path: Path, shown: Path) -> Settings | None:
-    """The settings in one file; ``None`` from a ``pyproject.toml`` without ``[tool.latlint]``."""
-    import tomllib
-
-    root = path.absolute().parent
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-        table: Any = document
-        if path.name == "pyproject.toml":
-            tool = document.get("tool", {})
-            if not isinstance(tool, dict) or "latlint" not in tool:
-                return None
-            table = tool["latlint"]
-        if not isinstance(table, dict):
-            raise ValueError("[tool.latlint] must be a table")
-        return Settings(root=root, source=shown.as_posix(), **_validated(table, root))
-    except OSError as error:
-        message = f"cannot be read: {error.strerror}"
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        message = f"is not valid TOML: {error}"
-    except ValueError as error:
-        message = str(error)
-    raise LatlintError(message, code="LAT901", path=shown.as_posix())
-
-
-def _validated(table: Mapping[str, Any], root: Path) -> dict[str, Any]:
-    """The fields of ``Settings`` from a table of the file; ValueError with one line on the first thing wrong."""
-    _known_keys(table, ("targets", "models", "budgets", "min-coverage", "min-gain", "packs", "shapes"), "")
-    fields: dict[str, Any] = {key: _strings(table[key], key) for key in ("targets", "models") if key in table}
-    if "packs" in table:
-        fields["packs"] = tuple(root / name for name in _strings(table["packs"], "packs"))
-    for key in ("min-coverage", "min-gain"):
-        value = table.get(key, 0.0)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-            raise ValueError(f"{key} must be a number from 0 to 1, not {value!r}")
-        if key in table:
-            fields[key.replace("-", "_")] = float(value)
-    if "shapes" in table:
-        fields["shapes"] = tuple(_shapes(table["shapes"]))
-    if "budgets" in table:
-        budgets = table["budgets"]
-        if not isinstance(budgets, list) or not all(isinstance(budget, dict) for budget in budgets):
-            raise ValueError('budgets must be tables: [[budgets]] with max = "10ms"')
-        fields["budgets"] = tuple(_budget(budget, number) for number, budget in enumerate(budgets, start=1))
-    return fields
-
-
-def _shapes(table: Any) -> Iterator[tuple[str, InputShape]]:
-    """``input = "1x3"`` for every model that has the input; a table of them is for the models of a glob, which all must have it."""
-    if not isinstance(table, dict):
-        raise ValueError('shapes must be a table: [shapes] with image = "1x224x224x3"')
-    common = {key: value for key, value in table.items() if not isinstance(value, dict)}
-    globs = [(key, value) for key, value in table.items() if isinstance(value, dict)]
-    for glob, shapes in [("*", common), *globs]:
-        for name, text in shapes.items():
-            try:
-                dims = parse_dims(text) if isinstance(text, str) else None
-            except ValueError as error:
-                raise ValueError(f"malformed shape {text!r} of {name!r} in [shapes]: {error}") from None
-            if dims is None:
-                raise ValueError(f'{name!r} in [shapes] must be text such as "1x224x224x3", not {text!r}')
-            yield glob, InputShape(name, dims, required=shapes is not common)
-
-
-def _budget(table: Mapping[str, Any], number: int) -> Budget:
-    where = f" in [[budgets]] number {number}"
-    _known_keys(table, ("model", "target", "max"), where)
-    for key, value in table.items():
-        if not isinstance(value, str) or not value:
-            raise ValueError(f'{key}{where} must be text such as "{_EXAMPLES[key]}", not {value!r}')
-    if "max" not in table:
-        raise ValueError(f'max is missing{where}: add max = "10ms"')
-    try:
-        limit = parse_duration_ms(table["max"])
-    except ValueError:
-        raise ValueError(
-            f"malformed max '{table['max']}'{where}: expected a time such as 10ms, 850us or 0.5s"
-        ) from None
-    return Budget(limit, target=table.get("target", "*"), model=table.get("model", "*"))
-
-
-_EXAMPLES = {"max": "10ms", "target": "pixel-4/*", "model": "models/*.tflite"}
-
-
-def _known_keys(table: Mapping[str, Any], known: Sequence[str], where: str) -> None:
-    for key in table:
-        if key not in known:
-            guess = nearest(key, known)
-            hint = f"did you mean '{guess[0]}'?" if guess else f"known are {', '.join(known)}"
-            raise ValueError(f"unknown key '{key}'{where}: {hint}")
-
-
-def _strings(value: Any, key: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
-        raise ValueError(f"{key} must be a list of texts, not {value!r}")
-    return tuple(value)

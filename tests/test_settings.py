@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from latlint.configuration import load
 from latlint.errors import LatlintError
-from latlint.settings import Budget, Settings, load, matches_path, nearest, parse_budget, parse_shape, select_targets
+from latlint.patterns import matches_path, nearest, select_targets
+from latlint.settings import Budget, Settings, parse_budget, parse_shape
 from latlint.shapes import InputShape
 
 TARGETS = ["galaxy-s10/cpu-1large", "galaxy-s10/gpu", "pixel-4/cpu-1large", "pixel-4/cpu-1large1med", "pixel-4/gpu"]
@@ -79,15 +81,19 @@ def test_the_nearest_file_governs_and_the_repository_is_the_border(tmp_path: Pat
     ("text", "message"),
     [
         ('target = ["pixel-4/gpu"]', "unknown key 'target': did you mean 'targets'?"),
-        ('shapes = "1x3"', 'shapes must be a table: [shapes] with image = "1x224x224x3"'),
-        ("[shapes]\nx = [1, 3]", """'x' in [shapes] must be text such as "1x224x224x3", not [1, 3]"""),
+        ('shapes = "1x3"', "shapes must be a table: [shapes] with image = \"1x224x224x3\", not '1x3'"),
+        ("[shapes]\nx = [1, 3]", "x in [shapes] must be a shape such as 1x224x224x3, or a table of them, not [1, 3]"),
         (
             '[shapes."*.onnx"]\nx = "1xh"',
-            "malformed shape '1xh' of 'x' in [shapes]: expected numbers with x between, such as 1x224x224x3",
+            "x in [shapes.*.onnx] must be a shape such as 1x224x224x3, not '1xh'",
+        ),
+        (
+            '[shapes]\nx = "99999x99999"',
+            "x in [shapes]: expected at most 8 dimensions of 1 or more and at most 2^31 elements in all",
         ),
         (
             "zzzzzz = 1",
-            "unknown key 'zzzzzz': known are targets, models, budgets, min-coverage, min-gain, packs, shapes",
+            "unknown key 'zzzzzz': known are extend, targets, models, packs, gate, fail-on, min-coverage, min-gain, select, ignore, per-model-ignores, severities, shapes, budgets",
         ),
         ('targets = "pixel-4/gpu"', "targets must be a list of texts, not 'pixel-4/gpu'"),
         ('targets = [""]', "targets must be a list of texts, not ['']"),
@@ -95,13 +101,16 @@ def test_the_nearest_file_governs_and_the_repository_is_the_border(tmp_path: Pat
         ("min-gain = 5", "min-gain must be a number from 0 to 1, not 5"),
         ("min-coverage = true", "min-coverage must be a number from 0 to 1, not True"),
         ("min-coverage = nan", "min-coverage must be a number from 0 to 1, not nan"),
-        ('[budgets]\nmax = "10ms"', 'budgets must be tables: [[budgets]] with max = "10ms"'),
+        ('[budgets]\nmax = "10ms"', "budgets must be tables: [[budgets]] with max = \"10ms\", not {'max': '10ms'}"),
         ('[[budgets]]\nmaximum = "10ms"', "unknown key 'maximum' in [[budgets]] number 1: did you mean 'max'?"),
-        ('[[budgets]]\ntarget = "pixel-4/gpu"', 'max is missing in [[budgets]] number 1: add max = "10ms"'),
-        ("[[budgets]]\nmax = 10", 'max in [[budgets]] number 1 must be text such as "10ms", not 10'),
+        (
+            '[[budgets]]\ntarget = "pixel-4/gpu"',
+            'max is missing in [[budgets]] number 1: add max = "10ms", or one of warn, max-increase',
+        ),
+        ("[[budgets]]\nmax = 10", "max in [[budgets]] number 1 must be a time such as 10ms, 850us or 0.5s, not 10"),
         (
             '[[budgets]]\nmax = "10"',
-            "malformed max '10' in [[budgets]] number 1: expected a time such as 10ms, 850us or 0.5s",
+            "max in [[budgets]] number 1 must be a time such as 10ms, 850us or 0.5s, not '10'",
         ),
         ("targets = [", "is not valid TOML: Invalid value (at end of document)"),
     ],
@@ -141,7 +150,7 @@ def test_a_malformed_budget_shows_how_to_write_one(text: str) -> None:
     assert caught.value.message.startswith(f"malformed budget '{text}': expected a time such as 10ms")
 
 
-def test_the_tightest_budget_counts_whatever_the_order(tmp_path: Path) -> None:
+def test_every_budget_that_matches_holds_whatever_the_order(tmp_path: Path) -> None:
     budgets = (
         Budget(20.0),
         Budget(8.0, target="*/gpu"),
@@ -150,11 +159,15 @@ def test_the_tightest_budget_counts_whatever_the_order(tmp_path: Path) -> None:
     )
     for order in (budgets, budgets[::-1]):
         settings = Settings(root=tmp_path, budgets=order)
-        assert settings.budget_ms(tmp_path / "models/a.tflite", "pixel-4/gpu") == 8.0
-        assert settings.budget_ms(tmp_path / "models/a.tflite", "pixel-4/cpu-1large") == 12.0
-        assert settings.budget_ms(tmp_path / "models/deep/a.tflite", "pixel-4/cpu-1large") == 20.0
-        assert settings.budget_ms(tmp_path / "anywhere/x.onnx", "pixel-4/gpu") == 1.0
-    assert Settings(budgets=(Budget(1.0, target="iphone-*"),)).budget_ms("a", "pixel-4/gpu") is None
+
+        def limits(model: str, target: str) -> set[float | None]:
+            return {budget.max_ms for budget in settings.budgets_for(tmp_path / model, target)}  # noqa: B023
+
+        assert limits("models/a.tflite", "pixel-4/gpu") == {20.0, 8.0, 12.0}
+        assert limits("models/a.tflite", "pixel-4/cpu-1large") == {20.0, 12.0}
+        assert limits("models/deep/a.tflite", "pixel-4/cpu-1large") == {20.0}
+        assert limits("anywhere/x.onnx", "pixel-4/gpu") == {20.0, 8.0, 1.0}
+    assert Settings(budgets=(Budget(1.0, target="iphone-*"),)).budgets_for("a", "pixel-4/gpu") == ()
 
 
 @pytest.mark.parametrize(
@@ -206,12 +219,13 @@ def test_an_unknown_target_gets_the_nearest_names(pattern: str, hint: str) -> No
 
 
 def test_the_command_line_takes_the_place_of_the_file_and_says_so() -> None:
-    settings = Settings(source="latlint.toml", targets=("pixel-4/gpu",), budgets=(Budget(9.0),))
+    origins = {"targets": "latlint.toml", "budgets": "latlint.toml"}
+    settings = Settings(source="latlint.toml", targets=("pixel-4/gpu",), budgets=(Budget(9.0),), origins=origins)
     merged = settings.with_flags(targets=["iphone-xs/gpu"], budgets=["10ms"])
     assert (merged.targets, merged.budgets) == (("iphone-xs/gpu",), (Budget(10.0),))
     assert merged.notes == (
         "--target takes the place of targets in latlint.toml",
-        "--budget takes the place of the budgets in latlint.toml",
+        "--budget takes the place of budgets in latlint.toml",
     )
     assert settings.with_flags() == settings
 

@@ -12,7 +12,11 @@ from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 
-from latlint.checks.types import Finding, Rule, Subject
+from latlint.checks._budgets import Held, tightest
+from latlint.checks._selection import graded, refuse_unknown, severity
+from latlint.checks.types import SEVERITIES, Finding, Rule, Subject
+from latlint.latency.types import Prediction
+from latlint.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,11 @@ class Check:
     def summary(self) -> str:
         """The page's first line."""
         return self.page.partition("\n")[0]
+
+    @property
+    def unbending(self) -> bool:
+        """Whether it ends the reading of a file or of the configuration: no setting makes that less than an error."""
+        return self.run is None and self.rule.code.startswith(("LAT0", "LAT901", "LAT902"))
 
 
 @cache
@@ -47,12 +56,30 @@ def by_code(code: str) -> Check | None:
     return next((check for check in checks() if wanted in (check.rule.code.casefold(), check.rule.name)), None)
 
 
+def whole_model_limit(prediction: Prediction, settings: Settings) -> Held | None:
+    """The limit for the whole model that ``prediction`` comes nearest to or breaks most: of those that fail, or else of those that
+    warn; none where the rule that holds them is off."""
+    for code, limit in (("LAT101", "max"), ("LAT102", "warn")):
+        check = by_code(code)
+        held = tightest(prediction, settings, limit).get(None)
+        if check and held and severity(check.rule, settings, prediction.model) != "off":
+            return held
+    return None
+
+
+def refuse_unknown_rules(settings: Settings) -> None:
+    """LatlintError for a rule that the settings name and that there is not, or that no setting bends."""
+    refuse_unknown(settings, (check.rule for check in checks()), (check.rule for check in checks() if check.unbending))
+
+
 def run(subject: Subject) -> list[Finding]:
     """What all rules find in ``subject``: the gravest first, then what gains most, then by code."""
-    from latlint.checks.types import SEVERITIES
-
-    applying = [check for check in checks() if check.run and check.rule.applies(subject.prediction.runtime)]
-    found = [finding for check in applying if check.run for finding in check.run(subject)]
+    found = []
+    for check in checks():
+        if check.run and check.rule.applies(subject.prediction.runtime):
+            chosen = severity(check.rule, subject.settings, subject.prediction.model)
+            if chosen != "off":
+                found += [graded(finding, check.rule, chosen) for finding in check.run(subject)]
     return sorted(
         found, key=lambda finding: (-SEVERITIES.index(finding.severity), -(finding.gain_ms or 0.0), finding.code)
     )

@@ -25,31 +25,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from latlint.checks._budgets import broken, tightest
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.units import format_limit_ms, format_ms, short_name
 
 RULE = Rule("LAT101", "budget-exceeded", "error")
 
-_NAMED_KERNELS = 3
-
 
 def check(subject: Subject) -> Iterator[Finding]:
-    prediction = subject.prediction
-    budget_ms = subject.settings.budget_ms(prediction.model, prediction.target)
-    if budget_ms is None or prediction.latency_ms <= budget_ms:
-        return
-    costliest = sorted(prediction.kernels, key=lambda kernel: (-kernel.latency_ms, kernel.index))[:_NAMED_KERNELS]
-    named = "; ".join(
-        f"{' + '.join((kernel.implementation, *kernel.linked))} '{short_name(kernel.nodes[0]) if kernel.nodes else kernel.op}' "
-        f"{format_ms(kernel.latency_ms)} ({kernel.latency_ms / prediction.latency_ms:.0%})"
-        for kernel in costliest
-    )
-    over_ms = prediction.latency_ms - budget_ms
-    yield RULE.finding(
-        subject,
-        f"{format_ms(prediction.latency_ms)} is {format_ms(over_ms)} ({over_ms / budget_ms:.0%}) over the budget of "
-        f"{format_limit_ms(budget_ms)}; what costs most: {named}",
-        nodes=tuple(kernel.nodes[0] for kernel in costliest if kernel.nodes),
-        latency_ms=prediction.latency_ms,
-        budget_ms=budget_ms,
-    )
+    for held in tightest(subject.prediction, subject.settings, "max").values():
+        yield from broken(subject, RULE, held, "budget")

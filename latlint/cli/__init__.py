@@ -16,7 +16,7 @@ import click
 from latlint import __version__
 from latlint.cli import _console
 from latlint.errors import LatlintError
-from latlint.settings import nearest
+from latlint.patterns import nearest
 
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141

@@ -9,10 +9,11 @@ from typing import Any
 import click
 
 from latlint.cli import _console
+from latlint.configuration import load
 from latlint.errors import LatlintError
 from latlint.report import formats
 from latlint.report.types import Report
-from latlint.settings import Settings, load
+from latlint.settings import Settings
 
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -86,16 +87,16 @@ def settings_from(
     targets: tuple[str, ...],
     all_targets: bool,
     packs: tuple[Path, ...],
-    shapes: tuple[str, ...] = (),
-    budgets: tuple[str, ...] = (),
+    **flags: Any,
 ) -> Settings:
-    """The configuration with the command line on top; flags that contradict each other are an error."""
+    """The configuration with the command line on top (``flags``: see ``Settings.with_flags``); flags that contradict each other
+    are an error."""
     if config is not None and no_config:
         raise LatlintError("--config and --no-config contradict each other")
     if targets and all_targets:
         raise LatlintError("--target and --all-targets contradict each other")
     settings = Settings() if no_config else load(config=config)
-    return settings.with_flags(targets=("*",) if all_targets else targets, budgets=budgets, packs=packs, shapes=shapes)
+    return settings.with_flags(targets=("*",) if all_targets else targets, packs=packs, **flags)
 
 
 def report_asides(report: Report, paths: Sequence[str], *, allow_empty: bool = False) -> None:

@@ -5,48 +5,113 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from latlint.settings import Budget, Settings
 from latlint.shapes import dims_text
-from latlint.units import format_limit_ms
 
 
 def shown(settings: Settings) -> str:
-    """What a run would go by, as a configuration file that says the same, with where it comes from in comments."""
+    """What a run would go by, as a configuration file that says the same, with where each setting comes from in comments."""
     targets, assumed = settings.chosen_targets()
-    origin = settings.source or "no configuration file"
-    remarks = [f"from {origin} and the command line", *settings.notes, *assumed]
-    lines = [*(f"# {_one_line(remark)}" for remark in remarks), f"targets = {array(targets)}"]
-    if settings.models:
-        lines.append(f"models = {array(settings.models)}")
-    lines.append(f"min-coverage = {settings.min_coverage}")
-    if settings.packs:
-        lines.append(f"packs = {array(os.path.relpath(pack, settings.root) for pack in settings.packs)}")
-    tables = [*(table(budget) for budget in settings.budgets), *_shape_tables(settings)]
+    remarks = [f"settings from {settings.source or 'no configuration file'}", *settings.notes, *assumed]
+    lines = [f"# {_one_line(remark)}" for remark in remarks]
+    lines += [_line(name, _literal(value), _origin(settings, name)) for name, value in _values(settings, targets)]
+    budgets = (f"# {_one_line(budget.origin)}\n{table(budget)}" for budget in settings.budgets)
+    tables = [*_rule_tables(settings), *_shape_tables(settings), *budgets]
     return "\n".join(lines) + "\n" + "".join(f"\n{each}" for each in tables)
+
+
+def _rule_tables(settings: Settings) -> Iterator[str]:
+    """``[per-model-ignores]`` and ``[severities]``, where they say anything."""
+    tables: dict[str, Mapping[str, Any]] = {
+        "per-model-ignores": settings.per_model_ignores,
+        "severities": settings.severities,
+    }
+    for name, entries in tables.items():
+        lines = [_line(key, _literal(value), _origin(settings, f"{name}.{key}")) for key, value in entries.items()]
+        if lines:
+            yield "\n".join([f"[{name}]", *lines, ""])
 
 
 def _shape_tables(settings: Settings) -> Iterator[str]:
     """``[shapes]``, for every model and then for each glob; the command line's come last, under the glob ``*``."""
     tables: dict[str, dict[str, str]] = {}
     for glob, shape in settings.shapes:
-        name = "[shapes]" if glob == "*" and not shape.required else f"[shapes.{string(glob)}]"
-        tables[name] = {**tables.pop(name, {}), shape.name: dims_text(shape.dims)}
+        common = glob == "*" and not shape.required
+        name = "[shapes]" if common else f"[shapes.{string(glob)}]"
+        origin = _origin(settings, f"shapes.{shape.name if common else glob}")
+        tables[name] = {**tables.pop(name, {}), shape.name: _line(shape.name, string(dims_text(shape.dims)), origin)}
     for name, shapes in tables.items():
-        yield f"{name}\n" + "".join(f"{string(key)} = {string(dims)}\n" for key, dims in shapes.items())
+        yield "\n".join([name, *shapes.values(), ""])
+
+
+def _line(name: str, literal: str, origin: str) -> str:
+    return f"{key(name)} = {literal}  # {_one_line(origin)}"
+
+
+def _values(settings: Settings, targets: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    """Every key that is not a table, with its value."""
+    yield "targets", targets
+    yield "models", settings.models
+    yield "packs", [os.path.relpath(pack, settings.root) for pack in settings.packs]
+    yield "gate", settings.gate
+    yield "fail-on", settings.fail_on
+    yield "min-coverage", settings.min_coverage
+    yield "min-gain", settings.min_gain
+    yield "select", settings.select
+    yield "ignore", settings.ignore
+
+
+def _origin(settings: Settings, key: str) -> str:
+    if key == "targets" and not settings.targets and any(budget.target != "*" for budget in settings.budgets):
+        return "named by the budgets"
+    return settings.origins.get(key, "default")
 
 
 def table(budget: Budget) -> str:
-    """One ``[[budgets]]`` table."""
-    globs = {"model": budget.model, "target": budget.target}
-    keys = [f"{key} = {string(value)}\n" for key, value in globs.items() if value != "*"]
-    return "[[budgets]]\n" + "".join(keys) + f"max = {string(format_limit_ms(budget.max_ms))}\n"
+    """One ``[[budgets]]`` table: what differs from a budget that says nothing."""
+    values = {
+        "model": budget.model if budget.model != "*" else None,
+        "target": budget.target if budget.target != "*" else None,
+        "op": budget.op,
+        "max": _duration(budget.max_ms),
+        "warn": _duration(budget.warn_ms),
+        "max-increase": None if budget.max_increase is None else f"{_decimal(budget.max_increase, 2)}%",
+        "min-increase": _duration(budget.min_increase_ms or None),
+        "gate": budget.gate,
+        "message": budget.message or None,
+    }
+    return "[[budgets]]\n" + "".join(f"{key} = {string(value)}\n" for key, value in values.items() if value is not None)
+
+
+def _duration(milliseconds: float | None) -> str | None:
+    return None if milliseconds is None else f"{_decimal(milliseconds)} ms"
+
+
+def _decimal(number: float, shift: int = 0) -> str:
+    """``number``, exactly, times ten to the power of ``shift``, without an exponent."""
+    from decimal import Decimal
+
+    text = f"{Decimal(repr(number)).scaleb(shift):f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def array(texts: Iterable[str]) -> str:
     """An array of strings."""
     return f"[{', '.join(map(string, texts))}]"
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, str):
+        return string(value)
+    return repr(value) if isinstance(value, float) else array(value)
+
+
+def key(text: str) -> str:
+    """A key, quoted where it has to be."""
+    return text if re.fullmatch(r"[A-Za-z0-9_-]+", text) else string(text)
 
 
 def string(text: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from latlint.checks.types import SEVERITIES
 from latlint.cli import _console
 from latlint.cli._options import config_options, format_option, report_asides, settings_from, target_options
 from latlint.cli._toml import shown
@@ -28,6 +29,18 @@ from latlint.settings import parse_budget
     multiple=True,
     metavar="TIME",
     help="Fail above this latency: 10ms, 850us, or for some targets only: 'pixel-4/*=12ms'. Repeatable; the tightest counts.",
+)
+@click.option(
+    "--select",
+    multiple=True,
+    metavar="RULE",
+    help="Go by these rules alone: a code, the beginning of one, or a name. Repeatable.",
+)
+@click.option("--ignore", multiple=True, metavar="RULE", help="Leave these rules out. Repeatable.")
+@click.option(
+    "--fail-on",
+    type=click.Choice(SEVERITIES[::-1]),
+    help="Exit with 1 for findings of this severity or above.  [default: error]",
 )
 @config_options
 @format_option()
@@ -51,6 +64,9 @@ def command(
     packs: tuple[Path, ...],
     shapes: tuple[str, ...],
     budgets: tuple[str, ...],
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    fail_on: str | None,
     config: Path | None,
     no_config: bool,
     format_name: str,
@@ -80,6 +96,9 @@ def command(
         packs=packs,
         shapes=shapes,
         budgets=budgets,
+        select=select,
+        ignore=ignore,
+        fail_on=fail_on,
     )
     if show_settings:
         _console.emit(shown(settings))
@@ -94,13 +113,14 @@ def command(
         _console.write_atomically(render(report, "check", name, Style()), path)
     if format_name == "github" and all(name != "markdown" for name, _ in files):
         _console.append_to_job_summary(render(report, "check", "markdown", Style()))
-    return _exit_code(report, exit_zero=exit_zero)
+    return _exit_code(report, settings.fail_on, exit_zero=exit_zero)
 
 
-def _exit_code(report: Report, *, exit_zero: bool) -> int:
+def _exit_code(report: Report, fail_on: str, *, exit_zero: bool) -> int:
     if report.errors:
         return 2
-    failing = any(finding.severity == "error" and not finding.suppressed for finding in report.findings)
+    grave = SEVERITIES[SEVERITIES.index(fail_on) :]
+    failing = any(finding.severity in grave and not finding.suppressed for finding in report.findings)
     return 1 if failing and not exit_zero else 0
 
 

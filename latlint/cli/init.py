@@ -14,9 +14,12 @@ import click
 from latlint import __version__
 from latlint.cli import _console, _toml
 from latlint.cli._options import report_asides, target_options
+from latlint.configuration import load
 from latlint.errors import LatlintError
+from latlint.patterns import select_targets
 from latlint.report.plain import clean
-from latlint.settings import DEFAULT_TARGETS, FILE, Budget, Settings, load, select_targets
+from latlint.settings import DEFAULT_TARGETS, FILE, Budget, Settings
+from latlint.shapes import dims_text
 from latlint.units import counted, format_limit_ms, format_ms
 
 if TYPE_CHECKING:
@@ -52,6 +55,7 @@ def command(
     targets: tuple[str, ...],
     all_targets: bool,
     packs: tuple[Path, ...],
+    shapes: tuple[str, ...],
     headroom: str,
     write_hook: bool,
     write_workflow: bool,
@@ -79,7 +83,8 @@ def command(
 
     status, summary = 0, f"{governed} is here already and stays as it is.\n"
     if not governed:
-        settings = Settings(targets=("*",) if all_targets else targets or _asked_targets(packs), packs=packs)
+        chosen = ("*",) if all_targets else targets or _asked_targets(packs)
+        settings = Settings(targets=chosen, packs=packs).with_flags(shapes=shapes)
         status, summary = _configure(paths, settings, share)
     for file in asked_for:
         file.path.parent.mkdir(parents=True, exist_ok=True)
@@ -132,7 +137,9 @@ def _configuration(paths: tuple[str, ...], settings: Settings, report: Report, s
         )
         for prediction in report.predictions
     )
-    return "\n".join(lines) + "\n" + "".join(f"\n{_toml.table(budget)}" for budget in budgets)
+    shapes = [f"{_toml.key(shape.name)} = {_toml.string(dims_text(shape.dims))}" for _, shape in settings.shapes]
+    tables = [*(["\n".join(["[shapes]", *shapes, ""])] if shapes else []), *map(_toml.table, budgets)]
+    return "\n".join(lines) + "\n" + "".join(f"\n{each}" for each in tables)
 
 
 def _limit_ms(latency_ms: float, share: float) -> float:

@@ -12,9 +12,9 @@ import click
 
 from latlint.cli import _console
 from latlint.cli._options import format_option, pack_option
+from latlint.patterns import select_targets
 from latlint.report.json import dump
 from latlint.report.plain import Cell, Style, clean, table
-from latlint.settings import select_targets
 
 if TYPE_CHECKING:
     from latlint.latency.packs import Target

@@ -59,3 +59,7 @@ class Prediction:
     kernels: tuple[KernelPrediction, ...]
     notes: tuple[str, ...] = ()
     pack: str = ""
+
+    def end_ms(self, gate: str) -> float:
+        """The latency that a budget's ``gate`` names: the prediction (``point``) or an end of its interval (``low``, ``high``)."""
+        return {"point": self.latency_ms, "low": self.low_ms, "high": self.high_ms}[gate]

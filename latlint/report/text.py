@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
+from latlint.checks._budgets import COSTLIEST
 from latlint.checks.types import SEVERITIES, Finding
 from latlint.latency.types import KernelPrediction, Prediction
 from latlint.report.plain import Cell, Style, clean, table
@@ -29,6 +30,12 @@ _QUOTED = re.compile(r"'[^']*'")
 
 _BAR_COLUMNS = 8
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
+_MARKS = {
+    "PASS": Cell("PASS", ("green", "bold")),
+    "WARN": Cell("WARN", ("yellow", "bold")),
+    "FAIL": Cell("FAIL", ("red", "bold")),
+}
+_ENDS = {"point": "", "low": " (low end)", "high": " (high end)"}
 _FORMATS = {"tflite": "TFLite", "onnx": "ONNX"}
 _SEVERITY_PAINT = {"error": ("red", "bold"), "warning": ("yellow", "bold"), "note": ("cyan", "bold")}
 
@@ -261,9 +268,10 @@ def _notes(notes: Iterable[str]) -> list[str]:
 def _verdict_row(prediction: Prediction, verdict: Verdict) -> list[Cell]:
     mark, budget, change = Cell(" –", ("dim",)), "", ""
     if verdict.budget_ms is not None:
-        mark = Cell("PASS", ("green", "bold")) if verdict.passed else Cell("FAIL", ("red", "bold"))
-        budget = f"budget {format_limit_ms(verdict.budget_ms)}"
-        change = _change(prediction.latency_ms / verdict.budget_ms)
+        budget = f"budget {format_limit_ms(verdict.budget_ms)}" + _ENDS[verdict.gate]
+        change = _change(prediction.end_ms(verdict.gate) / verdict.budget_ms)
+    if verdict.budget_ms is not None or not verdict.passed or verdict.warned:
+        mark = _MARKS["FAIL" if not verdict.passed else "WARN" if verdict.warned else "PASS"]
     return [
         mark,
         Cell(prediction.target, ("cyan",)),
@@ -308,7 +316,11 @@ def _finding(finding: Finding, prediction: Prediction, style: Style) -> list[str
         ]
         for kernel in costliest
     ]
-    return [f"        {code} {finding.name}, what costs most:", *table(rows, ">><<<", style, indent=10)]
+    over = finding.message.rpartition(COSTLIEST)[0] or finding.message
+    return [
+        f"        {code} {finding.name}: {clean(over)}{COSTLIEST.rstrip()}",
+        *table(rows, ">><<<", style, indent=10),
+    ]
 
 
 def summary(report: Report, style: Style) -> str:
@@ -322,7 +334,12 @@ def summary(report: Report, style: Style) -> str:
         parts.append(style.paint(f"{len(with_budget) - over} within budget", "green"))
     if without := len(report.verdicts) - len(with_budget):
         parts.append(f"{without} without a budget")
-    others = Counter(finding.severity for finding in report.findings if finding.budget_ms is None and finding.target)
+    counted_above = ("error", True)
+    others = Counter(
+        finding.severity
+        for finding in report.findings
+        if finding.target and (finding.severity, finding.budget_ms is not None) != counted_above
+    )
     parts += [counted(others[severity], severity) for severity in reversed(SEVERITIES) if others[severity]]
     if report.errors:
         parts.append(style.paint(f"{counted(len(report.errors), 'file')} not read", "red", "bold"))

@@ -21,10 +21,16 @@ class InputError:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How a prediction stands to the budget that applies to it, if one does."""
+    """How a prediction stands to the tightest limit for it as a whole, if there is one, and to its budgets in all.
+
+    ``gate`` names what is held against ``budget_ms``: see ``Prediction.end_ms``. ``passed`` is false when a budget is broken, be it
+    for the whole model or for an op; ``warned`` tells of one that only warns.
+    """
 
     budget_ms: float | None
     passed: bool
+    gate: str = "point"
+    warned: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,7 +151,15 @@ def test_check_has_a_line_for_each_target_and_one_for_the_run() -> None:
     slow = prediction(kernel(0, "conv2d", 12.0), kernel(1, "mean", 0.5))
     fast = prediction(kernel(0, "conv2d", 1.0), target="pixel-4/cpu-1large")
     over = Finding(
-        "LAT101", "budget-exceeded", "error", slow.model, "…", slow.target, ("block/conv2d",), slow.latency_ms, 10.0
+        "LAT101",
+        "budget-exceeded",
+        "error",
+        slow.model,
+        "13.0 ms is too much; what costs most: …",
+        slow.target,
+        ("block/conv2d",),
+        slow.latency_ms,
+        10.0,
     )
     covered = Finding("LAT010", "low-coverage", "warning", fast.model, "coverage 50% is below 80%", fast.target)
     shown = text.check(
@@ -167,7 +175,7 @@ def test_check_has_a_line_for_each_target_and_one_for_the_run() -> None:
     assert shown == (
         "models/m.tflite  TFLite · float32 · 301 M MACs\n"
         "  FAIL  pixel-4/gpu         13.0 ms  [11.7–14.3]  budget 10 ms  +30%\n"
-        "        LAT101 budget-exceeded, what costs most:\n"
+        "        LAT101 budget-exceeded: 13.0 ms is too much; what costs most:\n"
         "          12.0 ms  92.3%  conv2d  conv2d  block/conv2d\n"
         "  PASS  pixel-4/cpu-1large  1.50 ms  [1.35–1.65]  budget 10 ms  −85%  50% covered\n"
         "        LAT010 low-coverage: coverage 50% is below 80%\n"

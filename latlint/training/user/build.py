@@ -18,9 +18,9 @@ from latlint.graph.types import Graph
 from latlint.latency.engine import CPU_TERMS, GPU_TERMS, Workload, envelope_class, workload
 from latlint.latency.packs import SCHEMA, Pack, Target, load_targets, vocabulary
 from latlint.latency.trees import Forest
+from latlint.patterns import select_targets
 from latlint.runtime import plan
 from latlint.runtime.types import Processor
-from latlint.settings import select_targets
 from latlint.training.measurements import cores_of
 from latlint.training.user.matching import kernel_times
 from latlint.training.user.readers import Profile

@@ -1,0 +1,97 @@
+"""Budgets held against a prediction: what the rules about them, and the verdict, share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from latlint.checks.types import Finding, Rule, Subject
+from latlint.latency.types import KernelPrediction, Prediction
+from latlint.settings import Budget, Settings
+from latlint.units import counted, format_limit_ms, format_ms, short_name
+
+#: What a finding's message says after how far over the budget it is.
+COSTLIEST = "; what costs most: "
+
+_NAMED_KERNELS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """``value_ms``, that end of the interval which the budget's gate names, against ``limit_ms``."""
+
+    budget: Budget
+    limit_ms: float
+    value_ms: float
+
+    @property
+    def ratio(self) -> float:
+        """Over 1 when the limit is broken."""
+        return self.value_ms / self.limit_ms
+
+
+def tightest(prediction: Prediction, settings: Settings, limit: str) -> dict[str | None, Held]:
+    """Of the budgets with this ``limit`` (``max`` or ``warn``) the one that ``prediction`` comes nearest to or breaks most: for the
+    whole model (``None``) and for each op that budgets name."""
+    found: dict[str | None, Held] = {}
+    for budget in settings.budgets_for(prediction.model, prediction.target):
+        limit_ms = budget.max_ms if limit == "max" else budget.warn_ms
+        if limit_ms is not None:
+            held = Held(budget, limit_ms, _value_ms(prediction, budget))
+            if budget.op not in found or held.ratio > found[budget.op].ratio:
+                found[budget.op] = held
+    return found
+
+
+def broken(subject: Subject, rule: Rule, held: Held, called: str) -> Iterator[Finding]:
+    """What ``rule`` has to say when the limit, ``called`` a budget, is broken: by how much, which it is, and what costs most."""
+    if held.ratio <= 1:
+        return
+    prediction, op = subject.prediction, held.budget.op
+    kernels = _kernels_of(prediction, op)
+    costliest = sorted(kernels, key=lambda kernel: (-kernel.latency_ms, kernel.index))[:_NAMED_KERNELS]
+    what = f"{op} in {counted(len(kernels), 'kernel')}: " if op else ""
+    named = "; ".join(_named(kernel, prediction) for kernel in costliest)
+    yield rule.finding(
+        subject,
+        f"{what}{_excess(held, called)}{COSTLIEST}{named}",
+        nodes=tuple(kernel.nodes[0] for kernel in costliest if kernel.nodes),
+        latency_ms=sum(kernel.latency_ms for kernel in kernels) if op else prediction.latency_ms,
+        budget_ms=held.limit_ms,
+        identity=("op", op) if op else (),
+    )
+
+
+def _excess(held: Held, called: str) -> str:
+    """``12.0 ms is 2.00 ms (20%) over the budget of 10 ms ([[budgets]] number 1 of latlint.toml: what its author says)``."""
+    budget, over_ms = held.budget, held.value_ms - held.limit_ms
+    value = format_ms(held.value_ms)
+    if budget.gate in ("low", "high"):
+        value = f"the {budget.gate} end of the interval, {value},"
+    remarks = ": ".join(filter(None, [budget.origin, budget.message]))
+    return (
+        f"{value} is {format_ms(over_ms)} ({over_ms / held.limit_ms:.0%}) over the {called} of "
+        f"{format_limit_ms(held.limit_ms)}{f' ({remarks})' if remarks else ''}"
+    )
+
+
+def _value_ms(prediction: Prediction, budget: Budget) -> float:
+    """What is held against the limits. An op's interval is taken to be as wide, for its time, as the model's."""
+    end_ms = prediction.end_ms(budget.gate or "point")
+    if budget.op is None or not prediction.latency_ms:
+        return end_ms
+    kernels_ms = sum(kernel.latency_ms for kernel in _kernels_of(prediction, budget.op))
+    return kernels_ms * end_ms / prediction.latency_ms
+
+
+def _kernels_of(prediction: Prediction, op: str | None) -> list[KernelPrediction]:
+    return [kernel for kernel in prediction.kernels if op is None or fnmatchcase(kernel.op, op)]
+
+
+def _named(kernel: KernelPrediction, prediction: Prediction) -> str:
+    node = short_name(kernel.nodes[0]) if kernel.nodes else kernel.op
+    share = kernel.latency_ms / prediction.latency_ms
+    return (
+        f"{' + '.join((kernel.implementation, *kernel.linked))} '{node}' {format_ms(kernel.latency_ms)} ({share:.0%})"
+    )

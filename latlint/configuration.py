@@ -1,0 +1,272 @@
+"""Configuration files, found, read, checked against ``configuration.schema.json``, and turned into ``Settings``.
+
+The schema is the one description of what a file may say: editors take it as it is, and ``violation`` walks it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from latlint.errors import LatlintError
+from latlint.patterns import nearest
+from latlint.settings import FILE, Budget, Settings
+from latlint.shapes import InputShape, parse_dims
+from latlint.units import parse_duration_ms
+
+_Table = Mapping[str, Any]
+_Place = tuple[str | int, ...]
+
+_TIMES = ("max", "warn", "min-increase")
+
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "string": (str,),
+    "number": (int, float),
+    "array": (list,),
+    "object": (dict,),
+}
+
+
+def load(start: Path | None = None, *, config: Path | None = None) -> Settings:
+    """Settings from ``config``, or else from the nearest file at or above ``start`` (default: the working directory).
+
+    The search ends at the top of the git repository, so that a stray file in a home directory never governs a project.
+    """
+    if config is not None:
+        return _read(config, config) or Settings(root=config.absolute().parent, source=config.as_posix())
+    start = (start or Path.cwd()).absolute()
+    for directory in (start, *start.parents):
+        for name in (FILE, "pyproject.toml"):
+            path = directory / name
+            if path.is_file() and (found := _read(path, Path(os.path.relpath(path)))):
+                return found
+        if (directory / ".git").exists():
+            break
+    return Settings(root=start)
+
+
+def _read(path: Path, shown: Path) -> Settings | None:
+    """The settings in one file and those that it extends; ``None`` from a ``pyproject.toml`` without ``[tool.latlint]``."""
+    layers = _layers(path, shown)
+    if layers is None:
+        return None
+    merged: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for name, table in layers:
+        for key, value in table.items():
+            if isinstance(value, dict):
+                merged[key] = {**merged.get(key, {}), **value}
+                origins |= {f"{key}.{inner}": name for inner in value}
+            else:
+                merged[key] = value
+            origins[key] = name
+    return Settings(
+        root=path.absolute().parent, source=shown.as_posix(), origins=origins, **_fields(merged, origins.get("budgets"))
+    )
+
+
+def _layers(path: Path, shown: Path, extending: tuple[Path, ...] = ()) -> list[tuple[str, _Table]] | None:
+    """The tables of a file and of those that it extends, the farthest first, each with the file's name."""
+    try:
+        table = _table(path)
+        if table is None and extending:
+            raise ValueError("has no [tool.latlint] to extend")
+        if table is None:
+            return None
+        if (complaint := violation(table)) is not None:
+            raise ValueError(complaint)
+        _refuse_contradictions(table)
+    except OSError as error:
+        raise _refused(f"cannot be read: {error.strerror}", shown, extending) from None
+    except ValueError as error:
+        raise _refused(str(error), shown, extending) from None
+    own = {key: value for key, value in table.items() if key != "extend"}
+    if "packs" in own:
+        own["packs"] = [path.absolute().parent / name for name in own["packs"]]
+    if "extend" not in table:
+        return [(shown.as_posix(), own)]
+    chain = (*extending, shown)
+    base = Path(os.path.normpath(shown.parent / table["extend"]))
+    if any(os.path.realpath(base) == os.path.realpath(earlier) for earlier in chain):
+        circle = " extends ".join(each.as_posix() for each in (*chain, base))
+        raise _refused(f"extends itself: {circle}", shown, ())
+    return [*(_layers(path.parent / table["extend"], base, chain) or ()), (shown.as_posix(), own)]
+
+
+def _refused(message: str, shown: Path, extending: tuple[Path, ...]) -> LatlintError:
+    by = f" (extended by {extending[-1].as_posix()})" if extending else ""
+    return LatlintError(message + by, code="LAT901", path=shown.as_posix())
+
+
+def _table(path: Path) -> dict[str, Any] | None:
+    """What a file says to latlint; ValueError when it is not TOML."""
+    import tomllib
+
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"is not valid TOML: {error}") from None
+    if path.name != "pyproject.toml":
+        return document
+    tool = document.get("tool", {})
+    if not isinstance(tool, dict) or "latlint" not in tool:
+        return None
+    if not isinstance(tool["latlint"], dict):
+        raise ValueError("[tool.latlint] must be a table")
+    return tool["latlint"]
+
+
+def _fields(table: _Table, budgets_from: str | None) -> dict[str, Any]:
+    """The fields of ``Settings`` from a table without violations."""
+    fields = {key.replace("-", "_"): tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+    if "per-model-ignores" in table:
+        fields["per_model_ignores"] = {glob: tuple(rules) for glob, rules in table["per-model-ignores"].items()}
+    if "shapes" in table:
+        fields["shapes"] = tuple(_shapes(table["shapes"]))
+    if "budgets" in table:
+        fields["budgets"] = tuple(
+            _budget(budget, f"{_place(('budgets', number))} of {budgets_from}")
+            for number, budget in enumerate(table["budgets"], start=1)
+        )
+    return fields
+
+
+def _shapes(table: _Table) -> Iterator[tuple[str, InputShape]]:
+    """``input = "1x3"`` for every model that has the input; a table of them is for the models of a glob, which all must have it."""
+    common = {key: value for key, value in table.items() if isinstance(value, str)}
+    globs = [(key, value) for key, value in table.items() if isinstance(value, dict)]
+    for glob, shapes in [("*", common), *globs]:
+        for name, text in shapes.items():
+            place = ("shapes", name) if shapes is common else ("shapes", glob, name)
+            try:
+                yield glob, InputShape(name, parse_dims(text), required=shapes is not common)
+            except ValueError as error:
+                raise ValueError(f"{_place(place)}: {error}") from None
+
+
+def _budget(table: _Table, origin: str) -> Budget:
+    times = {key: parse_duration_ms(table[key]) for key in _TIMES if key in table}
+    increase = float(f"{table['max-increase'].rstrip('% ')}e-2") if "max-increase" in table else None
+    return Budget(
+        max_ms=times.get("max"),
+        warn_ms=times.get("warn"),
+        max_increase=increase,
+        min_increase_ms=times.get("min-increase", 0.0),
+        origin=origin,
+        **{key: table[key] for key in ("target", "model", "op", "gate", "message") if key in table},
+    )
+
+
+def _refuse_contradictions(table: _Table) -> None:
+    """What a schema cannot say: ValueError with one line."""
+    for number, budget in enumerate(table.get("budgets", ()), start=1):
+        times = {key: _duration_ms(budget[key], number, key) for key in _TIMES if key in budget}
+        if "max" in times and "warn" in times and times["warn"] >= times["max"]:
+            raise ValueError(f"{_place(('budgets', number, 'warn'))} must be below max, or it never warns")
+    list(_shapes(table.get("shapes", {})))
+
+
+def _duration_ms(text: str, number: int, key: str) -> float:
+    try:
+        return parse_duration_ms(text)
+    except ValueError:  # so many digits that they round to nothing or to no number
+        raise ValueError(f"{_place(('budgets', number, key))} is out of range: {text[:20]}…") from None
+
+
+@cache
+def schema() -> _Table:
+    """The JSON schema (draft 7) of a configuration file."""
+    text = Path(__file__).with_name("configuration.schema.json").read_text(encoding="utf-8")
+    document: _Table = json.loads(text)
+    return document
+
+
+def violation(value: Any, part: _Table | None = None, place: _Place = ()) -> str | None:
+    """The first thing in which ``value`` breaks the schema, in one line, or ``None``.
+
+    Knows the keywords that ``configuration.schema.json`` uses, and no others.
+    """
+    return next(_violations(value, schema() if part is None else part, place), None)
+
+
+def _violations(value: Any, part: _Table, place: _Place) -> Iterator[str]:
+    for other in part.get("allOf", ()):
+        yield from _violations(value, other, place)
+    if "$ref" in part:
+        yield from _violations(value, schema()["definitions"][part["$ref"].rpartition("/")[2]], place)
+    elif not _fits(value, part):
+        yield _must_be(value, part, place)
+    elif isinstance(value, dict):
+        yield from _violations_of_keys(value, part, place)
+        yield from _violations_of_values(value, part, place)
+    elif isinstance(value, list) and "items" in part:
+        for number, item in enumerate(value, start=1):
+            found = violation(item, part["items"], (*place, number))
+            if found is not None:
+                yield found if isinstance(item, dict) else _must_be(value, part, place)
+
+
+def _must_be(value: Any, part: _Table, place: _Place) -> str:
+    shown = repr(value)
+    return f"{_place(place)} must be {part['title']}, not {shown if len(shown) <= 80 else f'{shown[:79]}…'}"
+
+
+def _fits(value: Any, part: _Table) -> bool:
+    """Whether a value is of the type and within the bounds that ``part`` states for it itself, not for what is in it."""
+    names = part.get("type", ())
+    kinds = [kind for name in ([names] if isinstance(names, str) else names) for kind in _TYPES[name]]
+    if kinds and (isinstance(value, bool) or not isinstance(value, tuple(kinds))):
+        return False
+    if isinstance(value, str):
+        matches = "pattern" not in part or re.search(part["pattern"], value) is not None
+        return len(value) >= part.get("minLength", 0) and matches and value in part.get("enum", (value,))
+    if isinstance(value, int | float):
+        return bool(part.get("minimum", value) <= value <= part.get("maximum", value))  # no bound holds NaN
+    return not isinstance(value, list) or len(value) >= part.get("minItems", 0)
+
+
+def _violations_of_keys(table: _Table, part: _Table, place: _Place) -> Iterator[str]:
+    known = part.get("properties", {})
+    for key in table:
+        if part.get("additionalProperties") is False and key not in known:
+            guess = nearest(key, known)
+            hint = f"did you mean '{guess[0]}'?" if guess else f"known are {', '.join(known)}"
+            yield f"unknown key '{key}'{_within(place)}: {hint}"
+        if "propertyNames" in part:
+            yield from _violations(key, part["propertyNames"], (*place, key))
+    choices = [key for choice in part.get("anyOf", ()) for key in choice["required"]]
+    if choices and not set(choices) & set(table):
+        example = json.dumps(known[choices[0]]["examples"][0])
+        yield f"{choices[0]} is missing{_within(place)}: add {choices[0]} = {example}, or one of {', '.join(choices[1:])}"
+    for key, needed in part.get("dependencies", {}).items():
+        if key in table and not set(needed) <= set(table):
+            yield f"{key}{_within(place)} goes with {' and '.join(needed)}, which is missing"
+    apart = part.get("not", {}).get("required", ())
+    if apart and set(apart) <= set(table):
+        yield f"{' and '.join(apart)}{_within(place)} do not go together"
+
+
+def _violations_of_values(table: _Table, part: _Table, place: _Place) -> Iterator[str]:
+    known, others = part.get("properties", {}), part.get("additionalProperties", {})
+    for key, value in table.items():
+        if inner := known.get(key, others):
+            yield from _violations(value, inner, (*place, key))
+
+
+def _place(place: _Place) -> str:
+    """``max in [[budgets]] number 1``, ``LAT2 in [severities]``, ``targets``."""
+    match place:
+        case (str(table), int(number), *rest):
+            return " in ".join([*map(str, rest), f"[[{table}]] number {number}"])
+        case (*tables, key) if tables:
+            return f"{key} in [{'.'.join(map(str, tables))}]"
+    return str(place[0]) if place else "the file"
+
+
+def _within(place: _Place) -> str:
+    return f" in {_place(place)}" if place else ""
