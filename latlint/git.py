@@ -104,6 +104,10 @@ class Repository:
         """The regular file ``path`` of a commit, or ``None`` where there is none."""
         return next(iter(self._entries(commit, (path,), lambda found: found == path)), None)
 
+    def has(self, commit: str, path: str) -> bool:
+        """Whether a commit has ``path``, a file or a directory."""
+        return self._try("cat-file", "-e", f"{commit}:{path}") is not None
+
     def _entries(self, commit: str, below: Sequence[str], wanted: Callable[[str], bool]) -> list[Entry]:
         """The regular files of a commit at and ``below`` some paths that are ``wanted``."""
         paths = () if "." in below else below
@@ -147,7 +151,7 @@ class Repository:
                 path=entry.path,
             )
         with tempfile.TemporaryDirectory(prefix="latlint-") as directory:
-            path = Path(directory, f"model{PurePosixPath(entry.path).suffix}")
+            path = Path(directory, PurePosixPath(entry.path).name)
             with path.open("wb") as out:
                 self._stream(entry, out)
             yield path
@@ -161,14 +165,14 @@ class Repository:
         """What happened to the model files at and ``below`` some paths from ``commit`` to the working tree, sorted.
 
         Files that git ignores are left out, those that it does not know yet are new. A file that is gone and one that is new are
-        one that was moved when their content is the same or, failing that, their name.
+        one that was moved when their content is the same or, failing that, their name, or their name but for the extension.
         """
         before = {entry.path: entry for entry in self._entries(commit, below, _is_model)}
         after, elsewhere = self._working_tree(below)
         changes = [Change(path, path) for path in sorted(before.keys() & after) if self._differs(before[path])]
         gone = {path: entry for path, entry in before.items() if path not in after and path not in elsewhere}
         new = sorted(after - before.keys())
-        for same in (self._same_content, _same_name):
+        for same in (self._same_content, _same_name, _same_stem):
             for old, entry in list(gone.items()):
                 if moved := next((path for path in new if same(entry, path)), None):
                     changes.append(Change(old, moved))
@@ -296,6 +300,10 @@ def _is_model(path: str) -> bool:
 
 def _same_name(entry: Entry, path: str) -> bool:
     return PurePosixPath(entry.path).name == PurePosixPath(path).name
+
+
+def _same_stem(entry: Entry, path: str) -> bool:
+    return PurePosixPath(entry.path).stem == PurePosixPath(path).stem
 
 
 def _blob_name(file: Path, size: int, like: str) -> str:

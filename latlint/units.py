@@ -24,6 +24,23 @@ def format_ms(milliseconds: float) -> str:
     return f"{milliseconds:.{digits}f} ms"
 
 
+def format_change_ms(milliseconds: float) -> str:
+    """``+0.412 ms``, ``−1.20 ms``; what rounds to nothing is ``±0 ms``."""
+    size = format_ms(abs(milliseconds))
+    if not size.strip("0. ms"):
+        return "±0 ms"
+    return f"{'+' if milliseconds > 0 else '−'}{size}"
+
+
+def format_change(ratio: float) -> str:
+    """``+0.4%``, ``−12%``, ``×25``; what rounds to nothing is ``±0%``."""
+    if ratio >= 10:
+        return f"×{ratio:.0f}"
+    percent = abs(ratio - 1) * 100
+    digits = f"{percent:.{1 if percent < 9.95 else 0}f}"
+    return "±0%" if digits == "0.0" else f"{'+' if ratio > 1 else '−'}{digits}%"
+
+
 def format_limit_ms(milliseconds: float) -> str:
     """A limit as it was written, in milliseconds: ``10 ms``, ``0.85 ms``."""
     return f"{round(milliseconds, 6):.12g} ms"

@@ -69,15 +69,15 @@ def prediction_json(prediction: Prediction) -> dict[str, Any]:
         "target": prediction.target,
         "runtime": prediction.runtime,
         "pack": prediction.pack,
-        "latency_ms": _number(prediction.latency_ms),
-        "low_ms": _number(prediction.low_ms),
-        "high_ms": _number(prediction.high_ms),
+        "latency_ms": number(prediction.latency_ms),
+        "low_ms": number(prediction.low_ms),
+        "high_ms": number(prediction.high_ms),
         "interval": prediction.interval,
-        "overhead_ms": _number(prediction.overhead_ms),
-        "coverage": _number(prediction.coverage),
+        "overhead_ms": number(prediction.overhead_ms),
+        "coverage": number(prediction.coverage),
         "macs": prediction.macs,
         "partitions": [
-            {**asdict(partition), "latency_ms": _number(partition.latency_ms)} for partition in prediction.partitions
+            {**asdict(partition), "latency_ms": number(partition.latency_ms)} for partition in prediction.partitions
         ],
         "notes": list(prediction.notes),
     }
@@ -92,7 +92,7 @@ def kernel_json(kernel: KernelPrediction, explain: bool = False) -> dict[str, An
         "op": kernel.op,
         "linked": list(kernel.linked),
         "implementation": kernel.implementation,
-        "latency_ms": _number(kernel.latency_ms),
+        "latency_ms": number(kernel.latency_ms),
         "source": kernel.source,
         "macs": kernel.macs,
         "bytes": kernel.bytes,
@@ -106,7 +106,7 @@ def finding_json(finding: Finding) -> dict[str, Any]:
     """A finding of `check`."""
     fields = asdict(finding)
     for key in ("latency_ms", "budget_ms", "gain_ms"):
-        fields[key] = None if fields[key] is None else _number(fields[key])
+        fields[key] = None if fields[key] is None else number(fields[key])
     return {
         key: list(value) if isinstance(value, tuple) else value for key in _FINDING_KEYS for value in (fields[key],)
     }
@@ -123,6 +123,6 @@ def error_json(error: InputError) -> dict[str, Any]:
     return {"path": error.path, "code": error.code, "message": error.message}
 
 
-def _number(value: float) -> float:
+def number(value: float) -> float:
     """Nine significant digits: more would only show how one machine's arithmetic rounds."""
     return float(f"{value:.9g}")

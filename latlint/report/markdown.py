@@ -34,12 +34,12 @@ def check(report: Report, style: Style) -> str:
     found = open_findings(report)
     judged = sorted(zip(report.predictions, report.verdicts, strict=True), key=lambda pair: pair[1].passed)
     mark = "❌" if any(finding.severity == "error" for finding in found) else "✅"
-    findings = _table(
+    findings = table(
         ("", "Finding", "Model", "Target", "What"),
         "<<<<<",
         (_finding_row(report, finding) for finding in found[:_SHOWN_FINDINGS]),
     )
-    verdicts = _table(
+    verdicts = table(
         ("", "Model", "Target", "Latency", "Interval", "Budget", "Coverage"),
         "<<<>>>>",
         (_verdict_row(report, *pair) for pair in judged[:_SHOWN_VERDICTS]),
@@ -48,29 +48,29 @@ def check(report: Report, style: Style) -> str:
         ["## latlint"],
         [f"{mark} {summary(report, Style())}"],
         findings if found else [],
-        _more(len(found) - _SHOWN_FINDINGS, "finding"),
+        more(len(found) - _SHOWN_FINDINGS, "finding"),
         ["<details><summary>Latency of every model and target</summary>"] if judged else [],
         verdicts if judged else [],
-        _more(len(judged) - _SHOWN_VERDICTS, "line"),
+        more(len(judged) - _SHOWN_VERDICTS, "line"),
         ["</details>"] if judged else [],
         _notes(report.notes),
     ]
-    return _joined(blocks)
+    return joined(blocks)
 
 
 def predict(report: Report, style: Style) -> str:
     """A table of models and targets, and under it the costliest kernels of each."""
     predictions = report.predictions
-    totals = _table(
+    totals = table(
         ("Model", "Target", "Latency", "Interval", "Coverage"),
         "<<>>>",
         (_total_row(report, prediction) for prediction in predictions[:_SHOWN_VERDICTS]),
     )
-    blocks = [["## latlint"], totals, _more(len(predictions) - _SHOWN_VERDICTS, "line")]
+    blocks = [["## latlint"], totals, more(len(predictions) - _SHOWN_VERDICTS, "line")]
     for prediction in predictions[:_SHOWN_PREDICTIONS]:
         blocks += _kernels(report, prediction, style)
     blocks.append(_notes(dict.fromkeys((*report.notes, *(note for each in predictions for note in each.notes)))))
-    return _joined(blocks)
+    return joined(blocks)
 
 
 def escape(text: str, limit: int = NAME_LIMIT) -> str:
@@ -79,16 +79,19 @@ def escape(text: str, limit: int = NAME_LIMIT) -> str:
     return _REFERENCE.sub(lambda match: f"{match[0]}&#8203;", entities)
 
 
-def _joined(blocks: Iterable[Sequence[str]]) -> str:
+def joined(blocks: Iterable[Sequence[str]]) -> str:
+    """Blocks of lines with a blank line between them."""
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
-def _table(head: Sequence[str], align: str, rows: Iterable[Sequence[str]]) -> list[str]:
+def table(head: Sequence[str], align: str, rows: Iterable[Sequence[str]]) -> list[str]:
+    """A table of escaped cells. ``align`` has one of ``<`` and ``>`` a column."""
     rule = ["---:" if side == ">" else "---" for side in align]
     return [f"| {' | '.join(row)} |" for row in (head, rule, *rows)]
 
 
-def _more(number: int, noun: str) -> list[str]:
+def more(number: int, noun: str) -> list[str]:
+    """What a cut has left out, if it has."""
     return [f"… and {counted(number, noun)} more."] if number > 0 else []
 
 
@@ -136,4 +139,4 @@ def _kernels(report: Report, prediction: Prediction, style: Style) -> list[list[
     )
     head = f"### {escape(report.path(prediction.model))} on {escape(prediction.target)}"
     columns = ("Latency", "Share", "Op", "Kernel", "Source", "Node")
-    return [[head], _table(columns, ">><<<<", rows), _more(len(launched) - len(shown), "kernel")]
+    return [[head], table(columns, ">><<<<", rows), more(len(launched) - len(shown), "kernel")]

@@ -1,0 +1,175 @@
+"""What a change does to latency: two models, or the models of two states of a repository, kernel by kernel on each target."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from latlint.api import _chosen_targets, _planning_key, _sha256
+from latlint.difference.matching import Pairs, match
+from latlint.difference.types import Base, Difference, KernelChange, Launch, ModelChange, TargetChange
+from latlint.errors import LatlintError
+from latlint.git import Change, Repository, repository
+from latlint.report.types import InputError
+from latlint.settings import Settings
+
+if TYPE_CHECKING:
+    from latlint.graph.types import Graph
+    from latlint.latency.packs import Target
+    from latlint.latency.types import Prediction
+    from latlint.runtime.types import Plan
+
+    Planned = list[tuple[Prediction, Plan]]
+
+_PARAMETERS = ("kernel", "stride", "dilation", "groups")
+
+
+def between_files(old: str, new: str, settings: Settings) -> Difference:
+    """What is different about the model file ``new``, which may be of another format than ``old``."""
+    targets, assumed = _chosen_targets(settings)
+    models: list[ModelChange] = []
+    errors: list[InputError] = []
+    try:
+        before = _planned(old, old, old, targets, settings)
+        models.append(ModelChange(old, new, target_changes(before, _planned(new, new, new, targets, settings))))
+    except LatlintError as error:
+        errors.append(InputError(error.path or new, error.code, error.message))
+    return Difference(tuple(models), None, tuple(errors), _names(targets), (*settings.notes, *assumed))
+
+
+def since(revision: str, paths: Sequence[str], settings: Settings) -> Difference:
+    """What has changed in the working tree since HEAD and ``revision`` went apart, in the models at and below ``paths``.
+
+    Without paths these are the models that the settings name, or all below their directory. Raises LatlintError where git has no
+    answer, and for a path that is in neither state.
+    """
+    targets, assumed = _chosen_targets(settings)
+    repo = repository(paths[0] if paths else settings.root)
+    base = Base(revision, repo.merge_base(revision))
+    below = [_known(repo, base, path) for path in paths] or [repo.relative(settings.root)]
+    models: list[ModelChange] = []
+    errors: list[InputError] = []
+    for change in repo.changed_models(base.commit, below):
+        if paths or not settings.models or any(map(settings.names_model, _files(repo, change))):
+            try:
+                models.append(_model_change(repo, base, change, targets, settings))
+            except LatlintError as error:
+                errors.append(InputError(error.path or "", error.code, error.message))
+    return Difference(tuple(models), base, tuple(errors), _names(targets), (*settings.notes, *assumed))
+
+
+def _known(repo: Repository, base: Base, path: str) -> str:
+    """``path`` from the top of the repository; it must be there or have been there."""
+    relative = repo.relative(path)
+    if not os.path.lexists(path) and not repo.has(base.commit, relative):
+        raise LatlintError(
+            f"no such file, neither here nor at {base.revision}; check the path", code="LAT005", path=path
+        )
+    return relative
+
+
+def _files(repo: Repository, change: Change) -> Iterable[str]:
+    return [os.fspath(repo.root / path) for path in (change.old, change.new) if path]
+
+
+def _model_change(
+    repo: Repository, base: Base, change: Change, targets: Sequence[Target], settings: Settings
+) -> ModelChange:
+    before: Planned = []
+    after: Planned = []
+    if change.old and (entry := repo.entry(base.commit, change.old)):
+        with repo.file(entry) as file:
+            name, shown = os.fspath(repo.root / change.old), f"{base.revision}:{change.old}"
+            before = _planned(os.fspath(file), name, shown, targets, settings)
+    if change.new:
+        file = repo.root / change.new
+        after = _planned(os.fspath(file), os.fspath(file), change.new, targets, settings)
+    renamed = None not in (change.old, change.new) and change.old != change.new
+    return ModelChange(change.old, change.new, target_changes(before, after), renamed)
+
+
+def _planned(file: str, name: str, shown: str, targets: Sequence[Target], settings: Settings) -> Planned:
+    """``file`` on each target. The settings know it by ``name``, people as ``shown``."""
+    from latlint.graph import read
+
+    try:
+        return planned(read(file, settings.input_shapes(name)), targets, shown, _sha256(file))
+    except LatlintError as error:
+        raise LatlintError(error.message, code=error.code, path=shown) from None
+
+
+def planned(graph: Graph, targets: Sequence[Target], model: str, sha256: str) -> Planned:
+    """What each of ``targets`` runs for a graph, and its latency; targets that plan alike share one plan."""
+    from latlint.latency import engine
+    from latlint.runtime import plan
+
+    works: dict[tuple[str, ...], engine.Workload] = {}
+    found = []
+    for target in targets:
+        key = _planning_key(target.processor)
+        if key not in works:
+            works[key] = engine.workload(plan(graph, target.processor))
+        work = works[key]
+        found.append((engine.predict(graph, work.plan, target, model=model, sha256=sha256, work=work), work.plan))
+    return found
+
+
+def _names(targets: Sequence[Target]) -> tuple[str, ...]:
+    return tuple(target.name for target in targets)
+
+
+def target_changes(before: Planned, after: Planned) -> tuple[TargetChange, ...]:
+    """What is different on each target. Targets that plan alike share the pairs of kernels."""
+    if not before or not after:
+        gone = [TargetChange(_total(prediction), None) for prediction, _ in before]
+        return (*gone, *(TargetChange(None, _total(prediction)) for prediction, _ in after))
+    pairs: dict[tuple[int, int], Pairs] = {}
+    found = []
+    for (one, old_plan), (other, new_plan) in zip(before, after, strict=True):
+        old, new = _launches(one, old_plan), _launches(other, new_plan)
+        plans = id(old_plan), id(new_plan)
+        if plans not in pairs:
+            pairs[plans] = match(old, new)
+        kernels = _kernel_changes(old, new, pairs[plans])
+        changed = tuple(kernel for kernel in kernels if kernel.is_change)
+        found.append(TargetChange(_total(one), _total(other), changed, len(kernels) - len(changed)))
+    return tuple(found)
+
+
+def _total(prediction: Prediction) -> Prediction:
+    return replace(prediction, kernels=())
+
+
+def _launches(prediction: Prediction, plan: Plan) -> list[Launch]:
+    """The kernels that are launched; ops that cost nothing come and go without a difference."""
+    return [
+        Launch(
+            kernel=known,
+            executor=plan.partitions[kernel.partition].executor if plan.partitions else "",
+            input=kernel.inputs[0] if kernel.inputs else (),
+            output=kernel.outputs[0] if kernel.outputs else (),
+            dtype=kernel.input_dtype,
+            parameters={key: kernel.attributes[key] for key in _PARAMETERS if key in kernel.attributes},
+        )
+        for kernel, known in zip(plan.kernels, prediction.kernels, strict=True)
+        if not kernel.free
+    ]
+
+
+def _kernel_changes(old: Sequence[Launch], new: Sequence[Launch], pairs: Pairs) -> list[KernelChange]:
+    """All kernels of both, in the new order, each that is gone behind the one that it followed."""
+    before = {after: position for position, after in pairs.items()}
+    gone: dict[int, list[KernelChange]] = {}
+    place = -1
+    for position, launch in enumerate(old):
+        if position in pairs:
+            place = pairs[position]
+        else:
+            gone.setdefault(place, []).append(KernelChange(launch, None))
+    changes = gone.get(-1, [])
+    for position, launch in enumerate(new):
+        was = old[before[position]] if position in before else None
+        changes += [KernelChange(was, launch), *gone.get(position, ())]
+    return changes

@@ -1,0 +1,220 @@
+"""``Difference``: what a change does to models, kernel by kernel on each target. The only thing that its formats see."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from latlint.latency.types import KernelPrediction, Prediction
+from latlint.report.types import InputError
+from latlint.units import short_name
+
+#: Times that differ by less than this share are the same but for arithmetic.
+_SAME = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A kernel that a runtime launches for a model: its time, where it runs (``executor``), the shapes of the main input and output
+    as the kernel gets them (NHWC for 4-D), and what else of ``parameters`` (kernel, stride, dilation, groups) shapes its work."""
+
+    kernel: KernelPrediction
+    executor: str
+    input: tuple[int, ...]
+    output: tuple[int, ...]
+    dtype: str
+    parameters: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The name of the node that the kernel is named for; empty where there is none in the file."""
+        return short_name(self.kernel.nodes[0]) if self.kernel.nodes else ""
+
+
+@dataclass(frozen=True, slots=True)
+class KernelChange:
+    """A kernel before and after: ``old`` is ``None`` for one that was added, ``new`` for one that was removed."""
+
+    old: Launch | None
+    new: Launch | None
+
+    @property
+    def kind(self) -> str:
+        """``added``, ``removed`` or ``changed``."""
+        return "added" if self.old is None else "removed" if self.new is None else "changed"
+
+    @property
+    def change_ms(self) -> float:
+        """What the change adds to the latency."""
+        return _ms(self.new) - _ms(self.old)
+
+    @property
+    def fusions_lost(self) -> tuple[str, ...]:
+        """Ops that were part of the launch and are no longer."""
+        return self._linked(self.old, self.new)
+
+    @property
+    def fusions_gained(self) -> tuple[str, ...]:
+        """Ops that have become part of the launch."""
+        return self._linked(self.new, self.old)
+
+    def _linked(self, one: Launch | None, other: Launch | None) -> tuple[str, ...]:
+        if one is None or other is None:
+            return ()
+        return tuple((Counter(one.kernel.linked) - Counter(other.kernel.linked)).elements())
+
+    @property
+    def what(self) -> tuple[str, ...]:
+        """What is different about a kernel that is in both, in words; nothing where the two are alike."""
+        if self.old is None or self.new is None:
+            return ()
+        old, new = self.old, self.new
+        named = [
+            ("", old.executor, new.executor),
+            ("", old.kernel.op, new.kernel.op),
+            ("", old.kernel.implementation, new.kernel.implementation),
+            ("", old.dtype, new.dtype),
+            ("in ", _dims(old.input), _dims(new.input)),
+            ("out ", _dims(old.output), _dims(new.output)),
+        ]
+        for key in sorted(old.parameters.keys() | new.parameters.keys()):
+            named.append((f"{key} ", _dims(old.parameters.get(key)), _dims(new.parameters.get(key))))
+        found = [f"{label}{before} → {after}" for label, before, after in named if before != after]
+        if self.fusions_lost:
+            found.append(f"no longer fused: {', '.join(self.fusions_lost)}")
+        if self.fusions_gained:
+            found.append(f"now fused: {', '.join(self.fusions_gained)}")
+        return tuple(found)
+
+    @property
+    def is_change(self) -> bool:
+        """Whether it is anything but a kernel that is in both and differs in its name at most."""
+        return (
+            self.kind != "changed" or bool(self.what) or abs(self.change_ms) > _SAME * max(_ms(self.old), _ms(self.new))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TargetChange:
+    """One model on one target. ``old`` and ``new`` have no kernels; one of them is ``None`` where there is no such model. ``kernels``
+    are those that changed, in the order of the model; ``unchanged`` counts the others."""
+
+    old: Prediction | None
+    new: Prediction | None
+    kernels: tuple[KernelChange, ...] = ()
+    unchanged: int = 0
+
+    @property
+    def target(self) -> str:
+        return self._either.target
+
+    @property
+    def _either(self) -> Prediction:
+        prediction = self.new or self.old
+        assert prediction is not None
+        return prediction
+
+    @property
+    def change_ms(self) -> float | None:
+        """Milliseconds more (or fewer, below zero) than before; ``None`` for a model that is new or gone."""
+        return None if self.old is None or self.new is None else self.new.latency_ms - self.old.latency_ms
+
+    @property
+    def overhead_change_ms(self) -> float | None:
+        """The part of the change that is no kernel's."""
+        return None if self.old is None or self.new is None else self.new.overhead_ms - self.old.overhead_ms
+
+    @property
+    def fusions_lost(self) -> Counter[str]:
+        """How often each op is no longer part of another's launch."""
+        return Counter(op for kernel in self.kernels for op in kernel.fusions_lost)
+
+    @property
+    def fusions_gained(self) -> Counter[str]:
+        """How often each op has become part of another's launch."""
+        return Counter(op for kernel in self.kernels for op in kernel.fusions_gained)
+
+    @property
+    def implementations(self) -> Counter[tuple[str, str]]:
+        """How often a kernel that is in both is now executed in another way, such as without Winograd's transform."""
+        both = ((each.old.kernel, each.new.kernel) for each in self.kernels if each.old and each.new)
+        return Counter(
+            (old.implementation, new.implementation) for old, new in both if old.implementation != new.implementation
+        )
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many kernels were ``added``, ``removed``, ``changed``."""
+        counted = Counter(kernel.kind for kernel in self.kernels)
+        return {kind: counted[kind] for kind in ("added", "removed", "changed")}
+
+    @property
+    def within_interval(self) -> bool | None:
+        """Whether the new latency is one that the old model might be measured at: within the interval of its prediction.
+
+        Of two models that share most kernels, most of the error is the same in both, so that a change within the interval may well
+        be real. Beyond it, it is larger than what a prediction is uncertain by.
+        """
+        return (
+            None if self.old is None or self.new is None else self.old.low_ms <= self.new.latency_ms <= self.old.high_ms
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChange:
+    """A model file before and after, by the paths that people know them by, and what that means on each target. ``renamed`` tells
+    that one file went from ``old`` to ``new``; two files that are compared have two paths as well."""
+
+    old: str | None
+    new: str | None
+    targets: tuple[TargetChange, ...] = ()
+    renamed: bool = False
+
+    @property
+    def status(self) -> str:
+        """``added``, ``removed``, ``renamed`` (whatever else has changed), ``modified``, or ``identical``."""
+        if self.before is None or self.after is None:
+            return "added" if self.before is None else "removed"
+        if self.renamed:
+            return "renamed"
+        return "identical" if self.before.sha256 == self.after.sha256 else "modified"
+
+    @property
+    def before(self) -> Prediction | None:
+        """What was predicted of the old file on one of the targets: its format, precision and MACs."""
+        return next((target.old for target in self.targets), None)
+
+    @property
+    def after(self) -> Prediction | None:
+        """What was predicted of the new file on one of the targets."""
+        return next((target.new for target in self.targets), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The revision that the working tree is compared with: as the user named it, and the commit that was taken for it."""
+
+    revision: str
+    commit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What one run of `diff` found. ``base`` is there when the old files come from git."""
+
+    models: tuple[ModelChange, ...]
+    base: Base | None = None
+    errors: tuple[InputError, ...] = ()
+    targets: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def _ms(launch: Launch | None) -> float:
+    return launch.kernel.latency_ms if launch else 0.0
+
+
+def _dims(value: Any) -> str:
+    """``1x56x56x64``."""
+    return "x".join(map(str, value)) if isinstance(value, tuple) else "" if value is None else str(value)
