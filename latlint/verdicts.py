@@ -20,7 +20,9 @@ def verdicts(predictions: Sequence[Prediction], findings: Sequence[Finding], set
     found = []
     for prediction in predictions:
         pair = prediction.model, prediction.target
+        budgets = settings.budgets_for(prediction.model, prediction.target)
+        others = any(budget.op or budget.max_increase is not None for budget in budgets)
         held = checks.whole_model_limit(prediction, settings)
         limit_ms, gate = (held.limit_ms, held.budget.gate) if held else (None, None)
-        found.append(Verdict(limit_ms, pair not in failed, gate=gate or settings.gate, warned=pair in warned))
+        found.append(Verdict(limit_ms, pair not in failed, gate or settings.gate, pair in warned, others))
     return tuple(found)

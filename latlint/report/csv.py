@@ -65,7 +65,7 @@ def _prediction(report: Report, prediction: Prediction) -> tuple[object, ...]:
 
 
 def _verdict(verdict: Verdict) -> tuple[object, ...]:
-    return ("", "") if verdict.budget_ms is None else (_number(verdict.budget_ms), "pass" if verdict.passed else "fail")
+    return "" if verdict.budget_ms is None else _number(verdict.budget_ms), verdict.word
 
 
 def _finding(finding: Finding) -> tuple[object, ...]:

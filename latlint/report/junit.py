@@ -59,8 +59,9 @@ def _cases(report: Report, prediction: Prediction, verdict: Verdict, found: Iter
     lines += [f"{title(finding)}: {clean(finding.message)}" for finding in found if finding.severity != "error"]
     path = clean(report.path(prediction.model))
     yield _case(path, "latency", prediction.target, prediction.latency_ms, "\n".join(lines))
-    if verdict.budget_ms is not None and verdict.passed:
-        kept = f"{format_ms(prediction.latency_ms)} is within the budget of {format_limit_ms(verdict.budget_ms)}"
+    if verdict.budget_ms is not None and verdict.word == "pass":
+        held = format_ms(prediction.end_ms(verdict.gate))
+        kept = f"{held} is within the budget of {format_limit_ms(verdict.budget_ms)}"
         yield _case(path, "LAT101 budget-exceeded", prediction.target, prediction.latency_ms, kept)
     for finding in found:
         if finding.severity == "error":

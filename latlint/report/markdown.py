@@ -21,6 +21,7 @@ _SHOWN_PREDICTIONS = 8
 _MESSAGE_LIMIT = 400
 
 _MARKS = {"error": "❌", "warning": "⚠️", "note": "💡"}
+_VERDICTS = {"": "–", "pass": "✅", "warn": "⚠️", "fail": "❌"}
 
 #: Whatever may begin something in Markdown or HTML; written as a numeric reference, none does.
 _MARKUP = re.compile(r"[\\`*\[\]<>#!|~@&$^]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.", re.IGNORECASE)
@@ -107,9 +108,13 @@ def _finding_row(report: Report, finding: Finding) -> list[str]:
 
 
 def _verdict_row(report: Report, prediction: Prediction, verdict: Verdict) -> list[str]:
-    mark = "–" if verdict.budget_ms is None else "✅" if verdict.passed else "❌"
     *total, coverage = _total_row(report, prediction)
-    return [mark, *total, "" if verdict.budget_ms is None else format_limit_ms(verdict.budget_ms), coverage]
+    return [
+        _VERDICTS[verdict.word],
+        *total,
+        "" if verdict.budget_ms is None else format_limit_ms(verdict.budget_ms),
+        coverage,
+    ]
 
 
 def _total_row(report: Report, prediction: Prediction) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
 from latlint.checks._budgets import COSTLIEST
@@ -31,9 +31,16 @@ _QUOTED = re.compile(r"'[^']*'")
 _BAR_COLUMNS = 8
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _MARKS = {
-    "PASS": Cell("PASS", ("green", "bold")),
-    "WARN": Cell("WARN", ("yellow", "bold")),
-    "FAIL": Cell("FAIL", ("red", "bold")),
+    "": Cell(" –", ("dim",)),
+    "pass": Cell("PASS", ("green", "bold")),
+    "warn": Cell("WARN", ("yellow", "bold")),
+    "fail": Cell("FAIL", ("red", "bold")),
+}
+_VERDICTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "fail": ("over budget", ("red", "bold")),
+    "warn": ("with a budget warning", ("yellow", "bold")),
+    "pass": ("within budget", ("green",)),
+    "": ("without a budget", ()),
 }
 _ENDS = {"point": "", "low": " (low end)", "high": " (high end)"}
 _FORMATS = {"tflite": "TFLite", "onnx": "ONNX"}
@@ -266,14 +273,12 @@ def _notes(notes: Iterable[str]) -> list[str]:
 
 
 def _verdict_row(prediction: Prediction, verdict: Verdict) -> list[Cell]:
-    mark, budget, change = Cell(" –", ("dim",)), "", ""
+    budget, change = "", ""
     if verdict.budget_ms is not None:
         budget = f"budget {format_limit_ms(verdict.budget_ms)}" + _ENDS[verdict.gate]
         change = _change(prediction.end_ms(verdict.gate) / verdict.budget_ms)
-    if verdict.budget_ms is not None or not verdict.passed or verdict.warned:
-        mark = _MARKS["FAIL" if not verdict.passed else "WARN" if verdict.warned else "PASS"]
     return [
-        mark,
+        _MARKS[verdict.word],
         Cell(prediction.target, ("cyan",)),
         Cell(format_ms(prediction.latency_ms), ("bold",)),
         Cell(f"[{interval(prediction)}]", ("dim",)),
@@ -325,21 +330,11 @@ def _finding(finding: Finding, prediction: Prediction, style: Style) -> list[str
 
 def summary(report: Report, style: Style) -> str:
     """``2 models on 3 targets: 1 over budget, 4 within budget, 1 without a budget, 1 warning``."""
-    with_budget = [verdict for verdict in report.verdicts if verdict.budget_ms is not None]
-    over = sum(not verdict.passed for verdict in with_budget)
-    parts = []
-    if over:
-        parts.append(style.paint(f"{over} over budget", "red", "bold"))
-    if len(with_budget) > over:
-        parts.append(style.paint(f"{len(with_budget) - over} within budget", "green"))
-    if without := len(report.verdicts) - len(with_budget):
-        parts.append(f"{without} without a budget")
-    counted_above = ("error", True)
-    others = Counter(
-        finding.severity
-        for finding in report.findings
-        if finding.target and (finding.severity, finding.budget_ms is not None) != counted_above
-    )
+    verdicts = Counter(verdict.word for verdict in report.verdicts)
+    parts = [
+        style.paint(f"{verdicts[word]} {says}", *paint) for word, (says, paint) in _VERDICTS.items() if verdicts[word]
+    ]
+    others = Counter(finding.severity for finding in report.findings if finding.budget_ms is None and finding.target)
     parts += [counted(others[severity], severity) for severity in reversed(SEVERITIES) if others[severity]]
     if report.errors:
         parts.append(style.paint(f"{counted(len(report.errors), 'file')} not read", "red", "bold"))

@@ -24,13 +24,22 @@ class Verdict:
     """How a prediction stands to the tightest limit for it as a whole, if there is one, and to its budgets in all.
 
     ``gate`` names what is held against ``budget_ms``: see ``Prediction.end_ms``. ``passed`` is false when a budget is broken, be it
-    for the whole model or for an op; ``warned`` tells of one that only warns.
+    for the whole model, for an op or for its increase; ``warned`` tells of one that only warns. ``others`` tells that there are
+    budgets of the latter kinds, which may be all there are.
     """
 
     budget_ms: float | None
     passed: bool
     gate: str = "point"
     warned: bool = False
+    others: bool = False
+
+    @property
+    def word(self) -> str:
+        """``fail``, ``warn``, ``pass``, or nothing where no budget holds."""
+        if not self.passed or self.warned:
+            return "warn" if self.passed else "fail"
+        return "pass" if self.budget_ms is not None or self.others else ""
 
 
 @dataclass(frozen=True, slots=True)
