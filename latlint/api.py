@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from latlint import checks
-from latlint.checks.types import Finding, Subject, fingerprint
+from latlint.cache import Cache
+from latlint.checks.types import Finding, fingerprint
 from latlint.configuration import load
 from latlint.discovery import find_models
 from latlint.errors import LatlintError
+from latlint.latency.catalogue import find_targets, pack_hash
 from latlint.patterns import select_ops, select_targets
-from latlint.report.types import InputError, Report
+from latlint.report.types import InputError, Outcome, Report
 from latlint.repository import locate
 from latlint.settings import Settings
 from latlint.shapes import dims_text
 from latlint.verdicts import verdicts
+from latlint.work import TargetPack, Task, done
 
 if TYPE_CHECKING:
-    from latlint.graph.types import Graph
-    from latlint.latency.packs import Target
+    from concurrent.futures import Executor
+
     from latlint.latency.types import Prediction
-    from latlint.runtime.types import Processor
 
 
 def predict(
@@ -45,130 +46,104 @@ def predict(
     stated = [f"{name}={dims_text(dims)}" for name, dims in shapes.items()]
     settings = Settings(targets=patterns, packs=tuple(packs)).with_flags(shapes=stated)
     chosen, _ = _chosen_targets(settings)
-    return [subject.prediction for subject in _subjects(os.fspath(path), "", chosen, settings)]
+    outcome = Task(settings, chosen, judge=False)(os.fspath(path), "")
+    if error := outcome.error:
+        raise LatlintError(error.message, code=error.code, path=error.path)
+    return list(outcome.predictions)
 
 
 def check(
-    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (), settings: Settings | None = None
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (),
+    settings: Settings | None = None,
+    *,
+    executor: Executor | None = None,
 ) -> Report:
     """Lint model files and directories of them, or without ``paths`` what the settings name.
 
     ``settings`` default to those of the nearest configuration file. A file that cannot be read becomes an error of the
     report and a finding; LatlintError is raised for what concerns the run as a whole, such as an unknown target.
+
+    ``executor`` is any ``concurrent.futures.Executor``: its workers need this version of latlint, and the files and packs under the
+    same paths. The report is the same as without one.
     """
     settings = load() if settings is None else settings
     named = (paths,) if isinstance(paths, str | os.PathLike) else paths
-    return _run([os.fspath(path) for path in named], settings, judge=True)
+    return Run.prepare([os.fspath(path) for path in named], settings, judge=True).report(executor)
 
 
 def predict_files(paths: Iterable[str], settings: Settings) -> Report:
-    """A report of predictions alone, kernels included, for `latlint predict`."""
-    return _run(paths, settings, judge=False)
+    """A report of predictions alone, kernels included."""
+    return Run.prepare(paths, settings, judge=False).report()
 
 
-def _run(paths: Iterable[str], settings: Settings, *, judge: bool) -> Report:
-    files, skipped = find_models(paths, settings)
-    targets, assumed = _chosen_targets(settings)
-    if judge:
-        checks.refuse_unknown_rules(settings)
-    paths_in_repository = locate(files, settings)
-    predictions: list[Prediction] = []
-    findings: list[Finding] = []
-    errors: list[InputError] = []
-    for file in files:
-        try:
-            subjects = (_judged if judge else _predicted)(file, paths_in_repository[file], targets, settings)
-        except LatlintError as error:
-            errors.append(InputError(file, error.code, error.message))
-            findings.append(_input_finding(errors[-1], paths_in_repository[file]))
-        except Exception as error:
-            error.add_note(f"while working on {file}")
-            raise
-        else:
-            for prediction, found in subjects:
-                predictions.append(prediction)
-                findings.extend(found)
-    return Report(
-        predictions=tuple(predictions),
-        findings=tuple(findings),
-        errors=tuple(errors),
-        files=len(files),
-        targets=tuple(target.name for target in targets),
-        verdicts=verdicts(predictions, findings, settings) if judge else (),
-        notes=(*settings.notes, *assumed, *skipped),
-        paths=paths_in_repository,
-    )
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Which files a run is about and what is done with each: known before any of them is opened.
 
-
-_Judged = list[tuple["Prediction", list[Finding]]]
-
-
-def _predicted(file: str, path: str, targets: Sequence[Target], settings: Settings) -> _Judged:
-    return [(subject.prediction, []) for subject in _subjects(file, path, targets, settings)]
-
-
-def _judged(file: str, path: str, targets: Sequence[Target], settings: Settings) -> _Judged:
-    judged: _Judged = []
-    for subject in _subjects(file, path, targets, settings):
-        found = _located(checks.run(subject), subject.graph)
-        judged.append((subject.prediction if found else replace(subject.prediction, kernels=()), found))
-    return judged
-
-
-def _located(findings: list[Finding], graph: Graph) -> list[Finding]:
-    """The findings with the place in the file of the first node that each names."""
-    wanted = {finding.nodes[0] for finding in findings if finding.nodes}
-    places = {node.name: node.location for node in graph.nodes if node.name in wanted}
-    return [
-        replace(finding, location=places.get(finding.nodes[0])) if finding.nodes else finding for finding in findings
-    ]
-
-
-def _subjects(file: str, path: str, targets: Sequence[Target], settings: Settings) -> Iterator[Subject]:
-    """``file`` read once, planned and measured out once for each kind of processor, and predicted for each target.
-
-    ``path`` is where it lies in its repository.
+    ``empty`` is the report of no file: targets, notes and paths of the run.
     """
-    from latlint.graph import read
-    from latlint.latency import engine
-    from latlint.runtime import plan
 
-    graph = read(file, settings.input_shapes(file))
-    sha256 = _sha256(file)
-    works: dict[tuple[str, ...], engine.Workload] = {}
-    for target in targets:
-        key = _planning_key(target.processor)
-        if key not in works:
-            works[key] = engine.workload(plan(graph, target.processor))
-        work = works[key]
-        prediction = engine.predict(graph, work.plan, target, model=file, sha256=sha256, work=work)
-        yield Subject(graph, work.plan, target, prediction, settings, path)
+    files: tuple[str, ...]
+    task: Task
+    empty: Report
+
+    @classmethod
+    def prepare(
+        cls, paths: Iterable[str], settings: Settings, *, judge: bool, hashed: bool = True, cache: Cache | None = None
+    ) -> Run:
+        """A run over ``paths``; see ``Task`` for the rest. Raises ``LatlintError`` for what concerns the run as a whole."""
+        files, skipped = find_models(paths, settings)
+        targets, assumed = _chosen_targets(settings)
+        if judge:
+            checks.refuse_unknown_rules(settings)
+        empty = Report(
+            predictions=(),
+            files=len(files),
+            targets=tuple(target.name for target in targets),
+            notes=(*settings.notes, *assumed, *skipped),
+            paths=locate(files, settings),
+        )
+        return cls(tuple(files), Task(settings, targets, judge, hashed, cache), empty)
+
+    def parts(self, executor: Executor | None = None, *, jobs: int = 1) -> Iterator[Report]:
+        """A report for each file, in order, as soon as it is known, worked out by ``executor``, by ``jobs`` processes, or here."""
+        items = [(file, self.empty.paths[file]) for file in self.files]
+        if executor is None and jobs == 1:
+            outcomes: Iterator[Outcome] = (outcome for item in items for outcome in done(self.task, [item]))
+        else:
+            from latlint.pool import on
+
+            outcomes = on(executor, self.task, items, jobs=jobs)
+        for (file, path), outcome in zip(items, outcomes, strict=True):
+            yield self._part(file, path, outcome)
+
+    def report(self, executor: Executor | None = None, *, jobs: int = 1) -> Report:
+        """The report of all files."""
+        return self.empty.joined(self.parts(executor, jobs=jobs))
+
+    def _part(self, file: str, path: str, outcome: Outcome) -> Report:
+        error = outcome.error
+        findings = (_input_finding(error, path),) if error else outcome.findings
+        return replace(
+            self.empty,
+            predictions=outcome.predictions,
+            findings=findings,
+            errors=(error,) if error else (),
+            files=1,
+            verdicts=verdicts(outcome.predictions, findings, self.task.settings) if self.task.judge else (),
+        )
 
 
-def _planning_key(processor: Processor) -> tuple[str, ...]:
-    """What a plan depends on: core configurations of one CPU share theirs."""
-    return processor.runtime, processor.kind, processor.vendor, processor.generation, processor.precision
-
-
-def _sha256(file: str) -> str:
-    try:
-        with Path(file).open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise LatlintError(f"cannot be read: {error.strerror}", code="LAT005", path=file) from None
-
-
-def _chosen_targets(settings: Settings) -> tuple[list[Target], tuple[str, ...]]:
-    from latlint.latency.packs import load_targets
-
-    known = load_targets(settings.packs)
+def _chosen_targets(settings: Settings) -> tuple[tuple[TargetPack, ...], tuple[str, ...]]:
+    known = find_targets(settings.packs)
     patterns, notes = settings.chosen_targets()
     names = select_targets(patterns, known)
     for budget in settings.budgets:
         select_targets((budget.target,), known)
         if budget.op:
             select_ops(budget.op)
-    return [known[name] for name in names], notes
+    hashes = {directory: pack_hash(directory) for directory in {known[name] for name in names}}
+    return tuple(TargetPack(name, known[name], hashes[known[name]]) for name in names), notes
 
 
 def _input_finding(error: InputError, path: str) -> Finding:

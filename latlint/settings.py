@@ -53,9 +53,10 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One run's settings. ``root`` is the directory that model globs are relative to; ``source`` the file that was read, as
-    the user would name it; ``shapes`` a model glob with each shape, the later one counts; ``notes`` what the merge has to tell, such as a flag that won over the file; ``origins`` where each
-    key that is not left at its default comes from (``severities.LAT2`` for a key of a table).
+    """One run's settings. ``start`` is the directory that paths are given from, ``root`` the one that model globs are relative to;
+    ``source`` the file that was read, as the user would name it; ``shapes`` a model glob with each shape, the later one counts;
+    ``notes`` what the merge has to tell, such as a flag that won over the file; ``origins`` where each key that is not left at its
+    default comes from (``severities.LAT2`` for a key of a table).
 
     ``select``, ``ignore``, the values of ``per_model_ignores`` and the keys of ``severities`` name rules by code, by the
     beginning of a code, or by name.
@@ -78,10 +79,11 @@ class Settings:
     severities: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
+    start: Path = field(default_factory=Path.cwd)
 
     def relative(self, path: str | os.PathLike[str]) -> str:
         """``path`` as seen from ``root``, with forward slashes."""
-        return os.path.relpath(path, self.root).replace(os.sep, "/")
+        return os.path.relpath(self.start / path, self.root).replace(os.sep, "/")
 
     def names_model(self, path: str | os.PathLike[str]) -> bool:
         """Whether one of the ``models`` globs matches."""

@@ -15,6 +15,12 @@ SHARED = REPOSITORY.parent / "shared"
 MODELS = Path(__file__).resolve().parent / "models"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_cache() -> None:
+    """What a test sees is worked out, not remembered. The null device is no directory, so nothing can be kept there."""
+    os.environ["LATLINT_CACHE_DIR"] = os.devnull
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The directory of measured data and model files that stands beside the repository and is never committed."""

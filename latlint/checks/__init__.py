@@ -5,7 +5,6 @@ A module without ``check`` documents a rule that is raised elsewhere: by the rea
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -41,6 +40,8 @@ class Check:
 @cache
 def checks() -> tuple[Check, ...]:
     """Every rule, sorted by code: one for each module of this package that has a ``RULE``."""
+    import inspect  # takes as long to import as all rules
+
     modules = (import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__))
     found = [
         Check(module.RULE, inspect.cleandoc(module.__doc__ or ""), getattr(module, "check", None))
@@ -59,17 +60,22 @@ def by_code(code: str) -> Check | None:
 def whole_model_limit(prediction: Prediction, settings: Settings) -> Held | None:
     """The limit for the whole model that ``prediction`` comes nearest to or breaks most: of those that fail, or else of those that
     warn; none where the rule that holds them is off."""
-    for code, limit in (("LAT101", "max"), ("LAT102", "warn")):
-        check = by_code(code)
+    for module, limit in (("budget_exceeded", "max"), ("warning_limit_exceeded", "warn")):
         held = tightest(prediction, settings, limit).get(None)
-        if check and held and severity(check.rule, settings, prediction.model) != "off":
-            return held
+        if held:
+            # These two alone: a report from the cache has no need of the others.
+            rule: Rule = import_module(f"{__name__}.{module}").RULE
+            if severity(rule, settings, prediction.model) != "off":
+                return held
     return None
 
 
 def refuse_unknown_rules(settings: Settings) -> None:
     """LatlintError for a rule that the settings name and that there is not, or that no setting bends."""
-    refuse_unknown(settings, (check.rule for check in checks()), (check.rule for check in checks() if check.unbending))
+    if (*settings.select, *settings.ignore, *settings.per_model_ignores, *settings.severities) != ("LAT",):
+        refuse_unknown(
+            settings, (check.rule for check in checks()), (check.rule for check in checks() if check.unbending)
+        )
 
 
 def run(subject: Subject) -> list[Finding]:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from latlint.report.plain import Style, clean
 
+_BAR_COLUMNS = 30
+
 
 class ReaderGoneError(Exception):
     """Whoever read the output, such as `head`, has closed the pipe."""
@@ -45,6 +47,7 @@ def _terminal_columns() -> int:
 
 def emit(text: str) -> None:
     """Print a command's output, now: a full disk must show here, not when the interpreter has ended."""
+    clear_progress()
     try:
         print(text, end="", flush=True)
     except BrokenPipeError:
@@ -53,6 +56,7 @@ def emit(text: str) -> None:
 
 def note(message: str) -> None:
     """One line on stderr that the user should know and need not act on."""
+    clear_progress()
     print(f"latlint: note: {clean(message)}", file=sys.stderr)
 
 
@@ -60,6 +64,7 @@ def error(message: str, *, path: str | None = None, code: str = "LAT000") -> Non
     """One line on stderr: ``latlint: error: PATH: message [CODE]``."""
     where = f"{clean(path)}: " if path is not None else ""
     tail = f" [{code}]" if code != "LAT000" else ""
+    clear_progress()
     print(f"latlint: error: {where}{clean(message)}{tail}", file=sys.stderr)
 
 
@@ -74,6 +79,27 @@ def internal_error(exception: Exception) -> None:
         f"internal error: {type(exception).__name__}: {exception}{place}{notes}; please report this line "
         "(LATLINT_DEBUG=1 shows the traceback)"
     )
+
+
+#: Whether the last line of the terminal is a progress bar.
+_bar_shown = False
+
+
+def progress(done: int, total: int) -> None:
+    """Show on the terminal how far a run has come, until something else is printed."""
+    global _bar_shown
+    clear_progress()
+    filled = "█" * (_BAR_COLUMNS * done // total)
+    print(f"{filled:░<{_BAR_COLUMNS}} {done} of {total} files", end="", file=sys.stderr, flush=True)
+    _bar_shown = True
+
+
+def clear_progress() -> None:
+    """Make room for what is printed next."""
+    global _bar_shown
+    if _bar_shown:
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        _bar_shown = False
 
 
 def write_atomically(text: str, path: Path) -> None:

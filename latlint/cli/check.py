@@ -10,10 +10,11 @@ import click
 from latlint.checks.types import SEVERITIES
 from latlint.cli import _console
 from latlint.cli._options import config_options, format_option, report_asides, settings_from, target_options
+from latlint.cli._run import Means, run_options
 from latlint.cli._toml import shown
 from latlint.discovery import of_changes
 from latlint.errors import LatlintError
-from latlint.report import formats, render
+from latlint.report import formats, render, shows_hash
 from latlint.report.plain import Style
 from latlint.report.types import Report
 from latlint.settings import parse_budget
@@ -54,6 +55,7 @@ from latlint.settings import parse_budget
     is_flag=True,
     help="PATHs are the files of a commit: external data stands for its ONNX model, and what is no model is left out.",
 )
+@run_options
 @click.option(
     "--show-settings", is_flag=True, help="Print the settings of this run and where they come from, and stop."
 )
@@ -75,6 +77,7 @@ def command(
     allow_empty: bool,
     hook: bool,
     show_settings: bool,
+    means: Means,
 ) -> int:
     """Lint model files: predict their latency and hold it against budgets.
 
@@ -85,8 +88,6 @@ def command(
     latlint check model.tflite --target pixel-4/gpu --budget 10ms
     latlint check models/ --target 'galaxy-s10/*' --budget '*/gpu=8ms' --budget '*/cpu-*=30ms'
     """
-    from latlint.api import check
-
     files = _parsed_outputs(outputs)
     settings = settings_from(
         config=config,
@@ -105,8 +106,10 @@ def command(
         return 0
     if hook and not (paths := tuple(of_changes(paths, settings))):
         return 0
-    report = check(paths, settings)
-    _refuse_idle_budgets(budgets, report.targets)
+    hashed = any(shows_hash(name) for name in (format_name, *(name for name, _ in files)))
+    run = means.run(paths, settings, judge=True, hashed=hashed)
+    _refuse_idle_budgets(budgets, run.empty.targets)
+    report = means.report(run)
     report_asides(report, paths, allow_empty=allow_empty)
     _console.emit(render(report, "check", format_name, _console.style()))
     for name, path in files:

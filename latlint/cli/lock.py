@@ -13,6 +13,7 @@ import click
 from latlint import lock, records
 from latlint.cli import _console
 from latlint.cli._options import config_options, format_option, report_asides, settings_from, target_options
+from latlint.cli._run import Means, run_options
 from latlint.errors import LatlintError
 from latlint.lock import Change, Entry, Lock
 from latlint.report.json import dump
@@ -42,6 +43,7 @@ _CAUSES = {
 @click.option("--hook", is_flag=True, help="Exit with 1 when the lock was written anew, as formatters do in hooks.")
 @target_options
 @config_options
+@run_options
 @format_option(["json", "text"])
 @click.option("--allow-empty", is_flag=True, help="Take it that there may be no model at all.")
 def command(
@@ -56,6 +58,7 @@ def command(
     no_config: bool,
     format_name: str,
     allow_empty: bool,
+    means: Means,
 ) -> int:
     """Write latlint.lock beside the configuration: what each model is predicted to take on each target.
 
@@ -67,8 +70,6 @@ def command(
     latlint lock --check
     latlint lock models/detector.tflite
     """
-    from latlint.api import predict_files
-
     if check and hook:
         raise LatlintError("--check and --hook contradict each other: one writes nothing, the other writes")
     settings = settings_from(
@@ -77,7 +78,7 @@ def command(
     whole = not paths and not targets and not all_targets
     # What is written anew as a whole need not be understood first: that is the way out of a merge conflict.
     before = lock.read(settings) if check or not whole else _locked_if_sound(settings)
-    report = predict_files(paths, settings)
+    report = means.report(means.run(paths, settings, judge=False))
     report_asides(report, paths, allow_empty=allow_empty)
     path = lock.path_of(settings)
     if report.errors:

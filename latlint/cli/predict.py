@@ -8,8 +8,9 @@ import click
 
 from latlint.cli import _console
 from latlint.cli._options import config_options, format_option, report_asides, settings_from, target_options
+from latlint.cli._run import Means, run_options
 from latlint.errors import LatlintError
-from latlint.report import render
+from latlint.report import render, shows_hash
 
 
 @click.command("predict", short_help="Show the latency of every kernel and in total.")
@@ -25,6 +26,7 @@ from latlint.report import render
     help="Show for each kernel what was fused into it, what stopped the next op, and what it missed.",
 )
 @config_options
+@run_options
 @format_option()
 def command(
     models: tuple[str, ...],
@@ -38,6 +40,7 @@ def command(
     config: Path | None,
     no_config: bool,
     format_name: str,
+    means: Means,
 ) -> int:
     """Predict the latency of every kernel and in total.
 
@@ -47,14 +50,12 @@ def command(
     latlint predict model.tflite --target pixel-4/gpu
     latlint predict model.onnx --all-targets
     """
-    from latlint.api import predict_files
-
     if top is not None and all_kernels:
         raise LatlintError("--top and --all-kernels contradict each other")
     settings = settings_from(
         config=config, no_config=no_config, targets=targets, all_targets=all_targets, packs=packs, shapes=shapes
     )
-    report = predict_files(models, settings)
+    report = means.report(means.run(models, settings, judge=False, hashed=shows_hash(format_name)))
     report_asides(report, models)
     chosen = top is not None or all_kernels or explain
     style = _console.style(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import mmap
 import os
 import stat
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import PurePath
 
 from latlint.errors import LatlintError
@@ -15,10 +17,41 @@ from latlint.graph.flatbuffer import printable
 from latlint.graph.types import ByteRange, Graph, Node, Quantization, Tensor
 from latlint.shapes import InputShape
 
-__all__ = ["ByteRange", "Graph", "Node", "Quantization", "Tensor", "read"]
+__all__ = ["ByteRange", "Graph", "ModelFile", "Node", "Quantization", "Tensor", "opened", "read"]
 
 _EXTENSIONS = {".tflite": "tflite", ".onnx": "onnx"}
 _TITLES = {"tflite": "a TFLite file", "onnx": "an ONNX file"}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A model file that is open: ``name`` is its path as given, ``format`` is ``tflite`` or ``onnx``."""
+
+    name: str
+    format: str
+    data: mmap.mmap
+    descriptor: int
+
+    def graph(self, shapes: Sequence[InputShape] = ()) -> Graph:
+        """What the file says; see ``read``."""
+        if self.format == "tflite":
+            from latlint.graph.tflite import read_tflite
+
+            return read_tflite(self.data, self.name, shapes)
+        # onnx takes longer to import than a .tflite file takes to read.
+        from latlint.graph.onnx import read_onnx
+
+        return read_onnx(self.data, self.name, shapes)
+
+    def sha256(self) -> str:
+        """SHA-256 of the file: reads all of it, unlike ``graph``, though not into memory."""
+        try:
+            # Not of the map: each page of it that was touched would count as this process's memory.
+            with open(self.descriptor, "rb", buffering=0, closefd=False) as stream:
+                stream.seek(0)
+                return hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError as error:
+            raise LatlintError(f"cannot be read: {error.strerror}", code="LAT005", path=self.name) from None
 
 
 def read(path: str | os.PathLike[str], shapes: Sequence[InputShape] = ()) -> Graph:
@@ -30,15 +63,8 @@ def read(path: str | os.PathLike[str], shapes: Sequence[InputShape] = ()) -> Gra
     beyond a safety bound, LAT007 when no runtime could run the graph, LAT008 when it cannot have the ``shapes``.
     """
     name = os.fsdecode(path)
-    with _opened(name) as data:
-        if _format(data, name) == "tflite":
-            from latlint.graph.tflite import read_tflite
-
-            return read_tflite(data, name, shapes)
-        # onnx takes longer to import than a .tflite file takes to read.
-        from latlint.graph.onnx import read_onnx
-
-        return read_onnx(data, name, shapes)
+    with opened(name, name) as file:
+        return file.graph(shapes)
 
 
 def _format(data: mmap.mmap, name: str) -> str:
@@ -63,33 +89,37 @@ def _format(data: mmap.mmap, name: str) -> str:
 
 
 @contextlib.contextmanager
-def _opened(name: str) -> Iterator[mmap.mmap]:
-    """The regular file ``name``, mapped for reading."""
+def opened(path: str, name: str) -> Iterator[ModelFile]:
+    """The regular file at ``path``, which errors call ``name``, mapped for reading. Raises ``LatlintError`` as ``read`` does."""
     try:
         # Opening a FIFO would wait for a writer; O_NONBLOCK does not, and means nothing for regular files.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-        descriptor = os.open(name, flags)
+        descriptor = os.open(path, flags)
     except (OSError, ValueError) as error:
         raise LatlintError(_cannot_open(error), code="LAT005", path=name) from None
     try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            what = "a directory" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device"
-            raise LatlintError(f"{what}; expected a .tflite or .onnx file", code="LAT005", path=name)
-        if status.st_size == 0:
-            raise LatlintError("the file is empty; fetch or export it again", code="LAT004", path=name)
+        data = _mapped(descriptor, name)
         try:
-            data = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
-        except (OSError, ValueError) as error:
-            raise LatlintError(_cannot_open(error), code="LAT005", path=name) from None
+            yield ModelFile(name, _format(data, name), data, descriptor)
+        finally:
+            # A view that a reader's exception still holds keeps the map open until the exception is gone.
+            with contextlib.suppress(BufferError):
+                data.close()
     finally:
         os.close(descriptor)
+
+
+def _mapped(descriptor: int, name: str) -> mmap.mmap:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        what = "a directory" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device"
+        raise LatlintError(f"{what}; expected a .tflite or .onnx file", code="LAT005", path=name)
+    if status.st_size == 0:
+        raise LatlintError("the file is empty; fetch or export it again", code="LAT004", path=name)
     try:
-        yield data
-    finally:
-        # A view that a reader's exception still holds keeps the map open until the exception is gone.
-        with contextlib.suppress(BufferError):
-            data.close()
+        return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError) as error:
+        raise LatlintError(_cannot_open(error), code="LAT005", path=name) from None
 
 
 def _cannot_open(error: OSError | ValueError) -> str:

@@ -16,16 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from latlint.data import data_dir
 from latlint.errors import LatlintError
 from latlint.latency import cards, gpu_model
+from latlint.latency.catalogue import SCHEMA, find_targets, read_blob, read_card
 from latlint.latency.trees import Forest
 from latlint.runtime.types import Processor
 
-SCHEMA = "latlint.pack/1"
-#: Far more than any pack needs.
-MAX_CARD_BYTES = 8_000_000
-MAX_ARRAYS_BYTES = 64_000_000
+__all__ = ["SCHEMA", "Pack", "Target", "load_targets", "read_pack", "vocabulary", "write_pack"]
 
 
 @dataclass(frozen=True)
@@ -80,57 +77,33 @@ class Target:
 
 
 def load_targets(directories: Iterable[Path] = ()) -> dict[str, Target]:
-    """All targets of the bundled packs and of ``directories`` (each one pack, or a directory of packs), sorted by name.
+    """All targets of the bundled packs and of ``directories``, sorted by name (see ``catalogue.find_targets``).
 
-    A pack given later replaces the targets of the same name. Raises ``LatlintError`` (LAT901) for a directory without packs and
-    for a pack that is damaged.
+    Raises ``LatlintError`` (LAT901) for a directory without packs and for a pack that is damaged.
     """
-    found: dict[str, Target] = {}
-    for root in (data_dir("predictors"), *directories):
-        paths = sorted({*root.glob("card.json"), *root.glob("*/card.json")})
-        if not paths and root not in (data_dir("predictors"),):
-            raise LatlintError(f"{root}: no device pack here; expected a card.json", code="LAT901", path=str(root))
-        for path in paths:
-            found.update({target.name: target for target in read_pack(path.parent).targets()})
-    return dict(sorted(found.items()))
+    return {target.name: target for target in targets_in(find_targets(directories))}
+
+
+def targets_in(found: Mapping[str, Path]) -> list[Target]:
+    """The targets named by ``found``, in its order, with the packs in its directories. Raises ``LatlintError`` (LAT901)."""
+    packs = {directory: read_pack(directory) for directory in dict.fromkeys(found.values())}
+    return [Target(name, packs[directory], name.partition("/")[2]) for name, directory in found.items()]
 
 
 def read_pack(directory: Path) -> Pack:
     """The pack in ``directory``. Raises ``LatlintError`` (LAT901) when it cannot be read or does not hold what it must."""
     path = directory / "card.json"
-    try:
-        written = _bytes(path, MAX_CARD_BYTES)
-        card = json.loads(written, parse_constant=_refuse)
-        blob = _bytes(directory / "arrays.bin", MAX_ARRAYS_BYTES)
-    except RecursionError:
-        raise LatlintError("cannot be read: nested too deeply", code="LAT901", path=str(path)) from None
-    except OSError as error:
-        raise LatlintError(f"cannot be read: {error.strerror or error}", code="LAT901", path=str(path)) from None
-    except ValueError as error:
-        raise LatlintError(f"not a device pack: {error}", code="LAT901", path=str(path)) from None
-    if not isinstance(card, dict) or card.get("schema") != SCHEMA:
-        raise LatlintError(f"not a device pack: expected schema {SCHEMA}", code="LAT901", path=str(path))
+    card, written = read_card(directory)
+    blob = read_blob(directory)
     if hashlib.sha256(blob).hexdigest() != card.get("sha256"):
         message = "arrays.bin does not have the hash that the card states; install or build the pack again"
         raise LatlintError(message, code="LAT901", path=str(path))
     try:
         arrays = cards.read_arrays(card, blob)
         cards.check(card, arrays)
-        return _in_our_order(card, arrays, hashlib.sha256(written).hexdigest()[:8])
+        return _in_our_order(card, arrays, written[:8])
     except cards.DamagedError as error:
         raise LatlintError(f"damaged pack: {error}", code="LAT901", path=str(path)) from None
-
-
-def _bytes(path: Path, limit: int) -> bytes:
-    if path.exists() and not path.is_file():
-        raise ValueError(f"{path.name} is not a file")
-    if path.stat().st_size > limit:
-        raise ValueError(f"{path.name} has more than {limit} bytes")
-    return path.read_bytes()
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not a number")
 
 
 def _in_our_order(card: Mapping[str, Any], arrays: cards.Arrays, revision: str) -> Pack:

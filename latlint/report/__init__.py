@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from pkgutil import iter_modules
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from latlint.errors import LatlintError
@@ -20,11 +21,20 @@ def formats() -> list[str]:
     return sorted(module.name.replace("_", "-") for module in iter_modules(__path__) if module.name not in _NOT_FORMATS)
 
 
+def shows_hash(format_name: str) -> bool:
+    """Whether a format shows the SHA-256 of models, which takes reading all of a file."""
+    return bool(getattr(_module(format_name), "SHOWS_HASH", True))
+
+
 def render(report: Report, command: str, format_name: str, style: Style) -> str:
     """``report`` of ``command`` (``check`` or ``predict``) in a format, ending with a line feed."""
-    renderer = getattr(import_module(f"{__name__}.{format_name.replace('-', '_')}"), command, None)
+    renderer = getattr(_module(format_name), command, None)
     if renderer is None:
         raise LatlintError(f"the format {format_name} cannot show the output of `latlint {command}`")
     text = renderer(report, style)
     assert isinstance(text, str)
     return text
+
+
+def _module(format_name: str) -> ModuleType:
+    return import_module(f"{__name__}.{format_name.replace('-', '_')}")

@@ -14,6 +14,8 @@ from latlint.report.plain import Cell, Style, clean, table
 from latlint.report.types import Report, Verdict
 from latlint.units import counted, format_count, format_limit_ms, format_ms, short_name
 
+SHOWS_HASH = False
+
 #: With more targets than this, a table of kernels for each would bury the comparison: one line each, unless asked for.
 _DETAILED_TARGETS = 3
 

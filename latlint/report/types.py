@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from latlint.checks.types import Finding
@@ -17,6 +17,15 @@ class InputError:
     path: str
     code: str
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is to be said of one file: predictions, sorted by target, and the findings on them, or the error."""
+
+    predictions: tuple[Prediction, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    error: InputError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,25 @@ class Report:
     verdicts: tuple[Verdict, ...] = ()
     notes: tuple[str, ...] = ()
     paths: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def joined(self, parts: Iterable[Report]) -> Report:
+        """This report with the predictions, findings and errors of ``parts``."""
+        predictions: list[Prediction] = []
+        findings: list[Finding] = []
+        errors: list[InputError] = []
+        verdicts: list[Verdict] = []
+        for part in parts:
+            predictions += part.predictions
+            findings += part.findings
+            errors += part.errors
+            verdicts += part.verdicts
+        return replace(
+            self,
+            predictions=tuple(predictions),
+            findings=tuple(findings),
+            errors=tuple(errors),
+            verdicts=tuple(verdicts),
+        )
 
     def path(self, model: str) -> str:
         """Where ``model``, a path as given, lies in its repository, with forward slashes."""

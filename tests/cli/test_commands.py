@@ -299,7 +299,7 @@ def test_an_internal_error_takes_one_line_unless_debugging(
     def broken(*_: object) -> None:
         raise RuntimeError("out of\ncheese")
 
-    monkeypatch.setattr("latlint.graph.read", broken)
+    monkeypatch.setattr("latlint.graph.ModelFile.graph", broken)
     result = latlint("check", net, "--target", "pixel-4/gpu")
     assert result.status == 2
     (line,) = result.err.splitlines()
@@ -315,7 +315,7 @@ def test_an_interrupt_ends_quietly(latlint: Run, net: str, monkeypatch: pytest.M
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("latlint.graph.read", interrupted)
+    monkeypatch.setattr("latlint.graph.ModelFile.graph", interrupted)
     assert latlint("check", net, "--target", "pixel-4/gpu").status == 130
 
 

@@ -345,9 +345,9 @@ def test_a_file_beyond_the_bound_is_refused_without_reading_it_all(
 ) -> None:
     write_pack(pack, tmp_path)
     size = (tmp_path / name).stat().st_size
-    monkeypatch.setattr(f"latlint.latency.packs.{limit}", size - 1)
+    monkeypatch.setattr(f"latlint.latency.catalogue.{limit}", size - 1)
     assert f"{name} has more than {size - 1} bytes" in refusal(tmp_path)
-    monkeypatch.setattr(f"latlint.latency.packs.{limit}", size)
+    monkeypatch.setattr(f"latlint.latency.catalogue.{limit}", size)
     assert read_pack(tmp_path).device == "toy"
 
 

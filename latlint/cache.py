@@ -1,0 +1,180 @@
+"""What was said of a file before: outcomes by content, in a per-user directory, so that an unchanged model costs a hash.
+
+An entry's name is the SHA-256 of all that the outcome depends on: the file, its path, the settings, the packs, this program. So entries
+never go stale, and two processes that write one write the same. Entries are JSON and checked when they are read: what is cut,
+damaged or of another shape counts as not there, and so does a directory that cannot be read or written. The cache never fails a run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from latlint import __version__
+from latlint.checks.types import Finding
+from latlint.data import data_dir
+from latlint.graph.types import ByteRange
+from latlint.latency.types import KernelPrediction, PartitionPrediction, Prediction
+from latlint.report.types import InputError, Outcome
+
+#: What all entries may take together; the least recently used make room for a quarter of it.
+MAX_BYTES = 256_000_000
+#: One entry; a larger one is quicker to work out than to read.
+MAX_ENTRY_BYTES = 16_000_000
+
+_SCALARS: dict[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
+_RECORDS: dict[str, type] = {
+    each.__name__: each
+    for each in (Outcome, Prediction, KernelPrediction, PartitionPrediction, Finding, ByteRange, InputError)
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """Outcomes by key in files of ``directory``."""
+
+    directory: Path
+
+    def find(self, key: str) -> Outcome | None:
+        """The outcome that was stored under ``key``, if it is there and whole."""
+        path = self._path(key)
+        try:
+            with path.open("rb") as stream:
+                entry = stream.read(MAX_ENTRY_BYTES + 1)
+            digest, _, body = entry.partition(b"\n")
+            if digest != _digest(body):
+                return None
+            outcome = _decoded("Outcome", json.loads(body))
+        except (OSError, ValueError, RecursionError):
+            return None
+        with contextlib.suppress(OSError):
+            os.utime(path)
+        assert isinstance(outcome, Outcome)
+        return outcome
+
+    def store(self, key: str, outcome: Outcome) -> None:
+        """Keep ``outcome`` under ``key``, whole or not at all; what cannot be kept is not."""
+        body = json.dumps(_encoded(outcome), separators=(",", ":"), allow_nan=False).encode()
+        if len(body) > MAX_ENTRY_BYTES - 100:
+            return
+        path = self._path(key)
+        scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            try:
+                scratch.write_bytes(_digest(body) + b"\n" + body)
+                scratch.replace(path)
+            finally:
+                scratch.unlink(missing_ok=True)
+        except OSError:
+            return
+        # Looking through all entries takes time: one store in 256 does.
+        if key.startswith("00"):
+            self.shrink()
+
+    def shrink(self) -> None:
+        """Remove the entries that were not used for longest where all take more than ``MAX_BYTES`` together."""
+        found = sorted(_sizes(self.directory), reverse=True)
+        if sum(size for _, size, _ in found) <= MAX_BYTES:
+            return
+        kept = 0
+        for _, size, path in found:
+            kept += size
+            if kept > MAX_BYTES * 3 // 4:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
+    def _path(self, key: str) -> Path:
+        return self.directory / key[:2] / key[2:]
+
+
+def user_cache() -> Cache:
+    """The cache of this user: ``LATLINT_CACHE_DIR``, or ``latlint`` where the platform keeps caches."""
+    if named := os.environ.get("LATLINT_CACHE_DIR"):
+        return Cache(Path(named))
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 - Path.home raises where there is no home
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = home / "Library" / "Caches"
+    else:
+        # A relative path here is invalid (XDG Base Directory Specification).
+        named = os.environ.get("XDG_CACHE_HOME", "")
+        base = Path(named) if os.path.isabs(named) else home / ".cache"  # noqa: PTH117
+    return Cache(base / "latlint")
+
+
+def key_of(*parts: str) -> str:
+    """The name of the entry for ``parts`` and this program: 64 hexadecimal digits."""
+    return hashlib.sha256("\0".join((*_program(), *parts)).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@cache
+def _program() -> tuple[str, ...]:
+    """The version, and the sizes of the source files, for versions between releases; in a checkout, which changes under the same
+    version, also their times."""
+    package = Path(__file__).parent
+    checkout = data_dir("rules").parent != package / "_data"
+    sources = sorted((*_sources(package), *_sources(data_dir("rules"))))
+    return (__version__, *(f"{path}:{size}:{time if checkout else 0}" for path, size, time in sources))
+
+
+def _sources(top: Path) -> Iterable[tuple[str, int, int]]:
+    for directory, _, names in os.walk(top):
+        for name in names:
+            if name.endswith((".py", ".toml")):
+                status = os.stat(os.path.join(directory, name))  # noqa: PTH116, PTH118 - for speed
+                yield os.path.relpath(directory, top) + "/" + name, status.st_size, status.st_mtime_ns
+
+
+def _sizes(directory: Path) -> Iterable[tuple[float, int, Path]]:
+    """Last use, size and path of every file of the cache."""
+    for current, _, names in os.walk(directory):
+        for name in names:
+            path = Path(current, name)
+            with contextlib.suppress(OSError):
+                status = path.lstat()
+                yield status.st_mtime, status.st_size, path
+
+
+def _digest(body: bytes) -> bytes:
+    return hashlib.sha256(body).hexdigest().encode()
+
+
+def _encoded(value: Any) -> Any:
+    """``value`` of a type of ``_RECORDS`` as JSON has it: a list of its fields."""
+    if isinstance(value, tuple):
+        return [_encoded(item) for item in value]
+    names = _fields(type(value).__name__)
+    return [_encoded(getattr(value, name)) for name, _ in names] if names else value
+
+
+def _decoded(kind: str, value: Any) -> Any:
+    """What ``_encoded`` made ``value`` of, a value of the type that is written ``kind``. Raises ValueError."""
+    if kind.endswith(" | None"):
+        return None if value is None else _decoded(kind.removesuffix(" | None"), value)
+    if kind in _SCALARS:
+        if type(value) is not _SCALARS[kind]:
+            raise ValueError(f"expected {kind}")
+        return value
+    if not isinstance(value, list):
+        raise ValueError("expected a list")
+    if kind.startswith("tuple["):
+        item = kind.removeprefix("tuple[").removesuffix(", ...]")
+        return tuple([_decoded(item, each) for each in value])
+    names = _fields(kind)
+    return _RECORDS[kind](*[_decoded(each, item) for (_, each), item in zip(names, value, strict=True)])
+
+
+@cache
+def _fields(kind: str) -> tuple[tuple[str, str], ...]:
+    """Names and written types of a record's fields; empty for what is none."""
+    return tuple((field.name, str(field.type)) for field in fields(_RECORDS[kind])) if kind in _RECORDS else ()

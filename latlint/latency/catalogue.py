@@ -1,0 +1,82 @@
+"""Which targets there are, from the cards of the packs alone: without NumPy, whose import takes longer than a lint from the cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from latlint.data import data_dir
+from latlint.errors import LatlintError
+
+SCHEMA = "latlint.pack/1"
+#: Far more than any pack needs.
+MAX_CARD_BYTES = 8_000_000
+MAX_ARRAYS_BYTES = 64_000_000
+
+
+def find_targets(directories: Iterable[Path] = ()) -> dict[str, Path]:
+    """The names of all targets, sorted, each with the directory of its pack: the bundled packs and those of ``directories`` (each
+    one pack, or a directory of packs). A pack given later replaces the targets of the same name.
+
+    Raises ``LatlintError`` (LAT901) for a directory without packs and for a card that names no targets.
+    """
+    found: dict[str, Path] = {}
+    bundled = data_dir("predictors")
+    for root in (bundled, *directories):
+        paths = sorted({*root.glob("card.json"), *root.glob("*/card.json")})
+        if not paths and root != bundled:
+            raise LatlintError(f"{root}: no device pack here; expected a card.json", code="LAT901", path=str(root))
+        for path in paths:
+            card, _ = read_card(path.parent)
+            device, processors = card.get("device"), card.get("processors")
+            if not isinstance(device, str) or not isinstance(processors, dict):
+                message = "damaged pack: expected a device and its processors"
+                raise LatlintError(message, code="LAT901", path=str(path))
+            found |= dict.fromkeys((f"{device}/{name}" for name in processors), path.parent)
+    return dict(sorted(found.items()))
+
+
+def read_card(directory: Path) -> tuple[dict[str, Any], str]:
+    """The card of the pack in ``directory``, and the SHA-256 of its file. Raises ``LatlintError`` (LAT901) when it cannot be read or is no card."""
+    path = directory / "card.json"
+    try:
+        written = _bytes(path, MAX_CARD_BYTES)
+        card = json.loads(written, parse_constant=_refuse)
+    except RecursionError:
+        raise LatlintError("cannot be read: nested too deeply", code="LAT901", path=str(path)) from None
+    except ValueError as error:
+        raise LatlintError(f"not a device pack: {error}", code="LAT901", path=str(path)) from None
+    if not isinstance(card, dict) or card.get("schema") != SCHEMA:
+        raise LatlintError(f"not a device pack: expected schema {SCHEMA}", code="LAT901", path=str(path))
+    return card, hashlib.sha256(written).hexdigest()
+
+
+def read_blob(directory: Path) -> bytes:
+    """The arrays of the pack in ``directory``, as they stand in its file. Raises ``LatlintError`` (LAT901)."""
+    return _bytes(directory / "arrays.bin", MAX_ARRAYS_BYTES)
+
+
+def pack_hash(directory: Path) -> str:
+    """SHA-256 of the pack in ``directory``, card and arrays. Raises ``LatlintError`` (LAT901)."""
+    card = _bytes(directory / "card.json", MAX_CARD_BYTES)
+    return hashlib.sha256(hashlib.sha256(card).digest() + hashlib.sha256(read_blob(directory)).digest()).hexdigest()
+
+
+def _bytes(path: Path, limit: int) -> bytes:
+    card = str(path.parent / "card.json")
+    try:
+        if path.exists() and not path.is_file():
+            raise LatlintError(f"not a device pack: {path.name} is not a file", code="LAT901", path=card)
+        if path.stat().st_size > limit:
+            message = f"not a device pack: {path.name} has more than {limit} bytes"
+            raise LatlintError(message, code="LAT901", path=card)
+        return path.read_bytes()
+    except OSError as error:
+        raise LatlintError(f"cannot be read: {error.strerror or error}", code="LAT901", path=card) from None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not a number")
