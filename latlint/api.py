@@ -45,7 +45,7 @@ def predict(
     patterns = (targets,) if isinstance(targets, str) else tuple(targets)
     stated = [f"{name}={dims_text(dims)}" for name, dims in shapes.items()]
     settings = Settings(targets=patterns, packs=tuple(packs)).with_flags(shapes=stated)
-    chosen, _ = _chosen_targets(settings)
+    chosen, _ = chosen_targets(settings)
     outcome = Task(settings, chosen, judge=False)(os.fspath(path), "")
     if error := outcome.error:
         raise LatlintError(error.message, code=error.code, path=error.path)
@@ -93,7 +93,7 @@ class Run:
     ) -> Run:
         """A run over ``paths``; see ``Task`` for the rest. Raises ``LatlintError`` for what concerns the run as a whole."""
         files, skipped = find_models(paths, settings)
-        targets, assumed = _chosen_targets(settings)
+        targets, assumed = chosen_targets(settings)
         if judge:
             checks.refuse_unknown_rules(settings)
         empty = Report(
@@ -134,7 +134,8 @@ class Run:
         )
 
 
-def _chosen_targets(settings: Settings) -> tuple[tuple[TargetPack, ...], tuple[str, ...]]:
+def chosen_targets(settings: Settings) -> tuple[tuple[TargetPack, ...], tuple[str, ...]]:
+    """The targets of a run, sorted by name, and notes on how they came about. Raises ``LatlintError`` for an unknown one."""
     known = find_targets(settings.packs)
     patterns, notes = settings.chosen_targets()
     names = select_targets(patterns, known)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -16,10 +16,11 @@ from latlint.report.types import InputError, Outcome
 from latlint.settings import Settings
 
 if TYPE_CHECKING:
-    from latlint.checks.types import Finding, Subject
+    from latlint.checks.types import Finding
     from latlint.graph.types import Graph
     from latlint.latency.packs import Target
-    from latlint.runtime.types import Processor
+    from latlint.latency.types import Prediction
+    from latlint.runtime.types import Plan, Processor
 
 #: Larger files are hashed only for those who ask for the hash: the graph of one is read sooner than all of it.
 HASHED_BYTES = 64_000_000
@@ -66,40 +67,26 @@ class Task:
                 graph = model.graph(self.settings.input_shapes(file))
         except LatlintError as error:
             return _failed(file, error)
-        targets = _loaded(self.targets)
+        targets = loaded(self.targets)
         try:
-            outcome = self._outcome(self.subjects(graph, targets, file, path, sha256))
+            outcome = self._outcome(graph, path, predicted(graph, targets, file, sha256))
         except LatlintError as error:
             return _failed(file, error)
         if self.cache and key:
             self.cache.store(key, outcome)
         return outcome
 
-    def subjects(self, graph: Graph, targets: Sequence[Target], file: str, path: str, sha256: str) -> Iterator[Subject]:
-        """``graph`` planned and measured out once for each kind of processor, and predicted for each target."""
-        from latlint.checks.types import Subject
-        from latlint.latency import engine
-        from latlint.runtime import plan
-
-        works: dict[tuple[str, ...], engine.Workload] = {}
-        for target in targets:
-            key = _planning_key(target.processor)
-            if key not in works:
-                works[key] = engine.workload(plan(graph, target.processor))
-            work = works[key]
-            prediction = engine.predict(graph, work.plan, target, model=file, sha256=sha256, work=work)
-            yield Subject(graph, work.plan, target, prediction, self.settings, path)
-
-    def _outcome(self, subjects: Iterator[Subject]) -> Outcome:
+    def _outcome(self, graph: Graph, path: str, found: Iterator[tuple[Prediction, Plan, Target]]) -> Outcome:
         if not self.judge:
-            return Outcome(tuple(subject.prediction for subject in subjects))
+            return Outcome(tuple(prediction for prediction, _, _ in found))
         from latlint import checks
+        from latlint.checks.types import Subject
 
         predictions, findings = [], []
-        for subject in subjects:
-            found = _located(checks.run(subject), subject.graph)
-            predictions.append(subject.prediction if found else replace(subject.prediction, kernels=()))
-            findings += found
+        for prediction, plan, target in found:
+            remarks = _located(checks.run(Subject(graph, plan, target, prediction, self.settings, path)), graph)
+            predictions.append(prediction if remarks else replace(prediction, kernels=()))
+            findings += remarks
         return Outcome(tuple(predictions), tuple(findings))
 
     def _key(self, sha256: str, file: str, path: str) -> str:
@@ -127,10 +114,28 @@ def _failed(file: str, error: LatlintError) -> Outcome:
 
 
 @lru_cache(maxsize=1)
-def _loaded(targets: tuple[TargetPack, ...]) -> list[Target]:
+def loaded(targets: tuple[TargetPack, ...]) -> list[Target]:
+    """The targets with their packs. Raises ``LatlintError`` for a damaged pack."""
     from latlint.latency.packs import targets_in
 
     return targets_in({target.name: target.directory for target in targets})
+
+
+def predicted(
+    graph: Graph, targets: Iterable[Target], model: str, sha256: str
+) -> Iterator[tuple[Prediction, Plan, Target]]:
+    """``graph`` on each of ``targets``, planned and measured out once for each kind of processor; ``model`` and ``sha256`` are the
+    file's path as given and its hash."""
+    from latlint.latency import engine
+    from latlint.runtime import plan
+
+    works: dict[tuple[str, ...], engine.Workload] = {}
+    for target in targets:
+        key = _planning_key(target.processor)
+        if key not in works:
+            works[key] = engine.workload(plan(graph, target.processor))
+        work = works[key]
+        yield engine.predict(graph, work.plan, target, model=model, sha256=sha256, work=work), work.plan, target
 
 
 def _planning_key(processor: Processor) -> tuple[str, ...]:

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from latlint.api import _chosen_targets, _planning_key, _sha256
+from latlint.api import chosen_targets
 from latlint.difference.matching import Pairs, match
 from latlint.difference.types import Base, Difference, KernelChange, Launch, ModelChange, TargetChange
 from latlint.errors import LatlintError
 from latlint.git import Change, Repository, repository
 from latlint.report.types import InputError
 from latlint.settings import Settings
+from latlint.work import loaded, predicted
 
 if TYPE_CHECKING:
     from latlint.graph.types import Graph
@@ -28,7 +29,8 @@ _PARAMETERS = ("kernel", "stride", "dilation", "groups")
 
 def between_files(old: str, new: str, settings: Settings) -> Difference:
     """What is different about the model file ``new``, which may be of another format than ``old``."""
-    targets, assumed = _chosen_targets(settings)
+    chosen, assumed = chosen_targets(settings)
+    targets = loaded(chosen)
     models: list[ModelChange] = []
     errors: list[InputError] = []
     try:
@@ -45,7 +47,8 @@ def since(revision: str, paths: Sequence[str], settings: Settings) -> Difference
     Without paths these are the models that the settings name, or all below their directory. Raises LatlintError where git has no
     answer, and for a path that is in neither state.
     """
-    targets, assumed = _chosen_targets(settings)
+    chosen, assumed = chosen_targets(settings)
+    targets = loaded(chosen)
     repo = repository(paths[0] if paths else settings.root)
     base = Base(revision, repo.merge_base(revision))
     below = [_known(repo, base, path) for path in paths] or [repo.relative(settings.root)]
@@ -92,28 +95,18 @@ def _model_change(
 
 def _planned(file: str, name: str, shown: str, targets: Sequence[Target], settings: Settings) -> Planned:
     """``file`` on each target. The settings know it by ``name``, people as ``shown``."""
-    from latlint.graph import read
+    from latlint.graph import opened
 
     try:
-        return planned(read(file, settings.input_shapes(name)), targets, shown, _sha256(file))
+        with opened(file, shown) as model:
+            return planned(model.graph(settings.input_shapes(name)), targets, shown, model.sha256())
     except LatlintError as error:
         raise LatlintError(error.message, code=error.code, path=shown) from None
 
 
 def planned(graph: Graph, targets: Sequence[Target], model: str, sha256: str) -> Planned:
     """What each of ``targets`` runs for a graph, and its latency; targets that plan alike share one plan."""
-    from latlint.latency import engine
-    from latlint.runtime import plan
-
-    works: dict[tuple[str, ...], engine.Workload] = {}
-    found = []
-    for target in targets:
-        key = _planning_key(target.processor)
-        if key not in works:
-            works[key] = engine.workload(plan(graph, target.processor))
-        work = works[key]
-        found.append((engine.predict(graph, work.plan, target, model=model, sha256=sha256, work=work), work.plan))
-    return found
+    return [(prediction, plan) for prediction, plan, _ in predicted(graph, targets, model, sha256)]
 
 
 def _names(targets: Sequence[Target]) -> tuple[str, ...]:
