@@ -101,12 +101,23 @@ def settings_from(
 
 def report_asides(report: Report, paths: Sequence[str], *, allow_empty: bool = False) -> None:
     """Notes and errors of a run on stderr; a run without a single model is an error unless that is allowed."""
-    if not report.files and not allow_empty:
+    report_notes(report, paths, allow_empty=allow_empty)
+    report_errors(report)
+
+
+def report_notes(run: Report, paths: Sequence[str], *, allow_empty: bool = False) -> None:
+    """What is known of a run before it starts; a run without a single model is an error unless that is allowed."""
+    if not run.files and not allow_empty:
         raise LatlintError("no .tflite or .onnx file here", code="LAT005", path=", ".join(paths) or ".")
-    for note in report.notes:
+    for note in run.notes:
         _console.note(note)
+
+
+def report_errors(report: Report) -> bool:
+    """Say which files could not be read, if any."""
     for error in report.errors:
         _console.error(error.message, path=error.path, code=error.code)
+    return bool(report.errors)
 
 
 def _applied(function: Callable[..., Any], decorators: tuple[_Decorator, ...]) -> Callable[..., Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -9,12 +11,19 @@ import click
 
 from latlint.checks.types import SEVERITIES
 from latlint.cli import _console
-from latlint.cli._options import config_options, format_option, report_asides, settings_from, target_options
+from latlint.cli._options import (
+    config_options,
+    format_option,
+    report_errors,
+    report_notes,
+    settings_from,
+    target_options,
+)
 from latlint.cli._run import Means, run_options
 from latlint.cli._toml import shown
 from latlint.discovery import of_changes
 from latlint.errors import LatlintError
-from latlint.report import formats, render, shows_hash
+from latlint.report import formats, pieces, render, shows_hash
 from latlint.report.plain import Style
 from latlint.report.types import Report
 from latlint.settings import parse_budget
@@ -109,22 +118,39 @@ def command(
     hashed = any(shows_hash(name) for name in (format_name, *(name for name, _ in files)))
     run = means.run(paths, settings, judge=True, hashed=hashed)
     _refuse_idle_budgets(budgets, run.empty.targets)
-    report = means.report(run)
-    report_asides(report, paths, allow_empty=allow_empty)
+    report_notes(run.empty, paths, allow_empty=allow_empty)
+    status = _Status(settings.fail_on, exit_zero)
+    parts = status.watched(means.parts(run))
+    if not files and format_name != "github":
+        for text in pieces(run.empty, parts, "check", format_name, _console.style()):
+            _console.emit(text)
+        return status.code
+    report = run.empty.joined(parts)
     _console.emit(render(report, "check", format_name, _console.style()))
     for name, path in files:
         _console.write_atomically(render(report, "check", name, Style()), path)
     if format_name == "github" and all(name != "markdown" for name, _ in files):
         _console.append_to_job_summary(render(report, "check", "markdown", Style()))
-    return _exit_code(report, settings.fail_on, exit_zero=exit_zero)
+    return status.code
 
 
-def _exit_code(report: Report, fail_on: str, *, exit_zero: bool) -> int:
-    if report.errors:
-        return 2
-    grave = SEVERITIES[SEVERITIES.index(fail_on) :]
-    failing = any(finding.severity in grave and not finding.suppressed for finding in report.findings)
-    return 1 if failing and not exit_zero else 0
+@dataclass(slots=True)
+class _Status:
+    """The exit code of the reports that were seen: 2 for an error, 1 for a finding as grave as ``fail_on`` unless ``exit_zero``."""
+
+    fail_on: str
+    exit_zero: bool
+    code: int = 0
+
+    def watched(self, reports: Iterable[Report]) -> Iterator[Report]:
+        """``reports`` as they come; their errors are told at once."""
+        grave = SEVERITIES[SEVERITIES.index(self.fail_on) :]
+        for report in reports:
+            if report_errors(report):
+                self.code = 2
+            elif any(finding.severity in grave and not finding.suppressed for finding in report.findings):
+                self.code = max(self.code, 0 if self.exit_zero else 1)
+            yield report
 
 
 def _parsed_outputs(outputs: tuple[str, ...]) -> list[tuple[str, Path]]:

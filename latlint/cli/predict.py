@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
 
 from latlint.cli import _console
-from latlint.cli._options import config_options, format_option, report_asides, settings_from, target_options
+from latlint.cli._options import (
+    config_options,
+    format_option,
+    report_errors,
+    report_notes,
+    settings_from,
+    target_options,
+)
 from latlint.cli._run import Means, run_options
 from latlint.errors import LatlintError
-from latlint.report import render, shows_hash
+from latlint.report import pieces, shows_hash
+from latlint.report.types import Report
 
 
 @click.command("predict", short_help="Show the latency of every kernel and in total.")
@@ -55,11 +64,21 @@ def command(
     settings = settings_from(
         config=config, no_config=no_config, targets=targets, all_targets=all_targets, packs=packs, shapes=shapes
     )
-    report = means.report(means.run(models, settings, judge=False, hashed=shows_hash(format_name)))
-    report_asides(report, models)
+    run = means.run(models, settings, judge=False, hashed=shows_hash(format_name))
+    report_notes(run.empty, models)
     chosen = top is not None or all_kernels or explain
     style = _console.style(
         top=None if all_kernels else 15 if top is None else top, kernels_chosen=chosen, explain=explain
     )
-    _console.emit(render(report, "predict", format_name, style))
-    return 2 if report.errors else 0
+    unread: list[str] = []
+    for text in pieces(run.empty, _told(means.parts(run), unread), "predict", format_name, style):
+        _console.emit(text)
+    return 2 if unread else 0
+
+
+def _told(reports: Iterable[Report], unread: list[str]) -> Iterator[Report]:
+    """``reports`` as they come; their errors are told at once, and the files are added to ``unread``."""
+    for report in reports:
+        if report_errors(report):
+            unread += [error.path for error in report.errors]
+        yield report

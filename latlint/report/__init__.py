@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
@@ -34,6 +35,16 @@ def render(report: Report, command: str, format_name: str, style: Style) -> str:
     text = renderer(report, style)
     assert isinstance(text, str)
     return text
+
+
+def pieces(run: Report, parts: Iterable[Report], command: str, format_name: str, style: Style) -> Iterator[str]:
+    """The text of ``render`` for the report that ``parts`` make up, piece by piece where the format can: a format that need not see the
+    whole has ``check_parts`` or ``predict_parts``."""
+    piecewise = getattr(_module(format_name), f"{command}_parts", None)
+    if piecewise is None:
+        yield render(run.joined(parts), command, format_name, style)
+    else:
+        yield from piecewise(run, parts, style)
 
 
 def _module(format_name: str) -> ModuleType:

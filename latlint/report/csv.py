@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from latlint.checks.types import Finding
 from latlint.latency.types import Prediction
 from latlint.report.plain import Style, clean
 from latlint.report.types import Report, Verdict
+
+SHOWS_HASH = False
 
 #: A cell that begins so is a formula to a spreadsheet; so is what follows a separator that its locale may use.
 _FORMULA = re.compile(r"(^|[;,|])(?=\s*[=+\-@＝＋－＠])")
@@ -27,35 +29,48 @@ _PREDICTED = (
 
 def check(report: Report, style: Style) -> str:
     """A row for each finding, and one for each model and target without any."""
-    found: dict[tuple[str, str | None], list[Finding]] = {}
-    for finding in report.findings:
-        found.setdefault((finding.model, finding.target), []).append(finding)
-    rows: list[Sequence[object]] = []
-    for prediction, verdict in zip(report.predictions, report.verdicts, strict=True):
-        head = (*_prediction(report, prediction), *_verdict(verdict))
-        findings = found.pop((prediction.model, prediction.target), ())
-        rows += [(*head, *_finding(finding)) for finding in findings] or [head]
-    for (model, target), findings in found.items():
-        head = (report.path(model), target or "", *[""] * (len(_CHECKED) - 10))
-        rows += [(*head, *_finding(finding)) for finding in findings]
-    return _table(_CHECKED, rows)
+    return "".join(check_parts(report, report.parts(), style))
 
 
 def predict(report: Report, style: Style) -> str:
     """A row for each kernel and one for the overhead, so that ``latency_ms`` of a model and target adds up to the whole."""
-    rows: list[Sequence[object]] = []
-    for prediction in report.predictions:
-        head = _prediction(report, prediction)
-        for kernel in prediction.kernels:
-            rows.append(
-                (
-                    *head, kernel.index, kernel.partition, kernel.op, " + ".join(kernel.linked), kernel.implementation,
-                    kernel.source, _number(kernel.latency_ms), kernel.macs, kernel.bytes, " ".join(kernel.nodes),
-                    kernel.reason,
-                )
-            )  # fmt: skip
-        rows.append((*head, "", "", "overhead", "", "", "predicted", _number(prediction.overhead_ms)))
-    return _table(_PREDICTED, rows)
+    return "".join(predict_parts(report, report.parts(), style))
+
+
+def check_parts(run: Report, parts: Iterable[Report], style: Style) -> Iterator[str]:
+    """See ``check``: piece by piece."""
+    yield _table(len(_CHECKED), [_CHECKED])
+    for part in parts:
+        found: dict[str | None, list[Finding]] = {}
+        for finding in part.findings:
+            found.setdefault(finding.target, []).append(finding)
+        rows: list[Sequence[object]] = []
+        for prediction, verdict in zip(part.predictions, part.verdicts, strict=True):
+            head = (*_prediction(part, prediction), *_verdict(verdict))
+            findings = found.pop(prediction.target, ())
+            rows += [(*head, *_finding(finding)) for finding in findings] or [head]
+        for target, findings in found.items():
+            blank = [""] * (len(_CHECKED) - 10)
+            rows += [(part.path(each.model), target or "", *blank, *_finding(each)) for each in findings]
+        yield _table(len(_CHECKED), rows)
+
+
+def predict_parts(run: Report, parts: Iterable[Report], style: Style) -> Iterator[str]:
+    """See ``predict``: piece by piece."""
+    yield _table(len(_PREDICTED), [_PREDICTED])
+    for part in parts:
+        yield _table(len(_PREDICTED), (row for prediction in part.predictions for row in _kernels(part, prediction)))
+
+
+def _kernels(report: Report, prediction: Prediction) -> Iterator[Sequence[object]]:
+    head = _prediction(report, prediction)
+    for kernel in prediction.kernels:
+        yield (
+            *head, kernel.index, kernel.partition, kernel.op, " + ".join(kernel.linked), kernel.implementation,
+            kernel.source, _number(kernel.latency_ms), kernel.macs, kernel.bytes, " ".join(kernel.nodes),
+            kernel.reason,
+        )  # fmt: skip
+    yield (*head, "", "", "overhead", "", "", "predicted", _number(prediction.overhead_ms))
 
 
 def _prediction(report: Report, prediction: Prediction) -> tuple[object, ...]:
@@ -75,12 +90,11 @@ def _finding(finding: Finding) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def _table(columns: int, rows: Iterable[Sequence[object]]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(head)
     for row in rows:
-        filled = (*row, *[""] * (len(head) - len(row)))
+        filled = (*row, *[""] * (columns - len(row)))
         writer.writerow(_inert(cell) if isinstance(cell, str) else cell for cell in filled)
     return out.getvalue()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from latlint import __version__
@@ -12,26 +12,38 @@ from latlint.report.types import Report
 
 
 def check(report: Report, style: Style) -> str:
-    """A ``run``, then every ``prediction``, ``finding`` and ``error``."""
-    return _lines(
-        [
-            _run("latlint.check/1", report),
-            *({"type": "prediction", **prediction_json(prediction)} for prediction in report.predictions),
-            *({"type": "finding", **finding_json(finding)} for finding in report.findings),
-            *({"type": "error", **error_json(error)} for error in report.errors),
-        ]
-    )
+    """A ``run``, then for every file its ``prediction`` lines, its ``finding`` lines, and its ``error``."""
+    return "".join(check_parts(report, report.parts(), style))
 
 
 def predict(report: Report, style: Style) -> str:
-    """A ``run``, then every ``prediction``, each followed by its ``kernel`` lines, then every ``error``."""
-    records = [_run("latlint.predict/1", report)]
-    for prediction in report.predictions:
-        records.append({"type": "prediction", **prediction_json(prediction)})
-        head = {"type": "kernel", "model": prediction.model, "target": prediction.target}
-        records += [{**head, **kernel_json(kernel, style.explain)} for kernel in prediction.kernels]
-    records += [{"type": "error", **error_json(error)} for error in report.errors]
-    return _lines(records)
+    """A ``run``, then for every file its ``prediction`` lines, each followed by its ``kernel`` lines, or its ``error``."""
+    return "".join(predict_parts(report, report.parts(), style))
+
+
+def check_parts(run: Report, parts: Iterable[Report], style: Style) -> Iterator[str]:
+    """See ``check``: piece by piece."""
+    yield dump(_run("latlint.check/1", run), indent=None)
+    for part in parts:
+        yield _lines(
+            [
+                *({"type": "prediction", **prediction_json(prediction)} for prediction in part.predictions),
+                *({"type": "finding", **finding_json(finding)} for finding in part.findings),
+                *({"type": "error", **error_json(error)} for error in part.errors),
+            ]
+        )
+
+
+def predict_parts(run: Report, parts: Iterable[Report], style: Style) -> Iterator[str]:
+    """See ``predict``: piece by piece."""
+    yield dump(_run("latlint.predict/1", run), indent=None)
+    for part in parts:
+        records = []
+        for prediction in part.predictions:
+            records.append({"type": "prediction", **prediction_json(prediction)})
+            head = {"type": "kernel", "model": prediction.model, "target": prediction.target}
+            records += [{**head, **kernel_json(kernel, style.explain)} for kernel in prediction.kernels]
+        yield _lines([*records, *({"type": "error", **error_json(error)} for error in part.errors)])
 
 
 def _run(schema: str, report: Report) -> dict[str, Any]:

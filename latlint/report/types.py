@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import TypeVar
 
 from latlint.checks.types import Finding
 from latlint.latency.types import Prediction
@@ -89,6 +90,35 @@ class Report:
             verdicts=tuple(verdicts),
         )
 
+    def parts(self) -> Iterator[Report]:
+        """A report for each file, in order: what ``joined`` put together."""
+        predictions, findings, errors = (
+            _by(self.predictions, "model"),
+            _by(self.findings, "model"),
+            _by(self.errors, "path"),
+        )
+        verdicts = dict(zip(map(id, self.predictions), self.verdicts, strict=False))
+        for file in dict.fromkeys((*self.paths, *predictions, *findings, *errors)):
+            yield replace(
+                self,
+                predictions=tuple(predictions.get(file, ())),
+                findings=tuple(findings.get(file, ())),
+                errors=tuple(errors.get(file, ())),
+                files=1,
+                verdicts=tuple(verdicts[id(each)] for each in predictions.get(file, ()) if verdicts),
+            )
+
     def path(self, model: str) -> str:
         """Where ``model``, a path as given, lies in its repository, with forward slashes."""
         return self.paths.get(model, model)
+
+
+T = TypeVar("T")
+
+
+def _by(items: Iterable[T], attribute: str) -> dict[str, list[T]]:
+    """The items by the file that an attribute names."""
+    found: dict[str, list[T]] = {}
+    for item in items:
+        found.setdefault(getattr(item, attribute), []).append(item)
+    return found
