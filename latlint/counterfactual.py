@@ -51,8 +51,9 @@ class View:
     subject: Subject
     scene: Scene
     plan: Plan
-    #: Milliseconds of each kernel of ``plan``, and of all with what an inference costs besides.
+    #: Milliseconds of each kernel of ``plan`` and where they come from, and those of all with what an inference costs besides.
     kernel_ms: tuple[float, ...]
+    kernel_sources: tuple[str, ...]
     total_ms: float
 
     @property
@@ -159,7 +160,7 @@ class View:
         severity = severity or rule.severity
         if gain_ms is not None and gain_ms < self.least_gain_ms:
             severity = "note"
-        saved = "" if gain_ms is None else f", which saves {format_ms(gain_ms)} ({_percent(gain_ms / self.total_ms)})"
+        saved = "" if gain_ms is None else f", which saves {format_ms(gain_ms)} ({percent(gain_ms / self.total_ms)})"
         text = f"{message}: {fix}{saved}" if fix else message
         found = rule.finding(
             self.subject,
@@ -172,7 +173,8 @@ class View:
         yield replace(found, severity=severity)
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """``12%``, and ``2.5%`` below ten."""
     return f"{share:.0%}" if share >= 0.0995 else f"{share:.1%}"
 
 
@@ -196,8 +198,9 @@ def view(subject: Subject) -> View:
 def _make(subject: Subject) -> View:
     converted = subject.plan.converted
     plan = converted.plan if converted else subject.plan
-    kernel_ms = tuple(kernel.latency_ms for kernel in subject.prediction.kernels[: len(plan.kernels)])
-    return View(subject, _scene_of(subject), plan, kernel_ms, subject.prediction.latency_ms)
+    priced = subject.prediction.kernels[: len(plan.kernels)]
+    kernel_ms, sources = (tuple(getattr(kernel, name) for kernel in priced) for name in ("latency_ms", "source"))
+    return View(subject, _scene_of(subject), plan, kernel_ms, sources, subject.prediction.latency_ms)
 
 
 def _scene_of(subject: Subject) -> Scene:

@@ -1,0 +1,192 @@
+"""A convolution takes several times as long as well-shaped ones of as much work.
+
+## What it does
+Holds every convolution against the target's own efficient frontier: what as many multiply-accumulates cost in well-shaped
+convolutions of the same kind (1x1, larger, depthwise) and of like size, planned by the target's runtime and predicted by its pack. Reports
+those that take three times as long or more, grouped by what the excess is spent on, where together they lose more than `min-gain`. It warns
+where channel counts are the cause and 5 % of the model is lost, and notes the rest. The first layer of a network, which reads an image, is not judged, nor are
+kernels unlike any that was measured.
+
+## Why is this slow?
+- *Padded channels*: kernels compute whole tiles. GPUs store channels in fours, the int8 kernels of ruy multiply 16 input
+  channels at a time; 8 cost as much as 16.
+- *Few input channels*: the int8 and float kernels of the CPU begin and store each tile of results for little arithmetic.
+- *Memory-bound*: with few output channels, reading (and packing) the input is shared by few of them; with few input channels, writing the
+  output takes longer than computing it.
+- *Off the fast path*: the kernel that the reference runs on, such as Winograd, does not take this shape.
+- *Few pixels*: weights are read, and leave the cache again, for too few of them; or the work does not fill the GPU.
+- *Dispatch-bound*: the launch takes longer than the work.
+
+## Example that fails
+```text
+# galaxy-a03s/cpu-4large
+x = input 1x112x112x32 int8
+a = depthwise_conv2d x kernel=3
+b = conv2d a 8 kernel=1
+c = conv2d b 48 kernel=1
+d = depthwise_conv2d c kernel=3 stride=2
+e = conv2d d 32 kernel=1
+```
+
+## Example that passes
+```text
+# galaxy-a03s/cpu-4large
+x = input 1x112x112x32 int8
+a = depthwise_conv2d x kernel=3
+b = conv2d a 32 kernel=1
+d = depthwise_conv2d b kernel=3 stride=2
+e = conv2d d 32 kernel=1
+```
+
+## How to fix
+The message says which of these it is. Thin layers on large maps are where it pays to change the network: halve the map before them, merge two into
+one, or give them the channels that the kernel computes anyway.
+
+## References
+ruy/kernel_arm64.cc (blocks of 8 by 8, int8 in depths of 16); tensorflow/lite/delegates/gpu/common/tasks/conv_generic.cc (slices of
+four); Williams, Waterman and Patterson, *Roofline*, CACM 52(4), 2009.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from latlint.checks.types import Finding, Rule, Subject
+from latlint.counterfactual import View, percent, view
+from latlint.latency import engine
+from latlint.latency.frontier import PARTS, Frontier, computed_macs, frontier, group_of, parts
+from latlint.runtime.types import Kernel
+from latlint.units import counted, format_ms
+
+RULE = Rule("LAT230", "slow-op", "warning", (), "measured")
+
+#: How many times as long as on the frontier.
+_SLOW = 3.0
+#: An image has no more channels.
+_IMAGE_CHANNELS = 4
+#: What they must lose together, as a share of the model, for more than a note.
+_GRAVE = 0.05
+#: Computed over wanted multiply-accumulates from which padding is the reason.
+_PADDED = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Reason:
+    what: str
+    fix: str
+    severity: str = "note"
+
+
+_REASONS = {
+    "padded": _Reason(
+        "their channels are padded to whole tiles", "use multiples of 4 on a GPU, of 16 in int8", "warning"
+    ),
+    "tiles": _Reason(
+        "too few input channels, each tile of results is begun and stored for little arithmetic",
+        "more input channels, or a smaller map",
+        "warning",
+    ),
+    "input": _Reason(
+        "memory-bound, too few output channels share reading the input",
+        "more output channels, or a smaller map",
+        "warning",
+    ),
+    "output": _Reason(
+        "memory-bound, too few input channels for what is written", "more input channels, or a smaller map", "warning"
+    ),
+    "path": _Reason("off the fast path", "give them a shape that it takes"),
+    "fallback": _Reason("left to the built-in kernels", "write them as the delegate takes them"),
+    "weights": _Reason(
+        "their weights leave the cache, or are read for few pixels", "keep wide layers off the smallest maps"
+    ),
+    "launch": _Reason("dispatch-bound, launched for little work", "merge them into fewer, larger ones"),
+    "arithmetic": _Reason(
+        "too few output channels and pixels to fill the processor", "merge them into fewer, larger ones"
+    ),
+    "other": _Reason("what is linked to them reads other tensors", "link less to them"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Slow:
+    kernel: Kernel
+    ms: float
+    best_ms: float
+    curve: Frontier
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    seen = view(subject)
+    groups: dict[str, list[_Slow]] = {}
+    slow = list(_slow(seen))
+    for each, reason in zip(slow, _reasons(seen, slow), strict=True):
+        groups.setdefault(reason, []).append(each)
+    for reason, found in groups.items():
+        yield from _finding(seen, reason, sorted(found, key=lambda each: each.best_ms - each.ms))
+
+
+def _slow(view: View) -> Iterator[_Slow]:
+    """Kernels that were measured and take far longer than the frontier."""
+    for kernel, ms, source in zip(view.plan.kernels, view.kernel_ms, view.kernel_sources, strict=True):
+        group = group_of(kernel)
+        if group is None or source != "predicted" or kernel.inputs[0][-1] <= _IMAGE_CHANNELS:
+            continue
+        if view.kind == "gpu" and view.plan.partitions[kernel.partition].executor != "gpu":
+            continue  # what the delegate refuses is what LAT201 to LAT209 are about
+        curve = frontier(view.subject.target, group, kernel.input_dtype)
+        best_ms = curve.price(kernel.macs)
+        if best_ms is not None and ms > _SLOW * best_ms:
+            yield _Slow(kernel, ms, best_ms, curve)
+
+
+def _reasons(view: View, slow: list[_Slow]) -> Iterator[str]:
+    """What the excess of each over the frontier is spent on."""
+    if not slow:
+        return
+    target = view.subject.target
+    work = engine.workload(replace(view.plan, kernels=tuple(each.kernel for each in slow)))
+    spent = parts(work, target, np.array([each.ms for each in slow]))
+    for row, each in enumerate(slow):
+        kernel, curve, near = each.kernel, each.curve, each.curve.nearest(each.kernel.macs)
+        if view.plan.partitions[kernel.partition].executor == "builtin" and kernel.nodes[0] in view.plan.fallbacks:
+            yield "fallback"
+        elif _off_the_fast_path(view, kernel, bool(curve.winograd[near])):
+            yield "path"
+        else:
+            excess = spent[row] - curve.parts[near] * (kernel.macs / curve.macs[near])
+            part = PARTS[int(np.argmax(excess))]
+            computed = computed_macs(work, row)
+            yield "padded" if part in ("arithmetic", "tiles") and computed >= _PADDED * kernel.macs else part
+
+
+def _off_the_fast_path(view: View, kernel: Kernel, winograd: bool) -> bool:
+    if view.kind == "cpu":
+        return bool(kernel.reason)
+    return (winograd and "winograd" not in kernel.implementation) or kernel.attributes.get("launches", 1) > 3
+
+
+def _finding(view: View, key: str, found: list[_Slow]) -> Iterator[Finding]:
+    """``found``: what loses most first."""
+    reason = _REASONS[key]
+    lost_ms = sum(each.ms - each.best_ms for each in found)
+    if lost_ms < view.least_gain_ms:
+        return
+    times = (
+        f"{min(each.ms / each.best_ms for each in found):.1f}",
+        f"{max(each.ms / each.best_ms for each in found):.1f}",
+    )
+    worst = found[0].kernel
+    height, width, read = worst.inputs[0][-3:]
+    missed = next((each for each in (worst.reason, *worst.explain) if "Winograd" in each or view.kind == "cpu"), "")
+    why = f" ({missed})" if key == "path" and missed else ""
+    severity = reason.severity if lost_ms >= _GRAVE * view.total_ms else "note"
+    message = (
+        f"{counted(len(found), 'convolution')} {'take' if len(found) > 1 else 'takes'} {'–'.join(dict.fromkeys(times))} times as long as "
+        f"well-shaped ones of as much work, {format_ms(lost_ms)} more in all ({percent(lost_ms / view.total_ms)}); most of it {read} to "
+        f"{worst.outputs[0][-1]} channels on {height}x{width}: {reason.what}{why}"
+    )
+    nodes = [view.graph.nodes[each.kernel.nodes[0]] for each in found]
+    yield from view.judge(RULE, message, nodes, fix=reason.fix, severity=severity, identity=(key,))

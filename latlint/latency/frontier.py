@@ -1,0 +1,201 @@
+"""What convolutions cost on a target when they are well shaped: the device's own efficient frontier.
+
+For each group of convolutions (1x1, larger, depthwise) a grid of well-shaped ones is drawn: square maps of 7 to 112 pixels, 16 to 1024
+channels, as many in as out, stride 1. The target's runtime plans them and its pack prices them, like any model. The frontier is the least
+time a multiply-accumulate took among those of like size, so it holds nothing but the target's own predictions. A kernel
+is held against what as many multiply-accumulates cost there.
+
+A group is planned once for all targets that plan alike, and priced once a target: a few milliseconds, and nothing after that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from math import prod
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latlint.graph.types import Graph, Node, Tensor
+from latlint.latency import engine
+from latlint.latency.engine import CPU_TERMS, GPU_TERMS, Array, Workload
+from latlint.latency.packs import Target
+from latlint.runtime import plan
+from latlint.runtime.types import Kernel, Processor
+
+#: Side of the map -> channels: as networks have them, wide where maps are small.
+SHAPES: Mapping[int, tuple[int, ...]] = MappingProxyType(
+    {
+        7: (64, 128, 256, 512, 1024),
+        14: (32, 64, 128, 256, 512, 1024),
+        28: (16, 32, 64, 128, 256, 512),
+        56: (16, 32, 64, 128, 256),
+        112: (16, 32, 64, 128),
+    }
+)
+#: Group -> op and kernel size of its well-shaped convolutions.
+GROUPS: Mapping[str, tuple[str, int]] = MappingProxyType(
+    {
+        "1x1": ("conv2d", 1),
+        "kxk": ("conv2d", 3),
+        "depthwise 3x3": ("depthwise_conv2d", 3),
+        "depthwise 5x5": ("depthwise_conv2d", 5),
+    }
+)
+#: Convolutions whose multiply-accumulates differ by less than this factor are of like size.
+LIKE_SIZE = 4.0
+
+#: What a term is spent on, by the last part of its name.
+_SPENT_ON = {
+    **dict.fromkeys(("macs", "tiled", "taps", "1x1", "3x3", "5x5", "large", "strided"), "arithmetic"),
+    **dict.fromkeys(("pack", "elements", "rows", "input"), "input"),
+    "output": "output",
+    "tiles": "tiles",
+    **dict.fromkeys(("weights", "l2", "l3"), "weights"),
+    **dict.fromkeys(("launch", "call"), "launch"),
+}
+#: The parts of a kernel's time, in the order of ``Frontier.parts``.
+PARTS = ("arithmetic", "tiles", "input", "output", "weights", "launch", "other")
+
+
+@dataclass(frozen=True, slots=True)
+class Frontier:
+    """Well-shaped convolutions of one group on one target, the best of each size: ``macs`` (sizes,), ascending; ``ms`` (sizes,);
+    ``parts`` (sizes, parts), the milliseconds of ``ms`` by ``PARTS``; ``winograd`` (sizes,) tells which run on Winograd kernels."""
+
+    macs: Array
+    ms: Array
+    parts: Array
+    winograd: NDArray[np.bool_]
+
+    def price(self, macs: float) -> float | None:
+        """Milliseconds of ``macs`` multiply-accumulates in well-shaped convolutions; ``None`` where none are that small."""
+        if not len(self.macs) or macs < self.macs[0]:
+            return None
+        rate = np.interp(np.log(macs), np.log(self.macs), np.log(self.ms / self.macs))
+        return float(np.exp(rate) * macs)
+
+    def nearest(self, macs: float) -> int:
+        """The index of the convolution nearest in size."""
+        return int(np.argmin(np.abs(np.log(self.macs / macs))))
+
+
+def group_of(kernel: Kernel) -> str | None:
+    """The group that ``kernel`` is held against; ``None`` for what is no convolution of a map, or more than one."""
+    if kernel.op not in ("conv2d", "depthwise_conv2d") or not kernel.macs or "pointwise" in kernel.attributes:
+        return None
+    ranks = {len(shape) for shape in (*kernel.inputs[:1], *kernel.outputs[:1])}
+    if not kernel.inputs or ranks != {4} or prod(kernel.outputs[0][:-1]) <= 1:
+        return None
+    taps = prod(kernel.attributes.get("kernel", (1,)))
+    if kernel.op == "depthwise_conv2d":
+        return "depthwise 3x3" if taps <= 9 else "depthwise 5x5"
+    return "1x1" if taps == 1 else "kxk"
+
+
+_known: dict[tuple[str, str, str, str], Frontier] = {}
+
+
+def frontier(target: Target, group: str, dtype: str) -> Frontier:
+    """The frontier of ``group`` on ``target`` for activations of ``dtype``; empty where nothing like it was measured."""
+    key = (target.name, str(target.pack.card.get("sha256", "")), group, dtype)
+    if key not in _known:
+        processor = replace(target.processor, name="", threads=1)  # plans do not depend on either
+        _known[key] = _best(_well_shaped(processor, group, dtype), target)
+    return _known[key]
+
+
+def _best(work: Workload, target: Target) -> Frontier:
+    times = engine.times(work, target)
+    macs = np.array([float(kernel.macs) for kernel in work.plan.kernels])
+    best: dict[int, int] = {}
+    for at in np.flatnonzero(times.predicted & (macs > 0)):
+        size = int(np.log(macs[at]) / np.log(LIKE_SIZE))
+        if size not in best or times.kernels[at] / macs[at] < times.kernels[best[size]] / macs[best[size]]:
+            best[size] = int(at)
+    chosen = sorted(best.values(), key=lambda at: macs[at])
+    return Frontier(
+        macs[chosen],
+        times.kernels[chosen],
+        parts(work, target, times.kernels)[chosen],
+        np.array(["winograd" in work.plan.kernels[at].implementation for at in chosen], bool),
+    )
+
+
+def parts(work: Workload, target: Target, kernel_ms: Array) -> Array:
+    """(kernels, parts): what the milliseconds of each kernel are spent on, from the terms that price it. What trees add to the sum of
+    the terms goes to all parts alike."""
+    found = np.zeros((len(work.plan.kernels), len(PARTS)))
+    on_gpu = target.processor.kind == "gpu"
+    at, terms = (work.gpu, work.gpu_terms) if on_gpu else (work.cpu, work.cpu_terms)
+    if at:
+        cost = terms * target.pack.arrays[target.card["theta"]]
+        rows = list(at)
+        for part, name in enumerate(PARTS):
+            found[rows, part] = cost[:, _columns(on_gpu)[name]].sum(axis=1)
+        found[rows] *= (kernel_ms[rows] / np.maximum(cost.sum(axis=1), 1e-12))[:, None]
+    return found
+
+
+def computed_macs(work: Workload, position: int) -> float:
+    """Multiply-accumulates of a kernel as it computes them, whole tiles and slices; 0 where it is priced by others."""
+    pairs = ((work.gpu, work.gpu_terms, GPU_TERMS), (work.cpu, work.cpu_terms, CPU_TERMS))
+    for at, terms, names in pairs:
+        if position in at:
+            row = terms[at.index(position)]
+            return float(max(row[index] for index, name in enumerate(names) if name.endswith("conv.macs")))
+    return 0.0
+
+
+@lru_cache(maxsize=2)
+def _columns(on_gpu: bool) -> dict[str, list[int]]:
+    """Part -> the terms that belong to it."""
+    spent = [_SPENT_ON.get(name.rpartition(".")[2], "other") for name in (GPU_TERMS if on_gpu else CPU_TERMS)]
+    return {part: [index for index, name in enumerate(spent) if name == part] for part in PARTS}
+
+
+@lru_cache(maxsize=128)
+def _well_shaped(processor: Processor, group: str, dtype: str) -> Workload:
+    """The group's convolutions as the runtime of ``processor`` would run them."""
+    op, size = GROUPS[group]
+    drawing = _Drawing(dtype)
+    for side, widths in SHAPES.items():
+        for channels in widths:
+            drawing.convolution(op, side, channels, size)
+    return engine.workload(plan(drawing.graph(), processor))
+
+
+class _Drawing:
+    """A graph of convolutions that have nothing to do with each other."""
+
+    def __init__(self, dtype: str) -> None:
+        self.dtype = dtype
+        self.tensors: list[Tensor] = []
+        self.nodes: list[Node] = []
+
+    def convolution(self, op: str, side: int, channels: int, size: int) -> None:
+        depthwise = op == "depthwise_conv2d"
+        data, made = (self._tensor((1, side, side, channels)) for _ in range(2))
+        filters = (1, size, size, channels) if depthwise else (channels, size, size, channels)
+        weights = self._tensor(filters, constant=True)
+        bias = self._tensor((channels,), constant=True, dtype="int32" if self.dtype == "int8" else self.dtype)
+        pair, pad = (1, 1), size // 2
+        attributes = {
+            "kernel": (size, size), "stride": pair, "dilation": pair, "padding": (pad,) * 4, "activation": "none",
+            "groups": channels if depthwise else 1, "multiplier": 1,
+        }  # fmt: skip
+        name = f"{op} {len(self.nodes)}"
+        inputs = (data, weights, bias)
+        self.nodes.append(Node(len(self.nodes), name, op, op.upper(), inputs, (made,), MappingProxyType(attributes)))
+
+    def _tensor(self, shape: tuple[int, ...], *, constant: bool = False, dtype: str = "") -> int:
+        self.tensors.append(Tensor(f"t{len(self.tensors)}", shape, dtype or self.dtype, constant=constant))
+        return len(self.tensors) - 1
+
+    def graph(self) -> Graph:
+        inputs = tuple(node.inputs[0] for node in self.nodes)
+        outputs = tuple(node.outputs[0] for node in self.nodes)
+        return Graph("well shaped", "tflite", "nhwc", tuple(self.nodes), tuple(self.tensors), inputs, outputs)

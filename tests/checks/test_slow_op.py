@@ -1,0 +1,149 @@
+"""LAT230: kernels held against the target's own efficient frontier, and the reason of the excess."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from latlint import checks
+from latlint.checks.types import Finding, Subject
+from latlint.graph import read
+from latlint.graph.types import Graph
+from latlint.latency import engine
+from latlint.latency.frontier import GROUPS, PARTS, frontier, parts
+from latlint.latency.packs import load_targets
+from latlint.runtime import plan
+from latlint.settings import Settings
+
+sys.path.insert(0, str(Path(__file__).parent))
+from sketch import sketch
+
+TARGETS = load_targets()
+LEFT_BEHIND = "x = input 1x112x112x32\na = conv2d x 5 kernel=3"
+
+
+def found(graph: Graph, target: str) -> list[Finding]:
+    chosen = TARGETS[target]
+    planned = plan(graph, chosen.processor)
+    prediction = engine.predict(graph, planned, chosen, model="m.tflite", sha256="")
+    subject = Subject(graph, planned, chosen, prediction, Settings())
+    return [finding for finding in checks.run(subject) if finding.code == "LAT230"]
+
+
+@pytest.mark.parametrize("target", ["pixel-4/gpu", "iphone-xs/gpu", "pixel-4/cpu-1large", "galaxy-a03s/cpu-4large"])
+@pytest.mark.parametrize("group", GROUPS)
+def test_the_frontier_is_made_of_the_targets_own_predictions(target: str, group: str) -> None:
+    curve = frontier(TARGETS[target], group, "float32")
+    assert len(curve.macs) >= 4 and np.all(np.diff(curve.macs) > 0)
+    assert curve.parts.sum(axis=1) == pytest.approx(curve.ms)
+    for macs, ms in zip(curve.macs, curve.ms, strict=True):
+        assert curve.price(macs) == pytest.approx(ms)
+    assert curve.price(curve.macs[0] * 0.5) is None
+    assert curve.price(curve.macs[-1] * 2) == pytest.approx(2 * curve.ms[-1])
+
+
+def test_no_well_shaped_convolution_is_slow_and_winograd_counts_where_the_gpu_has_it() -> None:
+    square = (
+        "x = input 1x28x28x128\na = conv2d x 128 kernel=3\nb = conv2d a 128 kernel=1\nc = depthwise_conv2d b kernel=3"
+    )
+    for target in ("galaxy-s10/gpu", "pixel-4/gpu", "pixel-4/cpu-1large"):
+        assert found(sketch(square), target) == []
+    assert frontier(TARGETS["galaxy-s10/gpu"], "kxk", "float32").winograd.any()
+    assert not frontier(TARGETS["pixel-4/gpu"], "kxk", "float32").winograd.any()
+
+
+@pytest.mark.parametrize(
+    ("target", "text", "severity", "reason"),
+    [
+        (
+            "pixel-4/cpu-1large",
+            "x = input 1x112x112x32\na = conv2d x 5 kernel=3",
+            "warning",
+            "memory-bound, too few output channels share reading the input",
+        ),
+        (
+            "galaxy-a03s/cpu-4large",
+            "x = input 1x112x112x8\na = conv2d x 48 kernel=1",
+            "warning",
+            "memory-bound, too few input channels for what is written",
+        ),
+        (
+            "pixel-4/cpu-1large",
+            "x = input 1x112x112x8 int8\na = conv2d x 9 kernel=1",
+            "warning",
+            "their channels are padded to whole tiles",
+        ),
+        (
+            "pixel-4/cpu-1large",
+            "x = input 1x112x112x16 int8\na = conv2d x 96 kernel=1",
+            "warning",
+            "too few input channels, each tile of results is begun and stored for little arithmetic",
+        ),
+        (
+            "pixel-4/cpu-1large",
+            "x = input 1x56x56x32\na = conv2d x 32 kernel=3 groups=8",
+            "note",
+            "off the fast path (a grouped convolution runs on the reference kernel, which has one thread)",
+        ),
+        (
+            "galaxy-s10/gpu",
+            "x = input 1x7x7x512\na = conv2d x 512 kernel=3",
+            "note",
+            "off the fast path (Winograd needs 32 tiles of 4x4 outputs: 4 here)",
+        ),
+        (
+            "pixel-4/gpu",
+            "x = input 1x7x7x1200\na = conv2d x 200 kernel=1",
+            "note",
+            "their weights leave the cache, or are read for few pixels",
+        ),
+    ],
+)
+def test_the_reason_of_the_excess(target: str, text: str, severity: str, reason: str) -> None:
+    (finding,) = found(sketch(text), target)
+    assert (finding.severity, finding.nodes) == (severity, ("a",))
+    assert f": {reason}: " in finding.message
+    assert finding.gain_ms is None  # what is lost is no promise of what a change would gain
+
+
+def test_the_message_says_how_much_is_lost() -> None:
+    text = "x = input 1x112x112x32\na = conv2d x 5 kernel=3"
+    (finding,) = found(sketch(text), "pixel-4/cpu-1large")
+    chosen = TARGETS["pixel-4/cpu-1large"]
+    best_ms = frontier(chosen, "kxk", "float32").price(112 * 112 * 9 * 32 * 5)
+    assert finding.latency_ms is not None and best_ms is not None
+    assert f"takes {finding.latency_ms / best_ms:.1f} times as long" in finding.message
+    assert f", {finding.latency_ms - best_ms:.2f} ms more in all" in finding.message
+    assert "32 to 5 channels on 112x112" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("target", "text"),
+    [
+        ("pixel-4/cpu-1large", "x = input 1x224x224x3\na = conv2d x 5 kernel=3"),  # an image
+        ("pixel-4/cpu-1large", "x = input 1x1x1x1280\na = conv2d x 1000 kernel=1"),  # no map
+        ("pixel-4/gpu", f"{LEFT_BEHIND}\nb = gelu a\nc = conv2d b 64 kernel=1\nd = conv2d c 64 kernel=1"),
+    ],
+)
+def test_what_is_not_judged(target: str, text: str) -> None:
+    """Images, products of one row, and what the delegate refused to take."""
+    assert [f for f in found(sketch(text), target) if "a" in f.nodes] == []
+
+
+def test_small_losses_are_silent_and_large_ones_of_a_real_network_are_told(model: Callable[[str], Path]) -> None:
+    thin = "x = input 1x112x112x32\na = conv2d x 5 kernel=3\nb = conv2d x 512 kernel=3\nc = conv2d b 512 kernel=3"
+    assert found(sketch(thin), "pixel-4/cpu-1large") == []
+    (finding,) = found(read(model("mobilenet_v2_int8.tflite")), "galaxy-a03s/cpu-4large")
+    assert finding.severity == "warning" and "16 to 96 channels on 112x112" in finding.message
+
+
+def test_parts_add_up_to_the_kernel() -> None:
+    target = TARGETS["galaxy-s10/gpu"]
+    work = engine.workload(plan(sketch("x = input 1x28x28x64\na = conv2d x 64 kernel=3\nb = relu a"), target.processor))
+    times = engine.times(work, target)
+    assert parts(work, target, times.kernels).shape == (len(times.kernels), len(PARTS))
+    assert parts(work, target, times.kernels).sum(axis=1) == pytest.approx(times.kernels)
