@@ -12,14 +12,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from latlint import checks
 from latlint.api import check
-from latlint.checks.types import Finding
 from latlint.settings import Settings
 from latlint.training.corpus import unpacked
 
