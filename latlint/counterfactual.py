@@ -155,7 +155,7 @@ class View:
         Below the least gain it is a note. Without a gain ``severity`` holds, or else the rule's.
         """
         chosen = list(nodes)
-        if gain_ms is not None and gain_ms < SILENT_SHARE * self.total_ms:
+        if gain_ms is not None and gain_ms <= SILENT_SHARE * self.total_ms:
             return
         severity = severity or rule.severity
         if gain_ms is not None and gain_ms < self.least_gain_ms:

@@ -24,6 +24,7 @@ from onnx import (
 
 from latlint.errors import LatlintError
 from latlint.graph import wire
+from latlint.graph.flatbuffer import printable
 from latlint.graph.inputs import fitting, open_notes
 from latlint.graph.onnx_ops import Call, ImpossibleError, describe
 from latlint.graph.onnx_shapes import (
@@ -93,7 +94,7 @@ def read_onnx(data: wire.Buffer, path: str, shapes: Sequence[InputShape] = ()) -
 
 
 def _error(message: str, code: str, path: str) -> LatlintError:
-    return LatlintError(" ".join(message.split()), code=code, path=path)
+    return LatlintError(printable(" ".join(message.split())), code=code, path=path)
 
 
 class _Reader:
@@ -113,6 +114,8 @@ class _Reader:
     def graph(self) -> Graph:
         graph = self.model.graph
         inputs = [value.name for value in graph.input if value.name not in self.constants]
+        if "" in inputs:
+            raise ImpossibleError("an input has no name")
         self._bound(len(graph.node), MAX_NODES, "nodes")
         self._bound(
             len(graph.input) + len(graph.output) + len(self.constants), MAX_TENSORS, "inputs, outputs and weights"
@@ -192,7 +195,7 @@ class _Reader:
         outside = 0
         for name, tensor in self.constants.items():
             if any(dim < 0 for dim in tensor.dims):
-                raise ImpossibleError(f"the weights {name!r} have a dimension of {min(tensor.dims)}")
+                raise ImpossibleError(f"the weights {_quoted(name)} have a dimension of {min(tensor.dims)}")
             value = self._value(name, tensor)
             self.inference.add(name, tensor_type(tensor.data_type, tuple(tensor.dims)), value)
             payload = self.lean.payloads.get(name)
@@ -218,7 +221,7 @@ class _Reader:
             return tensor_value(tensor)
         except (ValueError, TypeError, OverflowError):
             raise ImpossibleError(
-                f"the constant {name!r} does not hold as many numbers as its shape {_dims(tensor.dims)} needs"
+                f"the constant {_quoted(name)} does not hold as many numbers as its shape {_dims(tensor.dims)} needs"
             ) from None
 
     def _check_length(self, name: str, tensor: TensorProto, payload: wire.Payload) -> None:
@@ -226,7 +229,7 @@ class _Reader:
         need = -int(-prod(tensor.dims) * size // 1)
         if payload.raw and size and payload.range.length != need:
             raise ImpossibleError(
-                f"the weights {name!r} take {payload.range.length:,} bytes; a shape of {_dims(tensor.dims)} needs {need:,}"
+                f"the weights {_quoted(name)} take {payload.range.length:,} bytes; a shape of {_dims(tensor.dims)} needs {need:,}"
             )
 
     # --- Nodes, in an order in which they can run ----------------------------------------------------------------------------
@@ -259,14 +262,14 @@ class _Reader:
         for index, step in enumerate(steps):
             for name in filter(None, step.node.output):
                 if name in writers or name in known:
-                    raise ImpossibleError(f"{name!r} is written twice")
+                    raise ImpossibleError(f"{_quoted(name)} is written twice")
                 writers[name] = index
         waits = [0] * len(steps)
         readers: dict[int, list[int]] = {}
         for index, step in enumerate(steps):
             for name in {name for name in step.node.input if name and name not in known}:
                 if name not in writers:
-                    raise ImpossibleError(f"{_label(step.node)} reads {name!r}, which nothing writes")
+                    raise ImpossibleError(f"{_label(step.node)} reads {_quoted(name)}, which nothing writes")
                 readers.setdefault(writers[name], []).append(index)
                 waits[index] += 1
         ready = [index for index, count in enumerate(waits) if count == 0]
@@ -304,7 +307,7 @@ class _Reader:
                 if not tensor or scales is None or not scales.size:
                     continue
                 numbers = tuple(float(x) for x in scales.ravel().tolist())
-                points = tuple(int(x) for x in zeros.ravel().tolist()) if zeros is not None else (0,) * len(numbers)
+                points = _integers(zero_point, zeros) if zeros is not None else (0,) * len(numbers)
                 along = axis if step.node.op_type in ("QuantizeLinear", "DequantizeLinear") else 0
                 self.quantization.setdefault(tensor, Quantization(numbers, points, along if len(numbers) > 1 else 0))
 
@@ -330,8 +333,8 @@ class _Reader:
             known = [name in fixed for name in step.node.input]
             nodes.append(self._node(position, step, reads, writes, tensors, known))
         for name in outputs:
-            if name not in index and name not in self.constants:
-                raise ImpossibleError(f"nothing writes the output {name!r}")
+            if not name or (name not in index and name not in self.constants):
+                raise ImpossibleError(f"nothing writes the output {_quoted(name)}")
         last = tuple(tensor(name) for name in outputs)
         unknown = sum(1 for node in nodes for i in node.outputs if i >= 0 and tensors[i].elements is None)
         if unknown:
@@ -347,8 +350,8 @@ class _Reader:
         kind, value = self.inference.types.get(name), self.inference.values.get(name)
         shape = shape_of(kind)
         if shape is not None:
-            self._bound(len(shape), MAX_NAME, f"dimensions of {name[:80]!r}")
-            self._bound(prod(dim for dim in shape if dim > 0), MAX_ELEMENTS, f"elements in {name[:80]!r}")
+            self._bound(len(shape), MAX_NAME, f"dimensions of {_quoted(name)}")
+            self._bound(prod(dim for dim in shape if dim > 0), MAX_ELEMENTS, f"elements in {_quoted(name)}")
         return Tensor(
             name=name,
             shape=shape,
@@ -425,8 +428,12 @@ def _dims(dims: Iterable[int]) -> str:
     return "x".join(listed[:8]) + ("x…" if len(listed) > 8 else "") or "scalar"
 
 
+def _quoted(name: str) -> str:
+    return repr(name[:80])
+
+
 def _label(node: NodeProto) -> str:
-    return f"{node.op_type[:80]} {(node.name or ''.join(node.output[:1]))[:80]!r}"
+    return f"{node.op_type[:80]} {_quoted(node.name or ''.join(node.output[:1]))}"
 
 
 def _opsets(imports: Iterable[OperatorSetIdProto]) -> dict[str, int]:
@@ -450,6 +457,13 @@ def _fixed(steps: list[_Step], constants: Iterable[str]) -> set[str]:
         if reads and all(name in fixed for name in reads):
             fixed.update(step.node.output)
     return fixed - {""}
+
+
+def _integers(name: str, values: Array) -> tuple[int, ...]:
+    try:
+        return tuple(int(value) for value in values.ravel().tolist())
+    except (ValueError, OverflowError):
+        raise ImpossibleError(f"the zero point {_quoted(name)} is not a number") from None
 
 
 def _quantized_operands(node: NodeProto) -> Iterator[tuple[str, str, str]]:

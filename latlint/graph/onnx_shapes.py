@@ -404,9 +404,9 @@ def _cast(attrs: dict[str, Any], data: Array) -> Array:
     return data.astype(helper.tensor_dtype_to_np_dtype(attrs["to"]))
 
 
-def _constant_of_shape(attrs: dict[str, Any], shape: Array) -> Array:
-    value = numpy_helper.to_array(attrs["value"]) if "value" in attrs else np.zeros(1, np.float32)
-    return np.full(_bounded(shape), value.ravel()[0])
+def _constant_of_shape(attrs: dict[str, Any], shape: Array) -> Array | None:
+    value = tensor_value(attrs["value"]) if "value" in attrs else np.zeros(1, np.float32)
+    return None if value is None else np.full(_bounded(shape), value.ravel()[0])
 
 
 def _range(_: dict[str, Any], start: Array, limit: Array, delta: Array) -> Array:

@@ -411,7 +411,8 @@ def _check_order(
     inputs: Sequence[int],
     outputs: Sequence[int],
 ) -> None:
-    """Every node reads only what the file holds, the caller sets or an earlier node has written: no cycle is left."""
+    """Every node reads only what the file holds, the caller sets or an earlier node has written, and writes what nothing else
+    has: no cycle is left."""
     written = [tensor.constant for tensor in tensors]
     for index in (*variables, *inputs):
         written[index] = True
@@ -423,6 +424,8 @@ def _check_order(
                     f"node {node.index} ({node.native[:80]}) reads tensor {index}, which no earlier node writes"
                 )
         for index in node.outputs:
+            if index >= 0 and written[index]:
+                raise impossible(f"node {node.index} ({node.native[:80]}) writes tensor {index}, which has a value already")
             if index >= 0:
                 written[index] = True
     for index in outputs:

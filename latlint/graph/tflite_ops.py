@@ -322,6 +322,7 @@ def _activation_at(slot: int) -> Callable[[Operands], Attributes]:
 
 
 def _fully_connected(op: Operands) -> Attributes:
+    _weights(op, 2)
     return {"keep_num_dims": op.options.number(2, BOOL, False), "activation": op.activation(0)}
 
 

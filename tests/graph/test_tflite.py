@@ -677,15 +677,6 @@ def test_tables_that_share_one_long_vector_cannot_fill_the_memory() -> None:
     assert f"{MAX_STRUCTURE_BYTES >> 20} MB" in error.message
 
 
-def test_a_crowd_within_the_bounds_is_read_in_seconds() -> None:
-    """Every node looks at the longest constants that are read, over and over."""
-    tensors = [T((1,) * 16), constant([[0, 0]] * 16), T((1,) * 16)]
-    data = _crowd(build(tensors, [Op("PAD", [0, 1], [2])]), 3, 50_000)
-    start = time.process_time()
-    assert len(read_tflite(data, "crowd.tflite").nodes) == 50_000
-    assert time.process_time() - start < 10
-
-
 def _mutate(data: bytearray, places: Sequence[int], rng: random.Random) -> bytes:
     """A few changed bytes or words where the file is not zero, or a cut."""
     if rng.random() < 0.1:

@@ -1,0 +1,64 @@
+"""What one execution does: the whole way of a model file, as far as the file comes."""
+
+from __future__ import annotations
+
+import functools
+import zlib
+
+from latlint import checks
+from latlint.checks.types import Subject
+from latlint.errors import LatlintError
+from latlint.graph.detect import model_format
+from latlint.graph.onnx import read_onnx
+from latlint.graph.tflite import read_tflite
+from latlint.graph.types import Graph
+from latlint.latency import engine
+from latlint.latency.packs import Target, load_targets
+from latlint.runtime import plan
+from latlint.settings import Settings
+
+FORMS = ("tflite", "onnx")
+
+
+@functools.cache
+def targets() -> tuple[Target, ...]:
+    """One of each kind of processor: together they run every planner and every table of rules."""
+    kinds: dict[tuple[str, ...], Target] = {}
+    for target in load_targets().values():
+        processor = target.processor
+        kinds.setdefault((processor.runtime, processor.vendor, processor.generation), target)
+    return tuple(kinds.values())
+
+
+def execute(form: str, data: bytes, *, thorough: bool = False) -> str:
+    """``read``, or the code of the refusal. Any exception but a LatlintError is a finding.
+
+    What is read is planned for one processor in four, and predicted and judged in 64, chosen by its bytes; ``thorough`` does it
+    all for every kind of processor.
+    """
+    model_format(data)
+    try:
+        graph = (read_tflite if form == "tflite" else read_onnx)(data, "m")
+        if thorough:
+            for target in targets():
+                judge(graph, target)
+        elif (dice := zlib.crc32(data)) % 4 == 0:
+            target = targets()[dice // 64 % len(targets())]
+            if dice % 64 == 0:
+                judge(graph, target)
+            else:
+                plan(graph, target.processor)
+    except LatlintError as error:
+        assert error.message.isprintable() and len(error.message) < 1000, "a refusal is one line"
+        assert error.code.startswith("LAT00"), error.code
+        return error.code
+    return "read"
+
+
+def judge(graph: Graph, target: Target) -> None:
+    planned = plan(graph, target.processor)
+    prediction = engine.predict(graph, planned, target, model="m", sha256="")
+    assert 0 <= prediction.latency_ms < float("inf")
+    assert 0 <= prediction.low_ms <= prediction.latency_ms <= prediction.high_ms
+    assert 0 <= prediction.coverage <= 1
+    checks.run(Subject(graph, planned, target, prediction, Settings(), "m"))
