@@ -26,7 +26,30 @@ SCHEMA: dict[str, dict[int, Any]] = {
     "Buffer": {0: "*B", 1: "Q", 2: "Q"},
 }
 
-NUMBERS = (0, 1, 2, 3, 4, 5, 7, 8, 16, 127, 128, 255, 1000, 65535, 2**24, 2**31 - 1, 2**31, 2**32 - 1, -1, -2, -128, -(2**31))
+NUMBERS = (
+    0,
+    1,
+    2,
+    3,
+    4,
+    5,
+    7,
+    8,
+    16,
+    127,
+    128,
+    255,
+    1000,
+    65535,
+    2**24,
+    2**31 - 1,
+    2**31,
+    2**32 - 1,
+    -1,
+    -2,
+    -128,
+    -(2**31),
+)
 LONG_NUMBERS = (*NUMBERS, 2**32, 2**62, 2**63 - 1, -(2**63))
 FLOATS = (0.0, -0.0, 1.0, -1.0, 0.5, 6.0, 1e-45, 3.4e38, float("inf"), float("-inf"), float("nan"))
 STRINGS = (b"", b"a", b"\xff\xfe", b"a\nb\x1b[31m", b"\xe2\x80\xae", b"TFLite_Detection_PostProcess", b"Convolution2DTransposeBias",
@@ -37,15 +60,14 @@ Tree = dict[Any, Any]
 _SIZES = {code: struct.calcsize(f"<{code}") for code in "bB?iIqQfd"}
 _RANGES = {"b": (-128, 127), "B": (0, 255), "?": (0, 1), "i": (-(2**31), 2**31 - 1), "I": (0, 2**32 - 1),
            "q": (-(2**63), 2**63 - 1), "Q": (0, 2**64 - 1)}  # fmt: skip
-_MAX_ITEMS = 512
 
 
-def parse(data: bytes) -> Tree:
-    """The tree of a file; raises ``struct.error`` or ``ValueError`` for one that is too broken."""
-    return _table(data, struct.unpack_from("<I", data)[0], "Model", 0)
+def parse(data: bytes, most: int = 2048) -> Tree:
+    """The tree of a file, at most ``most`` items of a vector; raises ``struct.error`` or ``ValueError`` for one that is too broken."""
+    return _table(data, struct.unpack_from("<I", data)[0], "Model", 0, most)
 
 
-def _table(data: bytes, at: int, kind: str, depth: int) -> Tree:
+def _table(data: bytes, at: int, kind: str, depth: int, most: int) -> Tree:
     if depth > 8:
         raise ValueError("nested too deeply")
     vtable = at - struct.unpack_from("<i", data, at)[0]
@@ -64,14 +86,16 @@ def _table(data: bytes, at: int, kind: str, depth: int) -> Tree:
             continue
         place += struct.unpack_from("<I", data, place)[0]
         if not isinstance(what, list) and what in SCHEMA:
-            tree[slot] = _table(data, place, what, depth + 1)
+            tree[slot] = _table(data, place, what, depth + 1, most)
             continue
-        count = min(struct.unpack_from("<I", data, place)[0], _MAX_ITEMS)
+        count = min(struct.unpack_from("<I", data, place)[0], most)
         if what == "s":
             tree[slot] = data[place + 4 : place + 4 + count]
         elif isinstance(what, list):
             spots = range(place + 4, place + 4 + 4 * count, 4)
-            tree[slot] = [_table(data, p + struct.unpack_from("<I", data, p)[0], what[0], depth + 1) for p in spots]
+            tree[slot] = [
+                _table(data, p + struct.unpack_from("<I", data, p)[0], what[0], depth + 1, most) for p in spots
+            ]
         else:
             tree[slot] = list(struct.unpack_from(f"<{count}{what[1]}", data, place + 4))
     return tree
@@ -222,7 +246,7 @@ def _edit(tree: Tree, dice: random.Random) -> None:
             _edit_tensor(dice.choice(graphs[0][0]), tree, dice)
         case _:
             table = dice.choice(_tables(tree))
-            slot = dice.choice([slot for slot in SCHEMA[table["kind"]]])
+            slot = dice.choice(list(SCHEMA[table["kind"]]))
             _edit_slot(table, slot, dice)
 
 
@@ -244,7 +268,9 @@ def _edit_operator(operator: Tree, operators: list[Tree], tensors: int, dice: ra
 def _edit_tensor(tensor: Tree, model: Tree, dice: random.Random) -> None:
     match dice.randrange(4):
         case 0:
-            tensor[0] = [dice.choice((1, 2, 3, 4, 8, 16, 0, -1)) for _ in range(dice.choice((0, 1, 2, 3, 4, 4, 4, 5, 6)))]
+            tensor[0] = [
+                dice.choice((1, 2, 3, 4, 8, 16, 0, -1)) for _ in range(dice.choice((0, 1, 2, 3, 4, 4, 4, 5, 6)))
+            ]
         case 1:
             tensor[1] = dice.randrange(-1, 24)
         case 2:
@@ -252,7 +278,9 @@ def _edit_tensor(tensor: Tree, model: Tree, dice: random.Random) -> None:
             tensor[0] = [dice.randrange(1, 9)]
             tensor[1] = 2
             numbers = [dice.choice(NUMBERS) for _ in range(tensor[0][0])]
-            model.setdefault(4, []).append({"kind": "Buffer", 0: list(struct.pack(f"<{len(numbers)}I", *(n % 2**32 for n in numbers)))})
+            model.setdefault(4, []).append(
+                {"kind": "Buffer", 0: list(struct.pack(f"<{len(numbers)}I", *(n % 2**32 for n in numbers)))}
+            )
             tensor[2] = len(model[4]) - 1
         case _:
             tensor[4] = {

@@ -15,7 +15,16 @@ FLOATS = (0.0, -0.0, 1.0, -1.0, 0.5, 2.0, 6.0, 1e-45, 3.4e38, float("inf"), floa
 TEXTS = ("", "x", "y", "a\nb\x1b[31m", "\u202e", "../../etc/passwd", "/etc/passwd", "axis", "axes", "perm", "pads", "kernel_shape", "group",
          "mode", "linear", "SAME_UPPER", "ij,jk->ik", "...i,i...->", "i..j", "ai.onnx", "com.microsoft", "n" * 300, "value",
          "to", "equation", "num_outputs", "batch_dims", "strides", "dilations", "ceil_mode", "keepdims", "blocksize")  # fmt: skip
-BYTES = (b"", b"\0" * 8, b"\xff" * 8, b"\xff\xfe", b"\0\0\x80\x3f" * 4, b"\1\0\0\0\0\0\0\0\2\0\0\0\0\0\0\0", b"ij,jk->ik", b"NOTSET")
+BYTES = (
+    b"",
+    b"\0" * 8,
+    b"\xff" * 8,
+    b"\xff\xfe",
+    b"\0\0\x80\x3f" * 4,
+    b"\1\0\0\0\0\0\0\0\2\0\0\0\0\0\0\0",
+    b"ij,jk->ik",
+    b"NOTSET",
+)
 
 OPS = sorted({schema.name for schema in defs.get_all_schemas() if schema.domain in ("", "com.microsoft")})
 _OTHERS = ("FusedConv", "QLinearAdd", "QLinearConcat", "QuickGelu", "Attention", "MultiHeadAttention", "f")
@@ -39,7 +48,10 @@ def mutate(data: bytes, dice: random.Random) -> bytes:
 def cross(first: bytes, second: bytes, dice: random.Random) -> bytes:
     """``first`` with a node, a constant, an input or a function of ``second``."""
     model, other = ModelProto.FromString(first), ModelProto.FromString(second)
-    pairs = [(getattr(model.graph, name), getattr(other.graph, name)) for name in ("node", "initializer", "input", "value_info")]
+    pairs = [
+        (getattr(model.graph, name), getattr(other.graph, name))
+        for name in ("node", "initializer", "input", "value_info")
+    ]
     pairs.append((model.functions, other.functions))
     ours, theirs = dice.choice([pair for pair in pairs if pair[1]] or pairs)
     if theirs:
@@ -66,7 +78,11 @@ def _edit(model: ModelProto, dice: random.Random) -> None:
 
 def _rewire(model: ModelProto, node: NodeProto, dice: random.Random) -> None:
     graph = model.graph
-    names = [name for other in graph.node for name in (*other.output, *other.input)] + [t.name for t in graph.initializer] + [""]
+    names = (
+        [name for other in graph.node for name in (*other.output, *other.input)]
+        + [t.name for t in graph.initializer]
+        + [""]
+    )
     names += [value.name for value in graph.input]
     side = dice.choice((node.input, node.input, node.output))
     match dice.randrange(3):
@@ -85,7 +101,9 @@ def _attribute(attribute: AttributeProto, node: NodeProto, dice: random.Random) 
     except (defs.SchemaError, TypeError):
         known = {}
     attribute.name = dice.choice(sorted(known) or TEXTS)
-    kind = int(known[attribute.name].type.value) if attribute.name in known and dice.random() < 0.9 else dice.randrange(15)
+    kind = (
+        int(known[attribute.name].type.value) if attribute.name in known and dice.random() < 0.9 else dice.randrange(15)
+    )
     attribute.type = kind
     match kind:
         case AttributeProto.INT:
@@ -180,7 +198,9 @@ def _broken(data: bytes, dice: random.Random) -> bytes:
                 case 1:
                     del out[place : place + dice.choice((1, 2, 9))]
                 case 2:
-                    out[place:place] = dice.choice((b"\xff" * 9 + b"\1", b"\x80", b"\x3a\x7f", bytes([dice.randrange(256)])))
+                    out[place:place] = dice.choice(
+                        (b"\xff" * 9 + b"\1", b"\x80", b"\x3a\x7f", bytes([dice.randrange(256)]))
+                    )
                 case _:
                     source = dice.randrange(len(out))
                     out[place:place] = out[source : source + dice.choice((4, 30, 200))]

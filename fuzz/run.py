@@ -2,12 +2,14 @@
 
 Needs Atheris (libFuzzer for Python: ``pip install atheris``). The watchdog starts a worker and starts it again when an input ends it;
 a worker may take 2 s of processor time for an input and 512 MB in all. Findings, each with the input that causes it, go to
-``found/`` of the working directory; exit code 1 when there are any.
+``found/`` of the working directory; exit code 1 when there are any. ``--replay`` and ``--smoke`` need no Atheris and have no watchdog:
+the first input that fails ends them.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
 import mmap
@@ -21,6 +23,7 @@ import sys
 import time
 import traceback
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -40,12 +43,16 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=2_000_000, help="executions (default: %(default)s)")
     parser.add_argument("--work", type=Path, help="working directory (default: .fuzz/FORM)")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--replay", type=Path, metavar="DIR", help="run the files of DIR once each, and no fuzzing")
+    parser.add_argument("--replay", type=Path, metavar="DIR", help="run the files of DIR once each, all the way")
+    parser.add_argument("--smoke", type=int, metavar="N", help="run the seeds, and N edits of them")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     work = options.work or HERE.parent / ".fuzz" / options.form
     if options.replay:
-        return _replay(options.form, options.replay)
+        files = (path for path in sorted(options.replay.iterdir()) if path.is_file())
+        return _replay(options.form, ((path.name, path.read_bytes()) for path in files), thorough=True)
+    if options.smoke is not None:
+        return _replay(options.form, _edited(options.form, options.smoke, options.seed), thorough=False)
     if options.worker:
         return _work(options.form, work, options.runs, options.seed)
     return _watch(options.form, work, options.runs, options.seed)
@@ -63,7 +70,18 @@ def _watch(form: str, work: Path, runs: int, seed: int) -> int:
     slot.write_bytes(bytes(_HEADER.size + MAX_INPUT))
     start, done = time.monotonic(), 0
     while done < runs:
-        command = [sys.executable, __file__, form, "--worker", "--work", str(work), "--runs", str(runs - done), "--seed", str(seed)]
+        command = [
+            sys.executable,
+            __file__,
+            form,
+            "--worker",
+            "--work",
+            str(work),
+            "--runs",
+            str(runs - done),
+            "--seed",
+            str(seed),
+        ]
         with (work / "log").open("ab") as log:
             status = subprocess.run(command, stdout=log, stderr=log, check=False).returncode
         count, length = _HEADER.unpack_from(content := slot.read_bytes())
@@ -82,17 +100,12 @@ def _watch(form: str, work: Path, runs: int, seed: int) -> int:
 def _work(form: str, work: Path, runs: int, seed: int) -> int:
     """Fuzz in this process; what ends it, the watchdog sees in the slot."""
     import atheris
-    from google.protobuf.message import DecodeError
 
     with atheris.instrument_imports(include=["latlint.graph", "latlint.runtime"]):
         import target
-    import flat
     import proto
 
-    targets = len(target.targets())  # before any limit: the packs are loaded once
-    assert targets
-    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_MB << 20, MEMORY_MB << 20))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _limit_memory()
     with (work / "slot").open("r+b") as file:
         slot = mmap.mmap(file.fileno(), 0)
     executions = 0
@@ -104,38 +117,38 @@ def _work(form: str, work: Path, runs: int, seed: int) -> int:
         executions += 1
         slot[_HEADER.size : _HEADER.size + len(data)] = data
         _HEADER.pack_into(slot, 0, executions, len(data))
-        signal.setitimer(signal.ITIMER_PROF, SECONDS_AN_INPUT)  # its signal ends the process, in C code as well
         try:
-            outcomes[target.execute(form, data)] += 1
+            with _limited_time():
+                outcomes[target.execute(form, data)] += 1
         except Exception as error:
             place = traceback.extract_tb(error.__traceback__)[-1]
             key = f"{type(error).__name__}-{Path(place.filename).stem}-{place.lineno}"
             seen[key] += 1
             if seen[key] == 1:
                 _keep(work, key, data, traceback.format_exc())
-        finally:
-            signal.setitimer(signal.ITIMER_PROF, 0)
         if executions % 20_000 == 0:
             (work / "outcomes.json").write_text(json.dumps({"executions": executions, **outcomes}))
 
     def mutator(data: bytes, limit: int, number: int) -> bytes:
         dice = random.Random(number)
-        out = b""
-        if dice.random() < 0.85:
-            try:
-                out = (flat if form == "tflite" else proto).mutate(data, dice)
-            except (struct.error, ValueError, DecodeError):  # not a file that can be taken apart
-                out = b""
+        out = _mutated(form, data, dice) if dice.random() < 0.85 else b""
         return out if 0 < len(out) <= limit else atheris.Mutate(data, limit)
 
     def crossover(first: bytes, second: bytes, limit: int, number: int) -> bytes:
         try:
             out = proto.cross(first, second, random.Random(number)) if form == "onnx" else first
-        except DecodeError:
+        except proto.DecodeError:
             out = first
         return out[:limit]
 
-    arguments = [sys.argv[0], str(work / "corpus"), str(work / "seeds"), f"-runs={runs}", f"-seed={seed}", f"-max_len={MAX_INPUT}"]
+    arguments = [
+        sys.argv[0],
+        str(work / "corpus"),
+        str(work / "seeds"),
+        f"-runs={runs}",
+        f"-seed={seed}",
+        f"-max_len={MAX_INPUT}",
+    ]
     arguments += [f"-rss_limit_mb={MEMORY_MB}", "-timeout=60", "-len_control=0", "-reload=0", "-print_final_stats=1"]
     arguments += [f"-artifact_prefix={work}/", "-report_slow_units=60"]
     atheris.Setup(arguments, one, custom_mutator=mutator, custom_crossover=crossover)
@@ -143,12 +156,57 @@ def _work(form: str, work: Path, runs: int, seed: int) -> int:
     return 0
 
 
-def _replay(form: str, directory: Path) -> int:
+def _mutated(form: str, data: bytes, dice: random.Random) -> bytes:
+    """``data`` after an edit that knows the format; empty when it cannot be taken apart."""
+    import flat
+    import proto
+
+    try:
+        return (flat if form == "tflite" else proto).mutate(data, dice)
+    except (struct.error, ValueError, proto.DecodeError):
+        return b""
+
+
+def _edited(form: str, count: int, seed: int) -> Iterator[tuple[str, bytes]]:
+    import seeds
+
+    start, dice = seeds.seeds(form), random.Random(seed)
+    yield from ((f"seed {number}", data) for number, data in enumerate(start))
+    for number in range(count):
+        data = _mutated(form, dice.choice(start), dice)
+        yield f"edit {number}", _mutated(form, data, dice) if number % 2 else data
+
+
+def _replay(form: str, inputs: Iterable[tuple[str, bytes]], *, thorough: bool) -> int:
+    """Each of ``inputs`` once, within the same bounds as when fuzzing."""
     import target
 
-    outcomes = Counter(target.execute(form, path.read_bytes(), thorough=True) for path in sorted(directory.iterdir()))
-    print(f"{outcomes.total()} files:", ", ".join(f"{count} {name}" for name, count in sorted(outcomes.items())))
+    _limit_memory()
+    outcomes: Counter[str] = Counter()
+    for name, data in inputs:
+        print(name, file=sys.stderr)
+        with _limited_time():
+            outcomes[target.execute(form, data, thorough=thorough)] += 1
+    print(json.dumps({"inputs": outcomes.total(), **dict(sorted(outcomes.items()))}))
     return 0
+
+
+def _limit_memory() -> None:
+    import target
+
+    target.targets()  # before any limit: the packs are loaded once
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_MB << 20, MEMORY_MB << 20))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+@contextlib.contextmanager
+def _limited_time() -> Iterator[None]:
+    """The process ends when what is inside takes too long, C code included."""
+    signal.setitimer(signal.ITIMER_PROF, SECONDS_AN_INPUT)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def _keep(work: Path, why: str, data: bytes, report: str) -> None:

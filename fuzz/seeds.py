@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import flat
-from onnx import AttributeProto, ModelProto, TensorProto, defs, helper, numpy_helper
+from onnx import AttributeProto, ModelProto, TensorProto, defs, helper
 
 from latlint.graph.tflite_ops import _BUILTINS, BUILTIN_NAMES
 
@@ -21,16 +21,9 @@ _LARGE = 1500
 
 def seeds(form: str) -> list[bytes]:
     """The seeds for ``tflite`` or ``onnx``."""
-    made = _tflite_ops() if form == "tflite" else _onnx_ops()
-    pieces = _tflite_pieces if form == "tflite" else _onnx_pieces
-    for path in sorted(MODELS.glob(f"*.{form}.gz")):
-        made = _chained(made, pieces(gzip.decompress(path.read_bytes())))
-    return list(made)
-
-
-def _chained(first: Iterator[bytes], second: Iterator[bytes]) -> Iterator[bytes]:
-    yield from first
-    yield from second
+    ops, pieces = (_tflite_ops, _tflite_pieces) if form == "tflite" else (_onnx_ops, _onnx_pieces)
+    models = [gzip.decompress(path.read_bytes()) for path in sorted(MODELS.glob(f"*.{form}.gz"))]
+    return [*ops(), *(piece for model in models for piece in pieces(model))]
 
 
 # --- TFLite ---------------------------------------------------------------------------------------------------------------
@@ -45,7 +38,14 @@ def _tflite_ops() -> Iterator[bytes]:
         options = {"kind": "Options", **dict.fromkeys(range(6), 1)}
         for extra in ([weights, bias], [_integers(4, 1), _integers(4, 2), _integers(4, 3)], [image]):
             tensors = [image, *[dict(tensor) for tensor in extra], _tensor([1, 8, 8, 8], 0, name=b"out")]
-            operator = {"kind": "Operator", 0: 0, 1: list(range(len(extra) + 1)), 2: [len(extra) + 1], 3: kind, 4: options}
+            operator = {
+                "kind": "Operator",
+                0: 0,
+                1: list(range(len(extra) + 1)),
+                2: [len(extra) + 1],
+                3: kind,
+                4: options,
+            }
             known = [0] + [i + 1 for i, tensor in enumerate(extra) if not tensor.get(2)]
             yield _model(tensors, [operator], [{"kind": "Code", 0: min(code, 127), 3: code}], known, [len(tensors) - 1])
 
@@ -69,11 +69,7 @@ def _model(
 
 def _tflite_pieces(data: bytes) -> Iterator[bytes]:
     """Pieces of consecutive nodes; what they read from outside, and large weights, become inputs of the graph."""
-    flat._MAX_ITEMS, before = 1 << 16, flat._MAX_ITEMS
-    try:
-        model = flat.parse(data)
-    finally:
-        flat._MAX_ITEMS = before
+    model = flat.parse(data, most=1 << 16)
     graph = model[2][0]
     for start in range(0, len(graph[3]), PIECE):
         operators = [dict(operator) for operator in graph[3][start : start + PIECE]]
@@ -118,7 +114,9 @@ def _onnx_ops() -> Iterator[bytes]:
             node = helper.make_node(schema.name, names, ["y"], **{k: v for k, v in attributes.items() if v is not None})
             yield _onnx_model([node], names, constant)
     for name in ("FusedConv", "QLinearAdd", "QLinearConcat", "Gelu", "BiasGelu", "Attention", "MultiHeadAttention"):
-        yield _onnx_model([helper.make_node(name, ["i0", "i1", "i2"], ["y"], domain="com.microsoft")], ["i0", "i1", "i2"], True)
+        yield _onnx_model(
+            [helper.make_node(name, ["i0", "i1", "i2"], ["y"], domain="com.microsoft")], ["i0", "i1", "i2"], True
+        )
     inner = [helper.make_node("Relu", ["a"], ["t"]), helper.make_node("Clip", ["t"], ["b"])]
     function = helper.make_function("local", "f", ["a"], ["b"], inner, [helper.make_opsetid("", 17)])
     branch = helper.make_graph(inner[:1], "b", [], [helper.make_tensor_value_info("t", TensorProto.FLOAT, None)])
@@ -183,6 +181,3 @@ def _onnx_pieces(data: bytes) -> Iterator[bytes]:
         outputs = [helper.make_tensor_value_info(nodes[-1].output[0], TensorProto.FLOAT, None)]
         graph = helper.make_graph(nodes, "g", inputs, outputs, [weights[name] for name in read if name in weights])
         yield bytes(helper.make_model(graph, opset_imports=model.opset_import).SerializeToString())
-
-
-__all__ = ["numpy_helper", "seeds"]

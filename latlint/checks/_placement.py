@@ -35,7 +35,11 @@ def as_if_taken(graph: Graph, nodes: Iterable[int]) -> Graph | None:
     for index in nodes:
         node = graph.nodes[index]
         tensors = [t for t in (*node.inputs, *node.outputs) if t >= 0 and not graph.tensors[t].constant]
-        if node.kind in CONVOLUTIONS | MATRIX or any(graph.tensors[t].elements is None for t in tensors):
+        if (
+            not node.outputs
+            or node.kind in CONVOLUTIONS | MATRIX
+            or any(graph.tensors[t].elements is None for t in tensors)
+        ):
             return None
         for tensor in tensors:
             shape = graph.tensors[tensor].shape or ()

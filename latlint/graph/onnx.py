@@ -38,6 +38,7 @@ from latlint.graph.onnx_shapes import (
     tensor_type,
     tensor_value,
 )
+from latlint.graph.ops import lacks_operand
 from latlint.graph.types import ITEM_BYTES, ByteRange, Graph, Node, Quantization, Tensor
 from latlint.shapes import InputShape, dims_text
 
@@ -383,6 +384,8 @@ class _Reader:
         except (TypeError, ValueError, IndexError, OverflowError):
             raise ImpossibleError(f"{_label(node)} has attributes of the wrong kind") from None
         operands = reads if result.inputs is None else [reads[slot] for slot in result.inputs if slot < len(reads)]
+        if lacks_operand(result.kind, operands, writes):
+            raise ImpossibleError(f"{_label(node)} lacks an input or output that every {node.op_type[:80]} has")
         return Node(
             index=position,
             name=node.name or (node.output[0] if node.output else ""),

@@ -39,6 +39,8 @@ Every kind that TFLite lets carry a fused activation has ``activation``: ``none`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 UNKNOWN = "unknown"
 
 #: One runtime input, same shape out: what a runtime may apply to a value on its way to memory.
@@ -76,3 +78,18 @@ OTHER = frozenset(
 )
 
 KINDS = UNARY | BINARY | CONVOLUTIONS | MATRIX | POOLS | REDUCTIONS | MOVEMENT | OTHER | {UNKNOWN}
+
+#: Kinds that may have no inputs or no outputs.
+_OPEN = frozenset({UNKNOWN, "call", "if", "while", "constant", "random"})
+#: Kinds of which a later output may be the only one that is wanted.
+_RECURRENT = frozenset({"lstm", "gru", "rnn"})
+_TWO_INPUTS = CONVOLUTIONS | MATRIX | BINARY
+
+
+def lacks_operand(kind: str, inputs: Sequence[int], outputs: Sequence[int]) -> bool:
+    """Whether a node of ``kind`` lacks an input or output (-1: left out) that every such node has, and planners rely on."""
+    if kind in _OPEN:
+        return False
+    least = 2 if kind in _TWO_INPUTS else 1
+    written = outputs if kind in _RECURRENT else outputs[:1]
+    return len(inputs) < least or min(inputs[:least]) < 0 or max(written, default=-1) < 0

@@ -13,7 +13,7 @@ from latlint.errors import LatlintError
 from latlint.graph import tflite_ops
 from latlint.graph.flatbuffer import BOOL, INT8, INT32, UINT8, UINT32, UINT64, Flatbuffer, MalformedError, Table
 from latlint.graph.inputs import fitting, open_notes
-from latlint.graph.ops import BINARY, CONVOLUTIONS, MATRIX
+from latlint.graph.ops import CONVOLUTIONS, lacks_operand
 from latlint.graph.tflite_ops import Builtin, Operands, impossible
 from latlint.graph.types import ITEM_BYTES, ByteRange, Graph, Node, Quantization, Tensor
 from latlint.shapes import InputShape
@@ -62,10 +62,6 @@ _WEIGHTED = CONVOLUTIONS | {"fully_connected"}
 
 #: Kinds that unpack weights (from float16, from a sparse form) when their input is constant.
 _UNPACKING = frozenset({"dequantize", "densify"})
-
-#: Kinds that may have no inputs or no outputs.
-_OPEN = frozenset({"unknown", "call", "if", "while", "constant", "random"})
-_TWO_INPUTS = CONVOLUTIONS | MATRIX | BINARY
 
 
 def read_tflite(data: bytes | memoryview | mmap, path: str, shapes: Sequence[InputShape] = ()) -> Graph:
@@ -384,9 +380,7 @@ def _weights(operators: Iterable[_Operator]) -> set[int]:
 
 
 def _check_operands(kind: str, inputs: Sequence[int], outputs: Sequence[int], what: str) -> None:
-    """The planners may rely on the operands that every node of ``kind`` has."""
-    least = 0 if kind in _OPEN else 2 if kind in _TWO_INPUTS else 1
-    if len(inputs) < least or min(inputs[:least], default=0) < 0 or min(outputs, default=-1 if least else 0) < 0:
+    if lacks_operand(kind, inputs, outputs) or min(outputs, default=0) < 0:
         raise impossible(f"{what} lacks an input or output that every {kind} has")
 
 
@@ -425,7 +419,9 @@ def _check_order(
                 )
         for index in node.outputs:
             if index >= 0 and written[index]:
-                raise impossible(f"node {node.index} ({node.native[:80]}) writes tensor {index}, which has a value already")
+                raise impossible(
+                    f"node {node.index} ({node.native[:80]}) writes tensor {index}, which has a value already"
+                )
             if index >= 0:
                 written[index] = True
     for index in outputs:
