@@ -277,6 +277,11 @@ def _matmul(call: Call) -> Result:
 # --- Element-wise ---------------------------------------------------------------------------------------------------------------
 
 
+def _of_several(kind: str, **attributes: Any) -> Callable[[Call], Result]:
+    """An op of one input or more: with one, the result is that input."""
+    return lambda call: Result(kind, dict(attributes)) if len(call.inputs) > 1 else Result("identity", {})
+
+
 def _with_activation(kind: str) -> Callable[[Call], Result]:
     return lambda call: Result(kind, {"activation": "none"})
 
@@ -571,11 +576,13 @@ _OPS: dict[str, str | Callable[[Call], Result]] = {
     "MatMulInteger": lambda call: _matmul(call)._replace(inputs=(0, 1)),
     "QLinearMatMul": _quantized(_matmul, 0, 3),
     "Add": _with_activation("add"),
-    "Sum": lambda call: Result("add", {"activation": "none"}) if len(call.inputs) > 1 else Result("identity", {}),
+    "Sum": _of_several("add", activation="none"),
+    "Min": _of_several("minimum"),
+    "Max": _of_several("maximum"),
     "Sub": _with_activation("sub"),
     "Mul": _with_activation("mul"),
     "Div": _with_activation("div"),
-    "Mod": "floor_mod", "Min": "minimum", "Max": "maximum", "Pow": "pow", "Equal": "equal", "Greater": "greater",
+    "Mod": "floor_mod", "Pow": "pow", "Equal": "equal", "Greater": "greater",
     "GreaterOrEqual": "greater_equal", "Less": "less", "LessOrEqual": "less_equal", "And": "logical_and", "Or": "logical_or",
     "Not": "logical_not", "Abs": "abs", "Ceil": "ceil", "Cos": "cos", "Erf": "erf", "Exp": "exp", "Floor": "floor",
     "HardSwish": "hard_swish", "Log": "log", "Mish": "mish", "Neg": "neg", "PRelu": "prelu", "Reciprocal": "reciprocal",
