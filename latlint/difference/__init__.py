@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from latlint.api import chosen_targets
@@ -34,8 +35,8 @@ def between_files(old: str, new: str, settings: Settings) -> Difference:
     models: list[ModelChange] = []
     errors: list[InputError] = []
     try:
-        before = _planned(old, old, old, targets, settings)
-        models.append(ModelChange(old, new, target_changes(before, _planned(new, new, new, targets, settings))))
+        before, after = (_planned(Path(file), Path(file), file, targets, settings) for file in (old, new))
+        models.append(ModelChange(old, new, target_changes(before, after)))
     except LatlintError as error:
         errors.append(InputError(error.path or new, error.code, error.message))
     return Difference(tuple(models), None, tuple(errors), _names(targets), (*settings.notes, *assumed))
@@ -63,6 +64,18 @@ def since(revision: str, paths: Sequence[str], settings: Settings) -> Difference
     return Difference(tuple(models), base, tuple(errors), _names(targets), (*settings.notes, *assumed))
 
 
+def as_text(file: str, settings: Settings) -> str:
+    """The model ``file`` as text for ``git diff``. Raises LatlintError for a file that cannot be read."""
+    from latlint.difference.textconv import textconv
+    from latlint.graph import opened
+
+    chosen, _ = chosen_targets(settings)
+    with opened(file, file) as model:
+        graph, sha256 = model.graph(settings.input_shapes(file)), model.sha256()
+    found = planned(graph, loaded(chosen), file, sha256)
+    return textconv(graph, [(prediction, launches(prediction, plan)) for prediction, plan in found])
+
+
 def _known(repo: Repository, base: Base, path: str) -> str:
     """``path`` from the top of the repository; it must be there or have been there."""
     relative = repo.relative(path)
@@ -83,25 +96,25 @@ def _model_change(
     before: Planned = []
     after: Planned = []
     if change.old and (entry := repo.entry(base.commit, change.old)):
-        with repo.file(entry) as file:
-            name, shown = os.fspath(repo.root / change.old), f"{base.revision}:{change.old}"
-            before = _planned(os.fspath(file), name, shown, targets, settings)
+        shown = f"{base.revision}:{change.old}"
+        try:
+            with repo.file(entry) as file:
+                before = _planned(file, repo.root / change.old, shown, targets, settings)
+        except LatlintError as error:
+            raise LatlintError(error.message, code=error.code, path=shown) from None
     if change.new:
-        file = repo.root / change.new
-        after = _planned(os.fspath(file), os.fspath(file), change.new, targets, settings)
+        new = repo.root / change.new
+        after = _planned(new, new, change.new, targets, settings)
     renamed = None not in (change.old, change.new) and change.old != change.new
     return ModelChange(change.old, change.new, target_changes(before, after), renamed)
 
 
-def _planned(file: str, name: str, shown: str, targets: Sequence[Target], settings: Settings) -> Planned:
+def _planned(file: Path, name: Path, shown: str, targets: Sequence[Target], settings: Settings) -> Planned:
     """``file`` on each target. The settings know it by ``name``, people as ``shown``."""
     from latlint.graph import opened
 
-    try:
-        with opened(file, shown) as model:
-            return planned(model.graph(settings.input_shapes(name)), targets, shown, model.sha256())
-    except LatlintError as error:
-        raise LatlintError(error.message, code=error.code, path=shown) from None
+    with opened(os.fspath(file), shown) as model:
+        return planned(model.graph(settings.input_shapes(name)), targets, shown, model.sha256())
 
 
 def planned(graph: Graph, targets: Sequence[Target], model: str, sha256: str) -> Planned:
@@ -121,7 +134,7 @@ def target_changes(before: Planned, after: Planned) -> tuple[TargetChange, ...]:
     pairs: dict[tuple[int, int], Pairs] = {}
     found = []
     for (one, old_plan), (other, new_plan) in zip(before, after, strict=True):
-        old, new = _launches(one, old_plan), _launches(other, new_plan)
+        old, new = launches(one, old_plan), launches(other, new_plan)
         plans = id(old_plan), id(new_plan)
         if plans not in pairs:
             pairs[plans] = match(old, new)
@@ -135,7 +148,7 @@ def _total(prediction: Prediction) -> Prediction:
     return replace(prediction, kernels=())
 
 
-def _launches(prediction: Prediction, plan: Plan) -> list[Launch]:
+def launches(prediction: Prediction, plan: Plan) -> list[Launch]:
     """The kernels that are launched; ops that cost nothing come and go without a difference."""
     return [
         Launch(

@@ -76,11 +76,11 @@ class KernelChange:
             ("", old.kernel.op, new.kernel.op),
             ("", old.kernel.implementation, new.kernel.implementation),
             ("", old.dtype, new.dtype),
-            ("in ", _dims(old.input), _dims(new.input)),
-            ("out ", _dims(old.output), _dims(new.output)),
+            ("in ", dims(old.input), dims(new.input)),
+            ("out ", dims(old.output), dims(new.output)),
         ]
         for key in sorted(old.parameters.keys() | new.parameters.keys()):
-            named.append((f"{key} ", _dims(old.parameters.get(key)), _dims(new.parameters.get(key))))
+            named.append((f"{key} ", dims(old.parameters.get(key)), dims(new.parameters.get(key))))
         found = [f"{label}{before} → {after}" for label, before, after in named if before != after]
         if self.fusions_lost:
             found.append(f"no longer fused: {', '.join(self.fusions_lost)}")
@@ -215,6 +215,8 @@ def _ms(launch: Launch | None) -> float:
     return launch.kernel.latency_ms if launch else 0.0
 
 
-def _dims(value: Any) -> str:
-    """``1x56x56x64``."""
-    return "x".join(map(str, value)) if isinstance(value, tuple) else "" if value is None else str(value)
+def dims(value: Any) -> str:
+    """``1x56x56x64``; of anything that is not a tuple, its text."""
+    if isinstance(value, tuple):
+        return "x".join(str(each).replace(" ", "") for each in value)
+    return "" if value is None else str(value)
