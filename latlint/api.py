@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -139,12 +139,24 @@ def chosen_targets(settings: Settings) -> tuple[tuple[TargetPack, ...], tuple[st
     known = find_targets(settings.packs)
     patterns, notes = settings.chosen_targets()
     names = select_targets(patterns, known)
+    _refuse_unknown_in_budgets(settings, known)
+    hashes = {directory: pack_hash(directory) for directory in {known[name] for name in names}}
+    return tuple(TargetPack(name, known[name], hashes[known[name]]) for name in names), notes
+
+
+def refuse_unknown_names(settings: Settings) -> None:
+    """LatlintError for a target, an op or a rule that the settings name and that there is not."""
+    known = find_targets(settings.packs)
+    select_targets(settings.targets, known)
+    _refuse_unknown_in_budgets(settings, known)
+    checks.refuse_unknown_rules(settings)
+
+
+def _refuse_unknown_in_budgets(settings: Settings, known: Collection[str]) -> None:
     for budget in settings.budgets:
         select_targets((budget.target,), known)
         if budget.op:
             select_ops(budget.op)
-    hashes = {directory: pack_hash(directory) for directory in {known[name] for name in names}}
-    return tuple(TargetPack(name, known[name], hashes[known[name]]) for name in names), notes
 
 
 def _input_finding(error: InputError, path: str) -> Finding:

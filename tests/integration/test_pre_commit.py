@@ -119,6 +119,25 @@ def test_only_models_that_the_configuration_names_are_held(hooked: Project, mode
     assert_passes(hooked)
 
 
+def test_a_configuration_that_is_wrong_stays_out(project: Project, published: Path) -> None:
+    """In whichever directory, by whichever name it goes; what says nothing to latlint concerns nobody."""
+    from latlint import __version__
+
+    hook = f"repos:\n  - repo: {published}\n    rev: v{__version__}\n    hooks:\n      - id: latlint-config\n"
+    project.write(".pre-commit-config.yaml", hook)
+    assert project.run("pre-commit", "install").returncode == 0
+    assert project.commit().returncode == 0
+    project.write("a b/latlint.toml", 'extend = "../latlint-base.toml"\n' + CONFIGURATION)
+    project.write("latlint-base.toml", 'gate = "high"\n')
+    project.write("pyproject.toml", "[tool.ruff]\n")
+    assert_passes(project, "Passed")
+    project.write("latlint-base.toml", 'gait = "high"\n')
+    assert_blocked(project, "latlint-base.toml: unknown key 'gait': did you mean 'gate'? [LAT901]")
+    project.write("latlint-base.toml", "")
+    project.write("pyproject.toml", '[tool.latlint]\ntargets = ["pixel4/gpu"]\n')
+    assert_blocked(project, "pyproject.toml: unknown target 'pixel4/gpu': did you mean pixel-4/gpu")
+
+
 def test_try_repo_holds_all_models(project: Project, published: Path, model: Model) -> None:
     """``try-repo`` is how a newcomer tries the hook: nothing is installed, every model is read."""
     project.write("latlint.toml", CONFIGURATION)
