@@ -51,15 +51,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.counterfactual import View, percent, view
-from latlint.latency import engine
-from latlint.latency.frontier import PARTS, Frontier, computed_macs, frontier, group_of, parts
 from latlint.runtime.types import Kernel
 from latlint.units import counted, format_ms
+
+if TYPE_CHECKING:
+    from latlint.latency.frontier import Frontier
 
 RULE = Rule("LAT230", "slow-op", "warning", (), "measured")
 
@@ -130,6 +130,8 @@ def check(subject: Subject) -> Iterator[Finding]:
 
 def _slow(view: View) -> Iterator[_Slow]:
     """Kernels that were measured and take far longer than the frontier."""
+    from latlint.latency.frontier import frontier, group_of  # NumPy: listing the rules does without
+
     for kernel, ms, source in zip(view.plan.kernels, view.kernel_ms, view.kernel_sources, strict=True):
         group = group_of(kernel)
         if group is None or source != "predicted" or kernel.inputs[0][-1] <= _IMAGE_CHANNELS:
@@ -146,6 +148,11 @@ def _reasons(view: View, slow: list[_Slow]) -> Iterator[str]:
     """What the excess of each over the frontier is spent on."""
     if not slow:
         return
+    import numpy as np
+
+    from latlint.latency import engine
+    from latlint.latency.frontier import PARTS, computed_macs, parts
+
     target = view.subject.target
     work = engine.workload(replace(view.plan, kernels=tuple(each.kernel for each in slow)))
     spent = parts(work, target, np.array([each.ms for each in slow]))
