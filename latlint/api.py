@@ -19,9 +19,9 @@ from latlint.latency.catalogue import find_targets, pack_hash
 from latlint.patterns import select_ops, select_targets
 from latlint.report.types import InputError, Outcome, Report
 from latlint.repository import locate
+from latlint.review import Review
 from latlint.settings import Settings
 from latlint.shapes import dims_text
-from latlint.verdicts import verdicts
 from latlint.work import TargetPack, Task, done
 
 if TYPE_CHECKING:
@@ -80,22 +80,23 @@ def predict_files(paths: Iterable[str], settings: Settings) -> Report:
 class Run:
     """Which files a run is about and what is done with each: known before any of them is opened.
 
-    ``empty`` is the report of no file: targets, notes and paths of the run.
+    ``empty`` is the report of no file: targets, notes and paths of the run. ``review`` is what is done with each report where rules look
+    at models.
     """
 
     files: tuple[str, ...]
     task: Task
     empty: Report
+    review: Review | None = None
 
     @classmethod
     def prepare(
         cls, paths: Iterable[str], settings: Settings, *, judge: bool, hashed: bool = True, cache: Cache | None = None
     ) -> Run:
         """A run over ``paths``; see ``Task`` for the rest. Raises ``LatlintError`` for what concerns the run as a whole."""
-        files, skipped = find_models(paths, settings)
+        named = list(paths)
+        files, skipped = find_models(named, settings)
         targets, assumed = chosen_targets(settings)
-        if judge:
-            checks.refuse_unknown_rules(settings)
         empty = Report(
             predictions=(),
             files=len(files),
@@ -103,10 +104,17 @@ class Run:
             notes=(*settings.notes, *assumed, *skipped),
             paths=locate(files, settings),
         )
-        return cls(tuple(files), Task(settings, targets, judge, hashed, cache), empty)
+        task = Task(settings, targets, judge, hashed, cache)
+        if not judge:
+            return cls(tuple(files), task, empty)
+        checks.refuse_unknown_rules(settings)
+        review = Review(settings, empty.targets, whole=not named)
+        told = replace(empty, notes=(*empty.notes, *review.notes), paths={**empty.paths, **review.paths()})
+        return cls(tuple(files), task, told, review)
 
     def parts(self, executor: Executor | None = None, *, jobs: int = 1) -> Iterator[Report]:
-        """A report for each file, in order, as soon as it is known, worked out by ``executor``, by ``jobs`` processes, or here."""
+        """A report for each file, in order, as soon as it is known, worked out by ``executor``, by ``jobs`` processes, or here; and
+        where rules look at models, one more for what can be said only then."""
         items = [(file, self.empty.paths[file]) for file in self.files]
         if executor is None and jobs == 1:
             outcomes: Iterator[Outcome] = (outcome for item in items for outcome in done(self.task, [item]))
@@ -115,7 +123,10 @@ class Run:
 
             outcomes = on(executor, self.task, items, jobs=jobs)
         for (file, path), outcome in zip(items, outcomes, strict=True):
-            yield self._part(file, path, outcome)
+            part = self._part(file, path, outcome)
+            yield self.review.of(part) if self.review else part
+        if self.review and (rest := self.review.rest()):
+            yield replace(self.empty, findings=rest, files=0)
 
     def report(self, executor: Executor | None = None, *, jobs: int = 1) -> Report:
         """The report of all files."""
@@ -130,7 +141,6 @@ class Run:
             findings=findings,
             errors=(error,) if error else (),
             files=1,
-            verdicts=verdicts(outcome.predictions, findings, self.task.settings) if self.task.judge else (),
         )
 
 

@@ -9,13 +9,14 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from latlint.errors import LatlintError
 from latlint.patterns import nearest
-from latlint.settings import FILE, Budget, Settings
+from latlint.settings import FILE, Budget, Settings, Waiver
 from latlint.shapes import InputShape, parse_dims
 from latlint.units import parse_duration_ms
 
@@ -133,6 +134,8 @@ def _fields(table: _Table, budgets_from: str | None) -> dict[str, Any]:
             _budget(budget, f"{_place(('budgets', number))} of {budgets_from}")
             for number, budget in enumerate(table["budgets"], start=1)
         )
+    if "waivers" in table:
+        fields["waivers"] = tuple(_waiver(waiver, number) for number, waiver in enumerate(table["waivers"], start=1))
     return fields
 
 
@@ -147,6 +150,18 @@ def _shapes(table: _Table) -> Iterator[tuple[str, InputShape]]:
                 yield glob, InputShape(name, parse_dims(text), required=shapes is not common)
             except ValueError as error:
                 raise ValueError(f"{_place(place)}: {error}") from None
+
+
+def _waiver(table: _Table, number: int) -> Waiver:
+    """ValueError with one line for a day that there is not, and for a limit that is out of range."""
+    limit = _duration_ms(table["max"], ("waivers", number, "max")) if "max" in table else None
+    day = table.get("expires")
+    try:
+        expires = date.fromisoformat(day) if isinstance(day, str) else day
+    except ValueError:
+        raise ValueError(f"{_place(('waivers', number, 'expires'))}: there is no such day as {day}") from None
+    named = {key: table[key] for key in ("model", "target", "owner") if key in table}
+    return Waiver(table["code"], " ".join(table["reason"].split()), expires=expires, max_ms=limit, **named)
 
 
 def _budget(table: _Table, origin: str) -> Budget:
@@ -165,17 +180,19 @@ def _budget(table: _Table, origin: str) -> Budget:
 def _refuse_contradictions(table: _Table) -> None:
     """What a schema cannot say: ValueError with one line."""
     for number, budget in enumerate(table.get("budgets", ()), start=1):
-        times = {key: _duration_ms(budget[key], number, key) for key in _TIMES if key in budget}
+        times = {key: _duration_ms(budget[key], ("budgets", number, key)) for key in _TIMES if key in budget}
         if "max" in times and "warn" in times and times["warn"] >= times["max"]:
             raise ValueError(f"{_place(('budgets', number, 'warn'))} must be below max, or it never warns")
     list(_shapes(table.get("shapes", {})))
+    for number, waiver in enumerate(table.get("waivers", ()), start=1):
+        _waiver(waiver, number)
 
 
-def _duration_ms(text: str, number: int, key: str) -> float:
+def _duration_ms(text: str, place: _Place) -> float:
     try:
         return parse_duration_ms(text)
     except ValueError:  # so many digits that they round to nothing or to no number
-        raise ValueError(f"{_place(('budgets', number, key))} is out of range: {text[:20]}…") from None
+        raise ValueError(f"{_place(place)} is out of range: {text[:20]}…") from None
 
 
 @cache
@@ -195,6 +212,8 @@ def violation(value: Any, part: _Table | None = None, place: _Place = ()) -> str
 
 
 def _violations(value: Any, part: _Table, place: _Place) -> Iterator[str]:
+    if type(value) is date:  # TOML has days; JSON, and so a schema, has text
+        value = value.isoformat()
     for other in part.get("allOf", ()):
         yield from _violations(value, other, place)
     if "$ref" in part:
@@ -239,6 +258,9 @@ def _violations_of_keys(table: _Table, part: _Table, place: _Place) -> Iterator[
             yield f"unknown key '{key}'{_within(place)}: {hint}"
         if "propertyNames" in part:
             yield from _violations(key, part["propertyNames"], (*place, key))
+    for key in part.get("required", ()):
+        if key not in table:
+            yield f"{key} is missing{_within(place)}: add {key} = {json.dumps(known[key]['examples'][0])}"
     choices = [key for choice in part.get("anyOf", ()) for key in choice["required"]]
     if choices and not set(choices) & set(table):
         example = json.dumps(known[choices[0]]["examples"][0])

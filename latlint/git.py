@@ -85,11 +85,15 @@ class Repository:
         )
         if known:
             return known.strip()
-        if self._try("rev-parse", "--verify", "--quiet", "HEAD^{commit}") is None:
+        if not self.has_commits():
             raise LatlintError("the git repository has no commit yet", path=str(self.root))
         raise LatlintError(
             f"unknown git revision '{revision}': name a commit, a tag or a branch{self._if_shallow(revision)}"
         )
+
+    def has_commits(self) -> bool:
+        """Whether there is a commit yet."""
+        return self._try("rev-parse", "--verify", "--quiet", "HEAD^{commit}") is not None
 
     def merge_base(self, revision: str) -> str:
         """The commit from which HEAD and ``revision`` went apart: ``revision`` itself where HEAD comes after it."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from latlint import __version__, records
+from latlint.checks.types import Line
 from latlint.latency.types import Prediction
 from latlint.settings import Settings
 
@@ -53,8 +54,8 @@ class Entry:
         return (
             self.model,
             self.target,
-            f"{_decimals(self.latency_ms)}ms",
-            f"{_decimals(self.low_ms)}..{_decimals(self.high_ms)}ms",
+            f"{decimals(self.latency_ms)}ms",
+            f"{decimals(self.low_ms)}..{decimals(self.high_ms)}ms",
             f"coverage={self.coverage:.0%}",
             ",".join(f"{op}={share:.0%}" for op, share in self.ops) or "-",
             f"sha256={self.sha256}",
@@ -122,10 +123,10 @@ def pack_of(prediction: Prediction) -> str:
 
 def rounded(milliseconds: float) -> float:
     """``milliseconds`` as a line holds them, so that two that are written alike are alike."""
-    return float(_decimals(milliseconds))
+    return float(decimals(milliseconds))
 
 
-def _decimals(milliseconds: float) -> str:
+def decimals(milliseconds: float) -> str:
     """Four significant digits, never an exponent."""
     places = next((places for places, limit in enumerate((1000, 100, 10, 1)) if milliseconds >= limit), 4)
     return f"{milliseconds:.{places}f}"
@@ -158,6 +159,15 @@ def read(settings: Settings) -> Lock | None:
     return None if text is None else parsed(text, records.shown(path))
 
 
+def lines(settings: Settings) -> dict[Key, Line]:
+    """Where the lock speaks of each model and target; nothing where there is no lock."""
+    found = read(settings)
+    if found is None:
+        return {}
+    texts = found.text.split("\n")
+    return {key: Line(found.path, number, len(texts[number - 1])) for key, number in found.lines.items()}
+
+
 _MS = r"(\d+(?:\.\d+)?)"
 _SHAPE = (
     ("a latency", re.compile(rf"{_MS}ms")),
@@ -184,15 +194,8 @@ def parsed(text: str, path: str) -> Lock:
 
 
 def _entry(fields: list[str], number: int, path: str) -> Entry:
-    if len(fields) != 2 + len(_SHAPE):
-        raise records.MalformedError(path, number, f"has {len(fields)} fields and not {2 + len(_SHAPE)}", "lock")
-    values: list[str] = []
-    for field, (name, pattern) in zip(fields[2:], _SHAPE, strict=True):
-        match = pattern.fullmatch(field)
-        if match is None:
-            raise records.MalformedError(path, number, f"has '{field[:40]}' in the place of {name}", "lock")
-        values += match.groups()
-    latency, low, high, coverage, ops, sha256, pack = values
+    matches = records.matched(fields, 2, _SHAPE, number, path, "lock")
+    latency, low, high, coverage, ops, sha256, pack = (group for match in matches for group in match.groups())
     shares = tuple((op, int(share) / 100) for op, share in re.findall(r"(\w+)=(\d+)%", ops))
     return Entry(
         fields[0], fields[1], float(latency), float(low), float(high), int(coverage) / 100, shares, sha256, pack

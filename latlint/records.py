@@ -116,6 +116,21 @@ def records(text: str, kind: str, path: str) -> Iterator[tuple[int, list[str]]]:
             yield number, [unquoted(field) for field in fields]
 
 
+def matched(
+    fields: Sequence[str], names: int, shape: Sequence[tuple[str, re.Pattern[str]]], number: int, path: str, kind: str
+) -> list[re.Match[str]]:
+    """The fields after the ``names`` that a record begins with, each matched with what ``shape`` wants in its place."""
+    if len(fields) != names + len(shape):
+        raise MalformedError(path, number, f"has {len(fields)} fields and not {names + len(shape)}", kind)
+    matches = []
+    for field, (name, pattern) in zip(fields[names:], shape, strict=True):
+        match = pattern.fullmatch(field)
+        if match is None:
+            raise MalformedError(path, number, f"has '{field[:40]}' in the place of {name}", kind)
+        matches.append(match)
+    return matches
+
+
 def shown(path: Path) -> str:
     """``path`` as the user would name it from the working directory."""
     return os.path.relpath(path).replace(os.sep, "/")

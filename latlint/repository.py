@@ -23,10 +23,15 @@ def locate(files: Iterable[str], settings: Settings) -> dict[str, str]:
     return {file: path.relative_to(tops[file] or shared).as_posix() for file, path in real.items()}
 
 
+def top_of(path: Path) -> Path | None:
+    """The top of the git repository that holds the file ``path``, which has no links."""
+    # Path.exists would raise where os.path.exists does not.
+    return next((directory for directory in path.parents if os.path.exists(directory / ".git")), None)  # noqa: PTH110
+
+
 def _top(file: str, path: Path, settings: Settings) -> Path | None:
-    for directory in path.parents:
-        if os.path.exists(directory / ".git"):  # noqa: PTH110 - unlike Path.exists, never raises
-            return directory
+    if top := top_of(path):
+        return top
     root = Path(os.path.realpath(settings.root))
     named_from_root = settings.source is not None or not Path(file).is_absolute()
     return root if named_from_root and path.is_relative_to(root) else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,20 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiver:
+    """Findings that are accepted: those of the rule that ``code`` names (a code, the beginning of one, a name), on models and targets
+    that the globs match, up to ``max_ms`` if that is given, until the day ``expires`` is over."""
+
+    code: str
+    reason: str
+    model: str = "*"
+    target: str = "*"
+    owner: str = ""
+    expires: date | None = None
+    max_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """One run's settings. ``start`` is the directory that paths are given from, ``root`` the one that model globs are relative to;
     ``source`` the file that was read, as the user would name it; ``shapes`` a model glob with each shape, the later one counts;
@@ -60,6 +75,9 @@ class Settings:
 
     ``select``, ``ignore``, the values of ``per_model_ignores`` and the keys of ``severities`` name rules by code, by the
     beginning of a code, or by name.
+
+    ``base`` is the git revision that relative budgets go by (see ``latlint.reference``). ``use_baseline`` tells whether findings that
+    ``latlint.baseline`` accepts are so marked. ``today`` is the day that waivers expire by; ``None``: the clock's.
     """
 
     root: Path = field(default_factory=Path.cwd)
@@ -77,6 +95,10 @@ class Settings:
     ignore: tuple[str, ...] = ()
     per_model_ignores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     severities: Mapping[str, str] = field(default_factory=dict)
+    base: str | None = None
+    waivers: tuple[Waiver, ...] = ()
+    use_baseline: bool = True
+    today: date | None = None
     notes: tuple[str, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
     start: Path = field(default_factory=Path.cwd)
@@ -124,6 +146,9 @@ class Settings:
         ignore: Sequence[str] = (),
         fail_on: str | None = None,
         shapes: Sequence[str] = (),
+        base: str | None = None,
+        use_baseline: bool = True,
+        today: date | None = None,
     ) -> Settings:
         """These settings with the command line's on top: a flag takes the place of what the file says, and ``notes`` tell so.
 
@@ -141,12 +166,15 @@ class Settings:
             flags["ignore"] = "--ignore" if ignore else "--select", tuple(ignore)
         if fail_on:
             flags["fail-on"] = "--fail-on", fail_on
+        if base is not None:
+            flags["base"] = "--base", base
         notes = [
             f"{flag} takes the place of {key} in {self.origins[key]}"
             for key, (flag, value) in flags.items()
             if key in self.origins and value != getattr(self, key.replace("-", "_"))
         ]
         values: dict[str, Any] = {key.replace("-", "_"): value for key, (_, value) in flags.items()}
+        values |= {"use_baseline": use_baseline, "today": today}
         origins = {key: flag for key, (flag, _) in flags.items()}
         if packs:
             values["packs"] = (*self.packs, *packs)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from latlint import checks
 from latlint.checks.types import Finding
@@ -10,19 +11,37 @@ from latlint.latency.types import Prediction
 from latlint.report.types import Verdict
 from latlint.settings import Settings
 
+#: A model, its path as given, and a target.
+Pair = tuple[str, str]
 
-def verdicts(predictions: Sequence[Prediction], findings: Sequence[Finding], settings: Settings) -> tuple[Verdict, ...]:
+
+def verdicts(
+    predictions: Sequence[Prediction],
+    findings: Sequence[Finding],
+    settings: Settings,
+    relative: Mapping[Pair, float] = MappingProxyType({}),
+) -> tuple[Verdict, ...]:
     """One for each prediction. It fails by a finding about budgets (LAT1xx) that is an error, whatever budget that is about; the
-    limit that it shows is the one for the whole model that the prediction comes nearest to."""
-    about_budgets = [finding for finding in findings if finding.code.startswith("LAT1") and not finding.suppressed]
+    limit that it shows is the one for the whole model that the prediction comes nearest to, be it of the ``relative`` ones."""
+    about_budgets = [finding for finding in findings if finding.code.startswith("LAT1")]
+    accepted = {(finding.model, finding.target) for finding in about_budgets if finding.suppressed}
+    about_budgets = [finding for finding in about_budgets if not finding.suppressed]
     failed = {(finding.model, finding.target) for finding in about_budgets if finding.severity == "error"}
-    warned = {(finding.model, finding.target) for finding in about_budgets if finding.severity != "error"}
+    warned = {(finding.model, finding.target) for finding in about_budgets if finding.severity == "warning"}
     found = []
     for prediction in predictions:
         pair = prediction.model, prediction.target
         budgets = settings.budgets_for(prediction.model, prediction.target)
-        others = any(budget.op or budget.max_increase is not None for budget in budgets)
-        held = checks.whole_model_limit(prediction, settings)
-        limit_ms, gate = (held.limit_ms, held.budget.gate) if held else (None, None)
-        found.append(Verdict(limit_ms, pair not in failed, gate or settings.gate, pair in warned, others))
+        others = any(budget.op for budget in budgets) or pair in relative
+        limit_ms, gate = _nearest(prediction, settings, relative.get(pair))
+        passed = pair not in failed
+        found.append(Verdict(limit_ms, passed, gate, pair in warned, others, accepted=pair in accepted))
     return tuple(found)
+
+
+def _nearest(prediction: Prediction, settings: Settings, relative_ms: float | None) -> tuple[float | None, str]:
+    """The limit for the whole model that the prediction comes nearest to, and the end of the interval that is held against it."""
+    held = checks.whole_model_limit(prediction, settings)
+    if relative_ms and (held is None or prediction.latency_ms / relative_ms > held.ratio):
+        return relative_ms, "point"
+    return (held.limit_ms, held.budget.gate or settings.gate) if held else (None, settings.gate)

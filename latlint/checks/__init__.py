@@ -5,14 +5,14 @@ A module without ``check`` documents a rule that is raised elsewhere: by the rea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 
 from latlint.checks._budgets import Held, tightest
-from latlint.checks._selection import graded, refuse_unknown, severity
+from latlint.checks._selection import graded, reach, refuse_unknown, selected, severity
 from latlint.checks.types import SEVERITIES, Finding, Rule, Subject
 from latlint.latency.types import Prediction
 from latlint.settings import Settings
@@ -34,7 +34,7 @@ class Check:
     @property
     def unbending(self) -> bool:
         """Whether it ends the reading of a file or of the configuration: no setting makes that less than an error."""
-        return self.run is None and self.rule.code.startswith(("LAT0", "LAT901", "LAT902"))
+        return self.run is None and self.rule.code.startswith(("LAT0", "LAT901", "LAT902", "LAT903"))
 
 
 @cache
@@ -72,10 +72,33 @@ def whole_model_limit(prediction: Prediction, settings: Settings) -> Held | None
 
 def refuse_unknown_rules(settings: Settings) -> None:
     """LatlintError for a rule that the settings name and that there is not, or that no setting bends."""
-    if (*settings.select, *settings.ignore, *settings.per_model_ignores, *settings.severities) != ("LAT",):
+    stated = (*settings.select, *settings.ignore, *settings.per_model_ignores, *settings.severities)
+    if stated != ("LAT",) or settings.waivers:
         refuse_unknown(
             settings, (check.rule for check in checks()), (check.rule for check in checks() if check.unbending)
         )
+
+
+def named(selector: str) -> tuple[Rule, ...]:
+    """The rules that ``selector`` names: a code, the beginning of one, or a name."""
+    return tuple(check.rule for check in checks() if reach(check.rule, selector))
+
+
+def asked(selector: str, settings: Settings) -> bool:
+    """Whether a run goes by one of the rules that ``selector`` names; what no rule looked for may well be there."""
+    return any(selected(rule, settings) for rule in named(selector))
+
+
+def graded_all(findings: Iterable[Finding], settings: Settings) -> list[Finding]:
+    """Findings of rules without ``check``, each with the severity that the settings give it, those of rules that are off left out."""
+    kept = []
+    for finding in findings:
+        check = by_code(finding.code)
+        assert check is not None
+        chosen = severity(check.rule, settings, finding.model)
+        if chosen != "off":
+            kept.append(graded(finding, check.rule, chosen))
+    return kept
 
 
 def run(subject: Subject) -> list[Finding]:

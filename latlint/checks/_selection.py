@@ -13,12 +13,15 @@ from latlint.settings import Settings
 
 def severity(rule: Rule, settings: Settings, model: str) -> str:
     """The severity of ``rule`` on ``model`` (a path as given), ``off`` when the settings leave it out."""
-    if _reaches(rule, settings.ignore) >= _reaches(rule, settings.select) or _reaches(
-        rule, settings.ignored_for(model)
-    ):
+    if not selected(rule, settings) or _reaches(rule, settings.ignored_for(model)):
         return "off"
-    closest = max(settings.severities, key=lambda selector: _reach(rule, selector), default="")
-    return settings.severities[closest] if closest and _reach(rule, closest) else rule.severity
+    closest = max(settings.severities, key=lambda selector: reach(rule, selector), default="")
+    return settings.severities[closest] if closest and reach(rule, closest) else rule.severity
+
+
+def selected(rule: Rule, settings: Settings) -> bool:
+    """Whether the settings go by ``rule``, some models aside."""
+    return _reaches(rule, settings.ignore) < _reaches(rule, settings.select)
 
 
 def refuse_unknown(settings: Settings, rules: Iterable[Rule], unbending: Iterable[Rule]) -> None:
@@ -29,10 +32,11 @@ def refuse_unknown(settings: Settings, rules: Iterable[Rule], unbending: Iterabl
         "ignore": settings.ignore,
         "per-model-ignores": [rule for rules in settings.per_model_ignores.values() for rule in rules],
         "severities": list(settings.severities),
+        "waivers": [waiver.code for waiver in settings.waivers],
     }
     for key, selectors in places.items():
         for selector in selectors:
-            if not any(_reach(rule, selector) for rule in known):
+            if not any(reach(rule, selector) for rule in known):
                 guesses = nearest(selector, [name for rule in known for name in (rule.code, rule.name)], count=3)
                 hint = f"did you mean {', '.join(guesses)}?" if guesses else "`latlint rules` lists all"
                 raise LatlintError(f"unknown rule '{selector}' in {key}: {hint}", code="LAT901", path=settings.source)
@@ -49,10 +53,10 @@ def graded(finding: Finding, rule: Rule, chosen: str) -> Finding:
 
 
 def _reaches(rule: Rule, selectors: Iterable[str]) -> int:
-    return max((_reach(rule, selector) for selector in selectors), default=0)
+    return max((reach(rule, selector) for selector in selectors), default=0)
 
 
-def _reach(rule: Rule, selector: str) -> int:
+def reach(rule: Rule, selector: str) -> int:
     """How exactly ``selector`` names ``rule``: 0 not at all, more for more of its code, most for its name."""
     if selector == rule.name:
         return len(rule.code) + 1

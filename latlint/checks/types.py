@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,10 +17,20 @@ SEVERITIES = ("note", "warning", "error")
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a text file: the file's path as given, the line's number from 1, and its length in characters."""
+
+    path: str
+    number: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
-    """``nodes`` are node names. ``gain_ms`` is what the fix would save on ``target``. ``fingerprint`` identifies the finding
-    across runs and does not depend on milliseconds. ``suppressed`` tells that a waiver or baseline covers it. ``location`` is
-    where the first of the nodes lies in the file."""
+    """``model`` is the file concerned. ``nodes`` are node names. ``gain_ms`` is what the fix would save on ``target``.
+    ``fingerprint`` identifies the finding across runs and does not depend on milliseconds. ``suppressed`` tells that a waiver or the
+    baseline covers it, and ``justification`` why. ``location`` is where the first of the nodes lies in the file. ``line`` stands
+    for the finding in a review, where a binary file has no lines to show."""
 
     code: str
     name: str
@@ -36,6 +46,8 @@ class Finding:
     fingerprint: str = ""
     suppressed: bool = False
     location: ByteRange | None = None
+    justification: str = ""
+    line: Line | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +94,21 @@ class Rule:
     ) -> Finding:
         """A finding on ``subject``. ``identity`` tells it from the rule's other findings on the same model and target, such
         as the name of the node; never a number that the next version of the model would change."""
-        model, target = subject.prediction.model, subject.prediction.target
+        path = subject.path or subject.settings.relative(subject.prediction.model)
+        found = self.finding_on(subject.prediction, path, message, identity)
+        return replace(found, nodes=nodes, latency_ms=latency_ms, budget_ms=budget_ms, gain_ms=gain_ms)
+
+    def finding_on(self, prediction: Prediction, path: str, message: str, identity: tuple[str, ...] = ()) -> Finding:
+        """A finding on the model of ``prediction``, which lies at ``path`` in its repository."""
+        mark = fingerprint(self.code, path, prediction.target, *identity)
         return Finding(
-            code=self.code,
-            name=self.name,
-            severity=self.severity,
-            model=model,
-            message=message,
-            target=target,
-            nodes=nodes,
-            latency_ms=latency_ms,
-            budget_ms=budget_ms,
-            gain_ms=gain_ms,
-            fingerprint=fingerprint(self.code, subject.path or subject.settings.relative(model), target, *identity),
+            self.code, self.name, self.severity, prediction.model, message, prediction.target, fingerprint=mark
         )
+
+    def finding_in(self, path: str, message: str, identity: tuple[str, ...], line: Line | None = None) -> Finding:
+        """A finding on a file that is no model, ``path`` as given. ``identity`` tells it from the rule's other findings."""
+        mark = fingerprint(self.code, *identity)
+        return Finding(self.code, self.name, self.severity, path, message, fingerprint=mark, line=line)
 
 
 def fingerprint(*parts: str) -> str:

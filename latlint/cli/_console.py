@@ -6,11 +6,15 @@ import contextlib
 import io
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
+from latlint.errors import LatlintError
 from latlint.report.plain import Style, clean
 
 _BAR_COLUMNS = 30
+T = TypeVar("T")
 
 
 class ReaderGoneError(Exception):
@@ -117,9 +121,18 @@ def write_atomically(text: str, path: Path) -> None:
             with contextlib.suppress(OSError):
                 scratch.unlink()
     except OSError as failure:
-        from latlint.errors import LatlintError
-
         raise LatlintError(f"cannot be written: {failure.strerror}", path=str(path)) from None
+
+
+def unless_malformed(read: Callable[[], T], *, anyway: bool) -> T | None:
+    """What ``read`` gives of a file that is about to be written anew; when that is malformed, a note, or else the error."""
+    try:
+        return read()
+    except LatlintError as malformed:
+        if not anyway:
+            raise
+        note(f"{malformed.path}: {malformed.message.partition(';')[0]}: written anew")
+        return None
 
 
 def append_to_job_summary(markdown: str) -> None:
@@ -129,6 +142,4 @@ def append_to_job_summary(markdown: str) -> None:
             with Path(path).open("a", encoding="utf-8", newline="\n") as summary:
                 summary.write(markdown)
         except OSError as failure:
-            from latlint.errors import LatlintError
-
             raise LatlintError(f"cannot be written: {failure.strerror}", path=path) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,31 @@ def config_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--no-config", is_flag=True, help="Read no configuration file."),
     )
     return _applied(function, decorators)
+
+
+def review_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--base``, ``--today``: what `check` and `baseline` go by besides the files."""
+    decorators: tuple[_Decorator, ...] = (
+        click.option(
+            "--base",
+            metavar="REV",
+            help="What max-increase compares with: the merge base of HEAD and this git revision.  [default: the last commit]",
+        ),
+        click.option(
+            "--today",
+            metavar="DATE",
+            callback=_parsed_day,
+            help="The day that waivers expire by, such as 2027-01-31.  [default: SOURCE_DATE_EPOCH, or the clock's]",
+        ),
+    )
+    return _applied(function, decorators)
+
+
+def _parsed_day(context: click.Context, parameter: click.Parameter, text: str | None) -> date | None:
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError:
+        raise LatlintError(f"malformed --today '{text}': expected a day such as 2027-01-31") from None
 
 
 def format_option(choices: list[str] | None = None) -> _Decorator:

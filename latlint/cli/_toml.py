@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from latlint.settings import Budget, Settings
+from latlint.settings import Budget, Settings, Waiver
 from latlint.shapes import dims_text
 
 
@@ -19,7 +19,7 @@ def shown(settings: Settings) -> str:
     lines = [f"# {_one_line(remark)}" for remark in remarks]
     lines += [_line(name, _literal(value), _origin(settings, name)) for name, value in _values(settings, targets)]
     budgets = (f"# {_one_line(budget.origin)}\n{table(budget)}" for budget in settings.budgets)
-    tables = [*_rule_tables(settings), *_shape_tables(settings), *budgets]
+    tables = [*_rule_tables(settings), *_shape_tables(settings), *budgets, *map(_waiver, settings.waivers)]
     return "\n".join(lines) + "\n" + "".join(f"\n{each}" for each in tables)
 
 
@@ -56,6 +56,8 @@ def _values(settings: Settings, targets: tuple[str, ...]) -> Iterator[tuple[str,
     yield "targets", targets
     yield "models", settings.models
     yield "packs", [os.path.relpath(pack, settings.root) for pack in settings.packs]
+    if settings.base is not None:
+        yield "base", settings.base
     yield "gate", settings.gate
     yield "fail-on", settings.fail_on
     yield "min-coverage", settings.min_coverage
@@ -84,6 +86,20 @@ def table(budget: Budget) -> str:
         "message": budget.message or None,
     }
     return "[[budgets]]\n" + "".join(f"{key} = {string(value)}\n" for key, value in values.items() if value is not None)
+
+
+def _waiver(waiver: Waiver) -> str:
+    """One ``[[waivers]]`` table."""
+    values = {
+        "code": waiver.code,
+        "model": waiver.model if waiver.model != "*" else None,
+        "target": waiver.target if waiver.target != "*" else None,
+        "max": _duration(waiver.max_ms),
+        "reason": waiver.reason,
+        "owner": waiver.owner or None,
+        "expires": waiver.expires and waiver.expires.isoformat(),
+    }
+    return "[[waivers]]\n" + "".join(f"{key} = {string(value)}\n" for key, value in values.items() if value)
 
 
 def _duration(milliseconds: float | None) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from latlint.cli._options import (
     format_option,
     report_errors,
     report_notes,
+    review_options,
     settings_from,
     target_options,
 )
@@ -52,6 +54,8 @@ from latlint.settings import parse_budget
     type=click.Choice(SEVERITIES[::-1]),
     help="Exit with 1 for findings of this severity or above.  [default: error]",
 )
+@review_options
+@click.option("--no-baseline", is_flag=True, help="Show and count what latlint.baseline accepts as well.")
 @config_options
 @format_option()
 @click.option(
@@ -78,6 +82,9 @@ def command(
     select: tuple[str, ...],
     ignore: tuple[str, ...],
     fail_on: str | None,
+    base: str | None,
+    today: date | None,
+    no_baseline: bool,
     config: Path | None,
     no_config: bool,
     format_name: str,
@@ -109,6 +116,9 @@ def command(
         select=select,
         ignore=ignore,
         fail_on=fail_on,
+        base=base,
+        today=today,
+        use_baseline=not no_baseline,
     )
     if show_settings:
         _console.emit(shown(settings))

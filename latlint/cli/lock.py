@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -15,13 +14,10 @@ from latlint.cli import _console
 from latlint.cli._options import config_options, format_option, report_asides, settings_from, target_options
 from latlint.cli._run import Means, run_options
 from latlint.errors import LatlintError
-from latlint.lock import Change, Entry, Lock
+from latlint.lock import Change, Entry
 from latlint.report.json import dump
 from latlint.report.plain import Cell, Style, clean, table
 from latlint.units import counted, format_ms
-
-if TYPE_CHECKING:
-    from latlint.settings import Settings
 
 #: What is the matter with a line, when it is compared and when it is written.
 _WORDS = {
@@ -77,7 +73,7 @@ def command(
     )
     whole = not paths and not targets and not all_targets
     # What is written anew as a whole need not be understood first: that is the way out of a merge conflict.
-    before = lock.read(settings) if check or not whole else _locked_if_sound(settings)
+    before = _console.unless_malformed(lambda: lock.read(settings), anyway=whole and not check)
     report = means.report(means.run(paths, settings, judge=False))
     report_asides(report, paths, allow_empty=allow_empty)
     path = lock.path_of(settings)
@@ -92,32 +88,30 @@ def command(
     found = (lock.entry(prediction, settings) for prediction in report.predictions)
     new = kept | {entry.key: entry for entry in found}
     text = lock.written(new.values())
-    outcome = _Outcome(
-        records.shown(path), tuple(lock.changes(old, new)), len(new), check, before is not None and before.text == text
-    )
-    if not outcome.same and not check:
+    # Lines in another order, as a merge by union leaves them, say the same; they are put in order when the lock is written.
+    written = not check and (before is None or before.text != text)
+    if written:
         _console.write_atomically(text, path)
+    outcome = _Outcome(records.shown(path), tuple(lock.changes(old, new)), len(new), check, written, before is None)
     _console.emit(_document(outcome) if format_name == "json" else _summary(outcome, _console.style()))
-    return 1 if not outcome.same and (check or hook) else 0
+    return 1 if (check and not outcome.up_to_date) or (hook and written) else 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """What a run came to: ``same`` when the lock said already what it should say."""
+    """What a run came to."""
 
     path: str
     changes: tuple[Change, ...]
     lines: int
     check: bool
-    same: bool
+    written: bool
+    new: bool
 
-
-def _locked_if_sound(settings: Settings) -> Lock | None:
-    try:
-        return lock.read(settings)
-    except LatlintError as error:
-        _console.note(f"{error.path}: {error.message.partition(';')[0]}: written anew")
-        return None
+    @property
+    def up_to_date(self) -> bool:
+        """Whether there was a lock and it said what it should."""
+        return not self.changes and not self.new
 
 
 def _document(outcome: _Outcome) -> str:
@@ -125,8 +119,8 @@ def _document(outcome: _Outcome) -> str:
         {
             "schema": "latlint.lock/1",
             "lock": outcome.path,
-            "up_to_date": outcome.same,
-            "written": not (outcome.same or outcome.check),
+            "up_to_date": outcome.up_to_date,
+            "written": outcome.written,
             "lines": outcome.lines,
             "changes": [
                 {
@@ -150,11 +144,11 @@ def _entry(entry: Entry | None) -> dict[str, object] | None:
 def _summary(outcome: _Outcome, style: Style) -> str:
     lines = f"{counted(outcome.lines, 'line')}"
     path = clean(outcome.path)
-    if outcome.same:
+    if outcome.up_to_date and not outcome.written:
         return f"{path} is up to date: {lines}\n"
     counts = Counter(change.kind for change in outcome.changes)
     parts = [f"{counts[kind]} {word}" for kind, word in _WORDS[outcome.check].items() if counts[kind]]
-    how = ", ".join(parts) or "the same lines, written otherwise"
+    how = ", ".join(parts) or ("there is none yet" if outcome.check else "in order")
     rows = [_row(change, _WORDS[outcome.check]) for change in outcome.changes]
     head = f"{path} is not up to date: {how}" if outcome.check else f"Wrote {path}: {lines}, {how}"
     tail = ["", "Run: latlint lock"] if outcome.check else []

@@ -16,8 +16,12 @@ NAME_LIMIT = 200
 
 def open_findings(report: Report) -> list[Finding]:
     """What no waiver or baseline covers, the gravest first, else in the report's order."""
-    found = [finding for finding in report.findings if not finding.suppressed]
-    return sorted(found, key=lambda finding: -SEVERITIES.index(finding.severity))
+    return gravest_first(finding for finding in report.findings if not finding.suppressed)
+
+
+def gravest_first(findings: Iterable[Finding]) -> list[Finding]:
+    """The findings by severity, else in the order given."""
+    return sorted(findings, key=lambda finding: -SEVERITIES.index(finding.severity))
 
 
 def title(finding: Finding) -> str:
@@ -31,6 +35,14 @@ def sentence(report: Report, finding: Finding) -> str:
     if finding.target:
         place += f" on '{finding.target}'"
     return f"{place}: {clean(finding.message).rstrip('.')}."
+
+
+def place(report: Report, finding: Finding) -> tuple[str, int]:
+    """The path in the repository and the line where reviewers see the finding: that of a text file, which can be part of a diff,
+    rather than the first of a binary one."""
+    if finding.line is None:
+        return report.path(finding.model), 1
+    return report.path(finding.line.path), finding.line.number
 
 
 def identified(report: Report, findings: Iterable[Finding]) -> Iterator[tuple[str, Finding]]:

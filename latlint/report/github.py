@@ -6,7 +6,7 @@ https://docs.github.com/en/actions/reference/workflow-commands-for-github-action
 from __future__ import annotations
 
 from latlint.checks.types import Finding
-from latlint.report.annotations import open_findings, sentence, title
+from latlint.report.annotations import open_findings, place, sentence, title
 from latlint.report.plain import Style, clean
 from latlint.report.text import summary
 from latlint.report.types import Report
@@ -28,7 +28,8 @@ def check(report: Report, style: Style) -> str:
 
 def _annotation(report: Report, finding: Finding) -> str:
     heading = title(finding) + (f" on {finding.target}" if finding.target else "")
-    properties = {"file": report.path(finding.model), "line": "1", "title": heading}
+    path, line = place(report, finding)
+    properties = {"file": path, "line": str(line), "title": heading}
     listed = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
     return f"::{_COMMANDS[finding.severity]} {listed}::{_data(sentence(report, finding))}"
 

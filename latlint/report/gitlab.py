@@ -5,7 +5,10 @@ One file for all targets: GitLab takes one report of a pipeline, and drops findi
 
 from __future__ import annotations
 
-from latlint.report.annotations import identified, open_findings, sentence
+from typing import Any
+
+from latlint.checks.types import Finding
+from latlint.report.annotations import identified, open_findings, place, sentence
 from latlint.report.json import dump
 from latlint.report.plain import Style, clean
 from latlint.report.types import Report
@@ -14,16 +17,16 @@ _SEVERITIES = {"error": "major", "warning": "minor", "note": "info"}
 
 
 def check(report: Report, style: Style) -> str:
-    """An issue a finding, on the first line of the model file: a binary file has no other."""
-    return dump(
-        [
-            {
-                "description": sentence(report, finding),
-                "check_name": finding.code,
-                "fingerprint": mark,
-                "severity": _SEVERITIES[finding.severity],
-                "location": {"path": clean(report.path(finding.model)), "lines": {"begin": 1}},
-            }
-            for mark, finding in identified(report, open_findings(report))
-        ]
-    )
+    """An issue a finding, on its line of the lock or the first of the model file: a binary file has no other."""
+    return dump([_issue(report, mark, finding) for mark, finding in identified(report, open_findings(report))])
+
+
+def _issue(report: Report, mark: str, finding: Finding) -> dict[str, Any]:
+    path, line = place(report, finding)
+    return {
+        "description": sentence(report, finding),
+        "check_name": finding.code,
+        "fingerprint": mark,
+        "severity": _SEVERITIES[finding.severity],
+        "location": {"path": clean(path), "lines": {"begin": line}},
+    }

@@ -114,7 +114,7 @@ def finding_json(finding: Finding) -> dict[str, Any]:
 
 _FINDING_KEYS = (
     "code", "name", "severity", "model", "target", "nodes", "message", "latency_ms", "budget_ms", "gain_ms", "help_uri",
-    "fingerprint", "suppressed",
+    "fingerprint", "suppressed", "justification",
 )  # fmt: skip
 
 

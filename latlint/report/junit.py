@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from latlint.checks.types import Finding
 from latlint.latency.types import Prediction
-from latlint.report.annotations import open_findings, sentence, title
+from latlint.report.annotations import gravest_first, sentence, title
 from latlint.report.checkstyle import xml
 from latlint.report.plain import Style, clean
 from latlint.report.text import interval
@@ -21,13 +21,14 @@ _FILES = "files"
 
 
 def check(report: Report, style: Style) -> str:
-    """A test for each model on each target, and a failed one for each error found there; files not read are test errors."""
+    """A test for each model on each target, and a failed one for each error found there, or a skipped one where that is accepted;
+    files not read are test errors."""
     root = Element("testsuites", name="latlint")
     found: dict[tuple[str, str | None], list[Finding]] = {}
-    for finding in open_findings(report):
+    for finding in gravest_first(report.findings):
         found.setdefault((finding.model, finding.target), []).append(finding)
-    unread = [finding for (_, target), findings in found.items() if target is None for finding in findings]
-    suites = [_suite(_FILES, [_failed(report, finding, _FILES, "error") for finding in unread])] if unread else []
+    of_files = [finding for (_, target), findings in found.items() if target is None for finding in findings]
+    suites = [_suite(_FILES, [_of_file(report, finding) for finding in of_files])] if of_files else []
     judged = list(zip(report.predictions, report.verdicts, strict=True))
     for target in report.targets:
         cases = [
@@ -47,7 +48,7 @@ def _suite(name: str, cases: Sequence[Element]) -> Element:
     suite = Element("testsuite", name=name, tests=str(len(cases)))
     suite.set("failures", str(sum(case.find("failure") is not None for case in cases)))
     suite.set("errors", str(sum(case.find("error") is not None for case in cases)))
-    suite.set("skipped", "0")
+    suite.set("skipped", str(sum(case.find("skipped") is not None for case in cases)))
     suite.extend(cases)
     return suite
 
@@ -56,7 +57,11 @@ def _cases(report: Report, prediction: Prediction, verdict: Verdict, found: Iter
     """The latency, with what is no error; the budget, where there is one and it is kept; then each error."""
     latency = f"{format_ms(prediction.latency_ms)}, {prediction.interval:.0%} within {interval(prediction)} ms"
     lines = [f"{latency}, coverage {prediction.coverage:.0%}, {prediction.runtime}"]
-    lines += [f"{title(finding)}: {clean(finding.message)}" for finding in found if finding.severity != "error"]
+    lines += [
+        f"{title(finding)}: {clean(finding.message)}{_accepted(finding)}"
+        for finding in found
+        if finding.severity != "error"
+    ]
     path = clean(report.path(prediction.model))
     yield _case(path, "latency", prediction.target, prediction.latency_ms, "\n".join(lines))
     if verdict.budget_ms is not None and verdict.word == "pass":
@@ -65,14 +70,29 @@ def _cases(report: Report, prediction: Prediction, verdict: Verdict, found: Iter
         yield _case(path, "LAT101 budget-exceeded", prediction.target, prediction.latency_ms, kept)
     for finding in found:
         if finding.severity == "error":
-            yield _failed(report, finding, prediction.target, "failure", prediction.latency_ms)
+            kind = "skipped" if finding.suppressed else "failure"
+            yield _failed(report, finding, prediction.target, kind, prediction.latency_ms)
 
 
 def _failed(report: Report, finding: Finding, suite: str, kind: str, latency_ms: float = 0.0) -> Element:
     case = _case(clean(report.path(finding.model)), title(finding), suite, latency_ms)
-    message = sentence(report, finding)
-    SubElement(case, kind, message=message, type=finding.code).text = message
+    message = sentence(report, finding) + _accepted(finding)
+    element = SubElement(case, kind, message=message)
+    if kind != "skipped":
+        element.set("type", finding.code)
+        element.text = message
     return case
+
+
+def _of_file(report: Report, finding: Finding) -> Element:
+    """A file that was not read; or what is to be said of the configuration, which fails nothing."""
+    if finding.severity == "error":
+        return _failed(report, finding, _FILES, "error")
+    return _case(clean(report.path(finding.model)), title(finding), _FILES, out=sentence(report, finding))
+
+
+def _accepted(finding: Finding) -> str:
+    return f" ({clean(finding.justification or 'accepted')})" if finding.suppressed else ""
 
 
 def _case(path: str, name: str, suite: str, latency_ms: float = 0.0, out: str = "") -> Element:

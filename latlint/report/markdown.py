@@ -21,7 +21,7 @@ _SHOWN_PREDICTIONS = 8
 _MESSAGE_LIMIT = 400
 
 _MARKS = {"error": "❌", "warning": "⚠️", "note": "💡"}
-_VERDICTS = {"": "–", "pass": "✅", "warn": "⚠️", "fail": "❌"}
+_VERDICTS = {"": "–", "pass": "✅", "warn": "⚠️", "accepted": "☑️", "fail": "❌"}
 
 #: Whatever may begin something in Markdown or HTML; written as a numeric reference, none does.
 _MARKUP = re.compile(r"[\\`*\[\]<>#!|~@&$^]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.", re.IGNORECASE)

@@ -12,7 +12,7 @@ from latlint import __version__
 from latlint.checks import Check, checks
 from latlint.checks.types import Finding
 from latlint.latency.types import Prediction
-from latlint.report.annotations import NAME_LIMIT, identified, open_findings, sentence, uri
+from latlint.report.annotations import NAME_LIMIT, gravest_first, identified, sentence, uri
 from latlint.report.json import dump
 from latlint.report.plain import Style, clean
 from latlint.report.types import Report
@@ -42,7 +42,7 @@ def check(report: Report, style: Style) -> str:
     groups: dict[str, list[Finding]] = {name: [] for name in (_FILES, *alone)}
     if len(alone) < len(report.targets):
         groups[_OTHERS] = []
-    for finding in open_findings(report):
+    for finding in sorted(gravest_first(report.findings), key=lambda finding: finding.suppressed):
         groups[_FILES if finding.target is None else finding.target if finding.target in groups else _OTHERS].append(
             finding
         )
@@ -125,7 +125,8 @@ def _results(
                 **({"ruleIndex": indices[finding.code]} if finding.code in indices else {}),
                 "level": _LEVELS[finding.severity],
                 "message": _message(sentence(report, finding)),
-                "locations": [_location(report, finding)],
+                **_locations(report, finding),
+                **_suppressions(finding),
                 "partialFingerprints": {"primaryLocationLineHash": mark},
                 "properties": _properties(finding, predictions.get((finding.model, finding.target or ""))),
             }
@@ -136,6 +137,32 @@ def _results(
 def _message(text: str) -> dict[str, str]:
     """Plain text: what would be a link or a placeholder to a SARIF viewer (3.11.5, 3.11.6) is one no more."""
     return {"text": clean(text).replace("](", "] (").replace("{", "{{").replace("}", "}}")}
+
+
+def _locations(report: Report, finding: Finding) -> dict[str, Any]:
+    """The model; or, where the lock has a line for it, that line, with the model related to it.
+
+    GitHub shows an alert in a pull request when all its lines are in the diff. Those of a binary file never are; a line of the lock is
+    when what it says of the model has changed. Only the first location counts there.
+    """
+    model = _location(report, finding)
+    line = finding.line
+    if line is None:
+        return {"locations": [model]}
+    artifact = {"uri": uri(report.path(line.path)), "uriBaseId": _ROOT}
+    region = {"startLine": line.number, "startColumn": 1, "endLine": line.number, "endColumn": line.length + 1}
+    place = {"physicalLocation": {"artifactLocation": artifact, "region": region}}
+    if line.path == finding.model:
+        return {"locations": [place]}
+    return {"locations": [place], "relatedLocations": [{"id": 1, "message": _message("The model."), **model}]}
+
+
+def _suppressions(finding: Finding) -> dict[str, Any]:
+    """That a waiver or the baseline covers the finding, and why. None on a finding that neither does."""
+    if not finding.suppressed:
+        return {}
+    why = {"justification": clean(finding.justification)} if finding.justification else {}
+    return {"suppressions": [{"kind": "external", "status": "accepted", **why}]}
 
 
 def _location(report: Report, finding: Finding) -> dict[str, Any]:

@@ -37,10 +37,12 @@ _MARKS = {
     "pass": Cell("PASS", ("green", "bold")),
     "warn": Cell("WARN", ("yellow", "bold")),
     "fail": Cell("FAIL", ("red", "bold")),
+    "accepted": Cell("OVER", ("yellow", "bold")),
 }
 _VERDICTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "fail": ("over budget", ("red", "bold")),
     "warn": ("with a budget warning", ("yellow", "bold")),
+    "accepted": ("over budget and accepted", ("yellow",)),
     "pass": ("within budget", ("green",)),
     "": ("without a budget", ()),
 }
@@ -74,7 +76,8 @@ def check(report: Report, style: Style) -> str:
     aligned = table(rows, "<<>><><", style, indent=2)
     findings: dict[tuple[str, str | None], list[Finding]] = {}
     for finding in report.findings:
-        findings.setdefault((finding.model, finding.target), []).append(finding)
+        if not finding.suppressed:
+            findings.setdefault((finding.model, finding.target), []).append(finding)
     model = None
     for (prediction, _), line in zip(judged, aligned, strict=True):
         if prediction.model != model:
@@ -83,7 +86,17 @@ def check(report: Report, style: Style) -> str:
         lines.append(line)
         for finding in findings.get((prediction.model, prediction.target), ()):
             lines += _finding(finding, prediction, style)
-    return _joined([*lines, "", summary(report, style)])
+    return _joined([*lines, "", *_about_files(report, style), "", summary(report, style)])
+
+
+def _about_files(report: Report, style: Style) -> list[str]:
+    """What was found in files that are no models: the configuration, the baseline."""
+    lines: list[str] = []
+    unread = {error.path for error in report.errors}
+    found = [finding for finding in report.findings if finding.target is None and finding.model not in unread]
+    for path, group in groupby(found, key=lambda finding: finding.model):
+        lines += ["", style.paint(clean(path), "bold"), *(_sentence(finding, style, indent=2) for finding in group)]
+    return lines
 
 
 def _joined(lines: Sequence[str]) -> str:
@@ -297,7 +310,7 @@ def _change(ratio: float) -> str:
 
 def _doubts(prediction: Prediction, verdict: Verdict) -> str:
     """Why a verdict may be another on the device."""
-    doubts = []
+    doubts = ["accepted"] if verdict.accepted else []
     if verdict.budget_ms is not None and prediction.low_ms <= verdict.budget_ms < prediction.high_ms:
         doubts.append("within the interval")
     if prediction.coverage < 0.995:
@@ -307,9 +320,9 @@ def _doubts(prediction: Prediction, verdict: Verdict) -> str:
 
 def _finding(finding: Finding, prediction: Prediction, style: Style) -> list[str]:
     """A budget's row has said how far over it is: what is left to say is where the time goes. Others say it in words."""
+    if finding.budget_ms is None or not finding.nodes:
+        return [_sentence(finding, style, indent=8)]
     code = style.paint(finding.code, *_SEVERITY_PAINT[finding.severity])
-    if finding.budget_ms is None:
-        return [f"        {code} {finding.name}: {clean(finding.message)}"]
     named = set(finding.nodes)
     costliest = [kernel for kernel in prediction.kernels if named.intersection(kernel.nodes[:1])]
     costliest.sort(key=lambda kernel: (-kernel.latency_ms, kernel.index))
@@ -330,14 +343,25 @@ def _finding(finding: Finding, prediction: Prediction, style: Style) -> list[str
     ]
 
 
+def _sentence(finding: Finding, style: Style, *, indent: int) -> str:
+    code = style.paint(finding.code, *_SEVERITY_PAINT[finding.severity])
+    return f"{' ' * indent}{code} {finding.name}: {clean(finding.message)}"
+
+
 def summary(report: Report, style: Style) -> str:
-    """``2 models on 3 targets: 1 over budget, 4 within budget, 1 without a budget, 1 warning``."""
+    """``2 models on 3 targets: 1 over budget, 4 within budget, 1 without a budget, 1 warning, 2 findings accepted``."""
     verdicts = Counter(verdict.word for verdict in report.verdicts)
     parts = [
         style.paint(f"{verdicts[word]} {says}", *paint) for word, (says, paint) in _VERDICTS.items() if verdicts[word]
     ]
-    others = Counter(finding.severity for finding in report.findings if finding.budget_ms is None and finding.target)
+    others = Counter(
+        finding.severity
+        for finding in report.findings
+        if finding.budget_ms is None and not finding.suppressed and (finding.target or finding.code.startswith("LAT9"))
+    )
     parts += [counted(others[severity], severity) for severity in reversed(SEVERITIES) if others[severity]]
+    if suppressed := sum(finding.suppressed for finding in report.findings):
+        parts.append(f"{counted(suppressed, 'finding')} accepted")
     if report.errors:
         parts.append(style.paint(f"{counted(len(report.errors), 'file')} not read", "red", "bold"))
     scope = f"{counted(report.files, 'model')} on {counted(len(report.targets), 'target')}"

@@ -35,7 +35,7 @@ class Verdict:
 
     ``gate`` names what is held against ``budget_ms``: see ``Prediction.end_ms``. ``passed`` is false when a budget is broken, be it
     for the whole model, for an op or for its increase; ``warned`` tells of one that only warns. ``others`` tells that there are
-    budgets of the latter kinds, which may be all there are.
+    budgets of the latter kinds, which may be all there are. ``accepted``: one is broken, and a waiver or the baseline covers that.
     """
 
     budget_ms: float | None
@@ -43,12 +43,15 @@ class Verdict:
     gate: str = "point"
     warned: bool = False
     others: bool = False
+    accepted: bool = False
 
     @property
     def word(self) -> str:
-        """``fail``, ``warn``, ``pass``, or nothing where no budget holds."""
+        """``fail``, ``warn``, ``accepted``, ``pass``, or nothing where no budget holds."""
         if not self.passed or self.warned:
             return "warn" if self.passed else "fail"
+        if self.accepted:
+            return "accepted"
         return "pass" if self.budget_ms is not None or self.others else ""
 
 

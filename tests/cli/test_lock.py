@@ -220,3 +220,15 @@ def test_without_any_model_the_lock_stays_unless_that_is_allowed(latlint: Run, p
     assert len(lines(project)) == 4
     assert latlint("lock", "--allow-empty").status == 0
     assert lines(project) == []
+
+
+def test_lines_in_another_order_say_the_same(latlint: Run, project: Path) -> None:
+    """A merge by union leaves them so."""
+    latlint("lock")
+    path = project / "latlint.lock"
+    good = path.read_text()
+    head, first, second = good.split("\n\n")
+    path.write_text(f"{head}\n\n{second}{first}\n")
+    assert latlint("lock", "--check").status == 0
+    assert latlint("lock").out == "Wrote latlint.lock: 4 lines, in order\n"
+    assert path.read_text() == good

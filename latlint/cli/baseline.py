@@ -1,0 +1,109 @@
+"""``latlint baseline``: accept the findings of today, so that only new ones count."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import click
+
+from latlint import baseline, records
+from latlint.baseline import Entry
+from latlint.cli import _console
+from latlint.cli._options import (
+    config_options,
+    format_option,
+    report_asides,
+    review_options,
+    settings_from,
+    target_options,
+)
+from latlint.cli._run import Means, run_options
+from latlint.errors import LatlintError
+from latlint.report.json import dump
+from latlint.report.plain import clean
+from latlint.units import counted
+
+
+@click.command("baseline", short_help="Accept the findings of today: write latlint.baseline.")
+@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.option("--prune", is_flag=True, help="Only remove what is found no more; accept nothing new.")
+@target_options
+@review_options
+@config_options
+@run_options
+@format_option(["json", "text"])
+@click.option("--allow-empty", is_flag=True, help="Take it that there may be no model at all.")
+def command(
+    paths: tuple[str, ...],
+    prune: bool,
+    targets: tuple[str, ...],
+    all_targets: bool,
+    packs: tuple[Path, ...],
+    shapes: tuple[str, ...],
+    base: str | None,
+    today: date | None,
+    config: Path | None,
+    no_config: bool,
+    format_name: str,
+    allow_empty: bool,
+    means: Means,
+) -> int:
+    """Write latlint.baseline beside the configuration: the findings of today, which `latlint check` then accepts.
+
+    Findings that a waiver covers are left to it, and files that cannot be read are never accepted. With PATH or --target, only the
+    lines of those models or targets are looked at, and others stay as they are.
+
+    \b
+    latlint baseline
+    latlint baseline --prune
+    """
+    settings = settings_from(
+        config=config,
+        no_config=no_config,
+        targets=targets,
+        all_targets=all_targets,
+        packs=packs,
+        shapes=shapes,
+        base=base,
+        today=today,
+        use_baseline=False,
+    )
+    # What is written anew as a whole need not be understood first: that is the way out of a merge conflict.
+    whole = not (paths or targets or all_targets or prune)
+    old = _console.unless_malformed(lambda: baseline.read(settings), anyway=whole) or []
+    report = means.report(means.run(paths, settings, judge=True))
+    report_asides(report, paths, allow_empty=allow_empty)
+    name = records.shown(baseline.path_of(settings))
+    if report.errors:
+        raise LatlintError(f"left as it was: {counted(len(report.errors), 'model')} could not be read", path=name)
+    open_findings = (finding for finding in report.findings if not finding.suppressed)
+    found = [entry for entry in (baseline.entry(finding, settings) for finding in open_findings) if entry]
+    scope = records.Scope.of(settings, paths, report.targets if targets or all_targets else None)
+    kept = [replace(entry, number=0) for entry in old if not scope.holds(entry.model, entry.target)]
+    again = _still_there([entry for entry in old if scope.holds(entry.model, entry.target)], found) if prune else found
+    new = [*kept, *again]
+    if not (prune and not old):
+        _console.write_atomically(baseline.written(new), baseline.path_of(settings))
+    before, after = (Counter(entry.fields() for entry in entries) for entries in (old, new))
+    counts = {"entries": len(new), "added": (after - before).total(), "removed": (before - after).total()}
+    if format_name == "json":
+        _console.emit(dump({"schema": "latlint.baseline/1", "baseline": name, **counts}))
+    else:
+        _console.emit(
+            f"Wrote {clean(name)}: {counted(len(new), 'finding')} accepted, {counts['added']} new, {counts['removed']} removed\n"
+        )
+    return 0
+
+
+def _still_there(old: list[Entry], found: list[Entry]) -> list[Entry]:
+    """The old entries that are about something found, as they were."""
+    left = Counter(entry.identity for entry in found)
+    kept = []
+    for entry in old:
+        if left[entry.identity]:
+            left[entry.identity] -= 1
+            kept.append(replace(entry, number=0))
+    return kept

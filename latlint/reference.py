@@ -1,0 +1,152 @@
+"""What a model took before a change: as the lock says it at the commit that the change starts from, or as the model was there.
+
+In a git repository that commit is the merge base of ``HEAD`` and the settings' ``base``; without ``base`` it is ``HEAD``, which is
+what a commit in the making changes. Elsewhere the lock of the working tree is all there is.
+
+A line of the lock counts where the same latlint and pack made it: only then a difference is the model's. Else the model is read from
+git as it was, and predicted again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from latlint import lock, records, repository
+from latlint.errors import LatlintError
+from latlint.latency.types import Prediction
+from latlint.lock import Entry, Key
+from latlint.settings import Settings
+
+if TYPE_CHECKING:
+    from latlint.git import Repository
+
+_MAX_LOCK_BYTES = 64_000_000
+
+
+class Reference(NamedTuple):
+    """``latency_ms``, and ``told`` where it comes from; or ``None``, and why there is nothing to compare with."""
+
+    latency_ms: float | None
+    told: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """The commit to compare with, and how it is called: ``main at 0a1b2c3``."""
+
+    repository: Repository
+    commit: str
+    name: str
+
+
+class References:
+    """What models took before. Git and the lock are asked when the first one is wanted, and once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @cached_property
+    def name(self) -> str:
+        """What is compared with."""
+        return self._base.name if self._base else f"{lock.FILE} as it is, for want of a commit"
+
+    def of(self, predictions: Sequence[Prediction]) -> list[Reference]:
+        """For each of the ``predictions`` of one model, what the model took on its target."""
+        before = self._before(predictions[0].model)
+        entries = [self._entries.get((before, prediction.target)) for prediction in predictions]
+        found = [_from_lock(*pair, self.name) for pair in zip(predictions, entries, strict=True)]
+        if missing := [
+            prediction.target for prediction, known in zip(predictions, found, strict=True) if known is None
+        ]:
+            again = self._again(before, predictions[0].model, missing)
+            found = [known or again[prediction.target] for prediction, known in zip(predictions, found, strict=True)]
+        return [reference for reference in found if reference]
+
+    @cached_property
+    def _base(self) -> _Base | None:
+        wanted = self._settings.base
+        if wanted is None and repository.top_of(Path(os.path.realpath(lock.path_of(self._settings)))) is None:
+            return None
+        from latlint import git
+
+        there = git.repository(self._settings.root)
+        if wanted is None and not there.has_commits():
+            return None
+        commit = there.commit("HEAD") if wanted is None else there.merge_base(wanted)
+        return _Base(there, commit, f"{wanted or 'HEAD'} at {commit[:7]}")
+
+    @cached_property
+    def _entries(self) -> Mapping[Key, Entry]:
+        """The lines of the lock then. One that cannot be understood is as none: its models are predicted again."""
+        if self._base is None:
+            found = lock.read(self._settings)
+            return found.entries if found else {}
+        there, commit = self._base.repository, self._base.commit
+        file = there.entry(commit, there.relative(lock.path_of(self._settings)))
+        if file is None:
+            return {}
+        try:
+            text = records.decoded(there.read(file, _MAX_LOCK_BYTES), file.path)
+            return lock.parsed(text, file.path).entries
+        except LatlintError:
+            return {}
+
+    @cached_property
+    def _moved(self) -> Mapping[str, str]:
+        """Models that have another path now: the new to the old, both from the top of the repository."""
+        assert self._base is not None
+        changes = self._base.repository.changed_models(self._base.commit)
+        return {each.new: each.old for each in changes if each.new and each.old and each.new != each.old}
+
+    def _before(self, model: str) -> str:
+        """The path that ``model`` had, from the directory of the configuration."""
+        path = self._settings.relative(model)
+        if self._base is None or any(path == known for known, _ in self._entries):
+            return path
+        there = self._base.repository
+        old = self._moved.get(there.relative(model))
+        return path if old is None else self._settings.relative(there.root / old)
+
+    def _again(self, before: str, model: str, targets: Sequence[str]) -> dict[str, Reference]:
+        """The model ``before`` was at the base, predicted on ``targets`` with what latlint knows now."""
+        from latlint.api import predict_files
+
+        if self._base is None:
+            return dict.fromkeys(targets, Reference(None, _UNKNOWN))
+        there = self._base.repository
+        file = there.entry(self._base.commit, there.relative(self._settings.root / before))
+        if file is None:
+            return dict.fromkeys(targets, Reference(None, f"it is new: {self._base.name} has no such model"))
+        shapes = tuple(("*", shape) for shape in self._settings.input_shapes(model))
+        settings = replace(self._settings, targets=tuple(targets), shapes=shapes, models=(), budgets=(), notes=())
+        try:
+            with there.file(file) as path:
+                report = predict_files([os.fspath(path)], settings)
+            if report.errors:
+                raise LatlintError(report.errors[0].message)
+        except LatlintError as error:
+            why = f"as it was in {self._base.name} it cannot be read: {error.message}"
+            return dict.fromkeys(targets, Reference(None, why))
+        return {each.target: Reference(each.latency_ms, self.name) for each in report.predictions}
+
+
+def _from_lock(prediction: Prediction, entry: Entry | None, name: str) -> Reference | None:
+    """The line's latency, if it can be compared. The same model has not changed, whoever predicted it then."""
+    if entry is None:
+        return None
+    if entry.pack == lock.pack_of(prediction):
+        return Reference(entry.latency_ms, name)
+    if prediction.sha256.startswith(entry.sha256):
+        return Reference(prediction.latency_ms, name)
+    return None
+
+
+_UNKNOWN = (
+    f"{lock.FILE} has no line for it, or one that another latlint or pack made: "
+    "run `latlint lock` before the next change of the model"
+)

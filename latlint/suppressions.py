@@ -1,0 +1,144 @@
+"""What a team has accepted: waivers in the configuration and the baseline beside it. Which findings they cover, and which of them
+cover none any more."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from fnmatch import fnmatchcase
+
+from latlint import baseline, checks, records
+from latlint.checks.expired_waiver import RULE as EXPIRED_WAIVER
+from latlint.checks.types import Finding, Line
+from latlint.checks.unused_baseline_entry import RULE as UNUSED_ENTRY
+from latlint.checks.unused_waiver import RULE as UNUSED_WAIVER
+from latlint.errors import LatlintError
+from latlint.lock import rounded
+from latlint.patterns import matches_path
+from latlint.report.types import Report
+from latlint.settings import Settings, Waiver
+from latlint.units import format_ms
+
+
+class Suppressions:
+    """The waivers and the baseline of a run, which goes by ``targets``. ``whole``: it is about all models, not about some that were named.
+
+    Raises LatlintError for a baseline that is malformed (LAT903) and for a SOURCE_DATE_EPOCH that is none.
+    """
+
+    def __init__(self, settings: Settings, targets: tuple[str, ...], *, whole: bool) -> None:
+        self._settings, self._targets, self._whole = settings, targets, whole
+        self._today = _today(settings)
+        self._in_force = [waiver for waiver in settings.waivers if not _expired(waiver, self._today)]
+        self._needed: set[Waiver] = set()
+        self._left: dict[str, list[baseline.Entry]] = {}
+        for entry in (baseline.read(settings) or []) if settings.use_baseline else []:
+            self._left.setdefault(entry.fingerprint, []).append(entry)
+        self._read: set[str] = set()
+        self._unread: set[str] = set()
+
+    def mark(self, findings: Iterable[Finding], part: Report) -> Iterator[Finding]:
+        """``findings``, those on the files of ``part``, with what covers them."""
+        self._read.update(self._settings.relative(prediction.model) for prediction in part.predictions[:1])
+        self._unread.update(self._settings.relative(error.path) for error in part.errors)
+        for finding in findings:
+            finding = self._waived(finding)
+            yield finding if finding.suppressed else self._accepted(finding)
+
+    def idle(self) -> Iterator[Finding]:
+        """What is to be said of waivers that have expired, and of waivers and entries that cover nothing, though the run has looked."""
+        source = self._settings.source or "."
+        for waiver in self._settings.waivers:
+            identity = (waiver.code, waiver.model, waiver.target)
+            about = f"the waiver of {waiver.code} for '{waiver.model}' on '{waiver.target}' ({waiver.reason})"
+            if waiver not in self._in_force:
+                owner = f"; ask {waiver.owner}" if waiver.owner else ""
+                said = f"has expired on {waiver.expires} and covers nothing{owner}: mend what it covered, or renew it"
+                yield EXPIRED_WAIVER.finding_in(source, f"{about} {said}", identity)
+            elif waiver not in self._needed and self._looked_for(waiver):
+                yield UNUSED_WAIVER.finding_in(source, f"{about} covers nothing: remove it", identity)
+        path = records.shown(baseline.path_of(self._settings))
+        for entry in sorted(entry for entries in self._left.values() for entry in entries):
+            if self._looked_at(entry):
+                said = f"{entry.code} of '{entry.model}' on '{entry.target}' is found no more: run `latlint baseline --prune`"
+                line = Line(path, entry.number, len(" ".join(map(records.quoted, entry.fields()))))
+                yield UNUSED_ENTRY.finding_in(path, said, entry.identity, line)
+
+    def _waived(self, finding: Finding) -> Finding:
+        about = [waiver for waiver in self._in_force if _is_about(waiver, finding, self._settings)]
+        self._needed.update(about)
+        if covering := next((waiver for waiver in about if _covers(waiver, finding)), None):
+            return replace(finding, suppressed=True, justification=_justification(covering))
+        if about:
+            limit_ms = max(waiver.max_ms or 0.0 for waiver in about)
+            return replace(finding, message=f"{finding.message}; the waiver is for {format_ms(limit_ms)} at most")
+        return finding
+
+    def _accepted(self, finding: Finding) -> Finding:
+        """The finding, covered by an entry of the baseline, which covers no other then."""
+        candidates = self._left.get(finding.fingerprint, [])
+        about = [entry for entry in candidates if entry.is_about(finding)]
+        if not about:
+            return finding
+        entry = next((entry for entry in about if entry.covers(finding)), about[0])
+        candidates.remove(entry)
+        if entry.covers(finding):
+            return replace(finding, suppressed=True, justification=f"accepted in {baseline.FILE}")
+        limit = format_ms(entry.latency_ms or 0.0)
+        return replace(finding, message=f"{finding.message}; {baseline.FILE} accepts {limit} at most")
+
+    def _looked_at(self, entry: baseline.Entry) -> bool:
+        """Whether the run would have found what the entry is about; a model that is gone has no findings."""
+        model = entry.model in self._read or (self._whole and entry.model not in self._unread)
+        return model and entry.target in self._targets and checks.asked(entry.code, self._settings)
+
+    def _looked_for(self, waiver: Waiver) -> bool:
+        """Whether the run would have found whatever the waiver may be for."""
+        matching = {path for path in self._read | self._unread if matches_path(waiver.model, path)}
+        models = bool(matching or self._whole) and not matching & self._unread
+        targets = any(fnmatchcase(target, waiver.target) for target in self._targets)
+        return models and targets and checks.asked(waiver.code, self._settings)
+
+
+def _is_about(waiver: Waiver, finding: Finding, settings: Settings) -> bool:
+    return (
+        finding.target is not None
+        and any(rule.code == finding.code for rule in checks.named(waiver.code))
+        and fnmatchcase(finding.target, waiver.target)
+        and matches_path(waiver.model, settings.relative(finding.model))
+    )
+
+
+def _covers(waiver: Waiver, finding: Finding) -> bool:
+    return waiver.max_ms is None or finding.latency_ms is None or rounded(finding.latency_ms) <= waiver.max_ms
+
+
+def _justification(waiver: Waiver) -> str:
+    """``waived: needs the new chip (owner: ada; until 2027-01-31)``."""
+    facts = [f"owner: {waiver.owner}" if waiver.owner else "", f"until {waiver.expires}" if waiver.expires else ""]
+    known = "; ".join(filter(None, facts))
+    return f"waived: {waiver.reason}" + (f" ({known})" if known else "")
+
+
+def _expired(waiver: Waiver, today: date | None) -> bool:
+    return waiver.expires is not None and today is not None and waiver.expires < today
+
+
+def _today(settings: Settings) -> date | None:
+    """The day that waivers expire by, in UTC; ``None`` when none does, so that no clock is looked at.
+
+    ``--today`` states it, or else ``SOURCE_DATE_EPOCH`` (https://reproducible-builds.org/specs/source-date-epoch/).
+    """
+    if not any(waiver.expires for waiver in settings.waivers):
+        return None
+    if settings.today is not None:
+        return settings.today
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    try:
+        return (datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC)).date()
+    except (ValueError, OverflowError, OSError):
+        raise LatlintError(
+            f"malformed SOURCE_DATE_EPOCH '{epoch}': expected seconds since 1970, such as 1767225600", code="LAT901"
+        ) from None
