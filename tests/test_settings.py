@@ -93,7 +93,7 @@ def test_the_nearest_file_governs_and_the_repository_is_the_border(tmp_path: Pat
         ),
         (
             "zzzzzz = 1",
-            "unknown key 'zzzzzz': known are extend, targets, models, packs, gate, fail-on, min-coverage, min-gain, select, ignore, per-model-ignores, severities, shapes, budgets",
+            "unknown key 'zzzzzz': known are extend, targets, models, packs, gate, fail-on, min-coverage, min-gain, select, ignore, per-model-ignores, severities, shapes, base, waivers, budgets",
         ),
         ('targets = "pixel-4/gpu"', "targets must be a list of texts, not 'pixel-4/gpu'"),
         ('targets = [""]', "targets must be a list of texts, not ['']"),
@@ -113,6 +113,23 @@ def test_the_nearest_file_governs_and_the_repository_is_the_border(tmp_path: Pat
             "max in [[budgets]] number 1 must be a time such as 10ms, 850us or 0.5s, not '10'",
         ),
         ("targets = [", "is not valid TOML: Invalid value (at end of document)"),
+        (
+            '[[waivers]]\ncode = "LAT101"',
+            'reason is missing in [[waivers]] number 1: add reason = "ships in spring, after pruning"',
+        ),
+        (
+            '[[waivers]]\ncode = "LAT101"\nreason = "r"\nexpires = "soon"',
+            "expires in [[waivers]] number 1 must be a day such as 2027-03-01, not 'soon'",
+        ),
+        (
+            '[[waivers]]\ncode = "LAT101"\nreason = "r"\nexpires = "2027-02-30"',
+            "expires in [[waivers]] number 1: there is no such day as 2027-02-30",
+        ),
+        (
+            '[[waivers]]\ncode = "LAT101"\nreason = "r"\nexpires = 2027-01-01T10:00:00',
+            "expires in [[waivers]] number 1 must be a day such as 2027-03-01, not datetime.datetime(2027, 1, 1, 10, 0)",
+        ),
+        ('base = ""', "base must be a git revision, not ''"),
     ],
 )
 def test_what_is_wrong_is_named_in_one_line(tmp_path: Path, text: str, message: str) -> None:

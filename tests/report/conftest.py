@@ -64,7 +64,7 @@ def report() -> Report:
         "LAT010", "low-coverage", "warning", models[1], "coverage 50% is below 80%", targets[0], fingerprint="fe" * 8
     )
     unread = Finding("LAT001", "unreadable-model", "error", "x.onnx", "it stops short", fingerprint="ba" * 8)
-    waived = over_budget(models[1], targets[1], suppressed=True)
+    waived = over_budget(models[1], targets[1], suppressed=True, justification="waived: known")
     return Report(
         predictions=tuple(prediction(model, target) for model in models for target in targets),
         findings=(over_budget(models[0], targets[1]), slow_op, waived, unread),

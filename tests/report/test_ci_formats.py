@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from latlint.checks.types import Finding
+from latlint.checks.types import Finding, Line
 from latlint.latency.types import KernelPrediction
 from latlint.report import formats, render
 from latlint.report.plain import Style
@@ -141,13 +141,13 @@ def test_junit_counts_what_it_holds(report: Report) -> None:
         assert element.get("tests") == str(len(cases))
         assert element.get("failures") == str(sum(case.find("failure") is not None for case in cases))
         assert element.get("errors") == str(sum(case.find("error") is not None for case in cases))
-    assert (root.get("tests"), root.get("failures"), root.get("errors")) == ("7", "1", "1")
+    assert (root.get("tests"), root.get("failures"), root.get("errors")) == ("8", "1", "1")
 
 
 def test_junit_shows_a_budget_as_a_test_of_as_many_seconds(report: Report) -> None:
     root = ElementTree.fromstring(check(report, "junit"))
     cases = {(case.get("classname"), case.get("name")): case for case in root.iter("testcase")}
-    assert len(cases) == 7
+    assert len(cases) == 8
     broken = cases["pixel-4/gpu", "models/a.tflite LAT101 budget-exceeded"]
     kept = cases["galaxy-s10/gpu", "models/a.tflite LAT101 budget-exceeded"]
     failure = broken.find("failure")
@@ -156,6 +156,32 @@ def test_junit_shows_a_budget_as_a_test_of_as_many_seconds(report: Report) -> No
     assert broken.get("time") == kept.get("time") == "0.012000"
     out = cases["galaxy-s10/gpu", "models/b c%.tflite latency"].findtext("system-out")
     assert out is not None and "coverage 100%" in out and "LAT010 low-coverage: coverage 50% is below 80%" in out
+
+
+def test_junit_shows_what_is_accepted_as_skipped(report: Report) -> None:
+    root = ElementTree.fromstring(check(report, "junit"))
+    (case,) = (case for case in root.iter("testcase") if case.find("skipped") is not None)
+    assert case.get("name") == "models/b c%.tflite LAT101 budget-exceeded"
+    skipped = case.find("skipped")
+    assert skipped is not None and (skipped.get("message") or "").endswith("(waived: known)")
+    assert [suite.get("skipped") for suite in root] == ["0", "0", "1"]
+
+
+def test_a_finding_of_the_configuration_fails_no_test(report: Report) -> None:
+    stale = Finding("LAT904", "unused-waiver", "warning", "latlint.toml", "covers nothing", fingerprint="c0" * 8)
+    root = ElementTree.fromstring(check(replace(report, findings=(stale,), errors=()), "junit"))
+    (case,) = root[0]
+    assert (case.get("name"), len(root[0].findall(".//error"))) == ("latlint.toml LAT904 unused-waiver", 0)
+
+
+def test_findings_stand_on_their_line_of_the_lock(report: Report) -> None:
+    finding = replace(report.findings[0], line=Line("latlint.lock", 7, 120))
+    located = replace(report, findings=(finding,), paths={"latlint.lock": "nets/latlint.lock"})
+    assert "::error file=nets/latlint.lock,line=7,title=LAT101" in check(located, "github")
+    assert json.loads(check(located, "gitlab"))[0]["location"] == {"path": "nets/latlint.lock", "lines": {"begin": 7}}
+    (diagnostic,) = json.loads(check(located, "rdjson"))["diagnostics"]
+    assert diagnostic["location"] == {"path": "nets/latlint.lock", "range": {"start": {"line": 7}}}
+    assert "models/a.tflite" in diagnostic["message"]
 
 
 def test_csv_of_a_prediction_adds_up(report: Report) -> None:
@@ -225,7 +251,7 @@ def test_model_explorer_colours_the_nodes_of_one_model_on_one_target(report: Rep
 def test_what_a_waiver_covers_reaches_no_reviewer(report: Report) -> None:
     waived = tuple(replace(finding, suppressed=True) for finding in report.findings)
     quiet = replace(report, findings=waived)
-    for name in ("sarif", "github", "gitlab", "rdjson", "checkstyle", "junit", "markdown", "model-explorer"):
+    for name in ("sarif-github", "github", "gitlab", "rdjson", "checkstyle", "markdown", "model-explorer"):
         assert "LAT010 low" not in check(quiet, name) and SENTENCE not in check(quiet, name)
 
 

@@ -108,6 +108,7 @@ def test_check_has_the_shape_of_the_contract() -> None:
             "help_uri": "",
             "fingerprint": "",
             "suppressed": False,
+            "justification": "",
         }
     ]
     assert "kernels" not in document["predictions"][0]

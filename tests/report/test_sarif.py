@@ -16,8 +16,8 @@ import pytest
 
 from latlint.api import check
 from latlint.checks import checks
-from latlint.checks.types import Finding
-from latlint.report import render, sarif
+from latlint.checks.types import Finding, Line
+from latlint.report import render, sarif, sarif_github
 from latlint.report.plain import Style
 from latlint.report.types import Report
 from latlint.settings import Budget, Settings
@@ -41,7 +41,11 @@ def test_every_target_has_a_run_with_a_constant_category(report: Report) -> None
     assert [run["automationDetails"]["id"] for run in runs] == categories
     clean = log(replace(report, findings=()))["runs"]
     assert [run["automationDetails"]["id"] for run in clean] == categories, "an alert is closed by a run without it"
-    assert [[result["ruleId"] for result in run["results"]] for run in runs] == [["LAT001"], ["LAT010"], ["LAT101"]]
+    assert [[result["ruleId"] for result in run["results"]] for run in runs] == [
+        ["LAT001"],
+        ["LAT010"],
+        ["LAT101", "LAT101"],
+    ]
 
 
 def test_rules_are_all_there_with_their_pages(report: Report) -> None:
@@ -58,7 +62,7 @@ def test_rules_are_all_there_with_their_pages(report: Report) -> None:
 
 
 def test_a_result_says_where_and_what(report: Report) -> None:
-    (_, _, result) = results(report)
+    (_, _, result, _) = results(report)
     assert result["message"]["text"] == (
         "'models/a.tflite' on 'pixel-4/gpu': 12.0 ms is 2.00 ms (20%) over the budget of 10 ms; "
         "what costs most: convolution_2d 'conv' 5.00 ms."
@@ -75,9 +79,44 @@ def test_a_result_says_where_and_what(report: Report) -> None:
     assert result["properties"]["latlint/coverage"] == 1.0
 
 
-def test_what_a_waiver_covers_is_left_out_and_paths_are_encoded(report: Report) -> None:
+def test_paths_are_encoded(report: Report) -> None:
     uris = [result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for result in results(report)]
-    assert uris == ["x.onnx", "models/b%20c%25.tflite", "models/a.tflite"]
+    assert uris == ["x.onnx", "models/b%20c%25.tflite", "models/a.tflite", "models/b%20c%25.tflite"]
+
+
+def test_what_a_waiver_covers_is_suppressed_and_comes_last(report: Report) -> None:
+    *open_ones, waived = results(report)
+    assert waived["suppressions"] == [{"kind": "external", "status": "accepted", "justification": "waived: known"}]
+    assert all("suppressions" not in result for result in open_ones)
+
+
+def test_what_a_waiver_covers_does_not_reach_code_scanning(report: Report) -> None:
+    document = json.loads(sarif_github.check(report, Style()))
+    found = [result for run in document["runs"] for result in run["results"]]
+    assert found == results(report)[:-1]
+
+
+def test_a_result_stands_on_its_line_of_the_lock_with_the_model_related(report: Report) -> None:
+    finding = replace(report.findings[0], line=Line("sub dir/latlint.lock", 7, 120))
+    located = replace(report, findings=(finding,), paths={"sub dir/latlint.lock": "top/sub dir/latlint.lock"})
+    (before,), (result,) = results(replace(report, findings=report.findings[:1])), results(located)
+    (location,) = result["locations"]
+    assert location == {
+        "physicalLocation": {
+            "artifactLocation": {"uri": "top/sub%20dir/latlint.lock", "uriBaseId": "%SRCROOT%"},
+            "region": {"startLine": 7, "startColumn": 1, "endLine": 7, "endColumn": 121},
+        }
+    }
+    (related,) = result["relatedLocations"]
+    assert related | before["locations"][0] == related, "the model's place is as it was"
+    assert result["partialFingerprints"] == before["partialFingerprints"], "a line is no identity"
+
+
+def test_a_finding_in_a_text_file_stands_on_its_line_alone(report: Report) -> None:
+    finding = replace(report.findings[-1], model="latlint.baseline", line=Line("latlint.baseline", 4, 30))
+    (result,) = results(replace(report, findings=(finding,), errors=()))
+    assert result["locations"][0]["physicalLocation"]["region"]["startLine"] == 4
+    assert "relatedLocations" not in result
 
 
 def test_a_fingerprint_is_one_findings_and_free_of_milliseconds(report: Report) -> None:
