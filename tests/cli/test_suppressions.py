@@ -13,7 +13,12 @@ import pytest
 Run = Callable[..., Any]
 Model = Callable[[str], Path]
 
-CONFIGURATION = 'targets = ["pixel-4/gpu"]\n[[budgets]]\nmax = "5ms"\n'
+CONFIGURATION = """\
+targets = ["pixel-4/gpu"]
+select = ["LAT0", "LAT1", "LAT201", "LAT203", "LAT225", "LAT3", "LAT9"]
+[[budgets]]
+max = "5ms"
+"""
 WAIVER = '[[waivers]]\ncode = "LAT101"\nmodel = "net.tflite"\nreason = "ships in spring"\nowner = "ada"\n'
 
 
