@@ -76,6 +76,10 @@ def predict_files(paths: Iterable[str], settings: Settings) -> Report:
     return Run.prepare(paths, settings, judge=False).report()
 
 
+#: Where a format asks for kernels that no finding is about, it gets those of so many predictions: a run holds them all at a time.
+MOST_KERNELS = 1000
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """Which files a run is about and what is done with each: known before any of them is opened.
@@ -91,7 +95,14 @@ class Run:
 
     @classmethod
     def prepare(
-        cls, paths: Iterable[str], settings: Settings, *, judge: bool, hashed: bool = True, cache: Cache | None = None
+        cls,
+        paths: Iterable[str],
+        settings: Settings,
+        *,
+        judge: bool,
+        hashed: bool = True,
+        cache: Cache | None = None,
+        kernels: bool = False,
     ) -> Run:
         """A run over ``paths``; see ``Task`` for the rest. Raises ``LatlintError`` for what concerns the run as a whole."""
         named = list(paths)
@@ -104,7 +115,7 @@ class Run:
             notes=(*settings.notes, *assumed, *skipped),
             paths=locate(files, settings),
         )
-        task = Task(settings, targets, judge, hashed, cache)
+        task = Task(settings, targets, judge, hashed, cache, kernels)
         if not judge:
             return cls(tuple(files), task, empty)
         checks.refuse_unknown_rules(settings)
@@ -122,7 +133,11 @@ class Run:
             from latlint.pool import on
 
             outcomes = on(executor, self.task, items, jobs=jobs)
+        spare = MOST_KERNELS
         for (file, path), outcome in zip(items, outcomes, strict=True):
+            if self.task.judge and self.task.kernels:
+                spare -= len(outcome.predictions)
+                outcome = outcome if spare >= 0 else outcome.without_kernels()
             part = self._part(file, path, outcome)
             yield self.review.of(part) if self.review else part
         if self.review and (rest := self.review.rest()):

@@ -43,7 +43,8 @@ class TargetPack:
 class Task:
     """What is done with each file of a run, in plain values.
 
-    ``judge``: whether rules look at the predictions; where none finds anything, a prediction then has no kernels. ``hashed``: whether
+    ``judge``: whether rules look at the predictions; where none finds anything, a prediction then has no kernels, unless
+    ``kernels`` asks for those of all. ``hashed``: whether
     files above ``HASHED_BYTES`` are hashed; the ``sha256`` of one that is not is empty, and its outcome is not kept in the ``cache``.
     """
 
@@ -52,6 +53,7 @@ class Task:
     judge: bool
     hashed: bool = True
     cache: Cache | None = None
+    kernels: bool = False
 
     def __call__(self, file: str, path: str) -> Outcome:
         """The outcome for ``file``, as given, which lies at ``path`` in its repository. Raises ``LatlintError`` for a damaged
@@ -85,14 +87,14 @@ class Task:
         predictions, findings = [], []
         for prediction, plan, target in found:
             remarks = _located(checks.run(Subject(graph, plan, target, prediction, self.settings, path)), graph)
-            predictions.append(prediction if remarks else replace(prediction, kernels=()))
+            predictions.append(prediction if remarks or self.kernels else replace(prediction, kernels=()))
             findings += remarks
         return Outcome(tuple(predictions), tuple(findings))
 
     def _key(self, sha256: str, file: str, path: str) -> str:
         """Of all that the outcome depends on. The settings have more than that, which costs a few entries and forgets nothing."""
         packs = (f"{target.name}:{target.pack_hash}" for target in self.targets)
-        return key_of(sha256, file, path, repr(self.settings), str(self.judge), *packs)
+        return key_of(sha256, file, path, repr(self.settings), str((self.judge, self.kernels)), *packs)
 
 
 def done(task: Task, items: Iterable[Item]) -> list[Outcome]:

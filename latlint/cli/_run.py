@@ -35,11 +35,13 @@ class Means:
     scheduler: str | None = None
     no_cache: bool = False
 
-    def run(self, paths: Iterable[str], settings: Settings, *, judge: bool, hashed: bool = True) -> Run:
+    def run(
+        self, paths: Iterable[str], settings: Settings, *, judge: bool, hashed: bool = True, kernels: bool = False
+    ) -> Run:
         """See ``Run.prepare``."""
         # The machines of a cluster have other users and other caches.
         cache = None if self.no_cache or self.scheduler else user_cache()
-        return Run.prepare(paths, settings, judge=judge, hashed=hashed, cache=cache)
+        return Run.prepare(paths, settings, judge=judge, hashed=hashed, cache=cache, kernels=kernels)
 
     def parts(self, run: Run) -> Iterator[Report]:
         """The report of each file, in order, with a progress bar on a terminal."""

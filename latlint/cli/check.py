@@ -25,7 +25,7 @@ from latlint.cli._run import Means, run_options
 from latlint.cli._toml import shown
 from latlint.discovery import of_changes
 from latlint.errors import LatlintError
-from latlint.report import formats, pieces, render, shows_hash
+from latlint.report import formats, pieces, render, shows_hash, shows_kernels
 from latlint.report.plain import Style
 from latlint.report.types import Report
 from latlint.settings import parse_budget
@@ -125,8 +125,9 @@ def command(
         return 0
     if hook and not (paths := tuple(of_changes(paths, settings))):
         return 0
-    hashed = any(shows_hash(name) for name in (format_name, *(name for name, _ in files)))
-    run = means.run(paths, settings, judge=True, hashed=hashed)
+    names = (format_name, *(name for name, _ in files))
+    hashed, kernels = any(map(shows_hash, names)), any(map(shows_kernels, names))
+    run = means.run(paths, settings, judge=True, hashed=hashed, kernels=kernels)
     _refuse_idle_budgets(budgets, run.empty.targets)
     report_notes(run.empty, paths, allow_empty=allow_empty)
     status = _Status(settings.fail_on, exit_zero)

@@ -27,6 +27,11 @@ def shows_hash(format_name: str) -> bool:
     return bool(getattr(_module(format_name), "SHOWS_HASH", True))
 
 
+def shows_kernels(format_name: str) -> bool:
+    """Whether a format shows the kernels of predictions that no finding is about in the output of `latlint check`."""
+    return bool(getattr(_module(format_name), "SHOWS_KERNELS", False))
+
+
 def render(report: Report, command: str, format_name: str, style: Style) -> str:
     """``report`` of ``command`` (``check`` or ``predict``) in a format, ending with a line feed."""
     renderer = getattr(_module(format_name), command, None)

@@ -47,7 +47,7 @@ _VERDICTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "": ("without a budget", ()),
 }
 _ENDS = {"point": "", "low": " (low end)", "high": " (high end)"}
-_FORMATS = {"tflite": "TFLite", "onnx": "ONNX"}
+FORMATS = {"tflite": "TFLite", "onnx": "ONNX"}
 _SEVERITY_PAINT = {"error": ("red", "bold"), "warning": ("yellow", "bold"), "note": ("cyan", "bold")}
 
 
@@ -106,7 +106,7 @@ def _joined(lines: Sequence[str]) -> str:
 
 
 def _model_line(prediction: Prediction, style: Style) -> str:
-    facts = [_FORMATS.get(prediction.format, prediction.format), prediction.precision]
+    facts = [FORMATS.get(prediction.format, prediction.format), prediction.precision]
     if prediction.macs:
         facts.append(f"{format_count(prediction.macs)} MACs")
     return f"{style.paint(clean(prediction.model), 'bold')}  {style.paint(' · '.join(facts), 'dim')}"

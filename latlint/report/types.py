@@ -28,6 +28,12 @@ class Outcome:
     findings: tuple[Finding, ...] = ()
     error: InputError | None = None
 
+    def without_kernels(self) -> Outcome:
+        """The same with kernels only where a finding may be about them."""
+        found = {finding.target for finding in self.findings}
+        thin = (each if each.target in found else replace(each, kernels=()) for each in self.predictions)
+        return replace(self, predictions=tuple(thin))
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
