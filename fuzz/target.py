@@ -10,6 +10,7 @@ from latlint.checks.types import Subject
 from latlint.errors import LatlintError
 from latlint.graph.detect import model_format
 from latlint.graph.onnx import read_onnx
+from latlint.graph.source import Source
 from latlint.graph.tflite import read_tflite
 from latlint.graph.types import Graph
 from latlint.latency import engine
@@ -36,7 +37,7 @@ def execute(form: str, data: bytes, *, thorough: bool = False) -> str:
     What is read is planned for one processor in four, and predicted and judged in 64, chosen by its bytes; ``thorough`` does it
     all for every kind of processor.
     """
-    model_format(data)
+    model_format(Source.of(data))
     try:
         graph = (read_tflite if form == "tflite" else read_onnx)(data, "m")
         if thorough:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,6 +12,8 @@ EXTENSIONS = (".tflite", ".onnx")
 
 #: Directories that hold other people's files; hidden directories and virtual environments are skipped as well.
 _SKIPPED = frozenset({"node_modules", "__pycache__", "site-packages"})
+
+_CHUNK_BYTES = 1 << 20
 
 
 def find_models(paths: Iterable[str], settings: Settings) -> tuple[list[str], list[str]]:
@@ -79,10 +80,17 @@ def _entries(directory: Path) -> list[Path]:
 
 def _mentions(model: Path, text: bytes) -> bool:
     try:
-        with model.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return content.find(text) >= 0
-    except (OSError, ValueError):  # unreadable or empty: for the reader to say when it is linted
-        return False
+        if not model.is_file():  # opening a pipe would wait for a writer
+            return False
+        with model.open("rb") as stream:
+            tail = b""
+            while chunk := stream.read(_CHUNK_BYTES):
+                if text in tail + chunk:
+                    return True
+                tail = chunk[-len(text) :]
+    except OSError:  # for the reader to say when it is linted
+        pass
+    return False
 
 
 def _walk(directory: str, notes: list[str]) -> Iterator[str]:

@@ -61,7 +61,7 @@ class Task:
         key = ""
         try:
             with opened(os.fspath(self.settings.start / file), file) as model:
-                sha256 = model.sha256() if self.hashed or len(model.data) <= HASHED_BYTES else ""
+                sha256 = model.sha256() if self.hashed or model.source.size <= HASHED_BYTES else ""
                 if self.cache and sha256:
                     key = self._key(sha256, file, path)
                     if known := self.cache.find(key):

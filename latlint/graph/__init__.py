@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import mmap
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from pathlib import PurePath
 from latlint.errors import LatlintError
 from latlint.graph.detect import lfs_pointer, model_format, other_format
 from latlint.graph.flatbuffer import printable
+from latlint.graph.source import Source
 from latlint.graph.types import ByteRange, Graph, Node, Quantization, Tensor
 from latlint.shapes import InputShape
 
@@ -29,7 +29,7 @@ class ModelFile:
 
     name: str
     format: str
-    data: mmap.mmap
+    source: Source
     descriptor: int
 
     def graph(self, shapes: Sequence[InputShape] = ()) -> Graph:
@@ -37,16 +37,15 @@ class ModelFile:
         if self.format == "tflite":
             from latlint.graph.tflite import read_tflite
 
-            return read_tflite(self.data, self.name, shapes)
+            return read_tflite(self.source, self.name, shapes)
         # onnx takes longer to import than a .tflite file takes to read.
         from latlint.graph.onnx import read_onnx
 
-        return read_onnx(self.data, self.name, shapes)
+        return read_onnx(self.source, self.name, shapes)
 
     def sha256(self) -> str:
         """SHA-256 of the file: reads all of it, unlike ``graph``, though not into memory."""
         try:
-            # Not of the map: each page of it that was touched would count as this process's memory.
             with open(self.descriptor, "rb", buffering=0, closefd=False) as stream:
                 stream.seek(0)
                 return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -67,17 +66,17 @@ def read(path: str | os.PathLike[str], shapes: Sequence[InputShape] = ()) -> Gra
         return file.graph(shapes)
 
 
-def _format(data: mmap.mmap, name: str) -> str:
+def _format(source: Source, name: str) -> str:
     """``tflite`` or ``onnx``, by content; the extension may only agree."""
-    if pointer := lfs_pointer(data[:1024]):
+    if pointer := lfs_pointer(source.read(0, 1024)):
         stands_for = "" if pointer.size_bytes is None else f" that stands for a file of {_size(pointer.size_bytes)}"
         message = (
             f'a Git LFS pointer{stands_for}, not the model itself; run: git lfs pull --include="{printable(name)}"'
         )
         raise LatlintError(message, code="LAT002", path=name)
-    found = model_format(data)
+    found = model_format(source)
     if found is None:
-        seems = other_format(data) or "neither a TFLite nor an ONNX file"
+        seems = other_format(source.read(0, 1024)) or "neither a TFLite nor an ONNX file"
         raise LatlintError(f"{seems}; expected a .tflite or .onnx model", code="LAT001", path=name)
     extension = PurePath(name).suffix
     claimed = _EXTENSIONS.get(extension.lower(), found)
@@ -90,7 +89,8 @@ def _format(data: mmap.mmap, name: str) -> str:
 
 @contextlib.contextmanager
 def opened(path: str, name: str) -> Iterator[ModelFile]:
-    """The regular file at ``path``, which errors call ``name``, mapped for reading. Raises ``LatlintError`` as ``read`` does."""
+    """The regular file at ``path``, which errors call ``name``. Raises ``LatlintError`` as ``read`` does, and LAT005 in the end when
+    the file has changed meanwhile: what was read of it is worth nothing."""
     try:
         # Opening a FIFO would wait for a writer; O_NONBLOCK does not, and means nothing for regular files.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -98,28 +98,33 @@ def opened(path: str, name: str) -> Iterator[ModelFile]:
     except (OSError, ValueError) as error:
         raise LatlintError(_cannot_open(error), code="LAT005", path=name) from None
     try:
-        data = _mapped(descriptor, name)
+        before = _status(descriptor, name)
         try:
-            yield ModelFile(name, _format(data, name), data, descriptor)
-        finally:
-            # A view that a reader's exception still holds keeps the map open until the exception is gone.
-            with contextlib.suppress(BufferError):
-                data.close()
+            source = Source.of_file(descriptor, name)
+            yield ModelFile(name, _format(source, name), source, descriptor)
+        except LatlintError:
+            _check_unchanged(before, descriptor, name)
+            raise
+        _check_unchanged(before, descriptor, name)
     finally:
         os.close(descriptor)
 
 
-def _mapped(descriptor: int, name: str) -> mmap.mmap:
+def _status(descriptor: int, name: str) -> os.stat_result:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         what = "a directory" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device"
         raise LatlintError(f"{what}; expected a .tflite or .onnx file", code="LAT005", path=name)
     if status.st_size == 0:
         raise LatlintError("the file is empty; fetch or export it again", code="LAT004", path=name)
-    try:
-        return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
-    except (OSError, ValueError) as error:
-        raise LatlintError(_cannot_open(error), code="LAT005", path=name) from None
+    return status
+
+
+def _check_unchanged(before: os.stat_result, descriptor: int, name: str) -> None:
+    after = os.fstat(descriptor)
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        message = "the file changed while it was read; run again when whatever writes it is done"
+        raise LatlintError(message, code="LAT005", path=name)
 
 
 def _cannot_open(error: OSError | ValueError) -> str:

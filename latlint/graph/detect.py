@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from mmap import mmap
 from typing import NamedTuple
+
+from latlint.graph.source import MASK, Source
 
 _LFS_POINTER = re.compile(rb"version https://(?:git-lfs|hawser)\.github\.com/spec/v\d+\r?\n")
 _LFS_OID = re.compile(rb"^oid sha256:([0-9a-f]{64})\r?$", re.MULTILINE)
@@ -35,7 +36,7 @@ class Pointer(NamedTuple):
     sha256: str = ""
 
 
-def lfs_pointer(data: bytes | mmap) -> Pointer | None:
+def lfs_pointer(data: bytes) -> Pointer | None:
     """The Git LFS pointer that ``data`` is, if it is one."""
     if len(data) >= LFS_POINTER_BYTES or not _LFS_POINTER.match(data):
         return None
@@ -43,19 +44,19 @@ def lfs_pointer(data: bytes | mmap) -> Pointer | None:
     return Pointer(int(size[1]) if size else None, oid[1].decode() if oid else "")
 
 
-def model_format(data: bytes | mmap) -> str | None:
+def model_format(source: Source) -> str | None:
     """``tflite`` or ``onnx`` by content, else ``None``. A model that is cut short is still told apart."""
-    if data[4:8] == b"TFL3":
+    if source.read(4, 4) == b"TFL3":
         return "tflite"
-    return "onnx" if _is_onnx(data) else None
+    return "onnx" if _is_onnx(source) else None
 
 
-def other_format(data: bytes | mmap) -> str | None:
-    """What a file that is no model seems to be, in words."""
-    return next((what for start, what in _OTHERS if data[: len(start)] == start), None)
+def other_format(start: bytes) -> str | None:
+    """What a file of these first bytes, which is no model, seems to be, in words."""
+    return next((what for magic, what in _OTHERS if start.startswith(magic)), None)
 
 
-def _is_onnx(data: bytes | mmap) -> bool:
+def _is_onnx(source: Source) -> bool:
     """Whether the fields of a ModelProto follow one another up to its graph, an IR version or opset import among them.
 
     ONNX files have no magic number, and protobuf allows any order of fields, though every known writer starts with the
@@ -65,25 +66,25 @@ def _is_onnx(data: bytes | mmap) -> bool:
     position = 0
     # The fields around a graph are few, but metadata entries can be many.
     for _ in range(10_000):
-        if position >= len(data):
+        if position >= source.size:
             break
-        key, position = _varint(data, position)
+        key, position = _varint(source, position)
         number, wire_type = key >> 3, key & 7
         if _MODEL_PROTO.get(number) != wire_type:
             return False
         seen.add(number)
         if {_GRAPH, _IR_VERSION} <= seen or {_GRAPH, _OPSET_IMPORT} <= seen:
             return True
-        length, position = _varint(data, position)
+        length, position = _varint(source, position)
         position += length if wire_type == 2 else 0
     # A model that is cut short before its graph still starts as writers start it.
     return {_IR_VERSION, 2} <= seen or {_IR_VERSION, _OPSET_IMPORT} <= seen
 
 
-def _varint(data: bytes | mmap, position: int) -> tuple[int, int]:
+def _varint(source: Source, position: int) -> tuple[int, int]:
     """``(value, position after it)``; an unfinished or overlong one is -1, which fits no field."""
     value = 0
-    for count, byte in enumerate(data[position : position + 10]):
+    for count, byte in enumerate(source.block(position)[position & MASK :][:10]):
         value |= (byte & 0x7F) << (7 * count)
         if byte < 0x80:
             return value, position + count + 1

@@ -1,4 +1,4 @@
-"""Reads tables of a FlatBuffers file in place, checking every offset and length against the file.
+"""Reads tables of a FlatBuffers file where they lie, checking every offset and length against the file.
 
 The generated Python accessors of the ``tflite`` package do the same without any check, at several Python calls a field, and
 their import alone costs more than a whole read does here. The format is small: https://flatbuffers.dev/internals
@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from mmap import mmap
 from typing import Any
+
+from latlint.graph.source import MASK, Source
 
 Unpack = Callable[[Any, int], tuple[Any, ...]]
 
@@ -49,30 +50,33 @@ class MalformedError(Exception):
 class Flatbuffer:
     """A FlatBuffers file. Reading outside of it raises ``MalformedError`` or ``struct.error``."""
 
-    __slots__ = ("_spent", "_vtables", "data", "size")
+    __slots__ = ("_spent", "_vtables", "block", "read", "size")
 
-    def __init__(self, data: bytes | memoryview | mmap) -> None:
-        self.data = data
-        self.size = len(data)
+    def __init__(self, data: bytes | memoryview | Source) -> None:
+        source = Source.of(data)
+        self.block, self.read, self.size = source.block, source.read, source.size
         self._spent = 0
         self._vtables: dict[int, tuple[int, ...]] = {}
 
     def root(self) -> Table:
-        return self.table(UINT32(self.data, 0)[0])
+        return self.table(self.number(UINT32, 0))
+
+    def number(self, unpack: Unpack, position: int) -> Any:
+        return unpack(self.block(position), position & MASK)[0]
 
     def table(self, position: int) -> Table:
-        vtable = position - INT32(self.data, position)[0]
+        vtable = position - self.number(INT32, position)
         fields = self._vtables.get(vtable)
         if fields is None:
             fields = self._vtables[vtable] = self._vtable(vtable)
         return Table(self, position, fields)
 
     def _vtable(self, position: int) -> tuple[int, ...]:
-        if position < 0:  # struct would count it from the end of the file
+        if position < 0:
             raise MalformedError("a table points before the start of the file")
-        size = UINT16(self.data, position)[0]
+        size = self.number(UINT16, position)
         fields = min(max(size - 4, 0) // 2, _MAX_FIELDS)
-        return struct.unpack_from(f"<{fields}H", self.data, position + 4)
+        return struct.unpack(f"<{fields}H", self.read(position + 4, 2 * fields))
 
     def spend(self, size: int) -> None:
         """Count ``size`` bytes that are about to be decoded towards the file's bound."""
@@ -86,7 +90,8 @@ class Flatbuffer:
             raise MalformedError("a vector reaches past the end of the file")
         # As Python objects they take up to 32 bytes each, whatever they take in the file.
         self.spend(8 * count)
-        return struct.unpack_from(f"<{count}{code}", self.data, position)
+        layout = f"<{count}{code}"
+        return struct.unpack(layout, self.read(position, struct.calcsize(layout)))
 
 
 class Table:
@@ -101,14 +106,15 @@ class Table:
 
     def inline_bytes(self) -> int:
         """Bytes that the table itself takes at ``position``, without what it points to."""
-        vtable = self.position - INT32(self.file.data, self.position)[0]
-        return int(UINT16(self.file.data, vtable + 2)[0])
+        vtable = self.position - self.file.number(INT32, self.position)
+        return int(self.file.number(UINT16, vtable + 2))
 
     def number(self, slot: int, unpack: Unpack, default: Any = 0) -> Any:
         """The scalar in ``slot``, or the schema's default."""
         fields = self._fields
         if slot < len(fields) and fields[slot]:
-            return unpack(self.file.data, self.position + fields[slot])[0]
+            position = self.position + fields[slot]
+            return unpack(self.file.block(position), position & MASK)[0]
         return default
 
     def follow(self, slot: int) -> int:
@@ -116,7 +122,7 @@ class Table:
         fields = self._fields
         if slot < len(fields) and fields[slot]:
             position = self.position + fields[slot]
-            return position + int(UINT32(self.file.data, position)[0])
+            return position + int(UINT32(self.file.block(position), position & MASK)[0])
         return 0
 
     def child(self, slot: int) -> Table | None:
@@ -128,14 +134,14 @@ class Table:
         position = self.follow(slot)
         if not position:
             return ()
-        return self.file.unpack(UINT32(self.file.data, position)[0], code, position + 4)
+        return self.file.unpack(self.file.number(UINT32, position), code, position + 4)
 
     def extent(self, slot: int) -> tuple[int, int]:
         """``(offset, length)`` of the byte vector in ``slot``, which is not read; ``(0, 0)`` when absent."""
         position = self.follow(slot)
         if not position:
             return 0, 0
-        length = UINT32(self.file.data, position)[0]
+        length = self.file.number(UINT32, position)
         if position + 4 + length > self.file.size:
             raise MalformedError("a value reaches past the end of the file")
         return position + 4, length
@@ -145,7 +151,7 @@ class Table:
         position = self.follow(slot)
         if not position:
             return []
-        count = UINT32(self.file.data, position)[0]
+        count = self.file.number(UINT32, position)
         if 4 * count > self.file.size:
             raise MalformedError(f"it claims {count:,} {what}, more than it has room for")
         if count > limit:
@@ -163,12 +169,12 @@ class Table:
         position = self.follow(slot)
         if not position:
             return ""
-        length = UINT32(self.file.data, position)[0]
+        length = self.file.number(UINT32, position)
         if position + 4 + length > self.file.size:
             raise MalformedError("a name reaches past the end of the file")
         if length > MAX_STRING_BYTES:
             raise MalformedError(f"a name is {length:,} bytes long; at most {MAX_STRING_BYTES:,} are read", "LAT006")
-        raw = bytes(self.file.data[position + 4 : position + 4 + length])
+        raw = self.file.read(position + 4, length)
         text = printable(raw.decode("utf-8", "surrogateescape"))
         self.file.spend(len(text))
         return text

@@ -61,7 +61,7 @@ class _Step:
 
 
 def read_onnx(data: wire.Buffer, path: str, shapes: Sequence[InputShape] = ()) -> Graph:
-    """The main graph of the ONNX model in ``data`` (the file's bytes or map), its inputs in the ``shapes`` that are stated.
+    """The main graph of the ONNX model in ``data`` (a file's bytes, or its source), its inputs in the ``shapes`` that are stated.
 
     Raises LatlintError: LAT001 not an ONNX file or damaged, LAT006 beyond a bound, LAT007 a graph that cannot be, LAT008
     shapes that the inputs cannot have.

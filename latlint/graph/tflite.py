@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
-from mmap import mmap
 from pathlib import PurePath
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ from latlint.graph import tflite_ops
 from latlint.graph.flatbuffer import BOOL, INT8, INT32, UINT8, UINT32, UINT64, Flatbuffer, MalformedError, Table
 from latlint.graph.inputs import fitting, open_notes
 from latlint.graph.ops import CONVOLUTIONS, lacks_operand
+from latlint.graph.source import Source
 from latlint.graph.tflite_ops import Builtin, Operands, impossible
 from latlint.graph.types import ITEM_BYTES, ByteRange, Graph, Node, Quantization, Tensor
 from latlint.shapes import InputShape
@@ -64,7 +64,7 @@ _WEIGHTED = CONVOLUTIONS | {"fully_connected"}
 _UNPACKING = frozenset({"dequantize", "densify"})
 
 
-def read_tflite(data: bytes | memoryview | mmap, path: str, shapes: Sequence[InputShape] = ()) -> Graph:
+def read_tflite(data: bytes | memoryview | Source, path: str, shapes: Sequence[InputShape] = ()) -> Graph:
     """The main graph of the TFLite file ``data``, its inputs resized to ``shapes``; ``path`` names it in the graph and in errors.
 
     Raises ``LatlintError``: LAT001 when the file is damaged, LAT006 beyond a safety bound, LAT007 when what it says is
@@ -344,7 +344,7 @@ class _Reader:
 
     def _custom_options(self, operator: Table) -> bytes:
         offset, length = operator.extent(_OPERATOR_CUSTOM_OPTIONS)
-        return bytes(self.file.data[offset : offset + min(length, 64)])
+        return self.file.read(offset, min(length, 64))
 
 
 class _Operator(NamedTuple):

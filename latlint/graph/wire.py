@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from mmap import mmap
 
 from latlint.errors import LatlintError
+from latlint.graph.source import MASK, Source
 from latlint.graph.types import ByteRange
 
-Buffer = bytes | memoryview | mmap
+Buffer = bytes | memoryview | Source
 
 #: A payload up to here is kept: 1024 int64 values, which is more than any shape, axis list or per-channel scale that steers a graph.
 SMALL_BYTES = 8192
@@ -96,14 +96,14 @@ def lean_model(data: Buffer, path: str) -> Lean:
 
 class _Scan:
     def __init__(self, data: Buffer, path: str) -> None:
-        self.data = data
+        self.source = Source.of(data)
         self.path = path
         self.lean = Lean()
         self.fields_left = MAX_FIELDS
         self.bytes_left = MAX_LEAN_BYTES
 
     def run(self) -> Lean:
-        self.lean.model = b"".join(self._message("ModelProto", 0, len(self.data), 0, main=True))
+        self.lean.model = b"".join(self._message("ModelProto", 0, self.source.size, 0, main=True))
         return self.lean
 
     def damaged(self, what: str) -> LatlintError:
@@ -119,9 +119,7 @@ class _Scan:
     def _varint(self, at: int, end: int) -> tuple[int, int]:
         """The varint at ``at`` and the offset after it."""
         value = shift = 0
-        data = self.data
-        while at < end and shift < 70:
-            byte = data[at]
+        for byte in self.source.block(at)[at & MASK :][: min(end - at, 10)]:
             at += 1
             value |= (byte & 0x7F) << shift
             if byte < 0x80:
@@ -194,7 +192,7 @@ class _Scan:
             elif item.number not in _DROPPED["TensorProto"]:
                 kept.append(self._copy(item.start, item.end))
                 if item.number == _TENSOR_NAME and item.wire_type == DELIMITED:
-                    name = bytes(self.data[item.begin : item.end])
+                    name = self.source.read(item.begin, item.end - item.begin)
         if data and initializer:
             where = ByteRange(data[0].begin, data[-1].end - data[0].begin)
             raw = len(data) == 1 and data[0].number == _TENSOR_RAW_DATA
@@ -207,7 +205,7 @@ class _Scan:
         self.bytes_left -= end - start
         if self.bytes_left < 0:
             raise self.beyond(f"more than {MAX_LEAN_BYTES // 2**20} MB of graph without counting weights")
-        return bytes(self.data[start:end])
+        return self.source.read(start, end - start)
 
     def _wrap(self, item: Field, pieces: list[bytes]) -> list[bytes]:
         """``pieces`` as the content of a field with ``item``'s number."""
