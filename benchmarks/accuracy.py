@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from latlint.training.calibrate import accuracy, coverage_by_family
+from latlint.training.calibrate import LEVEL, accuracy, stretches
 from latlint.training.corpus import unpacked
 from latlint.training.design import Design, build
 from latlint.training.held_out import HeldOut, hold_out
@@ -28,7 +28,14 @@ from latlint.training.measurements import Series, load
 RECORD = Path(__file__).with_name("accuracy.json")
 QUICK = ("densenet", "mobilenetv2", "resnext", "squeezenet")
 #: Largest mean absolute percentage error of a group of targets over all families.
-LIMITS = {"GPU float32": 4.5, "CPU float32": 6.0, "CPU int8": 8.0}
+LIMITS = {"GPU float32": 4.0, "CPU float32": 6.0, "CPU int8": 8.0}
+#: Largest error of a single GPU; of a single CPU configuration there is none, as some are noisier than their limit.
+LARGEST_OF_A_GPU = 6.0
+#: Smallest share of model-target pairs within 10 % of the measurement.
+WITHIN = {"float32": 0.92, "int8": 0.85}
+#: Between which shares intervals of level 0.9 cover all held-out measurements, and the least of those of a family of three models or more.
+COVERAGE = (0.87, 0.95)
+LEAST_OF_A_FAMILY = 0.8
 #: A subset of the families is noisier than the whole.
 QUICK_SLACK = 1.5
 
@@ -49,15 +56,35 @@ def main() -> int:
     print_table(rows)
     groups = {name: summary(name, rows) for name in LIMITS}
     print_groups(groups)
-    if not options.quick:
-        print_coverage(design, held_out)
-    if options.record:
-        RECORD.write_text(json.dumps({"targets": rows, "groups": groups}, indent=1) + "\n", "utf-8")
+    within = pairs_within_10_percent(rows)
+    print("\nmodel-target pairs within 10 %: " + ", ".join(f"{name} {share:.1%}" for name, share in within.items()))
     slack = QUICK_SLACK if options.quick else 1.0
-    broken = [name for name, limit in LIMITS.items() if groups[name]["mean_error_percent"] > limit * slack]
-    for name in broken:
-        print(f"{name}: above the limit of {LIMITS[name] * slack:g} %", file=sys.stderr)
+    broken = above_limits(rows, groups, slack)
+    if not options.quick:
+        found = intervals(design, held_out)
+        print_intervals(found)
+        broken += [
+            f"{name}: fewer pairs within 10 % than {least:.0%}"
+            for name, least in WITHIN.items()
+            if within[name] < least
+        ]
+        broken += outside(found, design)
+        if options.record:
+            record = {"targets": rows, "groups": groups, "pairs_within_10_percent": within, "intervals": found}
+            RECORD.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+    print("\n".join(broken), file=sys.stderr, end="\n" if broken else "")
     return 1 if options.check and broken else 0
+
+
+def above_limits(rows: list[dict[str, Any]], groups: dict[str, dict[str, float]], slack: float) -> list[str]:
+    """What is less accurate than it should be, by ``slack`` times or more."""
+    found = {name: (groups[name]["mean_error_percent"], limit) for name, limit in LIMITS.items()}
+    found |= {r["target"]: (r["mean_error_percent"], LARGEST_OF_A_GPU) for r in rows if r["target"].endswith("/gpu")}
+    return [
+        f"{name}: {error:g} % is above the limit of {limit * slack:g} %"
+        for name, (error, limit) in found.items()
+        if error > limit * slack
+    ]
 
 
 def row(series: Series, held_out: HeldOut, design: Design) -> dict[str, Any]:
@@ -94,10 +121,70 @@ def print_groups(groups: dict[str, dict[str, float]]) -> None:
         )
 
 
-def print_coverage(design: Design, held_out: HeldOut) -> None:
-    overall, families = coverage_by_family(design, held_out)
-    print(f"\nintervals of level 0.9, each family's from the others: {overall:.1%} of measurements inside")
-    print("  " + ", ".join(f"{name} {share:.0%}" for name, share in families.items()))
+def pairs_within_10_percent(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Share of all model-target pairs of a precision, GPU and CPU together."""
+    found = {}
+    for precision in WITHIN:
+        of_kind = [r for r in rows if r["precision"] == precision]
+        inside = sum(r["within_10_percent"] * r["models"] for r in of_kind)
+        found[precision] = round(inside / sum(r["models"] for r in of_kind), 3)
+    return found
+
+
+def intervals(design: Design, held_out: HeldOut) -> dict[str, Any]:
+    """How many held-out measurements lie in their interval, and how far from the prediction they lie, in widths of it, against
+    the logistic distribution that ``Prediction.chance_above`` takes."""
+    stretch = stretches(design, held_out)
+    families = np.array(design.measurements.families)
+    odds = (1 + LEVEL) / (1 - LEVEL)
+    return {
+        "level": LEVEL,
+        "overall": round(float((stretch <= 1).mean()), 3),
+        "by_family": {
+            str(family): round(float((stretch[:, families == family] <= 1).mean()), 3)
+            for family in sorted(set(families))
+        },
+        "within_widths": {
+            str(width): {
+                "measured": round(float((stretch <= width).mean()), 3),
+                "logistic": round(2 / (1 + odds**-width) - 1, 3),
+            }
+            for width in (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
+        },
+    }
+
+
+def print_intervals(found: dict[str, Any]) -> None:
+    print(
+        f"\nintervals of level {found['level']}, each family's from the others: {found['overall']:.1%} of measurements inside"
+    )
+    print("  " + ", ".join(f"{name} {share:.0%}" for name, share in found["by_family"].items()))
+    print(
+        "distance from the prediction, in widths of the interval: share of measurements, and of the logistic distribution"
+    )
+    print(
+        "  "
+        + ", ".join(
+            f"{width}: {share['measured']:.3f} ({share['logistic']:.3f})"
+            for width, share in found["within_widths"].items()
+        )
+    )
+
+
+def outside(found: dict[str, Any], design: Design) -> list[str]:
+    """Coverage that is not what the level promises, overall and in each family large enough to tell."""
+    low, high = COVERAGE
+    broken = (
+        []
+        if low <= found["overall"] <= high
+        else [f"intervals: {found['overall']:.1%} is outside {low:.0%} to {high:.0%}"]
+    )
+    families = list(design.measurements.families)
+    return broken + [
+        f"intervals of {name}: {share:.1%} is below {LEAST_OF_A_FAMILY:.0%}"
+        for name, share in found["by_family"].items()
+        if families.count(name) >= 3 and share < LEAST_OF_A_FAMILY
+    ]
 
 
 if __name__ == "__main__":

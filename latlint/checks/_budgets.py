@@ -55,7 +55,7 @@ def broken(subject: Subject, rule: Rule, held: Held, called: str) -> Iterator[Fi
     named = "; ".join(_named(kernel, prediction) for kernel in costliest)
     yield rule.finding(
         subject,
-        f"{what}{_excess(held, called)}{COSTLIEST}{named}",
+        f"{what}{_excess(held, called)}{_chance(prediction, held)}{COSTLIEST}{named}",
         nodes=tuple(kernel.nodes[0] for kernel in costliest if kernel.nodes),
         latency_ms=sum(kernel.latency_ms for kernel in kernels) if op else prediction.latency_ms,
         budget_ms=held.limit_ms,
@@ -74,6 +74,13 @@ def _excess(held: Held, called: str) -> str:
         f"{value} is {format_ms(over_ms)} ({over_ms / held.limit_ms:.0%}) over the {called} of "
         f"{format_limit_ms(held.limit_ms)}{f' ({remarks})' if remarks else ''}"
     )
+
+
+def _chance(prediction: Prediction, held: Held) -> str:
+    """How likely the device is to be over the limit as well. An op's part in the error of the whole is not known."""
+    if held.budget.op is not None:
+        return ""
+    return f", {prediction.chance_above(held.limit_ms):.0%} likely on the device"
 
 
 def _value_ms(prediction: Prediction, budget: Budget) -> float:

@@ -48,6 +48,8 @@ XNN_WIDE_ROWS, XNN_WIDE, XNN_NARROW = 7, 32, 16
 L1, L2, L3 = 32e3, 128e3, 512e3
 #: What leaves a server core's own cache.
 LARGE = 2e6
+#: Taps a side; what is larger exists in no published network, and counting it one by one would take a hostile file's time.
+LARGEST_FILTER = 64
 
 #: Built-in kernels, float32 and int8. Copies and arithmetic on elements have one thread; matrix products have all; packing and
 #: what follows a product share the memory bus.
@@ -55,17 +57,20 @@ _BUILTIN: Mapping[str, tuple[float, float, float]] = MappingProxyType(
     {
         # name: prior for float32, prior for int8, parallel
         "conv.macs": (0.055, 0.03, 1),
-        "conv.tiles": (20, 20, 1),
-        "conv.pack": (0.3, 0.3, 0.5),
-        "conv.output": (0.2, 0.5, 0.5),
-        "conv.weights": (0.3, 0.1, 0.5),
-        "im2col.elements": (0.3, 0.3, 0),
+        "conv.tiles": (20, 40, 1),
+        # Rows of the product: pointers and sums of each are set up when it is packed.
+        "conv.pixels": (5, 5, 1),
+        "conv.call": (1000, 1000, 0.2),
+        "conv.pack": (0.3, 0.05, 0.5),
+        "conv.output": (0.4, 0.15, 0.5),
+        "conv.weights": (0.6, 0.1, 0.5),
+        "im2col.elements": (0.5, 0.1, 0),
         "im2col.rows": (5, 5, 0),
-        "weights.l2": (0.05, 0.0125, 1),
-        "weights.l3": (0.05, 0.0125, 1),
-        # One row: bound by reading every weight once, four bytes or one each at some 20 GB/s.
-        "row.macs": (0.2, 0.05, 0.5),
-        "fully_connected.macs": (0.2, 0.05, 0.5),
+        "weights.l2": (0.03, 0.004, 1),
+        "weights.l3": (0.03, 0.004, 1),
+        # One row: float32 is bound by reading four bytes a weight at some 20 GB/s; int8 packs the weights anew at each inference.
+        "row.macs": (0.2, 0.25, 0.5),
+        "fully_connected.macs": (0.2, 0.5, 0.5),
         "dwconv.1x1": (0.12, 0.08, 1),
         "dwconv.3x3": (0.12, 0.08, 1),
         "dwconv.5x5": (0.12, 0.08, 1),
@@ -77,7 +82,7 @@ _BUILTIN: Mapping[str, tuple[float, float, float]] = MappingProxyType(
         "grouped.macs": (0.7, 0.7, 0),
         "grouped.taps": (2.0, 2.0, 0),
         "grouped.output": (1.0, 1.0, 0),
-        "add": (0.3, 1.0, 0),
+        "add": (0.5, 1.0, 0),
         "add.broadcast": (0.3, 1.0, 0),
         "mul": (0.3, 1.0, 0),
         "mul.broadcast": (0.3, 2.0, 0),
@@ -87,8 +92,9 @@ _BUILTIN: Mapping[str, tuple[float, float, float]] = MappingProxyType(
         "pool.taps": (0.1, 0.1, 0),
         "pool.elements": (0.2, 0.2, 0),
         "mean": (0.3, 0.5, 0),
-        "mean.generic": (1.0, 1.0, 0),
-        "pad": (0.3, 0.3, 0),
+        # the reference kernel works out every element's index anew
+        "mean.generic": (5.0, 1.0, 0),
+        "pad": (0.3, 0.8, 0),
         "concat": (0.3, 0.3, 0),
         "slice": (0.3, 0.3, 0),
         "quantize": (1.0, 1.0, 0),
@@ -100,7 +106,7 @@ _BUILTIN: Mapping[str, tuple[float, float, float]] = MappingProxyType(
         "matmul.macs": (0.08, 0.06, 1),
         "matmul.elements": (0.3, 0.3, 0.5),
         "resize": (3.0, 3.0, 0),
-        "call": (3000, 3000, 0.2),
+        "call": (1000, 1000, 0.2),
         "model": (100_000, 100_000, 0.2),
     }
 )
@@ -260,6 +266,8 @@ def _ruy(kernel: Kernel, kernels: str) -> Terms:
     return {
         "conv.macs": tiles * RUY_ROWS * RUY_COLUMNS * (_blocks(product.depth, deep) * deep),
         "conv.tiles": tiles,
+        "conv.pixels": product.pixels,
+        "conv.call": 1.0,
         "conv.pack": product.pixels * product.depth,
         "conv.output": _out(kernel),
         "conv.weights": product.weights,
@@ -300,8 +308,28 @@ def _depthwise(kernel: Kernel, kernels: str) -> Terms:
 
 
 def _grouped(kernel: Kernel, _: str) -> Terms:
-    out = _out(kernel)
-    return {"grouped.macs": float(kernel.macs), "grouped.taps": out * _taps(kernel), "grouped.output": out}
+    """Taps in the padding are skipped, not multiplied by zero."""
+    out, reached = _out(kernel), _reached(kernel)
+    return {
+        "grouped.macs": kernel.macs * reached,
+        "grouped.taps": out * _taps(kernel) * reached,
+        "grouped.output": out,
+    }
+
+
+def _reached(kernel: Kernel) -> float:
+    """Share of the filter's taps that fall on the input, not on its padding."""
+    facts = kernel.attributes
+    geometry = (facts.get(name, ()) for name in ("kernel", "stride", "dilation"))
+    sides = zip(kernel.inputs[0][1:3], kernel.outputs[0][1:3], *geometry, facts.get("padding", ())[::2], strict=False)
+    share = 1.0
+    for size, positions, taps, stride, dilation, before in sides:
+        if not (0 < taps <= LARGEST_FILTER and stride > 0 and positions > 0):
+            continue
+        first = (max(-((tap * dilation - before) // stride), 0) for tap in range(taps))
+        last = (min((size - 1 + before - tap * dilation) // stride, positions - 1) for tap in range(taps))
+        share *= sum(max(b - a + 1, 0) for a, b in zip(first, last, strict=True)) / (taps * positions)
+    return share
 
 
 def _arithmetic(name: str) -> Pricing:

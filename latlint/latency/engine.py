@@ -304,7 +304,7 @@ def _coverage(work: Workload, found: Times) -> float:
 DERIVED_LOG_ERROR = log(2.0)
 #: How much less is known of kernels that few families of networks use: the width of an interval grows with their share of the
 #: time as ``1 + RARITY / (families + 1/2)``.
-RARITY = 4.0
+RARITY = 5.0
 #: What an inference costs besides its kernels, as a class of its own.
 OVERHEAD = "overhead"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import exp, log
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +64,17 @@ class Prediction:
     def end_ms(self, gate: str) -> float:
         """The latency that a budget's ``gate`` names: the prediction (``point``) or an end of its interval (``low``, ``high``)."""
         return {"point": self.latency_ms, "low": self.low_ms, "high": self.high_ms}[gate]
+
+    def chance_above(self, limit_ms: float) -> float:
+        """Probability that the latency, measured, is above ``limit_ms``.
+
+        Log errors on held-out families follow a logistic distribution (``benchmarks/accuracy.py`` prints how closely); its
+        scale is the one that gives ``low_ms`` to ``high_ms`` the probability ``interval``.
+        """
+        if limit_ms <= 0 or self.latency_ms <= 0:
+            return float(self.latency_ms > limit_ms)
+        width = abs(log((self.high_ms if limit_ms >= self.latency_ms else self.low_ms) / self.latency_ms))
+        if width == 0:
+            return float(self.latency_ms > limit_ms)
+        distance = log(limit_ms / self.latency_ms) / width * log((1 + self.interval) / (1 - self.interval))
+        return 1.0 / (1.0 + exp(min(max(distance, -700.0), 700.0)))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import asdict
+from itertools import zip_longest
 from typing import Any
 
 from latlint import __version__
 from latlint.checks.types import SEVERITIES, Finding
 from latlint.latency.types import KernelPrediction, Prediction
 from latlint.report.plain import Style
-from latlint.report.types import InputError, Report
+from latlint.report.types import InputError, Report, Verdict
 
 
 def predict(report: Report, style: Style) -> str:
@@ -41,7 +42,10 @@ def check(report: Report, style: Style) -> str:
             "schema": "latlint.check/1",
             "latlint": __version__,
             "findings": [finding_json(finding) for finding in report.findings],
-            "predictions": [prediction_json(prediction) for prediction in report.predictions],
+            "predictions": [
+                prediction_json(prediction) | verdict_json(prediction, verdict)
+                for prediction, verdict in zip_longest(report.predictions, report.verdicts)
+            ],
             "errors": [error_json(error) for error in report.errors],
             "summary": {
                 "files": report.files,
@@ -80,6 +84,21 @@ def prediction_json(prediction: Prediction) -> dict[str, Any]:
             {**asdict(partition), "latency_ms": number(partition.latency_ms)} for partition in prediction.partitions
         ],
         "notes": list(prediction.notes),
+    }
+
+
+def verdict_json(prediction: Prediction, verdict: Verdict | None) -> dict[str, Any]:
+    """How a prediction stands to the budget that applies to it, and how likely the device is to take longer; nothing without one."""
+    if verdict is None or verdict.budget_ms is None:
+        return {}
+    return {
+        "verdict": {
+            "budget_ms": _number(verdict.budget_ms),
+            "gate": verdict.gate,
+            "passed": verdict.passed,
+            "warned": verdict.warned,
+            "chance_over_budget": _number(prediction.chance_above(verdict.budget_ms)),
+        }
     }
 
 

@@ -312,7 +312,7 @@ def _doubts(prediction: Prediction, verdict: Verdict) -> str:
     """Why a verdict may be another on the device."""
     doubts = ["accepted"] if verdict.accepted else []
     if verdict.budget_ms is not None and prediction.low_ms <= verdict.budget_ms < prediction.high_ms:
-        doubts.append("within the interval")
+        doubts.append(f"{prediction.chance_above(verdict.budget_ms):.0%} likely to be over")
     if prediction.coverage < 0.995:
         doubts.append(f"{prediction.coverage:.0%} covered")
     return ", ".join(doubts)

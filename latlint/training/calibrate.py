@@ -87,18 +87,19 @@ def interval(scores: Array, level: float = LEVEL) -> dict[str, float]:
     return {"level": level, "low": -width, "high": width}
 
 
-def coverage_by_family(design: Design, held_out: HeldOut) -> tuple[float, dict[str, float]]:
-    """Share of held-out measurements inside their interval, overall and by family, when each family's intervals are made from the
-    other families alone."""
+def stretches(design: Design, held_out: HeldOut) -> Array:
+    """How far each measurement lies from its held-out prediction, in widths of its interval, (series, models): inside up to 1.
+
+    Each family's intervals are made from the other families alone. NaN where a family was not held out.
+    """
     fitted = fit_all(design)
     families = np.array(design.measurements.families)
-    inside: dict[str, list[NDArray[np.bool_]]] = {str(family): [] for family in sorted(set(families))}
+    found = []
     for each in design.measurements.series:
         scores = held_out_scores(design, held_out, each, model_shares(design, fitted, each))
-        for family, found in inside.items():
-            found.append(scores[families == family] <= interval(scores[families != family])["high"])
-    overall = float(np.mean(np.concatenate([part for found in inside.values() for part in found])))
-    return overall, {family: float(np.mean(np.concatenate(found))) for family, found in inside.items()}
+        widths = {family: interval(scores[families != family])["high"] for family in set(families)}
+        found.append(scores / np.array([widths[family] for family in families]))
+    return np.array(found)
 
 
 def accuracy(ratios: Array, series: Series, design: Design) -> dict[str, Any]:

@@ -13,13 +13,14 @@ from latlint.training.hierarchy import fit as fit_costs
 from latlint.training.measurements import Measurements, Series, cores_of
 
 Array = NDArray[np.float64]
+_INT8 = np.array([name.startswith("i8.") for name in CPU_TERMS])
 
 
 def fit(design: Design, models: NDArray[np.bool_]) -> dict[str, Array]:
     """Costs in ns per term of every CPU target (``device/processor``), from the end-to-end times of ``models`` alone.
 
-    float32 and int8 models exercise different terms; each term's costs come from the precision that exercises it. Terms that
-    neither exercises keep their prior at the speed that float32 shows.
+    Models of one precision never run the other's kernels, so each term's costs come from its own precision's times. A term that no
+    model exercises keeps its prior, at the speed that this precision shows.
     """
     names = [model for model, keep in zip(design.measurements.models, models, strict=True) if keep]
     found: dict[str, Array] = {}
@@ -27,10 +28,9 @@ def fit(design: Design, models: NDArray[np.bool_]) -> dict[str, Array]:
         series = cpu_series(design.measurements, precision)
         counts = cpu_counts(design, precision, names)
         times = np.stack([each.mean_ns[models] for each in series], axis=1)
-        costs = fit_costs(counts, times, _terms(), configurations(series))
-        used = counts.sum(axis=0) > 0
+        costs = fit_costs(counts, times, terms(), configurations(series))
         for each, theta in zip(series, costs, strict=True):
-            found[each.target] = np.where(used, theta, found[each.target]) if each.target in found else theta
+            found[each.target] = np.where(_INT8, theta, found[each.target]) if precision == "int8" else theta
     return found
 
 
@@ -53,6 +53,6 @@ def configurations(series: list[Series]) -> Configurations:
     return Configurations(np.array([order.index(key) for key in keys], np.intp), np.log(np.array(threads, float)))
 
 
-def _terms() -> Terms:
+def terms() -> Terms:
     terms = list(cpu_model.TERMS.values())
     return Terms(np.array([term.prior_ns for term in terms]), np.array([term.parallel for term in terms]))

@@ -28,13 +28,13 @@ class Strength:
     """How strongly each part is held near zero (the inverse variance of its prior, up to ``scale``), and ``softness``: log ratios
     below it are punished quadratically, above it linearly."""
 
-    scale: float = 1e-3
-    shared: float = 0.03
+    scale: float = 2e-3
+    shared: float = 0.1
     core_term: float = 1.0
     speedup: float = 1.0
     own: float = 3.0
     softness: float = 0.04
-    iterations: int = 300
+    iterations: int = 1000
 
 
 @dataclass(frozen=True, slots=True)

@@ -364,3 +364,17 @@ def test_shares_of_the_time_are_of_all_of_it(targets: dict[str, Target]) -> None
     found = engine.shares(work, engine.times(work, targets["pixel-4/cpu-1large"]))
     assert found.keys() == {"conv_ruy_1x1", engine.OVERHEAD}
     assert sum(found.values()) == pytest.approx(1)
+
+
+def test_the_chance_of_a_miss_agrees_with_the_interval(predictions: Predict) -> None:
+    found = predictions("mobilenet_v2.tflite")[0]
+    outside = 1 - found.interval
+    assert found.chance_above(found.latency_ms) == pytest.approx(0.5)
+    assert found.chance_above(found.high_ms) == pytest.approx(outside / 2)
+    assert found.chance_above(found.low_ms) == pytest.approx(1 - outside / 2)
+    limits = [found.latency_ms * factor for factor in (1e-9, 0.5, 0.9, 1.0, 1.1, 2.0, 1e9)]
+    chances = [found.chance_above(limit) for limit in limits]
+    assert chances == sorted(chances, reverse=True)
+    assert (chances[0], found.chance_above(0.0)) == (pytest.approx(1.0), 1.0)
+    certain = replace(found, low_ms=found.latency_ms, high_ms=found.latency_ms)
+    assert (certain.chance_above(found.latency_ms / 2), certain.chance_above(2 * found.latency_ms)) == (1.0, 0.0)

@@ -1,0 +1,60 @@
+"""Counts of work that the shapes of a kernel determine, against what a plain loop over every tap counts."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from latlint.latency import cpu_model
+from latlint.runtime.types import Kernel
+
+
+def grouped(size: int, taps: int, stride: int, dilation: int, padding: tuple[int, int]) -> Kernel:
+    before, after = padding
+    out = (size + before + after - (taps - 1) * dilation - 1) // stride + 1
+    return Kernel(
+        op="conv2d",
+        implementation="conv_grouped_reference",
+        nodes=(0,),
+        inputs=((1, size, size, 16),),
+        outputs=((1, out, out, 8),),
+        input_dtype="float32",
+        output_dtype="float32",
+        attributes={
+            "kernel": (taps, taps),
+            "stride": (stride, stride),
+            "dilation": (dilation, dilation),
+            "padding": (before, after, before, after),
+            "groups": 2,
+        },
+        macs=out * out * 8 * taps * taps * 8,
+        weight_bytes=4 * 8 * taps * taps * 8,
+    )
+
+
+@pytest.mark.parametrize("taps", [1, 2, 3, 7])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("dilation", [1, 2])
+@pytest.mark.parametrize("padding", [(0, 0), (1, 1), (0, 1), (3, 3)])
+def test_taps_in_the_padding_of_a_grouped_convolution_are_not_counted(
+    taps: int, stride: int, dilation: int, padding: tuple[int, int]
+) -> None:
+    size = 14
+    kernel = grouped(size, taps, stride, dilation, padding)
+    out = kernel.outputs[0][1]
+    reached = sum(
+        0 <= at * stride + tap * dilation - padding[0] < size for at, tap in product(range(out), range(taps))
+    )
+    found = cpu_model.terms(kernel)
+    assert found is not None
+    assert found["f32.grouped.macs"] == pytest.approx(reached**2 * 8 * 8)
+    assert found["f32.grouped.taps"] == pytest.approx(reached**2 * 8)
+
+
+def test_a_filter_of_absurd_size_is_not_walked_tap_by_tap() -> None:
+    kernel = grouped(4, 3, 1, 1, (1, 1))
+    kernel.attributes["kernel"] = (2**31, 2**31)  # type: ignore[index]
+    found = cpu_model.terms(kernel)
+    assert found is not None
+    assert found["f32.grouped.macs"] == kernel.macs
