@@ -68,9 +68,10 @@ _BUILTIN: Mapping[str, tuple[float, float, float]] = MappingProxyType(
         "im2col.rows": (5, 5, 0),
         "weights.l2": (0.03, 0.004, 1),
         "weights.l3": (0.03, 0.004, 1),
-        # One row: float32 is bound by reading four bytes a weight at some 20 GB/s; int8 packs the weights anew at each inference.
-        "row.macs": (0.2, 0.25, 0.5),
-        "fully_connected.macs": (0.2, 0.5, 0.5),
+        # One row of float32 has a kernel of its own, bound by reading four bytes a weight at some 20 GB/s.
+        "row.macs": (0.2, 0.2, 0.5),
+        # Packed anew at each inference, in strides that no prefetcher follows, from memory.
+        "fully_connected.weights": (0.5, 0.5, 0.5),
         "dwconv.1x1": (0.12, 0.08, 1),
         "dwconv.3x3": (0.12, 0.08, 1),
         "dwconv.5x5": (0.12, 0.08, 1),
@@ -259,8 +260,8 @@ class _Product:
 def _ruy(kernel: Kernel, kernels: str) -> Terms:
     """A matrix product on ruy: pack both sides, multiply in blocks, write."""
     product = _Product.of(kernel)
-    if product.pixels <= 1:
-        return {"row.macs": product.weights}
+    if product.pixels <= 1 and kernels == "f32":
+        return {"row.macs": product.weights, "conv.call": 1.0}
     tiles = _blocks(product.pixels, RUY_ROWS) * _blocks(product.columns, RUY_COLUMNS)
     deep = RUY_INT8_DEPTH if kernels == "i8" else 1
     return {
@@ -286,10 +287,11 @@ def _ruy_im2col(kernel: Kernel, kernels: str) -> Terms:
 
 
 def _fully_connected(kernel: Kernel, kernels: str) -> Terms:
-    one_row = _Product.of(kernel).pixels <= 1
-    # float32 rows share one kernel (cpu_backend_gemm_custom_gemv.h); an int8 convolution of one pixel does not take it
-    name = "row.macs" if kernels == "f32" else "fully_connected.macs"
-    return {name: float(kernel.macs)} if one_row else _ruy(kernel, kernels)
+    """float32 rows share one kernel (``cpu_backend_gemm_custom_gemv.h``); int8 reads its weights from afar, then multiplies."""
+    product = _Product.of(kernel)
+    if kernels == "f32":
+        return {"row.macs": float(kernel.macs)} if product.pixels <= 1 else _ruy(kernel, kernels)
+    return {"fully_connected.weights": product.weights} | (_ruy(kernel, kernels) if product.pixels > 1 else {})
 
 
 def _depthwise(kernel: Kernel, kernels: str) -> Terms:

@@ -58,3 +58,25 @@ def test_a_filter_of_absurd_size_is_not_walked_tap_by_tap() -> None:
     found = cpu_model.terms(kernel)
     assert found is not None
     assert found["f32.grouped.macs"] == kernel.macs
+
+
+def test_more_rows_of_an_int8_fully_connected_layer_cost_what_one_does_and_more() -> None:
+    def priced(rows: int) -> dict[str, float]:
+        kernel = Kernel(
+            op="fully_connected",
+            implementation="fully_connected",
+            nodes=(0,),
+            inputs=((rows, 64),),
+            outputs=((rows, 32),),
+            input_dtype="int8",
+            output_dtype="int8",
+            attributes={},
+            macs=rows * 64 * 32,
+            weight_bytes=64 * 32,
+        )
+        return cpu_model.terms(kernel) or {}
+
+    one, two = priced(1), priced(2)
+    assert one["i8.fully_connected.weights"] == 64 * 32
+    assert all(two[name] >= count for name, count in one.items())
+    assert two["i8.conv.macs"] > 0
