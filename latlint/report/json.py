@@ -42,10 +42,7 @@ def check(report: Report, style: Style) -> str:
             "schema": "latlint.check/1",
             "latlint": __version__,
             "findings": [finding_json(finding) for finding in report.findings],
-            "predictions": [
-                prediction_json(prediction) | verdict_json(prediction, verdict)
-                for prediction, verdict in zip_longest(report.predictions, report.verdicts)
-            ],
+            "predictions": judged_json(report),
             "errors": [error_json(error) for error in report.errors],
             "summary": {
                 "files": report.files,
@@ -87,17 +84,23 @@ def prediction_json(prediction: Prediction) -> dict[str, Any]:
     }
 
 
-def verdict_json(prediction: Prediction, verdict: Verdict | None) -> dict[str, Any]:
+def judged_json(report: Report) -> list[dict[str, Any]]:
+    """The predictions of a report of `check`, each with how it stands to its budget."""
+    pairs = zip_longest(report.predictions, report.verdicts)
+    return [prediction_json(prediction) | _verdict_json(prediction, verdict) for prediction, verdict in pairs]
+
+
+def _verdict_json(prediction: Prediction, verdict: Verdict | None) -> dict[str, Any]:
     """How a prediction stands to the budget that applies to it, and how likely the device is to take longer; nothing without one."""
     if verdict is None or verdict.budget_ms is None:
         return {}
     return {
         "verdict": {
-            "budget_ms": _number(verdict.budget_ms),
+            "budget_ms": number(verdict.budget_ms),
             "gate": verdict.gate,
             "passed": verdict.passed,
             "warned": verdict.warned,
-            "chance_over_budget": _number(prediction.chance_above(verdict.budget_ms)),
+            "chance_over_budget": number(prediction.chance_above(verdict.budget_ms)),
         }
     }
 

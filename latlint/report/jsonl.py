@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from latlint import __version__
-from latlint.report.json import dump, error_json, finding_json, kernel_json, prediction_json
+from latlint.report.json import dump, error_json, finding_json, judged_json, kernel_json, prediction_json
 from latlint.report.plain import Style
 from latlint.report.types import Report
 
@@ -27,7 +27,7 @@ def check_parts(run: Report, parts: Iterable[Report], style: Style) -> Iterator[
     for part in parts:
         yield _lines(
             [
-                *({"type": "prediction", **prediction_json(prediction)} for prediction in part.predictions),
+                *({"type": "prediction", **each} for each in judged_json(part)),
                 *({"type": "finding", **finding_json(finding)} for finding in part.findings),
                 *({"type": "error", **error_json(error)} for error in part.errors),
             ]

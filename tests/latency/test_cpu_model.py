@@ -43,9 +43,7 @@ def test_taps_in_the_padding_of_a_grouped_convolution_are_not_counted(
     size = 14
     kernel = grouped(size, taps, stride, dilation, padding)
     out = kernel.outputs[0][1]
-    reached = sum(
-        0 <= at * stride + tap * dilation - padding[0] < size for at, tap in product(range(out), range(taps))
-    )
+    reached = sum(0 <= at * stride + tap * dilation - padding[0] < size for at, tap in product(range(out), range(taps)))
     found = cpu_model.terms(kernel)
     assert found is not None
     assert found["f32.grouped.macs"] == pytest.approx(reached**2 * 8 * 8)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from latlint import __version__
 from latlint.checks.types import Finding
 from latlint.latency.types import KernelPrediction, PartitionPrediction, Prediction
@@ -112,6 +114,10 @@ def test_check_has_the_shape_of_the_contract() -> None:
         }
     ]
     assert "kernels" not in document["predictions"][0]
+    chance = PREDICTION.chance_above(1.0)
+    assert document["predictions"][0]["verdict"] == {
+        "budget_ms": 1.0, "gate": "point", "passed": False, "warned": False, "chance_over_budget": pytest.approx(chance)
+    }  # fmt: skip
     assert document["summary"] == {
         "files": 2,
         "targets": 1,
