@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from latlint.cli import _console
+from latlint.cli import _completion, _console
 from latlint.configuration import load
 from latlint.errors import LatlintError
 from latlint.report import formats
@@ -28,6 +28,7 @@ def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "targets",
             multiple=True,
             metavar="TARGET",
+            shell_complete=_completion.targets,
             help="Device and processor, such as pixel-4/gpu, or a glob: 'pixel-4/*'. Repeatable. `latlint targets` lists all.",
         ),
         click.option("--all-targets", is_flag=True, help="Every target there is."),

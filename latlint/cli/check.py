@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from latlint.checks.types import SEVERITIES
-from latlint.cli import _console
+from latlint.cli import _completion, _console
 from latlint.cli._options import (
     config_options,
     format_option,
@@ -32,7 +32,7 @@ from latlint.settings import parse_budget
 
 
 @click.command("check", short_help="Lint model files against latency budgets.")
-@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.argument("paths", nargs=-1, shell_complete=_completion.files, metavar="[PATH]...")
 @target_options
 @click.option(
     "-b",
@@ -46,9 +46,16 @@ from latlint.settings import parse_budget
     "--select",
     multiple=True,
     metavar="RULE",
+    shell_complete=_completion.rules,
     help="Go by these rules alone: a code, the beginning of one, or a name. Repeatable.",
 )
-@click.option("--ignore", multiple=True, metavar="RULE", help="Leave these rules out. Repeatable.")
+@click.option(
+    "--ignore",
+    multiple=True,
+    metavar="RULE",
+    shell_complete=_completion.rules,
+    help="Leave these rules out. Repeatable.",
+)
 @click.option(
     "--fail-on",
     type=click.Choice(SEVERITIES[::-1]),
@@ -59,7 +66,12 @@ from latlint.settings import parse_budget
 @config_options
 @format_option()
 @click.option(
-    "--output", "outputs", multiple=True, metavar="FORMAT=FILE", help="Write the report to a file as well. Repeatable."
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="FORMAT=FILE",
+    shell_complete=_completion.reports,
+    help="Write the report to a file as well. Repeatable.",
 )
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 even when there are findings (errors still give 2).")
 @click.option("--allow-empty", is_flag=True, help="Exit with 0 when there is no model to check.")

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from latlint.cli import _console
+from latlint.cli import _completion, _console
 from latlint.cli._options import config_options, format_option, settings_from, target_options
 from latlint.errors import LatlintError
 
 
 @click.command("diff", short_help="Show what a change does to latency, kernel by kernel.")
-@click.argument("paths", nargs=-1, metavar="[OLD NEW | PATH...]")
+@click.argument("paths", nargs=-1, shell_complete=_completion.files, metavar="[OLD NEW | PATH...]")
 @click.option(
     "--base",
     metavar="REV",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from latlint import __version__
-from latlint.cli import _console, _toml
+from latlint.cli import _completion, _console, _toml
 from latlint.cli._options import report_asides, target_options
 from latlint.configuration import load
 from latlint.errors import LatlintError
@@ -41,7 +41,7 @@ class _File:
 
 
 @click.command("init", short_help="Write latlint.toml with budgets from today's predictions.")
-@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.argument("paths", nargs=-1, shell_complete=_completion.files, metavar="[PATH]...")
 @target_options
 @click.option(
     "--headroom", default="10%", show_default=True, metavar="PERCENT", help="How far budgets lie above the predictions."

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from latlint import lock, records
-from latlint.cli import _console
+from latlint.cli import _completion, _console
 from latlint.cli._options import config_options, format_option, report_asides, settings_from, target_options
 from latlint.cli._run import Means, run_options
 from latlint.errors import LatlintError
@@ -34,7 +34,7 @@ _CAUSES = {
 
 
 @click.command("lock", short_help="Write, or compare with, latlint.lock: one line per model and target.")
-@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.argument("paths", nargs=-1, shell_complete=_completion.files, metavar="[PATH]...")
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 when the lock is not what it should be.")
 @click.option("--hook", is_flag=True, help="Exit with 1 when the lock was written anew, as formatters do in hooks.")
 @target_options

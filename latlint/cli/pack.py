@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latlint.cli import _console
+from latlint.cli import _completion, _console
 from latlint.cli._options import format_option
 from latlint.errors import LatlintError
 from latlint.report.json import dump
@@ -35,12 +35,15 @@ def command() -> None:
 
 
 @command.command("build", short_help="Build a pack from measurements.")
-@click.argument("measurements", nargs=-1, metavar="MEASUREMENTS...")
+@click.argument("measurements", nargs=-1, metavar="MEASUREMENTS...", shell_complete=_completion.files)
 @click.option("--device", metavar="NAME", help="The device: the first half of the target's name.")
 @click.option("--processor", metavar="gpu|cpu-...", help="What the models ran on, such as gpu or cpu-1large.")
 @click.option("--profile-here", is_flag=True, help="Measure this machine's CPU instead, in some four minutes.")
 @click.option(
-    "--like", metavar="TARGET", help="Start from this target's costs.  [default: the one that fits the times best]"
+    "--like",
+    metavar="TARGET",
+    shell_complete=_completion.targets,
+    help="Start from this target's costs.  [default: the one that fits the times best]",
 )
 @click.option(
     "-o", "--output", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Where the pack goes."

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from latlint.cli import _console
+from latlint.cli import _completion, _console
 from latlint.cli._options import (
     config_options,
     format_option,
@@ -23,7 +23,7 @@ from latlint.report.types import Report
 
 
 @click.command("predict", short_help="Show the latency of every kernel and in total.")
-@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...", shell_complete=_completion.files)
 @target_options
 @click.option(
     "--top", type=click.IntRange(min=0), metavar="N", help="Show the N costliest kernels of each target.  [default: 15]"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from latlint.checks import Check, by_code, checks
-from latlint.cli import _console
+from latlint.cli import _completion, _console
 from latlint.cli._options import format_option
 from latlint.errors import LatlintError
 from latlint.patterns import nearest
@@ -14,7 +14,7 @@ from latlint.report.plain import Cell, table
 
 
 @click.command("rules", short_help="List the rules, or show one rule's page.")
-@click.argument("code", required=False)
+@click.argument("code", required=False, shell_complete=_completion.rules)
 @format_option(["json", "text"])
 def command(code: str | None, format_name: str) -> int:
     """List the rules, or show the page of one: latlint rules LAT101."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latlint.cli import _console
+from latlint.cli import _completion, _console
 from latlint.cli._options import format_option, pack_option
 from latlint.patterns import select_targets
 from latlint.report.json import dump
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command("targets", short_help="List the targets, or show one target's card.")
-@click.argument("target", required=False)
+@click.argument("target", required=False, shell_complete=_completion.targets)
 @pack_option
 @format_option(["json", "text"])
 def command(target: str | None, packs: tuple[Path, ...], format_name: str) -> int:

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from latlint.cli import _console
+from latlint.cli import _completion, _console
 from latlint.cli._options import config_options, settings_from, target_options
 from latlint.errors import LatlintError
 from latlint.report.plain import clean
 
 
 @click.command("textconv", short_help="Print a model file as text, for git diff.")
-@click.argument("file")
+@click.argument("file", shell_complete=_completion.files)
 @target_options
 @config_options
 def command(
