@@ -27,6 +27,7 @@ min-coverage = 0.5
 min-gain = 0.02
 select = ["LAT0", "LAT1", "float-island"]
 ignore = ["LAT104"]
+base = "origin/main"
 
 [per-model-ignores]
 "models/**" = ["LAT2"]
@@ -57,6 +58,19 @@ message = "Ask \\u007f the\\tcamera team."
 [[budgets]]
 max-increase = "5.1%"
 min-increase = "0.2 ms"
+
+[[waivers]]
+code = "LAT101"
+reason = "ships in spring"
+
+[[waivers]]
+code = "float-island"
+model = "models/*"
+target = "pixel-4/*"
+max = "55.5ms"
+reason = "said \\"so\\" \\u202e"
+owner = "ada"
+expires = 2027-03-01
 """
 
 
@@ -81,8 +95,9 @@ def test_what_is_shown_is_a_file_that_says_the_same(tmp_path: Path) -> None:
     settings = read(tmp_path, EVERY_KEY)
     assert {*settings.origins} >= {*schema()["properties"]} - {"extend"}, "the example has every key"
     assert settings.budgets[2] == Budget(max_increase=0.051, min_increase_ms=0.2)
-    again = read(tmp_path, shown(settings))
-    assert again == settings
+    text = shown(settings)
+    assert all(char.isprintable() or char == "\n" for char in text), "nothing that steers a terminal"
+    assert read(tmp_path, text) == settings
 
 
 @pytest.mark.parametrize("text", ["0.001us", "12345.678 s", "0.1ms", "3.3333333333333335ms", ".000000001 us"])
@@ -199,7 +214,7 @@ def test_what_is_wrong_is_named_in_one_line(tmp_path: Path, text: str, message: 
 
 def test_the_schema_is_a_schema_and_says_nothing_that_latlint_does_not_check() -> None:
     jsonschema.Draft7Validator.check_schema(schema())
-    told = {"$schema", "title", "description", "default", "examples", "definitions"}
+    told = {"$schema", "title", "description", "default", "examples", "definitions", "format"}
     checked = set(
         "$ref additionalProperties allOf anyOf dependencies enum items maximum minimum minItems minLength not pattern properties "
         "propertyNames required type".split()
@@ -243,12 +258,20 @@ BUDGETS: list[dict[str, Any]] = [
     *({"max": "1ms", key: probe} for key in schema()["definitions"]["budget"]["properties"] for probe in PROBES),
 ]
 
+WAIVER = schema()["definitions"]["waiver"]["properties"]
+
 DOCUMENTS: list[dict[str, Any]] = [
     {},
     {"unknown": 1},
-    tomllib.loads(EVERY_KEY),
+    tomllib.loads(EVERY_KEY.replace("2027-03-01", '"2027-03-01"')),
     *({key: probe} for key in schema()["properties"] for probe in PROBES),
     *({"budgets": [{"max": "1ms"}, budget]} for budget in BUDGETS),
+    *(
+        {"waivers": [{"code": "LAT2", "reason": "x", key: probe}]}
+        for key in WAIVER
+        for probe in [*PROBES, "2027-03-01", "27-3-1"]
+    ),
+    *({"waivers": [{key: "LAT2"}]} for key in WAIVER),
 ]
 
 

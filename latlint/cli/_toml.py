@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from latlint.report.plain import clean
 from latlint.settings import Budget, Settings, Waiver
 from latlint.shapes import dims_text
 
@@ -16,9 +17,9 @@ def shown(settings: Settings) -> str:
     """What a run would go by, as a configuration file that says the same, with where each setting comes from in comments."""
     targets, assumed = settings.chosen_targets()
     remarks = [f"settings from {settings.source or 'no configuration file'}", *settings.notes, *assumed]
-    lines = [f"# {_one_line(remark)}" for remark in remarks]
+    lines = [f"# {clean(remark)}" for remark in remarks]
     lines += [_line(name, _literal(value), _origin(settings, name)) for name, value in _values(settings, targets)]
-    budgets = (f"# {_one_line(budget.origin)}\n{table(budget)}" for budget in settings.budgets)
+    budgets = (f"# {clean(budget.origin)}\n{table(budget)}" for budget in settings.budgets)
     tables = [*_rule_tables(settings), *_shape_tables(settings), *budgets, *map(_waiver, settings.waivers)]
     return "\n".join(lines) + "\n" + "".join(f"\n{each}" for each in tables)
 
@@ -48,7 +49,7 @@ def _shape_tables(settings: Settings) -> Iterator[str]:
 
 
 def _line(name: str, literal: str, origin: str) -> str:
-    return f"{key(name)} = {literal}  # {_one_line(origin)}"
+    return f"{key(name)} = {literal}  # {clean(origin)}"
 
 
 def _values(settings: Settings, targets: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
@@ -131,8 +132,9 @@ def key(text: str) -> str:
 
 
 def string(text: str) -> str:
-    """A basic string: JSON's escapes are TOML's, except that TOML wants DEL escaped as well."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    """A basic string, on which no character can steer a terminal: JSON's escapes are TOML's, and so is ``\\U0001f600``."""
+    quoted = json.dumps(text, ensure_ascii=False)
+    return "".join(char if char.isprintable() else f"\\U{ord(char):08x}" for char in quoted)
 
 
 def exact_glob(path: str) -> str:
@@ -143,7 +145,3 @@ def exact_glob(path: str) -> str:
     escaped = re.sub(r"[*?[]", r"[\g<0>]", path)
     escaped = re.sub("[\ud800-\udfff]", "?", escaped)
     return escaped if "/" in escaped else f"./{escaped}"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
