@@ -15,6 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+#: Rows that are walked together: what they need then stays in the cache, and bounded.
+_ROWS = 64
+
+
 @dataclass(frozen=True)
 class Forest:
     """A sum of regression trees.
@@ -35,13 +39,22 @@ class Forest:
         """Sum of the leaf values, shape ``(n,)``, for ``rows`` of shape ``(n, features)``."""
         if not len(self.roots) or not len(rows):
             return np.zeros(len(rows))
+        # Networks repeat themselves: equal rows are looked up once.
+        known: dict[bytes, int] = {}
+        which = [known.setdefault(row.tobytes(), len(known)) for row in rows]
+        different = np.frombuffer(b"".join(known), rows.dtype).reshape(len(known), -1)
+        parts = [self._sums(different[at : at + _ROWS]) for at in range(0, len(different), _ROWS)]
+        return np.concatenate(parts)[which]
+
+    def _sums(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
         roots, feature, children = self._walk
         cells, first = rows.ravel(), (np.arange(len(rows)) * rows.shape[1])[:, None]
         at = np.broadcast_to(roots, (len(rows), len(roots)))
         for _ in range(self.depth):
             left = cells.take(first + feature.take(at)) <= self.number.take(at)
             at = children.take(2 * at + left)
-        return np.asarray(self.number.take(at).sum(axis=1, dtype=np.float64))
+        # Widened first: a sum that NumPy widens on the way depends on which rows stand beside it.
+        return np.asarray(self.number.take(at).astype(np.float64).sum(axis=1))
 
     @cached_property
     def _walk(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
