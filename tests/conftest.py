@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,3 +61,22 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         return path
 
     return unpack
+
+
+@pytest.fixture(scope="session")
+def npm(pytestconfig: pytest.Config) -> Callable[..., Path]:
+    """``npm("name@1.0.0", …)`` is a directory with a ``node_modules`` that holds these packages, installed once; no script of
+    theirs is run."""
+
+    def install(*packages: str) -> Path:
+        home = pytestconfig.cache.mkdir("npm-" + re.sub(r"[^\w.-]+", "-", packages[0]))
+        if not all((home / "node_modules" / package.rpartition("@")[0]).is_dir() for package in packages):
+            command = ["npm", "install", "--prefix", str(home), "--no-save", "--ignore-scripts", *packages]
+            found = shutil.which("npm")
+            done = found and subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+            if not done or done.returncode:
+                reason = f"needs npm and its registry for {packages[0]}: {done.stderr if done else 'there is no npm'}"
+                pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+        return home
+
+    return install

@@ -17,16 +17,21 @@ _SEVERITIES = {"error": "major", "warning": "minor", "note": "info"}
 
 
 def check(report: Report, style: Style) -> str:
-    """An issue a finding, on its line of the lock or the first of the model file: a binary file has no other."""
+    """An issue a finding, on its line of the lock or the first of the model file: a binary file has no other.
+
+    GitLab asks for neither type nor category, but whatever else reads Code Climate's format does.
+    """
     return dump([_issue(report, mark, finding) for mark, finding in identified(report, open_findings(report))])
 
 
 def _issue(report: Report, mark: str, finding: Finding) -> dict[str, Any]:
     path, line = place(report, finding)
     return {
+        "type": "issue",
+        "categories": ["Performance"],
         "description": sentence(report, finding),
         "check_name": finding.code,
         "fingerprint": mark,
         "severity": _SEVERITIES[finding.severity],
-        "location": {"path": clean(path), "lines": {"begin": line}},
+        "location": {"path": clean(path), "lines": {"begin": line, "end": line}},
     }

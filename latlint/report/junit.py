@@ -96,7 +96,7 @@ def _accepted(finding: Finding) -> str:
 
 
 def _case(path: str, name: str, suite: str, latency_ms: float = 0.0, out: str = "") -> Element:
-    case = Element("testcase", classname=suite, name=f"{path} {name}", file=path, time=f"{latency_ms / 1e3:.6f}")
+    case = Element("testcase", classname=suite, name=f"{path} {name}", time=f"{latency_ms / 1e3:.6f}")
     if out:
         SubElement(case, "system-out").text = out
     return case

@@ -82,11 +82,13 @@ def test_markdown_of_a_prediction_lists_its_costliest_kernels(report: Report) ->
 def test_gitlab_has_its_five_fields_and_no_fingerprint_twice(report: Report) -> None:
     issues = json.loads(check(replace(report, findings=report.findings * 2), "gitlab"))
     assert issues[0] == {
+        "type": "issue",
+        "categories": ["Performance"],
         "description": SENTENCE,
         "check_name": "LAT101",
         "fingerprint": "0123456789abcdef:1",
         "severity": "major",
-        "location": {"path": "models/a.tflite", "lines": {"begin": 1}},
+        "location": {"path": "models/a.tflite", "lines": {"begin": 1, "end": 1}},
     }
     assert len({issue["fingerprint"] for issue in issues}) == len(issues) == 6
     assert {issue["severity"] for issue in issues} == {"major", "minor"}
@@ -103,24 +105,6 @@ def test_rdjson_is_as_reviewdogs_schema_has_it(report: Report) -> None:
         "code": {"value": "LAT101"},
     }
     assert [each["severity"] for each in document["diagnostics"]] == ["ERROR", "ERROR", "WARNING"]
-
-
-def test_rdjson_passes_a_validator(report: Report, hostile_report: Report, pytestconfig: pytest.Config) -> None:
-    home = pytestconfig.cache.mkdir("rdformat-validator")
-    tool = home / "node_modules" / ".bin" / "rdformat-validator"
-    if not tool.exists():
-        npm, package = shutil.which("npm"), "@umbrelladocs/rdformat-validator@1.0.1"
-        done = npm and subprocess.run([npm, "install", "--prefix", home, "--no-save", package], capture_output=True)
-        if not done or done.returncode:
-            reason = "needs npm and a registry for the rdformat validator"
-            pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
-    good, bad = home / "good.json", home / "bad.json"
-    bad.write_text(check(report, "rdjson").replace('"ERROR"', '"FATAL"'))
-    assert subprocess.run([tool, bad], capture_output=True).returncode != 0
-    for each in (report, hostile_report):
-        good.write_text(check(each, "rdjson"))
-        done = subprocess.run([tool, good], capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout
 
 
 def test_checkstyle_has_a_file_for_each_model_with_findings(report: Report) -> None:
@@ -178,7 +162,7 @@ def test_findings_stand_on_their_line_of_the_lock(report: Report) -> None:
     finding = replace(report.findings[0], line=Line("latlint.lock", 7, 120))
     located = replace(report, findings=(finding,), paths={"latlint.lock": "nets/latlint.lock"})
     assert "::error file=nets/latlint.lock,line=7,title=LAT101" in check(located, "github")
-    assert json.loads(check(located, "gitlab"))[0]["location"] == {"path": "nets/latlint.lock", "lines": {"begin": 7}}
+    assert json.loads(check(located, "gitlab"))[0]["location"] == {"path": "nets/latlint.lock", "lines": {"begin": 7, "end": 7}}
     (diagnostic,) = json.loads(check(located, "rdjson"))["diagnostics"]
     assert diagnostic["location"] == {"path": "nets/latlint.lock", "range": {"start": {"line": 7}}}
     assert "models/a.tflite" in diagnostic["message"]

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,8 +18,6 @@ from latlint.report import render, sarif, sarif_github
 from latlint.report.plain import Style
 from latlint.report.types import Report
 from latlint.settings import Budget, Settings
-
-MULTITOOL = "@microsoft/sarif-multitool-linux@5.7.0"
 
 
 def log(report: Report) -> dict[str, Any]:
@@ -163,82 +158,6 @@ def test_a_log_of_many_targets_fits_into_an_upload(report: Report, monkeypatch: 
     assert [len(run["results"]) for run in runs] == [0, 4, 4]
     (note,) = runs[1]["invocations"][0]["toolExecutionNotifications"]
     assert note["message"]["text"].startswith("9 findings: the 4 gravest are listed")
-
-
-@pytest.fixture(scope="session")
-def validate(pytestconfig: pytest.Config) -> Callable[[Path], list[str]]:
-    """What the SARIF Multitool has to say of a file: errors, warnings, and its own failures."""
-    home = pytestconfig.cache.mkdir("sarif-multitool")
-    tool = home / "node_modules" / MULTITOOL.rpartition("@")[0] / "Sarif.Multitool"
-    if not tool.exists():
-        npm = shutil.which("npm")
-        done = npm and subprocess.run([npm, "install", "--prefix", home, "--no-save", MULTITOOL], capture_output=True)
-        if not done or done.returncode:
-            reason = "needs npm and a registry for the SARIF Multitool"
-            pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
-    tool.chmod(0o755)
-    rules = home / "rules.xml"
-    subprocess.run([tool, "export-validation-config", rules], check=True, capture_output=True)
-    # GitHub's rules are off as delivered. Of these GH1004 knows limits that GitHub has raised since (5 runs, now 20).
-    text = re.sub(r'(Key="GH10(?!04).*?Value=)"Default"', r'\1"Error"', rules.read_text("utf-8-sig"), flags=re.DOTALL)
-    rules.write_text(text, encoding="utf-8")
-
-    def run(path: Path) -> list[str]:
-        out = path.with_suffix(".validated")
-        flags = ["--rule-kind", "Sarif;Ghas", "--level", "Error;Warning", "--kind", "Fail", "--log", "ForceOverwrite"]
-        subprocess.run([tool, "validate", path, "-c", rules, "-o", out, *flags], capture_output=True, check=False)
-        found = []
-        for each in json.loads(out.read_text("utf-8-sig"))["runs"]:  # its exit code is 0 whatever it finds
-            found += [f"{result['ruleId']} {result['message']}" for result in each.get("results", ())]
-            for invocation in each["invocations"]:
-                found += [
-                    n["message"]["text"]
-                    for n in invocation.get("toolExecutionNotifications", ())
-                    if n["level"] == "error"
-                ]
-        return found
-
-    return run
-
-
-def test_the_validator_finds_what_is_wrong(
-    validate: Callable[[Path], list[str]], report: Report, tmp_path: Path
-) -> None:
-    document = log(report)
-    document["runs"][2]["results"][0]["locations"][0]["physicalLocation"].pop("region")
-    document["runs"][1]["results"][0]["ruleIndex"] = 999
-    path = tmp_path / "wrong.sarif"
-    path.write_text(json.dumps(document))
-    found = validate(path)
-    assert any(line.startswith("GH1003") for line in found), found
-    assert any(line.startswith("SARIF1009") for line in found), found
-
-
-def test_the_validator_accepts_reports(
-    validate: Callable[[Path], list[str]], report: Report, hostile_report: Report, tmp_path: Path
-) -> None:
-    nothing = Report(predictions=(), targets=("pixel-4/gpu",))
-    for number, each in enumerate((report, hostile_report, nothing)):
-        path = tmp_path / f"{number}.sarif"
-        path.write_text(render(each, "check", "sarif", Style()), encoding="utf-8")
-        assert validate(path) == []
-
-
-def test_the_validator_accepts_the_corpus(
-    validate: Callable[[Path], list[str]], corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A slice of every part of the corpus, most of it over budget, and a file that is no model."""
-    monkeypatch.chdir(corpus)
-    files = sorted(
-        path.relative_to(corpus).as_posix() for path in corpus.glob("*/*") if path.suffix in (".tflite", ".onnx")
-    )
-    (tmp_path / "README.onnx").write_text("no model")
-    settings = Settings(targets=("pixel-4/gpu", "pixel-4/cpu-1large"), budgets=(Budget(1.0),), min_coverage=1.0)
-    report = check([*files[::200], tmp_path / "README.onnx"], settings)
-    assert {finding.code for finding in report.findings} >= {"LAT001", "LAT101"}
-    path = tmp_path / "corpus.sarif"
-    path.write_text(render(report, "check", "sarif", Style()), encoding="utf-8")
-    assert validate(path) == []
 
 
 def test_a_result_points_at_its_node_in_the_file(model: Callable[[str], Path]) -> None:
