@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.graph.types import Graph, Node, Tensor
+from latlint.latency.types import Gain
 from latlint.units import format_ms
 
 if TYPE_CHECKING:
@@ -117,12 +118,12 @@ class View:
         wanted = {node.index for node in nodes}
         return sum(ms for kernel, ms in self.kernels() if not wanted.isdisjoint(kernel.nodes))
 
-    def gain(self, label: str, edit: Edit) -> float | None:
-        """Milliseconds that ``edit`` would save; ``None`` where it cannot be made or the bound of edits is reached.
+    def gain(self, label: str, edit: Edit) -> Gain | None:
+        """What ``edit`` would save, with its interval; ``None`` where it cannot be made or the bound of edits is reached.
 
         ``label`` names the edit: targets that plan alike share the edited graph's plan by it.
         """
-        from latlint.latency import engine
+        from latlint.latency import difference, engine
         from latlint.runtime import plan
 
         scene, processor = self.scene, self.subject.target.processor
@@ -136,8 +137,20 @@ class View:
                 return None
             scene.planned[key] = spent + len(scene.graph.nodes)
             scene.works[(*key, label)] = engine.workload(plan(graph, processor))
-        found = engine.times(scene.works[(*key, label)], target)
-        return self.total_ms - float(found.kernels.sum()) - found.overhead_ms
+        work = scene.works[(*key, label)]
+        found = engine.times(work, target)
+        names = [kernel.implementation for kernel in work.plan.kernels]
+        after = zip(names, map(float, found.kernels), map(bool, found.predicted), strict=True)
+        return difference.gain(
+            difference.Spending(self._spent(), self.subject.prediction.overhead_ms),
+            difference.Spending(after, found.overhead_ms),
+            target,
+            self.plan.precision,
+        )
+
+    def _spent(self) -> Iterator[tuple[str, float, bool]]:
+        for (kernel, ms), source in zip(self.kernels(), self.kernel_sources, strict=True):
+            yield kernel.implementation, ms, source == "predicted"
 
     def judge(
         self,
@@ -160,17 +173,27 @@ class View:
         severity = severity or rule.severity
         if gain_ms is not None and gain_ms < self.least_gain_ms:
             severity = "note"
-        saved = "" if gain_ms is None else f", which saves {format_ms(gain_ms)} ({percent(gain_ms / self.total_ms)})"
+        saved = "" if gain_ms is None else f", which saves {self._saved(gain_ms)}"
         text = f"{message}: {fix}{saved}" if fix else message
         found = rule.finding(
             self.subject,
             text,
             nodes=tuple(dict.fromkeys(self.name(node) for node in chosen)),
             latency_ms=self.ms(chosen),
-            gain_ms=gain_ms,
+            gain_ms=None if gain_ms is None else float(gain_ms),
             identity=identity,
         )
+        if isinstance(gain_ms, Gain):
+            found = replace(found, gain_low_ms=gain_ms.low_ms, gain_high_ms=gain_ms.high_ms)
         yield replace(found, severity=severity)
+
+    def _saved(self, gain_ms: float) -> str:
+        """``2.0 ms (12%)``, and ``2.0 ms [1.4–2.6] (12%)`` where the interval is known."""
+        shown = format_ms(gain_ms)
+        if isinstance(gain_ms, Gain):
+            digits = len(shown.partition(" ")[0].partition(".")[2])
+            shown += f" [{gain_ms.low_ms:.{digits}f}–{gain_ms.high_ms:.{digits}f}]".replace("-", "−")
+        return f"{shown} ({percent(gain_ms / self.total_ms)})"
 
 
 def percent(share: float) -> str:

@@ -55,11 +55,11 @@ from typing import TYPE_CHECKING
 
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.counterfactual import View, percent, view
-from latlint.runtime.types import Kernel
 from latlint.units import counted, format_ms
 
 if TYPE_CHECKING:
     from latlint.latency.frontier import Frontier
+    from latlint.runtime.types import Kernel
 
 RULE = Rule("LAT230", "slow-op", "warning", (), "measured")
 
@@ -146,16 +146,14 @@ def _slow(view: View) -> Iterator[_Slow]:
 
 def _reasons(view: View, slow: list[_Slow]) -> Iterator[str]:
     """What the excess of each over the frontier is spent on."""
-    if not slow:
-        return
-    import numpy as np
-
     from latlint.latency import engine
     from latlint.latency.frontier import PARTS, computed_macs, parts
 
+    if not slow:
+        return
     target = view.subject.target
     work = engine.workload(replace(view.plan, kernels=tuple(each.kernel for each in slow)))
-    spent = parts(work, target, np.array([each.ms for each in slow]))
+    spent = parts(work, target, [each.ms for each in slow])
     for row, each in enumerate(slow):
         kernel, curve, near = each.kernel, each.curve, each.curve.nearest(each.kernel.macs)
         if view.plan.partitions[kernel.partition].executor == "builtin" and kernel.nodes[0] in view.plan.fallbacks:
@@ -164,7 +162,7 @@ def _reasons(view: View, slow: list[_Slow]) -> Iterator[str]:
             yield "path"
         else:
             excess = spent[row] - curve.parts[near] * (kernel.macs / curve.macs[near])
-            part = PARTS[int(np.argmax(excess))]
+            part = PARTS[int(excess.argmax())]
             computed = computed_macs(work, row)
             yield "padded" if part in ("arithmetic", "tiles") and computed >= _PADDED * kernel.macs else part
 

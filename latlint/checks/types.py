@@ -27,7 +27,8 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """``model`` is the file concerned. ``nodes`` are node names. ``gain_ms`` is what the fix would save on ``target``.
+    """``model`` is the file concerned. ``nodes`` are node names. ``gain_ms`` is what the fix would save on ``target``,
+    ``gain_low_ms`` to ``gain_high_ms`` its interval, at the level of the prediction's.
     ``fingerprint`` identifies the finding across runs and does not depend on milliseconds. ``suppressed`` tells that a waiver or the
     baseline covers it, and ``justification`` why. ``location`` is where the first of the nodes lies in the file. ``line`` stands
     for the finding in a review, where a binary file has no lines to show."""
@@ -48,6 +49,8 @@ class Finding:
     location: ByteRange | None = None
     justification: str = ""
     line: Line | None = None
+    gain_low_ms: float | None = None
+    gain_high_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -231,7 +231,7 @@ def predict(
     found = times(work, target)
     total = float(found.kernels.sum()) + found.overhead_ms
     coverage = _coverage(work, found)
-    low, high, level = _interval(work, found, target, coverage)
+    low, high, level = bounds(shares(work, found), coverage, target, plan.precision)
     kernels = tuple(
         _kernel(index, graph, work, float(found.kernels[index]), _source(index, kernel, work, found))
         for index, kernel in enumerate(plan.kernels)
@@ -324,13 +324,13 @@ def difficulty(of: Mapping[str, float], evidence: Mapping[str, int]) -> float:
     return sum(share * (1.0 + RARITY / (evidence.get(name, 0) + 0.5)) for name, share in of.items()) or 1.0
 
 
-def _interval(work: Workload, found: Times, target: Target, coverage: float) -> tuple[float, float, float]:
-    """Factors from the point to the low and high end, and the level: conformal on held-out families, wider for what is rare in
-    them, and for what is derived."""
+def bounds(of: Mapping[str, float], coverage: float, target: Target, precision: str) -> tuple[float, float, float]:
+    """Factors from the point to the low and high end, and the level, for ``shares`` of a time of which ``coverage`` is predicted:
+    conformal on held-out families, wider for what is rare in them, and for what is derived."""
     known = target.card["interval"]
-    precision = work.plan.precision if work.plan.precision in known else "float32"
+    precision = precision if precision in known else "float32"
     scale = known.get(precision) or next(iter(known.values()))
     evidence = target.card.get("evidence", {}).get(precision)
-    hard = difficulty(shares(work, found), evidence) if evidence else 1.0
+    hard = difficulty(of, evidence) if evidence else 1.0
     spread = (1.0 - coverage) * DERIVED_LOG_ERROR
     return exp(scale["low"] * hard - spread), exp(scale["high"] * hard + spread), float(scale["level"])

@@ -10,7 +10,7 @@ A group is planned once for all targets that plan alike, and priced once a targe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod
@@ -125,7 +125,7 @@ def _best(work: Workload, target: Target) -> Frontier:
     )
 
 
-def parts(work: Workload, target: Target, kernel_ms: Array) -> Array:
+def parts(work: Workload, target: Target, kernel_ms: Sequence[float] | Array) -> Array:
     """(kernels, parts): what the milliseconds of each kernel are spent on, from the terms that price it. What trees add to the sum of
     the terms goes to all parts alike."""
     found = np.zeros((len(work.plan.kernels), len(PARTS)))
@@ -136,7 +136,7 @@ def parts(work: Workload, target: Target, kernel_ms: Array) -> Array:
         rows = list(at)
         for part, name in enumerate(PARTS):
             found[rows, part] = cost[:, _columns(on_gpu)[name]].sum(axis=1)
-        found[rows] *= (kernel_ms[rows] / np.maximum(cost.sum(axis=1), 1e-12))[:, None]
+        found[rows] *= (np.asarray(kernel_ms)[rows] / np.maximum(cost.sum(axis=1), 1e-12))[:, None]
     return found
 
 

@@ -20,6 +20,7 @@ _FORMULA = re.compile(r"(^|[;,|])(?=\s*[=+\-@＝＋－＠])")
 _CHECKED = (
     "model", "target", "precision", "runtime", "latency_ms", "low_ms", "high_ms", "coverage", "budget_ms", "verdict",
     "code", "name", "severity", "suppressed", "message", "gain_ms", "nodes", "fingerprint",
+    "gain_low_ms", "gain_high_ms",
 )  # fmt: skip
 _PREDICTED = (
     "model", "target", "precision", "runtime", "model_latency_ms", "model_low_ms", "model_high_ms", "model_coverage",
@@ -50,7 +51,7 @@ def check_parts(run: Report, parts: Iterable[Report], style: Style) -> Iterator[
             findings = found.pop(prediction.target, ())
             rows += [(*head, *_finding(finding)) for finding in findings] or [head]
         for target, findings in found.items():
-            blank = [""] * (len(_CHECKED) - 10)
+            blank = [""] * (len(_CHECKED) - 12)
             rows += [(part.path(each.model), target or "", *blank, *_finding(each)) for each in findings]
         yield _table(len(_CHECKED), rows)
 
@@ -84,9 +85,11 @@ def _verdict(verdict: Verdict) -> tuple[object, ...]:
 
 
 def _finding(finding: Finding) -> tuple[object, ...]:
+    gains = (finding.gain_ms, finding.gain_low_ms, finding.gain_high_ms)
+    gain, low, high = ("" if value is None else _number(value) for value in gains)
     return (
-        finding.code, finding.name, finding.severity, "yes" if finding.suppressed else "no", finding.message,
-        "" if finding.gain_ms is None else _number(finding.gain_ms), " ".join(finding.nodes), finding.fingerprint,
+        finding.code, finding.name, finding.severity, "yes" if finding.suppressed else "no", finding.message, gain,
+        " ".join(finding.nodes), finding.fingerprint, low, high,
     )  # fmt: skip
 
 

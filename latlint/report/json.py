@@ -127,7 +127,7 @@ def kernel_json(kernel: KernelPrediction, explain: bool = False) -> dict[str, An
 def finding_json(finding: Finding) -> dict[str, Any]:
     """A finding of `check`."""
     fields = asdict(finding)
-    for key in ("latency_ms", "budget_ms", "gain_ms"):
+    for key in ("latency_ms", "budget_ms", "gain_ms", "gain_low_ms", "gain_high_ms"):
         fields[key] = None if fields[key] is None else number(fields[key])
     return {
         key: list(value) if isinstance(value, tuple) else value for key in _FINDING_KEYS for value in (fields[key],)
@@ -135,8 +135,8 @@ def finding_json(finding: Finding) -> dict[str, Any]:
 
 
 _FINDING_KEYS = (
-    "code", "name", "severity", "model", "target", "nodes", "message", "latency_ms", "budget_ms", "gain_ms", "help_uri",
-    "fingerprint", "suppressed", "justification",
+    "code", "name", "severity", "model", "target", "nodes", "message", "latency_ms", "budget_ms", "gain_ms", "gain_low_ms",
+    "gain_high_ms", "help_uri", "fingerprint", "suppressed", "justification",
 )  # fmt: skip
 
 

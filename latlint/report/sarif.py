@@ -197,7 +197,12 @@ def _properties(finding: Finding, prediction: Prediction | None) -> dict[str, An
             "latlint/highMs": _rounded(prediction.high_ms),
             "latlint/coverage": _rounded(prediction.coverage),
         }
-    for key, value in (("latlint/budgetMs", finding.budget_ms), ("latlint/gainMs", finding.gain_ms)):
+    for key, value in (
+        ("latlint/budgetMs", finding.budget_ms),
+        ("latlint/gainMs", finding.gain_ms),
+        ("latlint/gainLowMs", finding.gain_low_ms),
+        ("latlint/gainHighMs", finding.gain_high_ms),
+    ):
         if value is not None:
             properties[key] = _rounded(value)
     return properties

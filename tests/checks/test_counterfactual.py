@@ -68,6 +68,10 @@ def test_a_gain_is_the_difference_of_two_predictions() -> None:
     gain = view(subject(before)).gain("swish", lambda graph: after)
     assert gain == pytest.approx(subject(before).prediction.latency_ms - subject(after).prediction.latency_ms)
     assert gain is not None and gain > 1.0
+    assert gain.low_ms < gain < gain.high_ms
+    (finding,) = view(subject(before)).judge(RULE, "m", [before.nodes[0]], fix="f", gain_ms=gain)
+    assert (finding.gain_ms, finding.gain_low_ms, finding.gain_high_ms) == (float(gain), gain.low_ms, gain.high_ms)
+    assert f" ms [{gain.low_ms:.2f}–{gain.high_ms:.2f}] (" in finding.message
 
 
 def test_targets_that_plan_alike_share_the_edited_plan(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,6 +107,8 @@ def test_check_has_the_shape_of_the_contract() -> None:
             "latency_ms": 1.13333,
             "budget_ms": 1.0,
             "gain_ms": None,
+            "gain_low_ms": None,
+            "gain_high_ms": None,
             "help_uri": "",
             "fingerprint": "",
             "suppressed": False,

@@ -1,0 +1,58 @@
+"""What one plan saves over another on the same target, with its interval.
+
+Two predictions for one target err alike: kernels that both plans have cancel out, however wrong they are. What is left is the time of the
+kernels that only one of them has, and of the overhead that they differ by. Each side has the interval that a model made of
+these kernels alone would have (``engine.bounds``), the two are taken to err independently of each other, so their widths add in squares.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import hypot
+
+from latlint.latency import engine
+from latlint.latency.packs import Target
+from latlint.latency.types import Gain
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """Where the time of a plan goes: implementation, milliseconds and whether they are predicted, of each kernel; and the rest."""
+
+    kernels: Iterable[tuple[str, float, bool]]
+    overhead_ms: float
+
+
+def gain(before: Spending, after: Spending, target: Target, precision: str) -> Gain:
+    """What ``after`` saves over ``before``, two plans of models of ``precision`` for ``target``."""
+    had, has = Counter(before.kernels), Counter(after.kernels)
+    rest = before.overhead_ms - after.overhead_ms
+    gone = _Side.of(had - has, max(rest, 0.0), target, precision)
+    new = _Side.of(has - had, max(-rest, 0.0), target, precision)
+    saved = gone.ms - new.ms
+    return Gain(saved, saved - hypot(gone.below, new.above), saved + hypot(gone.above, new.below))
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """The time that only one of two plans takes, and how far it may lie below and above."""
+
+    ms: float
+    below: float
+    above: float
+
+    @classmethod
+    def of(cls, kernels: Counter[tuple[str, float, bool]], overhead_ms: float, target: Target, precision: str) -> _Side:
+        spent = {engine.OVERHEAD: overhead_ms}
+        known = overhead_ms
+        for (implementation, ms, predicted), count in kernels.items():
+            spent[implementation] = spent.get(implementation, 0.0) + ms * count
+            known += ms * count if predicted else 0.0
+        total = sum(spent.values())
+        if total <= 0:
+            return cls(0.0, 0.0, 0.0)
+        shares = {name: ms / total for name, ms in spent.items() if ms > 0}
+        low, high, _ = engine.bounds(shares, known / total, target, precision)
+        return cls(total, total * (1 - low), total * (high - 1))
