@@ -1,7 +1,8 @@
 """The command line, one module a command: each has ``command``, which parses, calls ``latlint.api`` and returns the exit code.
 
 Exit codes: 0 nothing at or above the failing severity; 1 findings; 2 usage, configuration, a file that could not be read,
-an internal error.
+an internal error. As a shell has it for a process that a signal ends: 130 interrupted, 141 the reader of the output is gone, 143
+terminated.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from latlint.patterns import nearest
 
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
+_TERMINATED = 143
 
 
 class _Commands(click.Group):
@@ -72,11 +74,14 @@ def main(args: Sequence[str] | None = None) -> int:
     gc.set_threshold(50_000, 20, 20)
     try:
         _console.prepare()
-        return int(_latlint.main(args, prog_name="latlint", standalone_mode=False) or 0)
+        with _console.terminable():
+            return int(_latlint.main(args, prog_name="latlint", standalone_mode=False) or 0)
     except _console.ReaderGoneError:
         return _BROKEN_PIPE
     except (KeyboardInterrupt, click.Abort):
         return _INTERRUPTED
+    except _console.TerminatedError:
+        return _TERMINATED
     except LatlintError as error:
         _console.error(error.message, path=error.path, code=error.code)
     except click.ClickException as error:

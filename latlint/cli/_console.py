@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +20,28 @@ T = TypeVar("T")
 
 class ReaderGoneError(Exception):
     """Whoever read the output, such as `head`, has closed the pipe."""
+
+
+class TerminatedError(BaseException):
+    """SIGTERM: the process is asked to end, which is no error that anything may handle."""
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """SIGTERM raises ``TerminatedError``, so that what is half written is removed; nothing changes outside of the main thread."""
+
+    def end(number: int, frame: object) -> None:
+        raise TerminatedError
+
+    try:
+        before = signal.signal(signal.SIGTERM, end)
+    except ValueError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def prepare() -> None:
@@ -107,21 +130,30 @@ def clear_progress() -> None:
 
 
 def write_atomically(text: str, path: Path) -> None:
-    """Write a file whole or not at all; a device such as ``/dev/stdout`` is written straight."""
+    """Write a file whole or not at all. A link is replaced and not followed: in somebody else's repository it may lead anywhere.
+    What is no file, such as ``/dev/stdout``, is written straight."""
     try:
-        target = path.resolve()
-        if target.exists() and not target.is_file():
-            target.write_text(text, encoding="utf-8", newline="\n")
+        if _is_device(path):
+            path.write_text(text, encoding="utf-8", newline="\n")
             return
-        scratch = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
-            scratch.write_text(text, encoding="utf-8", newline="\n")
-            scratch.replace(target)
+            scratch.unlink(missing_ok=True)
+            with scratch.open(
+                "x", encoding="utf-8", newline="\n"
+            ) as out:  # nor is a link followed that lies in wait here
+                out.write(text)
+            scratch.replace(path)
         finally:
             with contextlib.suppress(OSError):
                 scratch.unlink()
     except OSError as failure:
         raise LatlintError(f"cannot be written: {failure.strerror}", path=str(path)) from None
+
+
+def _is_device(path: Path) -> bool:
+    """Whether ``path`` is there and no file, or stands for an open one, as ``/dev/stdout`` does when it is redirected."""
+    return (path.exists() and not path.is_file()) or path.parent.resolve().as_posix().startswith(("/dev", "/proc"))
 
 
 def unless_malformed(read: Callable[[], T], *, anyway: bool) -> T | None:

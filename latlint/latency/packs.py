@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -127,7 +128,7 @@ def vocabulary() -> dict[str, Any]:
 
 
 def write_pack(pack: Pack, directory: Path) -> None:
-    """Write ``card.json`` and ``arrays.bin``; the same pack gives the same bytes."""
+    """Write ``card.json`` and ``arrays.bin``, both or, when the disk is full, neither; the same pack gives the same bytes."""
     directory.mkdir(parents=True, exist_ok=True)
     blob = bytearray()
     where: dict[str, Any] = {}
@@ -142,5 +143,14 @@ def write_pack(pack: Pack, directory: Path) -> None:
         "sha256": hashlib.sha256(blob).hexdigest(),
         "arrays": where,
     }
-    (directory / "arrays.bin").write_bytes(blob)
-    (directory / "card.json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
+    contents = {directory / "arrays.bin": bytes(blob), directory / "card.json": text.encode()}
+    scratches = {path: path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in contents}
+    try:
+        for path, scratch in scratches.items():
+            scratch.write_bytes(contents[path])
+        for path, scratch in scratches.items():
+            scratch.replace(path)
+    finally:
+        for scratch in scratches.values():
+            scratch.unlink(missing_ok=True)
