@@ -32,7 +32,7 @@ _USUAL = {
 
 def textconv(graph: Graph, targets: Iterable[tuple[Prediction, list[Launch]]]) -> str:
     """The text; of a file whose weights alone differ only the line of the hash does."""
-    return "".join(f"{line}\n" for line in _lines(graph, list(targets)))
+    return "".join(f"{line.rstrip()}\n" for line in _lines(graph, list(targets)))
 
 
 def _lines(graph: Graph, targets: list[tuple[Prediction, list[Launch]]]) -> Iterator[str]:

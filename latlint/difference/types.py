@@ -53,17 +53,18 @@ class KernelChange:
     @property
     def fusions_lost(self) -> tuple[str, ...]:
         """Ops that were part of the launch and are no longer."""
-        return self._linked(self.old, self.new)
+        return self._fused_only_in(self.old, self.new)
 
     @property
     def fusions_gained(self) -> tuple[str, ...]:
         """Ops that have become part of the launch."""
-        return self._linked(self.new, self.old)
+        return self._fused_only_in(self.new, self.old)
 
-    def _linked(self, one: Launch | None, other: Launch | None) -> tuple[str, ...]:
+    def _fused_only_in(self, one: Launch | None, other: Launch | None) -> tuple[str, ...]:
         if one is None or other is None:
             return ()
-        return tuple((Counter(one.kernel.linked) - Counter(other.kernel.linked)).elements())
+        moved = one.executor != other.executor
+        return tuple((_linked(one, moved) - _linked(other, moved)).elements())
 
     @property
     def what(self) -> tuple[str, ...]:
@@ -209,6 +210,11 @@ class Difference:
     errors: tuple[InputError, ...] = ()
     targets: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+def _linked(launch: Launch, moved: bool) -> Counter[str]:
+    """What is part of a launch. The GPU delegate has one word for both of what the CPU calls relu and relu6."""
+    return Counter("relu" if moved and op == "relu6" else op for op in launch.kernel.linked)
 
 
 def _ms(launch: Launch | None) -> float:
