@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _HOOK = Path(".pre-commit-config.yaml")
 _WORKFLOW = Path(".github/workflows/latlint.yml")
 _PLACEHOLDER = "https://github.com/OWNER/latlint"
+_GITHUB = re.compile(r"https://github\.com/([\w.-]+/[\w.-]+?)(?:\.git)?/?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +79,19 @@ def command(
     asked_for = [file for file, wanted in extras if wanted]
     governed = None if force else load().source
     if governed and not asked_for:
-        raise LatlintError("is here already: --force writes a new one", path=governed)
+        raise LatlintError(
+            "is here already: edit it (`latlint config check` looks it over), or write a new one with --force",
+            path=governed,
+        )
     _refuse_what_cannot_work(asked_for, source, force=force)
 
     status, summary = 0, f"{governed} is here already and stays as it is.\n"
     if not governed:
         chosen = ("*",) if all_targets else targets or _asked_targets(packs)
         settings = Settings(targets=chosen, packs=packs).with_flags(shapes=shapes)
-        status, summary = _configure(paths, settings, share)
+        status, summary = _configure(paths, settings, share, source)
+        if not targets and chosen == DEFAULT_TARGETS:
+            summary += f"No --target was named, so these are for {' and '.join(chosen)}; `latlint targets` lists all.\n"
     for file in asked_for:
         file.path.parent.mkdir(parents=True, exist_ok=True)
         _console.write_atomically(file.text, file.path)
@@ -95,7 +101,7 @@ def command(
     return status
 
 
-def _configure(paths: tuple[str, ...], settings: Settings, share: float) -> tuple[int, str]:
+def _configure(paths: tuple[str, ...], settings: Settings, share: float, source: str | None) -> tuple[int, str]:
     """Write latlint.toml; the exit code and what to tell of it."""
     from latlint.api import predict_files
 
@@ -107,7 +113,7 @@ def _configure(paths: tuple[str, ...], settings: Settings, share: float) -> tupl
         (prediction.model, prediction.target, prediction.latency_ms, _limit_ms(prediction.latency_ms, share))
         for prediction in report.predictions
     ]
-    _console.write_atomically(_configuration(paths, settings, report, share), Path(FILE))
+    _console.write_atomically(_schema_line(source) + _configuration(paths, settings, report, share), Path(FILE))
     models = len({model for model, *_ in rows})
     head = f"Wrote {FILE}: {counted(models, 'model')} on {counted(len(report.targets), 'target')}, budgets {share:.3g} % above today.\n"
     width = max(len(clean(model)) for model, *_ in rows)
@@ -140,6 +146,14 @@ def _configuration(paths: tuple[str, ...], settings: Settings, report: Report, s
     shapes = [f"{_toml.key(shape.name)} = {_toml.string(dims_text(shape.dims))}" for _, shape in settings.shapes]
     tables = [*(["\n".join(["[shapes]", *shapes, ""])] if shapes else []), *map(_toml.table, budgets)]
     return "\n".join(lines) + "\n" + "".join(f"\n{each}" for each in tables)
+
+
+def _schema_line(source: str | None) -> str:
+    """The first line, by which editors find the schema: in the repository that latlint comes from, where that is known."""
+    home = _GITHUB.fullmatch(source or _home() or "")
+    if home is None:
+        return "# For an editor: `latlint config schema > latlint.schema.json`, and as the first line here: #:schema ./latlint.schema.json\n"
+    return f"#:schema https://raw.githubusercontent.com/{home[1]}/v{__version__}/latlint/configuration.schema.json\n"
 
 
 def _limit_ms(latency_ms: float, share: float) -> float:
@@ -207,13 +221,19 @@ repos:
     rev: v{__version__}
     hooks:
       - id: latlint
+      - id: latlint-config
 """
-    return _File(_HOOK, "lints the models of every commit, after `pre-commit install`", "--write-hook", text)
+    return _File(
+        _HOOK,
+        "lints the models and the configuration of every commit, after `pre-commit install`",
+        "--write-hook",
+        text,
+    )
 
 
 def _workflow(source: str | None) -> _File:
     url = source or _home() or _PLACEHOLDER
-    action = re.fullmatch(r"https://github\.com/([\w.-]+/[\w.-]+?)(?:\.git)?/?", url)
+    action = _GITHUB.fullmatch(url)
     if action is None:
         steps = f"      - run: pip install {_toml.string(f'latlint @ git+{url}@v{__version__}')}\n      - run: latlint check\n"
     else:

@@ -47,6 +47,21 @@ def test_budgets_are_todays_predictions_and_a_little(project: Project, latlint: 
     assert latlint("check").returncode == 0, "a new model has no budget yet"
 
 
+def test_editors_find_the_schema(project: Project, latlint: Run, model: Model) -> None:
+    """In the repository that latlint comes from, where that is known; elsewhere the file says how to get it."""
+    project.put(model("mobilenet_v2.tflite"), "net.tflite")
+    named = latlint("init", "--source", "https://github.com/me/its.fork.git")
+    assert (named.returncode, "No --target was named, so these are for pixel-4/gpu and" in named.stdout) == (0, True)
+    first = (project.path / "latlint.toml").read_text(encoding="utf-8").splitlines()[0]
+    start, _, path = first.partition(f"/v{__version__}/")
+    assert start == "#:schema https://raw.githubusercontent.com/me/its.fork"
+    assert (Path(__file__).resolve().parents[2] / path).read_text(encoding="utf-8").startswith("{")
+    assert latlint("init", "--force", "--target", "pixel-4/gpu").returncode == 0
+    first = (project.path / "latlint.toml").read_text(encoding="utf-8").splitlines()[0]
+    assert first.startswith("# For an editor: `latlint config schema >")
+    assert latlint("config", "check").stdout == "latlint.toml: good\n"
+
+
 @pytest.mark.parametrize(
     ("today", "share", "limit"),
     [(5.882, 10, 6.48), (10.0, 10, 11.0), (0.1, 0, 0.1), (123.4, 10, 136.0), (1e-9, 10, 1e-3), (999.5, 0, 1000.0)],
@@ -117,7 +132,8 @@ def test_the_hook_and_the_workflow_come_later_too(project: Project, latlint: Run
     assert done.returncode == 0, done.stdout
     assert configuration(project) == before
     hook = yaml.safe_load((project.path / ".pre-commit-config.yaml").read_text())
-    assert hook == {"repos": [{"repo": source, "rev": f"v{__version__}", "hooks": [{"id": "latlint"}]}]}
+    hooks = [{"id": "latlint"}, {"id": "latlint-config"}]
+    assert hook == {"repos": [{"repo": source, "rev": f"v{__version__}", "hooks": hooks}]}
     workflow = yaml.safe_load((project.path / ".github/workflows/latlint.yml").read_text())
     assert workflow["jobs"]["latency"]["steps"][1] == {"uses": f"someone/latlint@v{__version__}"}
 
