@@ -11,7 +11,9 @@ TARGET = load_targets()["pixel-4/cpu-1large"]
 CONV, OTHER = ("conv_ruy_1x1", 2.0, True), ("conv_ruy_im2col", 6.0, True)
 
 
-def saved(before: list[tuple[str, float, bool]], after: list[tuple[str, float, bool]], *rest: float) -> tuple[float, ...]:
+def saved(
+    before: list[tuple[str, float, bool]], after: list[tuple[str, float, bool]], *rest: float
+) -> tuple[float, ...]:
     had, has = rest or (0.1, 0.1)
     found = gain(Spending(before, had), Spending(after, has), TARGET, "float32")
     return float(found), found.low_ms, found.high_ms

@@ -162,7 +162,10 @@ def test_findings_stand_on_their_line_of_the_lock(report: Report) -> None:
     finding = replace(report.findings[0], line=Line("latlint.lock", 7, 120))
     located = replace(report, findings=(finding,), paths={"latlint.lock": "nets/latlint.lock"})
     assert "::error file=nets/latlint.lock,line=7,title=LAT101" in check(located, "github")
-    assert json.loads(check(located, "gitlab"))[0]["location"] == {"path": "nets/latlint.lock", "lines": {"begin": 7, "end": 7}}
+    assert json.loads(check(located, "gitlab"))[0]["location"] == {
+        "path": "nets/latlint.lock",
+        "lines": {"begin": 7, "end": 7},
+    }
     (diagnostic,) = json.loads(check(located, "rdjson"))["diagnostics"]
     assert diagnostic["location"] == {"path": "nets/latlint.lock", "range": {"start": {"line": 7}}}
     assert "models/a.tflite" in diagnostic["message"]
