@@ -215,25 +215,6 @@ def test_output_files_are_written_whole(latlint: Run, repository: Path, net: str
     assert {path.name for path in repository.iterdir()} == {".git", net, "old.json", "new.txt"}
 
 
-def test_an_output_that_fails_leaves_the_old_file(
-    latlint: Run, repository: Path, net: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    old = repository / "old.json"
-    old.write_text("before", encoding="utf-8")
-    write_text = Path.write_text
-
-    def disk_full(path: Path, text: str, **options: Any) -> None:
-        write_text(path, text[:10], **options)
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_text", disk_full)
-    result = latlint("check", net, "--target", "pixel-4/gpu", "--output", "json=old.json")
-    assert result.status == 2
-    assert result.err == "latlint: error: old.json: cannot be written: No space left on device\n"
-    assert old.read_text(encoding="utf-8") == "before"
-    assert {path.name for path in repository.iterdir()} == {".git", net, "old.json"}
-
-
 @pytest.mark.parametrize(
     ("outputs", "says"),
     [
