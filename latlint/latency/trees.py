@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-
 #: Rows that are walked together: what they need then stays in the cache, and bounded.
 _ROWS = 64
 

@@ -35,7 +35,13 @@ def blocks(language: str) -> list[Any]:
 def commands() -> list[str]:
     """Every call of latlint that a page shows, in a code block or in backquotes."""
     text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
-    return sorted(set(re.findall(r"(?<![\w./:@\"-])(?:\.latlint/bin/)?latlint ((?:check|diff|init|targets|textconv) [^`\n]*)", text)))
+    return sorted(
+        set(
+            re.findall(
+                r"(?<![\w./:@\"-])(?:\.latlint/bin/)?latlint ((?:check|diff|init|targets|textconv) [^`\n]*)", text
+            )
+        )
+    )
 
 
 @pytest.mark.parametrize("line", commands())
