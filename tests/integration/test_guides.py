@@ -16,7 +16,7 @@ from latlint.cli import _latlint
 from latlint.configuration import load
 
 TOP = Path(__file__).resolve().parent.parent.parent
-PAGES = [TOP / "docs" / name for name in ("pre-commit.md", "ci.md", "budgets.md", "diff.md")]
+PAGES = [TOP / "docs" / name for name in ("pre-commit.md", "ci.md", "budgets.md", "diff.md", "lock.md")]
 
 
 def blocks(language: str) -> list[Any]:
@@ -46,7 +46,7 @@ def commands() -> list[str]:
 
 @pytest.mark.parametrize("line", commands())
 def test_commands_are_ones_that_latlint_has(line: str) -> None:
-    name, *arguments = shlex.split(line.rstrip(")."))
+    name, *arguments = shlex.split(line.rstrip(")."), comments=True)
     with click.Context(_latlint) as context:
         command = _latlint.get_command(context, name)
     assert command is not None
