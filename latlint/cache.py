@@ -30,7 +30,8 @@ MAX_BYTES = 256_000_000
 #: One entry; a larger one is quicker to work out than to read.
 MAX_ENTRY_BYTES = 16_000_000
 
-_SCALARS: dict[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
+#: An int may stand for a float, as an annotation has it.
+_SCALARS: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (float, int), "bool": (bool,)}
 _RECORDS: dict[str, type] = {
     each.__name__: each
     for each in (Outcome, Prediction, KernelPrediction, PartitionPrediction, Finding, ByteRange, InputError)
@@ -162,7 +163,7 @@ def _decoded(kind: str, value: Any) -> Any:
     if kind.endswith(" | None"):
         return None if value is None else _decoded(kind.removesuffix(" | None"), value)
     if kind in _SCALARS:
-        if type(value) is not _SCALARS[kind]:
+        if type(value) not in _SCALARS[kind]:
             raise ValueError(f"expected {kind}")
         return value
     if not isinstance(value, list):

@@ -107,7 +107,8 @@ class Report:
             _by(self.errors, "path"),
         )
         verdicts = dict(zip(map(id, self.predictions), self.verdicts, strict=False))
-        for file in dict.fromkeys((*self.paths, *predictions, *findings, *errors)):
+        held = {**predictions, **findings, **errors}
+        for file in dict.fromkeys((*(file for file in self.paths if file in held), *held)):
             yield replace(
                 self,
                 predictions=tuple(predictions.get(file, ())),
