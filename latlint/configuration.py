@@ -112,6 +112,8 @@ def _table(path: Path) -> dict[str, Any] | None:
         document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"is not valid TOML: {error}") from None
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
     if path.name != "pyproject.toml":
         return document
     tool = document.get("tool", {})

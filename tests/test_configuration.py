@@ -194,6 +194,8 @@ def test_what_cannot_be_extended_is_said_with_its_name(tmp_path: Path, monkeypat
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("a = " + "[" * 20_000, "is nested too deeply"),
+        ('extend = "a\\u0000"', "extend must be the path of a configuration file, not 'a\\x00'"),
         ('gate = "middle"', "gate must be point, low or high, not 'middle'"),
         ('fail-on = "off"', "fail-on must be error, warning or note, not 'off'"),
         ("select = []", "select must be a list of one rule or more, such as LAT101, LAT2 or budget-exceeded, not []"),

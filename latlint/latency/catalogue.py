@@ -28,7 +28,7 @@ def find_targets(directories: Iterable[Path] = ()) -> dict[str, Path]:
     for root in (bundled, *directories):
         paths = sorted({*root.glob("card.json"), *root.glob("*/card.json")})
         if not paths and root != bundled:
-            raise LatlintError(f"{root}: no device pack here; expected a card.json", code="LAT901", path=str(root))
+            raise LatlintError("no device pack here; expected a card.json", code="LAT901", path=str(root))
         for path in paths:
             card, _ = read_card(path.parent)
             device, processors = card.get("device"), card.get("processors")
