@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from latlint.errors import LatlintError
+from latlint.files import contents
 from latlint.patterns import nearest
 from latlint.settings import FILE, Budget, Settings, Waiver
 from latlint.shapes import InputShape, parse_dims
@@ -23,6 +24,9 @@ from latlint.units import parse_duration_ms
 _Table = Mapping[str, Any]
 _Place = tuple[str | int, ...]
 
+#: Far more than any configuration needs.
+_MAX_BYTES = 4_000_000
+_MAX_EXTENDING = 16
 _TIMES = ("max", "warn", "min-increase")
 
 _TYPES: Mapping[str, tuple[type, ...]] = {
@@ -92,6 +96,8 @@ def _layers(path: Path, shown: Path, extending: tuple[Path, ...] = ()) -> list[t
     if "extend" not in table:
         return [(shown.as_posix(), own)]
     chain = (*extending, shown)
+    if len(chain) > _MAX_EXTENDING:
+        raise _refused(f"extends more than {_MAX_EXTENDING} files in a row", shown, ())
     base = Path(os.path.normpath(shown.parent / table["extend"]))
     if any(os.path.realpath(base) == os.path.realpath(earlier) for earlier in chain):
         circle = " extends ".join(each.as_posix() for each in (*chain, base))
@@ -109,7 +115,7 @@ def _table(path: Path) -> dict[str, Any] | None:
     import tomllib
 
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        document = tomllib.loads(contents(path, _MAX_BYTES).decode("utf-8-sig").replace("\r\n", "\n"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"is not valid TOML: {error}") from None
     except RecursionError:

@@ -16,6 +16,7 @@ from itertools import groupby
 from pathlib import Path
 
 from latlint.errors import LatlintError
+from latlint.files import contents
 from latlint.settings import Settings
 
 #: Printable, without space, and beginning neither like a quoted field or a comment nor like a conflict marker.
@@ -139,11 +140,11 @@ def shown(path: Path) -> str:
 def read(path: Path) -> str | None:
     """The text of the file ``path``, or ``None`` where there is none. Raises LatlintError (LAT903) when it cannot be read."""
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise LatlintError(f"has more than {_MAX_BYTES} bytes", code="LAT903", path=shown(path))
-        return decoded(path.read_bytes(), shown(path))
+        return decoded(contents(path, _MAX_BYTES), shown(path))
     except FileNotFoundError:
         return None
+    except ValueError as error:
+        raise LatlintError(str(error), code="LAT903", path=shown(path)) from None
     except OSError as error:
         raise LatlintError(f"cannot be read: {error.strerror}", code="LAT903", path=shown(path)) from None
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from latlint.data import data_dir
 from latlint.errors import LatlintError
+from latlint.files import contents
 
 SCHEMA = "latlint.pack/1"
 #: Far more than any pack needs.
@@ -68,12 +69,9 @@ def pack_hash(directory: Path) -> str:
 def _bytes(path: Path, limit: int) -> bytes:
     card = str(path.parent / "card.json")
     try:
-        if path.exists() and not path.is_file():
-            raise LatlintError(f"not a device pack: {path.name} is not a file", code="LAT901", path=card)
-        if path.stat().st_size > limit:
-            message = f"not a device pack: {path.name} has more than {limit} bytes"
-            raise LatlintError(message, code="LAT901", path=card)
-        return path.read_bytes()
+        return contents(path, limit)
+    except ValueError as error:
+        raise LatlintError(f"not a device pack: {error}", code="LAT901", path=card) from None
     except OSError as error:
         raise LatlintError(f"cannot be read: {error.strerror or error}", code="LAT901", path=card) from None
 

@@ -23,6 +23,7 @@ from statistics import median
 from typing import Any
 
 from latlint.errors import LatlintError
+from latlint.files import contents
 
 MAX_BYTES = 256_000_000
 MODEL_COLUMN, TIME_COLUMN, FAMILY_COLUMN = "model", "latency_ms", "family"
@@ -70,14 +71,11 @@ def _read(argument: str) -> list[Profile]:
 
 def _text(path: Path) -> str:
     try:
-        if path.exists() and not path.is_file():
-            raise _error(path, "not a file: name the measurements one by one")
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        content = contents(path, MAX_BYTES)
     except OSError as error:
         raise _error(path, f"cannot be read: {error.strerror}") from None
-    if len(content) > MAX_BYTES:
-        raise _error(path, f"more than {MAX_BYTES:,} bytes")
+    except ValueError as error:
+        raise _error(path, f"{error}: name the measurements one by one") from None
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
