@@ -12,6 +12,7 @@ from typing import Any
 from latlint.graph.ops import CONVOLUTIONS, MATRIX, POOLS, REDUCTIONS
 from latlint.graph.types import Graph, Node, Tensor
 
+_RECURRENT = frozenset({"lstm", "gru", "rnn", "svdf"})
 _QUANTISED = frozenset({"int8", "uint8"})
 _PADS = frozenset({"pad", "pad_v2", "mirror_pad"})
 
@@ -107,6 +108,10 @@ def macs(graph: Graph, node: Node) -> int:
         return made * kernel
     if node.kind in {"transpose_conv2d", "transpose_conv3d"}:
         return prod(read) * kernel * dims(output)[-1] // groups
+    if node.kind in _RECURRENT:
+        # every weight once for every row of the input
+        matrices = (graph.tensors[i] for i in node.inputs if i >= 0 and graph.tensors[i].constant)
+        return prod(read[:-1]) * sum(tensor.elements or 0 for tensor in matrices if len(tensor.shape or ()) > 1)
     if node.kind in CONVOLUTIONS:
         return made * kernel * read[-1] // groups
     return 0

@@ -18,6 +18,7 @@ from latlint.graph import Graph, Node, read
 from latlint.graph.onnx import read_onnx
 from latlint.graph.ops import BINARY, UNARY
 from latlint.runtime.convert import as_tflite, handlers
+from latlint.runtime.cpu_facts import macs
 
 F32 = TensorProto.FLOAT
 Shape = tuple[int, ...]
@@ -327,6 +328,7 @@ def test_gelu_written_out(half_first: bool) -> None:
         nodes += [ONE("Mul", ["x", "a"], ["m"]), ONE("Mul", ["m", "half"], ["y"])]
     graph = convert(nodes, IMAGE, {"root": scalar(2**0.5), "one": scalar(1), "half": scalar(0.5)})
     assert native(graph) == ["GELU"] and sorted(graph.origins[0]) == [0, 1, 2, 3, 4]
+    assert any("FlexErf" in note for note in graph.notes) is not half_first
     assert native(convert([ONE("Gelu", ["x"], ["y"])], IMAGE, opset=20)) == ["GELU"]
 
 
@@ -591,6 +593,58 @@ def test_a_float_op_between_quantised_ones_reads_floats() -> None:
     ]
     graph = convert(nodes, IMAGE, {"s": scalar(0.5), "z": np.array(0, np.int8)})
     assert native(graph) == ["QUANTIZE", "DEQUANTIZE", "SOFTMAX"]
+
+
+def test_a_padded_max_pool_of_int8_is_padded_with_zeros() -> None:
+    quantize = {"s": scalar(0.5), "z": np.array(0, np.int8)}
+    nodes = [
+        ONE("QuantizeLinear", ["x", "s", "z"], ["xq"]),
+        ONE("DequantizeLinear", ["xq", "s", "z"], ["xd"]),
+        ONE("MaxPool", ["xd"], ["p"], kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]),
+        ONE("QuantizeLinear", ["p", "s", "z"], ["pq"]),
+        ONE("DequantizeLinear", ["pq", "s", "z"], ["y"]),
+    ]
+    assert native(convert(nodes, IMAGE, quantize)) == ["QUANTIZE", "PAD", "MAX_POOL_2D", "DEQUANTIZE"]
+
+
+def test_float16_becomes_float32_and_its_casts_vanish() -> None:
+    nodes = [
+        ONE("Cast", ["x"], ["h"], to=TensorProto.FLOAT16),
+        ONE("Tanh", ["h"], ["t"]),
+        ONE("Cast", ["t"], ["y"], to=TensorProto.FLOAT),
+    ]
+    graph = convert(nodes, IMAGE)
+    assert native(graph) == ["TANH"] and {tensor.dtype for tensor in graph.tensors} == {"float32"}
+    assert any("float16 becomes float32" in note for note in graph.notes)
+
+
+def test_an_activation_goes_before_a_reshape() -> None:
+    nodes = [ONE("Conv", ["x", "w"], ["c"], kernel_shape=[3]), ONE("Relu", ["c"], ["y"])]
+    graph = convert(nodes, {"x": [1, 6, 20]}, {"w": zeros(8, 6, 3)})
+    assert native(graph) == ["RESHAPE", "CONV_2D", "RESHAPE"] and graph.nodes[1].attributes["activation"] == "relu"
+
+
+def test_all_ops_of_a_name_have_the_version_that_one_of_them_needs() -> None:
+    shuffle = [
+        ONE("Reshape", ["x", "five"], ["a"]),
+        ONE("Transpose", ["a"], ["b"], perm=[0, 2, 1, 3, 4]),
+        ONE("Softmax", ["b"], ["s"], axis=4),
+        ONE("Transpose", ["s"], ["t"], perm=[0, 2, 1, 3, 4]),
+        ONE("Reshape", ["t", "three"], ["d"]),
+        ONE("Transpose", ["d"], ["e"], perm=[0, 2, 1]),
+        ONE("Softmax", ["e"], ["y"], axis=2),
+    ]
+    graph = convert(shuffle, IMAGE, {"five": [1, 2, 3, 20, 14], "three": [1, 60, 28]})
+    assert {node.version for node in graph.nodes if node.kind == "transpose"} == {4}
+    assert {len(graph.tensors[n.inputs[0]].shape or ()) for n in graph.nodes if n.kind == "transpose"} >= {3}
+
+
+def test_recurrent_layers_are_loops_with_their_work_counted() -> None:
+    nodes = [ONE("LSTM", ["x", "w", "r"], ["y"], hidden_size=16)]
+    graph = convert(nodes, {"x": [10, 1, 8]}, {"w": zeros(1, 64, 8), "r": zeros(1, 64, 16)})
+    (node,) = [node for node in graph.nodes if node.kind == "lstm"]
+    assert node.native == "WHILE"
+    assert macs(graph, node) == 10 * 64 * (8 + 16)
 
 
 # --- Whole files -------------------------------------------------------------------------------------------------------------------------

@@ -6,6 +6,9 @@ converter makes of the result. The graph that comes out is an NHWC graph of TFLi
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 from latlint.graph.types import Graph, Node
 from latlint.runtime.convert.convolutions import pads_into
 from latlint.runtime.convert.elementwise import FUSED
@@ -26,7 +29,7 @@ def as_tflite(graph: Graph, *, zero_padding: bool = False) -> Graph:
     """
     if graph.format == "tflite":
         return graph
-    w = Writer(graph, zero_padding)
+    w = Writer(_in_float32(graph), zero_padding)
     live = _live(w)
     _find_aliases(w, live)
     _count_uses(w, live)
@@ -37,7 +40,16 @@ def as_tflite(graph: Graph, *, zero_padding: bool = False) -> Graph:
         if node.index in live and node.index not in inside:
             _convert(w, node, found.get(node.index), live)
     outputs = [_output(w, i) for i in graph.outputs]
-    return w.finished(inputs, outputs, (*graph.notes, *_notes(w)))
+    return w.finished(inputs, outputs, (*w.source.notes, *_notes(w), *_by_hand(found.values())))
+
+
+def _in_float32(graph: Graph) -> Graph:
+    """onnx2tf writes a float16 model in float32: TFLite's kernels do not compute in float16."""
+    if all(tensor.dtype != "float16" for tensor in graph.tensors):
+        return graph
+    tensors = (replace(tensor, dtype="float32") if tensor.dtype == "float16" else tensor for tensor in graph.tensors)
+    note = "float16 becomes float32, as onnx2tf has it"
+    return replace(graph, tensors=tuple(tensors), notes=(*graph.notes, note))
 
 
 def _live(w: Writer) -> set[int]:
@@ -142,8 +154,17 @@ def _notes(w: Writer) -> list[str]:
     if any(draft.native.startswith("Flex") for draft in w.drafts):
         summary += "; ops named Flex… need TensorFlow's own kernels"
     if w.quantized_as:
-        summary += "; QuantizeLinear and DequantizeLinear taken as an int8 model"
+        summary += (
+            "; QuantizeLinear and DequantizeLinear taken as an int8 model (onnx2tf itself makes a float one of it)"
+        )
     return [summary, *_padded_pools(w, harmless=True), *_padded_pools(w, harmless=False)]
+
+
+def _by_hand(found: Iterable[Match]) -> list[str]:
+    """A note where the real converter would write something else."""
+    count = sum(match.by_hand for match in found)
+    which = f"the GELU is halved last in {count} places: onnx2tf leaves FlexErf there, which needs TensorFlow's own kernels; planned as GELU"
+    return [which] if count else []
 
 
 def _padded_pools(w: Writer, *, harmless: bool) -> list[str]:

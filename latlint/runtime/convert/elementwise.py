@@ -33,6 +33,9 @@ _ARITHMETIC = frozenset("add sub mul div".split())
 def activation(w: Writer, node: Node) -> None:
     """relu, relu6, relu_n1_to_1: fused into the op before them where that op has no other reader."""
     before = producer(w, node.inputs[0]) if node.inputs[0] in w.values else None
+    if before is not None and before.kind == "reshape" and w.read_by[before.inputs[0]] == 1:
+        # the activation goes before the reshape (optimize_patterns.td: ReorderElementwiseAndMoveOp)
+        before = w.written_by.get(before.inputs[0])
     if before is not None and before.kind in _TAKES_ACTIVATION and before.attributes.get("activation") == "none":
         before.attributes["activation"] = node.kind
         before.origins.append(node.index)

@@ -97,6 +97,11 @@ def without_builtin(w: Writer, node: Node) -> None:
     other(w, replace(node, kind="unknown", native=native))
 
 
+def loop(w: Writer, node: Node) -> None:
+    """LSTM.py, GRU.py, RNN.py: Keras layers, which the converter leaves as loops over the steps."""
+    other(w, node, "WHILE")
+
+
 def _read_floats(w: Writer, node: Node) -> None:
     """An op that computes in float reads quantised values through DEQUANTIZE."""
     for i in node.inputs:
@@ -160,6 +165,7 @@ HANDLERS: dict[str, Handler] = {
     "cast": cast,
     "broadcast_to": broadcast_to,
     "tile": tile,
+    **dict.fromkeys(("lstm", "gru", "rnn"), loop),
     "quantize": quantize,
     "dequantize": dequantize,
 }

@@ -34,8 +34,10 @@ def native_name(kind: str) -> str:
     return _NAMES.get(kind, kind.upper())
 
 
-def version(kind: str, attributes: Mapping[str, Any], dtypes: Sequence[str]) -> int:
-    """The op's version; ``dtypes`` are its inputs' in the order of ``graph.ops``."""
+def version(kind: str, attributes: Mapping[str, Any], dtypes: Sequence[str], rank: int = 0) -> int:
+    """The op's version; ``dtypes`` are its inputs' in the order of ``graph.ops``, ``rank`` is that of the first."""
+    if kind == "transpose" and rank > 4:
+        return 4
     if kind in _ONE_VERSION:
         return 1
     if dtypes and dtypes[0] in ("int8", "uint8"):

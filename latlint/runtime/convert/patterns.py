@@ -15,11 +15,13 @@ _SIXTH = 0.1666666716337204
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """``last`` is written as one op of ``kind`` on ``data``; ``nodes`` are all that it stands for, ``last`` first."""
+    """``last`` is written as one op of ``kind`` on ``data``; ``nodes`` are all that it stands for, ``last`` first.
+    ``by_hand``: the converter itself does not know the group in this order."""
 
     kind: str
     data: int
     nodes: tuple[int, ...]
+    by_hand: bool = False
 
 
 def matches(w: Writer) -> Iterator[Match]:
@@ -66,7 +68,8 @@ def _gelu(w: Writer, last: Node) -> Match | None:
         found = _erf_half(w, product, product.inputs[0], product.inputs[1]) or _erf_half(
             w, product, *product.inputs[::-1]
         )
-        return None if found is None else Match("gelu", found[0], (last.index, product.index, *found[1]))
+        nodes = () if found is None else (last.index, product.index, *found[1])
+        return None if found is None else Match("gelu", found[0], nodes, by_hand=True)
     for a, b in _pairs(last):
         half = _by(w, a, "mul")
         x = _with_number(w, half, 0.5)

@@ -124,11 +124,11 @@ def unary(w: Writer, node: Node) -> None:
     chain(w, node, (node.kind, copied(node, "alpha", "to")))
 
 
-def other(w: Writer, node: Node) -> None:
-    """The same kind of op, its inputs and outputs in the source's order of axes."""
+def other(w: Writer, node: Node, native: str = "") -> None:
+    """The same kind of op, its inputs and outputs in the source's order of axes; ``native`` where its name is not the kind's."""
     inputs = [w.read(i) if i >= 0 else -1 for i in node.inputs]
     attributes = dict(node.attributes)
-    native = node.native if node.kind == "unknown" else ""
+    native = native or (node.native if node.kind == "unknown" else "")
     w.add(
         node.kind, inputs, [w.new(i) for i in node.outputs if i >= 0], attributes, origins=[node.index], native=native
     )

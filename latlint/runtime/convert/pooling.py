@@ -56,18 +56,19 @@ def _padded_for_pool(w: Writer, node: Node, x: int, attributes: dict[str, Any]) 
     if same and not counted and "ceil_mode" not in node.attributes:
         return x, False
     attributes["padding"] = (0, 0, 0, 0)
-    return padded(w, x, around(padding), _pool_fill(w, node)), node.kind == "average_pool2d" and not counted
+    return padded(w, x, around(padding), _pool_fill(w, node, x)), node.kind == "average_pool2d" and not counted
 
 
-def _pool_fill(w: Writer, node: Node) -> float | None:
-    """What an explicit pad before a pool is filled with: ``None`` for zeros, else the lowest number there is (MaxPool.py)."""
-    if node.kind != "max_pool2d":
+def _pool_fill(w: Writer, node: Node, x: int) -> float | None:
+    """What an explicit pad before a pool is filled with: ``None`` for zeros, else the lowest number there is. MaxPool.py pads
+    with zeros where it is to write an int8 model."""
+    if node.kind != "max_pool2d" or w.tensors[x].dtype in ("int8", "uint8"):
         return None
     harmless = never_negative(w, node.inputs[0])
     if harmless and w.zero_padding:
         return None
     w.padded_pools.append((node.name, harmless))
-    return -128.0 if w.stored_as(node.inputs[0]).dtype == "int8" else -3.4028234663852886e38
+    return -3.4028234663852886e38
 
 
 def never_negative(w: Writer, i: int, depth: int = 0) -> bool:

@@ -306,7 +306,11 @@ class Writer:
                 kept.append(draft)
                 needed.update(draft.inputs)
         kept.reverse()
-        nodes = tuple(self._node(index, draft) for index, draft in enumerate(kept))
+        versions: dict[str, int] = {}
+        for draft in kept:
+            native = draft.native or native_name(draft.kind)
+            versions[native] = max(versions.get(native, 1), self._version(draft))
+        nodes = tuple(self._node(index, draft, versions) for index, draft in enumerate(kept))
         return Graph(
             name=self.source.name,
             format="tflite",
@@ -319,18 +323,24 @@ class Writer:
             origins=tuple(tuple(dict.fromkeys(draft.origins)) for draft in kept),
         )
 
-    def _node(self, index: int, draft: Draft) -> Node:
+    def _version(self, draft: Draft) -> int:
+        operands = [self.tensors[i] if i >= 0 else None for i in draft.inputs]
+        rank = len(operands[0].shape or ()) if operands and operands[0] is not None else 0
+        return version(draft.kind, draft.attributes, [tensor.dtype if tensor else "" for tensor in operands], rank)
+
+    def _node(self, index: int, draft: Draft, versions: Mapping[str, int]) -> Node:
+        """``versions``: all ops of a name have the highest version that one of them needs (op_version.cc, UpdateOpVersion)."""
         main = self.source.nodes[draft.origins[0]] if draft.origins else None
-        dtypes = [self.tensors[i].dtype if i >= 0 else "" for i in draft.inputs]
+        native = draft.native or native_name(draft.kind)
         return Node(
             index=index,
             name=main.name if main else self.tensors[draft.outputs[0]].name,
             kind=draft.kind,
-            native=draft.native or native_name(draft.kind),
+            native=native,
             inputs=tuple(draft.inputs),
             outputs=tuple(draft.outputs),
             attributes=MappingProxyType(draft.attributes),
-            version=version(draft.kind, draft.attributes, dtypes),
+            version=versions[native],
             location=main.location if main else None,
         )
 

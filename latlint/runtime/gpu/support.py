@@ -125,6 +125,10 @@ def _distinct_operands(context: Context, node: Node) -> str:
     return "both operands are the same tensor" if len(set(node.inputs)) < len(node.inputs) else ""
 
 
+def _one_step(context: Context, node: Node) -> str:
+    return "" if node.native == "LSTM" else f"{node.native} is not an op of the GPU delegate"
+
+
 def _positive_stride(context: Context, node: Node) -> str:
     pairs = (node.attributes.get("stride", (1, 1)), node.attributes.get("dilation", (1, 1)))
     return "" if all(value > 0 for pair in pairs for value in pair) else "stride or dilation is not positive"
@@ -260,6 +264,7 @@ CONDITIONS: Mapping[str, Condition] = {
     "distinct-operands": _distinct_operands,
     "four-dimensional": _four_dimensional,
     "multiplier-fits": _multiplier_fits,
+    "one-step": _one_step,
     "no-outer-product": _no_outer_product,
     "not-align-corners-and-half-pixel": _not_align_and_half,
     "one-runtime-input": _one_runtime_input,
