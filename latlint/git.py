@@ -46,10 +46,15 @@ _LOCAL_VARIABLES = (
 @dataclass(frozen=True, slots=True)
 class Change:
     """A model file of the repository before and after, as paths from its top: ``old`` is ``None`` for a new one, ``new`` for one
-    that is gone. When both are there and differ, it was moved."""
+    that is gone. When both are there and differ, it was renamed."""
 
     old: str | None
     new: str | None
+
+    @property
+    def path(self) -> str:
+        """The path to speak of it by."""
+        return self.new or self.old or ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,23 +173,19 @@ class Repository:
     def changed_models(self, commit: str, below: Sequence[str] = (".",)) -> list[Change]:
         """What happened to the model files at and ``below`` some paths from ``commit`` to the working tree, sorted.
 
-        Files that git ignores are left out, those that it does not know yet are new. A file that is gone and one that is new are
-        one that was moved when their content is the same or, failing that, their name, or their name but for the extension.
+        Files that git ignores are left out, those that it does not know yet are new. A file that is gone and a new one with the same
+        content are one that was renamed.
         """
         before = {entry.path: entry for entry in self._entries(commit, below, _is_model)}
         after, elsewhere = self._working_tree(below)
-        changes = [Change(path, path) for path in sorted(before.keys() & after) if self._differs(before[path])]
-        gone = {path: entry for path, entry in before.items() if path not in after and path not in elsewhere}
+        changes = [Change(path, path) for path in before.keys() & after if not self._same_content(before[path], path)]
         new = sorted(after - before.keys())
-        for same in (self._same_content, _same_name, _same_stem):
-            for old, entry in list(gone.items()):
-                if moved := next((path for path in new if same(entry, path)), None):
-                    changes.append(Change(old, moved))
-                    new.remove(moved)
-                    del gone[old]
-        changes += [Change(old, None) for old in gone]
+        for old in sorted(before.keys() - after - elsewhere):
+            renamed = next((path for path in new if self._same_content(before[old], path)), None)
+            changes.append(Change(old, renamed))
+            new = [path for path in new if path != renamed]
         changes += [Change(None, path) for path in new]
-        return sorted(changes, key=lambda change: (change.new or change.old or "", change.old or ""))
+        return sorted(changes, key=lambda change: change.path)
 
     def _working_tree(self, below: Sequence[str]) -> tuple[set[str], set[str]]:
         """The model files that are there, and those that a sparse checkout leaves out."""
@@ -201,9 +202,6 @@ class Repository:
                 elif tag == "S":
                     elsewhere.add(path)
         return there, elsewhere
-
-    def _differs(self, entry: Entry) -> bool:
-        return not self._same_content(entry, entry.path)
 
     def _same_content(self, entry: Entry, path: str) -> bool:
         """Whether the file ``path`` of the working tree holds what ``entry`` does, in whichever of the two Git LFS is a pointer."""
@@ -300,14 +298,6 @@ def _reason(message: bytes) -> str:
 
 def _is_model(path: str) -> bool:
     return path.lower().endswith(EXTENSIONS)
-
-
-def _same_name(entry: Entry, path: str) -> bool:
-    return PurePosixPath(entry.path).name == PurePosixPath(path).name
-
-
-def _same_stem(entry: Entry, path: str) -> bool:
-    return PurePosixPath(entry.path).stem == PurePosixPath(path).stem
 
 
 def _blob_name(file: Path, size: int, like: str) -> str:

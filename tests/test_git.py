@@ -114,10 +114,11 @@ def test_changes_are_of_models_by_content(git: Git) -> None:
         Change("models/staged.tflite", "models/staged.tflite"),
         Change("models/gone.tflite", None),
         Change("models/moved-.tflite", "models/moved there.tflite"),
-        Change("models/edited.tflite", "other/edited.tflite"),
+        Change("models/edited.tflite", None),
+        Change(None, "other/edited.tflite"),
         Change(None, "models/new é.onnx"),
     }
-    assert found == sorted(found, key=lambda change: change.new or change.old or "")
+    assert found == sorted(found, key=lambda change: change.path)
     assert repository().changed_models(first, ["models/staged.tflite", "other"]) == [
         Change("models/staged.tflite", "models/staged.tflite"),
         Change(None, "other/edited.tflite"),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from latlint.api import chosen_targets
-from latlint.difference.matching import Pairs, match
+from latlint.difference.matching import Pairs, alike, match
 from latlint.difference.types import Base, Difference, KernelChange, Launch, ModelChange, TargetChange
 from latlint.errors import LatlintError
 from latlint.git import Change, Repository, repository
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from latlint.runtime.types import Plan
 
     Planned = list[tuple[Prediction, Plan]]
+
+#: So many models that are gone are compared with new ones, to see which were renamed.
+_MAX_COMPARED = 400
 
 _PARAMETERS = ("kernel", "stride", "dilation", "groups")
 
@@ -53,15 +56,16 @@ def since(revision: str, paths: Sequence[str], settings: Settings) -> Difference
     repo = repository(paths[0] if paths else settings.root)
     base = Base(revision, repo.merge_base(revision))
     below = [_known(repo, base, path) for path in paths] or [repo.relative(settings.root)]
-    models: list[ModelChange] = []
+    read: list[_Read] = []
     errors: list[InputError] = []
     for change in repo.changed_models(base.commit, below):
         if paths or not settings.models or any(map(settings.names_model, _files(repo, change))):
             try:
-                models.append(_model_change(repo, base, change, targets, settings))
+                read.append(_read(repo, base, change, targets, settings))
             except LatlintError as error:
                 errors.append(InputError(error.path or "", error.code, error.message))
-    return Difference(tuple(models), base, tuple(errors), _names(targets), (*settings.notes, *assumed))
+    models = tuple(_model_change(each) for each in _with_renamed(read))
+    return Difference(models, base, tuple(errors), _names(targets), (*settings.notes, *assumed))
 
 
 def as_text(file: str, settings: Settings) -> str:
@@ -90,9 +94,16 @@ def _files(repo: Repository, change: Change) -> Iterable[str]:
     return [os.fspath(repo.root / path) for path in (change.old, change.new) if path]
 
 
-def _model_change(
-    repo: Repository, base: Base, change: Change, targets: Sequence[Target], settings: Settings
-) -> ModelChange:
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A change of a model in a repository, with what each state of it runs on each target."""
+
+    change: Change
+    before: Planned
+    after: Planned
+
+
+def _read(repo: Repository, base: Base, change: Change, targets: Sequence[Target], settings: Settings) -> _Read:
     before: Planned = []
     after: Planned = []
     if change.old and (entry := repo.entry(base.commit, change.old)):
@@ -105,8 +116,29 @@ def _model_change(
     if change.new:
         new = repo.root / change.new
         after = _planned(new, new, change.new, targets, settings)
-    renamed = None not in (change.old, change.new) and change.old != change.new
-    return ModelChange(change.old, change.new, target_changes(before, after), renamed)
+    return _Read(change, before, after)
+
+
+def _with_renamed(read: Sequence[_Read]) -> list[_Read]:
+    """``read``, in which a model that is gone and a new one that runs most of its kernels are one that was renamed. A model that was
+    trained anew, under a name that ends in ``v2``, has nothing else in common with what it replaces."""
+    gone, new = ([each for each in read if not getattr(each, side)] for side in ("after", "before"))
+    if len(gone) * len(new) > _MAX_COMPARED:
+        return list(read)
+    pairs = [(alike(launches(*one.before[0]), launches(*other.after[0])), one, other) for one in gone for other in new]
+    found = {each.change: each for each in read}
+    for share, one, other in sorted(pairs, key=lambda pair: -pair[0]):
+        if share > 0.5 and one.change in found and other.change in found:
+            del found[one.change], found[other.change]
+            change = Change(one.change.old, other.change.new)
+            found[change] = _Read(change, one.before, other.after)
+    return sorted(found.values(), key=lambda each: each.change.path)
+
+
+def _model_change(read: _Read) -> ModelChange:
+    old, new = read.change.old, read.change.new
+    renamed = old is not None and new is not None and old != new
+    return ModelChange(old, new, target_changes(read.before, read.after), renamed)
 
 
 def _planned(file: Path, name: Path, shown: str, targets: Sequence[Target], settings: Settings) -> Planned:

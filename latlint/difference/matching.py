@@ -31,6 +31,12 @@ def match(old: Sequence[Launch], new: Sequence[Launch]) -> Pairs:
     return _paired(old, new, _work, _paired(old, new, lambda launch: (launch.name, _work(launch)), found))
 
 
+def alike(old: Sequence[Launch], new: Sequence[Launch]) -> float:
+    """The share of kernels that compute the same in both, of the longer of the two."""
+    same = sum(_work(old[before]) == _work(new[after]) for before, after in match(old, new).items())
+    return same / max(len(old), len(new), 1)
+
+
 def _work(launch: Launch) -> tuple[Hashable, ...]:
     """What a kernel computes, whatever it is called and however it runs."""
     return launch.kernel.op, launch.input, launch.output, launch.kernel.macs

@@ -199,7 +199,9 @@ def _add_kernels(rows: Sequence[dict[str, Any]], report: Report) -> list[list[_K
         each_ms = [_rounded(kernel.latency_ms) for kernel in launched]
         taken = len(dump(each_ms, indent=None)) + (0 if key in plans else len(key))
         if size + taken > MAX_KERNEL_BYTES:
-            continue
+            if size:
+                break
+            continue  # one that is too large alone does not keep out the rest
         size += taken
         if key not in plans:
             plans[key] = len(shared)

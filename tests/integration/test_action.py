@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -133,6 +134,30 @@ def test_a_model_within_its_budget_passes(runner: Runner, model: Model) -> None:
     assert runner.run("Check models", config="other.toml").returncode == 0
     assert "pixel-4/gpu" in runner.summary()
     assert runner.run("Verdict").returncode == 0
+
+
+def test_a_change_is_held_against_a_base_and_the_lock(runner: Runner, model: Model) -> None:
+    """Accepted findings are in the job's summary and not in what goes to code scanning."""
+    project = runner.project
+    project.write("latlint.toml", 'targets = ["pixel-4/gpu"]\nselect = ["LAT1"]\n[[budgets]]\nmax-increase = "5%"\n')
+    project.put(model("mobilenet_v3_small.tflite"), "net.tflite")
+    assert project.commit().returncode == 0
+    project.git("switch", "--quiet", "--create", "change")
+    project.put(model("mobilenet_v2.tflite"), "net.tflite")
+    assert project.commit().returncode == 0
+    assert runner.run("Check models").returncode == 0
+    assert runner.output("Check models", "exit-code") == "0"
+    done = runner.run("Check models", base="main", check_lock="true")
+    assert "LAT103 budget-increase" in done.stdout
+    assert "latlint.lock is not up to date: 1 missing" in done.stdout
+    assert runner.output("Check models", "exit-code") == "1"
+    waiver = '[[waivers]]\ncode = "LAT103"\nreason = "it was worth it"\n'
+    project.write("latlint.toml", (project.path / "latlint.toml").read_text() + waiver)
+    runner.run("Check models", base="main")
+    assert runner.output("Check models", "exit-code") == "0"
+    assert "1 over budget and accepted" in runner.summary()
+    document = json.loads(Path(runner.output("Check models", "sarif")).read_text())
+    assert [result for run in document["runs"] for result in run["results"]] == []
 
 
 def test_a_wrong_input_fails_the_job_without_a_report_of_an_earlier_run(runner: Runner, model: Model) -> None:

@@ -121,19 +121,31 @@ def test_weights_alone_change_nothing(project: Project, latlint: Run) -> None:
     assert "±0 ms" in shown and "all kernels as before" in shown
 
 
-def test_a_model_that_moves_stays_the_same(project: Project, differences: Callable[..., dict[str, Any]]) -> None:
+def test_a_model_that_moves_stays_the_same(project: Project, differences: Callable[..., dict[Any, Any]]) -> None:
     put(project, "models/m.onnx", network())
-    put(project, "models/n.onnx", network(weight=1.0))
     base = committed(project)
     project.git("mv", "models/m.onnx", "models/detector é.onnx")
-    (project.path / "models/n.onnx").unlink()
-    put(project, "old/n.onnx", network(["Conv 32"]))
-    found = differences("--base", base)
-    assert found.pop(("models/m.onnx", "models/detector é.onnx")) == ("renamed", 0.0)
-    ((paths, (status, change)),) = found.items()
-    assert (paths, status) == (("models/n.onnx", "old/n.onnx"), "renamed") and change < 0
+    moved = {("models/m.onnx", "models/detector é.onnx"): ("renamed", 0.0)}
+    assert differences("--base", base) == moved
     committed(project)
-    assert differences("--base", base)[paths] == (status, change)
+    assert differences("--base", base) == moved
+
+
+def test_a_model_that_was_trained_anew_under_a_new_name_is_renamed(
+    project: Project, differences: Callable[..., dict[Any, Any]]
+) -> None:
+    """Of which no byte of the weights is the same; and a model of another kind that takes a name is not."""
+    put(project, "detector_v1.onnx", network())
+    put(project, "net/model.onnx", network(["Conv 32", "Conv 32"]))
+    committed(project)
+    for name in ("detector_v1.onnx", "net/model.onnx"):
+        (project.path / name).unlink()
+    put(project, "detector_v2.onnx", network([*LAYERS, "Conv 16"], weight=1.0))
+    put(project, "other/model.onnx", network(["Elu", "Conv 64", "Elu", "Conv 256", "Elu"]))
+    found = differences("--base", "HEAD")
+    status, change = found.pop(("detector_v1.onnx", "detector_v2.onnx"))
+    assert status == "renamed" and change > 0
+    assert found == {(None, "other/model.onnx"): ("added", None), ("net/model.onnx", None): ("removed", None)}
 
 
 def test_a_model_that_goes_is_shown(project: Project, latlint: Run, differences: Callable[..., dict[str, Any]]) -> None:

@@ -16,7 +16,7 @@ from latlint.cli import _latlint
 from latlint.configuration import load
 
 TOP = Path(__file__).resolve().parent.parent.parent
-PAGES = [TOP / "docs" / name for name in ("pre-commit.md", "ci.md", "budgets.md", "diff.md")]
+PAGES = [TOP / "docs" / name for name in ("pre-commit.md", "ci.md", "budgets.md", "diff.md", "lock.md")]
 
 
 def blocks(language: str) -> list[Any]:
@@ -35,12 +35,18 @@ def blocks(language: str) -> list[Any]:
 def commands() -> list[str]:
     """Every call of latlint that a page shows, in a code block or in backquotes."""
     text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
-    return sorted(set(re.findall(r"(?<![\w./:@\"-])(?:\.latlint/bin/)?latlint ((?:check|diff|init|targets|textconv) [^`\n]*)", text)))
+    return sorted(
+        set(
+            re.findall(
+                r"(?<![\w./:@\"-])(?:\.latlint/bin/)?latlint ((?:check|diff|init|targets|textconv) [^`\n]*)", text
+            )
+        )
+    )
 
 
 @pytest.mark.parametrize("line", commands())
 def test_commands_are_ones_that_latlint_has(line: str) -> None:
-    name, *arguments = shlex.split(line.rstrip(")."))
+    name, *arguments = shlex.split(line.rstrip(")."), comments=True)
     with click.Context(_latlint) as context:
         command = _latlint.get_command(context, name)
     assert command is not None

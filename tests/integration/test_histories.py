@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 Model = Callable[[str], Path]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
-FAST, MEDIUM, SLOW = "mobilenet_v3_small.tflite", "shufflenet_v2_05.tflite", "mobilenet_v2.tflite"
+#: Each takes about twice as long as the one before.
+FAST, MEDIUM, SLOW = "mobilenet_v2_025_f16.tflite", "mobilenet_v3_small.tflite", "mobilenet_v2.tflite"
 CONFIGURATION = 'targets = ["pixel-4/gpu"]\n'
 RELATIVE = f'{CONFIGURATION}\n[[budgets]]\nmax-increase = "5%"\n'
 
@@ -154,3 +156,191 @@ class TestLock:
         fails(latlint("lock", "--check"), "1 extra", "extra  models/a.tflite")
         succeeds(latlint("lock"), "1 removed")
         assert list(locked(adopted)) == ["models/b.tflite"]
+
+
+class TestRelativeBudgets:
+    @pytest.fixture
+    def adopted(self, project: Project, put: Callable[[str, str], Path], latlint: Run) -> Project:
+        """A repository where a change may cost 5 %, with a model and its lock on ``main``, and a branch for the change."""
+        project.write("latlint.toml", f'base = "main"\n{RELATIVE}')
+        put(MEDIUM, "models/a.tflite")
+        succeeds(latlint("lock"))
+        commit(project)
+        project.git("switch", "--quiet", "--create", "change")
+        return project
+
+    def test_first_adoption(self, project: Project, put: Callable[[str, str], Path], latlint: Run) -> None:
+        """Nothing to compare with is said, not passed over; before the first commit, too."""
+        project.write("latlint.toml", RELATIVE)
+        put(MEDIUM, "models/a.tflite")
+        succeeds(latlint("check"), "LAT104 no-reference", "run `latlint lock`", "1 without a budget")
+        commit(project)
+        put(FAST, "models/b.tflite")
+        out = succeeds(latlint("check"), "LAT104 no-reference", "it is new: HEAD at ", " has no such model")
+        assert out.count("LAT104") == 1, "the committed model is read from git"
+        assert "1 within budget, 1 without a budget" in out
+
+    def test_an_improvement_passes_and_a_regression_fails(
+        self, adopted: Project, put: Callable[[str, str], Path], latlint: Run
+    ) -> None:
+        put(FAST, "models/a.tflite")
+        succeeds(latlint("lock"))
+        commit(adopted)
+        succeeds(latlint("check"), "1 within budget")
+        put(SLOW, "models/a.tflite")
+        succeeds(latlint("lock"))
+        commit(adopted)
+        fails(latlint("check"), "LAT103 budget-increase: ", "more than the ", " of main at ", "allowed: 5%")
+        succeeds(latlint("check", "--base", "HEAD"), "1 within budget")
+
+    def test_what_main_did_meanwhile_is_not_the_changes_doing(
+        self, adopted: Project, put: Callable[[str, str], Path], latlint: Run
+    ) -> None:
+        """main became faster since: the change is compared with where it left main."""
+        adopted.git("switch", "--quiet", "main")
+        put(FAST, "models/a.tflite")
+        succeeds(latlint("lock"))
+        commit(adopted)
+        adopted.git("switch", "--quiet", "change")
+        adopted.write("notes.txt", "no model")
+        commit(adopted)
+        succeeds(latlint("check"), "1 within budget")
+        adopted.git("merge", "--quiet", "main", "-m", "Merge")
+        put(MEDIUM, "models/a.tflite")
+        fails(latlint("check"), "LAT103")
+
+    def test_a_model_that_was_moved_is_compared_with_what_it_was(
+        self, adopted: Project, put: Callable[[str, str], Path], latlint: Run
+    ) -> None:
+        adopted.git("mv", "models/a.tflite", "models/größe b.tflite")
+        out = succeeds(latlint("check"), "1 within budget")
+        assert "LAT104" not in out
+        adopted.git("mv", "models/größe b.tflite", "elsewhere.tflite")
+        (adopted.path / "nets").mkdir()
+        adopted.git("mv", "elsewhere.tflite", "nets/a.tflite")
+        put(SLOW, "nets/a.tflite")
+        fails(latlint("check"), "nets/a.tflite", "LAT103 budget-increase")
+
+    def test_a_deleted_model_is_nobodys_concern(
+        self, adopted: Project, put: Callable[[str, str], Path], latlint: Run
+    ) -> None:
+        put(FAST, "models/b.tflite")
+        adopted.git("rm", "--quiet", "models/a.tflite")
+        assert "models/a.tflite" not in succeeds(latlint("check"))
+
+    def test_another_predictor_is_not_blamed_on_the_model(
+        self, adopted: Project, put: Callable[[str, str], Path], latlint: Run
+    ) -> None:
+        """The lock of main was made by another latlint, which took the models to be ten times as fast."""
+        adopted.git("switch", "--quiet", "main")
+        line = locked(adopted)["models/a.tflite"]
+        latency = line.split()[2]
+        older = line.replace(latency, f"{float(latency[:-2]) / 10:.4f}ms").replace("pack=0.", "pack=9.")
+        adopted.write("latlint.lock", f"# latlint lock 1\n\n{older}\n")
+        commit(adopted)
+        succeeds(latlint("check"), "1 within budget")
+        put(SLOW, "models/a.tflite")
+        fails(latlint("check"), "LAT103 budget-increase", f"more than the {float(latency[:-2]):.2f} ms of main")
+
+    def test_a_lock_that_is_all_there_is_must_be_of_the_same_predictor(
+        self, adopted: Project, put: Callable[[str, str], Path], latlint: Run
+    ) -> None:
+        """Git has the model only as a pointer to what was never fetched."""
+        adopted.git("switch", "--quiet", "main")
+        adopted.write(
+            "models/a.tflite", f"version https://git-lfs.github.com/spec/v1\noid sha256:{'ab' * 32}\nsize 99999\n"
+        )
+        commit(adopted)
+        put(SLOW, "models/a.tflite")
+        fails(latlint("check"), "LAT103")
+        adopted.write("latlint.lock", (adopted.path / "latlint.lock").read_text().replace("pack=0.", "pack=9."))
+        commit(adopted)
+        adopted.write(
+            "models/a.tflite", f"version https://git-lfs.github.com/spec/v1\noid sha256:{'ab' * 32}\nsize 99999\n"
+        )
+        commit(adopted)
+        put(SLOW, "models/a.tflite")
+        succeeds(latlint("check"), "LAT104 no-reference", "it cannot be read: a Git LFS pointer in git")
+
+    def test_a_base_that_is_not_there_is_an_error(self, adopted: Project, latlint: Run) -> None:
+        ends(latlint("check", "--base", "origin/main"), 2, "unknown git revision 'origin/main'")
+
+    def test_without_git_the_lock_as_it_is_counts(
+        self, project: Project, put: Callable[[str, str], Path], latlint: Run
+    ) -> None:
+        shutil.rmtree(project.path / ".git")
+        project.write("latlint.toml", RELATIVE)
+        put(MEDIUM, "a.tflite")
+        succeeds(latlint("check"), "LAT104", "latlint.lock has no line for it")
+        succeeds(latlint("lock"))
+        succeeds(latlint("check"), "1 within budget")
+        put(SLOW, "a.tflite")
+        fails(latlint("check"), "LAT103", "of latlint.lock as it is")
+
+
+class TestBaselineAndWaivers:
+    @pytest.fixture
+    def adopted(self, project: Project, put: Callable[[str, str], Path], latlint: Run) -> Project:
+        """A repository that started with two models over their budget."""
+        project.write("latlint.toml", f'{CONFIGURATION}select = ["LAT1", "LAT9"]\n\n[[budgets]]\nmax = "4ms"\n')
+        put(SLOW, "models/a.tflite")
+        put(SLOW, "models/c.tflite")
+        fails(latlint("check"), "2 over budget")
+        succeeds(latlint("baseline"), "2 findings accepted, 2 new")
+        commit(project)
+        return project
+
+    def test_first_adoption(self, adopted: Project, latlint: Run) -> None:
+        done = latlint("check", "--format", "json")
+        assert done.returncode == 0
+        assert codes(done) == [("LAT101", f"models/{name}.tflite", True) for name in "ac"]
+
+    def test_an_improvement_is_noted_and_a_regression_counts(
+        self, adopted: Project, put: Callable[[str, str], Path], latlint: Run
+    ) -> None:
+        put(FAST, "models/a.tflite")
+        succeeds(latlint("check"), "LAT906 unused-baseline-entry", "run `latlint baseline --prune`")
+        succeeds(latlint("baseline", "--prune"), "1 finding accepted, 0 new, 1 removed")
+        commit(adopted)
+        put(SLOW, "models/a.tflite")
+        fails(latlint("check"), "LAT101", "1 over budget, 1 over budget and accepted")
+
+    def test_branches_that_accept_findings_of_different_models_merge(
+        self, adopted: Project, put: Callable[[str, str], Path], latlint: Run
+    ) -> None:
+        adopted.git("switch", "--quiet", "--create", "theirs")
+        put(SLOW, "models/b.tflite")
+        succeeds(latlint("baseline"))
+        commit(adopted)
+        adopted.git("switch", "--quiet", "main")
+        put(SLOW, "models/d.tflite")
+        succeeds(latlint("baseline"))
+        commit(adopted)
+        adopted.git("merge", "--quiet", "theirs", "-m", "Merge")
+        succeeds(latlint("check"), "4 over budget and accepted")
+
+    def test_a_rename_and_a_deletion_are_seen(self, adopted: Project, latlint: Run) -> None:
+        adopted.git("mv", "models/a.tflite", "models/z.tflite")
+        fails(latlint("check"), "LAT906", "LAT101 of 'models/a.tflite'", "1 over budget, 1 over budget and accepted")
+        succeeds(latlint("baseline"), "2 findings accepted, 1 new, 1 removed")
+        adopted.git("rm", "--quiet", "--force", "models/z.tflite")
+        succeeds(latlint("check"), "LAT101 of 'models/z.tflite' on 'pixel-4/gpu' is found no more")
+
+    def test_a_waiver_lives_as_long_as_it_is_needed(
+        self, adopted: Project, put: Callable[[str, str], Path], latlint: Run
+    ) -> None:
+        put(SLOW, "models/b.tflite")
+        fails(latlint("check"))
+        settings = (adopted.path / "latlint.toml").read_text()
+        waiver = '[[waivers]]\ncode = "LAT101"\nmodel = "models/b.tflite"\nreason = "r"\nexpires = 2027-03-01\n'
+        adopted.write("latlint.toml", f"{settings}\n{waiver}")
+        succeeds(latlint("check", "--today", "2027-03-01"), "3 over budget and accepted")
+        commit(adopted)
+        fails(latlint("check", "--today", "2027-03-02"), "LAT905 expired-waiver", "1 over budget")
+        adopted.git("mv", "models/b.tflite", "models/e.tflite")
+        fails(latlint("check", "--today", "2027-03-01"), "LAT904 unused-waiver", "models/e.tflite", "1 over budget")
+        adopted.git("mv", "models/e.tflite", "models/b.tflite")
+        put(FAST, "models/b.tflite")
+        succeeds(latlint("check", "--today", "2027-03-01"), "LAT904 unused-waiver")
+        adopted.git("rm", "--quiet", "--force", "models/b.tflite")
+        succeeds(latlint("check", "--today", "2027-03-01"), "LAT904 unused-waiver")

@@ -149,6 +149,40 @@ def test_try_repo_holds_all_models(project: Project, published: Path, model: Mod
     assert "2 models on 1 target: 1 within budget, 1 without a budget" in tried.stdout
 
 
+def test_the_lock_is_written_and_has_to_be_added(project: Project, published: Path, model: Model) -> None:
+    """As formatters do it: the commit stops once, and goes in when what was written is added. (``commit`` adds everything.)"""
+    from latlint import __version__
+
+    project.write("latlint.toml", 'targets = ["pixel-4/gpu"]\n\n[[budgets]]\nmax-increase = "5%"\n')
+    project.write(
+        ".pre-commit-config.yaml",
+        f"repos:\n  - repo: {published}\n    rev: v{__version__}\n    hooks:\n      - id: latlint\n        verbose: true\n      - id: latlint-lock\n",
+    )
+    assert project.run("pre-commit", "install").returncode == 0
+    project.put(model("mobilenet_v2.tflite"), "-größe a.tflite")
+    project.git("add", "--all")
+    first = project.run("git", "commit", "-m", "A model")
+    assert first.returncode == 1, first.stdout
+    assert "LAT104 no-reference" in first.stdout
+    assert "Wrote latlint.lock: 1 line, 1 added" in first.stdout
+    assert_added(project)
+    project.put(model("mobilenet_v3_small.tflite"), "-größe a.tflite")
+    project.git("add", "--all")
+    second = project.run("git", "commit", "-m", "A faster one")
+    assert (second.returncode, "1 changed" in second.stdout) == (1, True), second.stdout
+    assert_passes(project, "1 within budget")
+    project.put(model("mobilenet_v2.tflite"), "-größe a.tflite")
+    assert_blocked(project, "LAT103 budget-increase", "Wrote latlint.lock")
+    assert_blocked(
+        project, "LAT103 budget-increase"
+    )  # the lock is in the commit now, and compared is with the last one
+
+
+def assert_added(project: Project) -> None:
+    done = project.commit()
+    assert done.returncode == 0, done.stdout
+
+
 def with_external_data(path: Path, location: str) -> None:
     """A model of one convolution whose weights lie in the file ``location`` beside it."""
     weights = onnx.numpy_helper.from_array(np.zeros((8, 3, 3, 3), np.float32), "weights")

@@ -16,6 +16,7 @@ import json
 import re
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from jsonschema import Draft202012Validator
 from lxml import etree
 
 from latlint.api import Run
+from latlint.checks.types import Line
 from latlint.report import render
 from latlint.report.annotations import open_findings
 from latlint.report.plain import Style
@@ -52,11 +54,15 @@ def corpus_report(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Rep
     return report
 
 
-@pytest.fixture(params=["by hand", "hostile", "empty", "corpus"])
+@pytest.fixture(params=["by hand", "on lines", "hostile", "empty", "corpus"])
 def written(request: pytest.FixtureRequest) -> Report:
-    """A report to be read: as usual, from hostile models, of nothing, of the whole corpus."""
+    """A report to be read: as usual, with a lock, from hostile models, of nothing, of the whole corpus."""
     if request.param == "empty":
         return Report(predictions=(), targets=("pixel-4/gpu",))
+    if request.param == "on lines":
+        by_hand: Report = request.getfixturevalue("report")
+        lines = enumerate(by_hand.findings, start=4)
+        return replace(by_hand, findings=tuple(replace(each, line=Line("latlint.lock", n, 99)) for n, each in lines))
     names = {"by hand": "report", "hostile": "hostile_report", "corpus": "corpus_report"}
     found = request.getfixturevalue(names[request.param])
     assert isinstance(found, Report)

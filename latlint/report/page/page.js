@@ -84,7 +84,7 @@ const predictions = data.predictions;
 const models = [...new Set(predictions.map((each) => each.model))];
 const judged = predictions.filter((each) => each.verdict);
 const over = judged.filter((each) => each.verdict === "fail");
-const MOODS = { fail: "bad", warn: "warn", pass: "good" };
+const MOODS = { fail: "bad", warn: "warn", accepted: "warn", pass: "good" };
 
 /** The kernels of a prediction in the order in which they run. */
 function kernelsOf(prediction) {
@@ -114,7 +114,9 @@ function showSummary() {
   if (judged.length) {
     const most = worst(judged);
     const warned = judged.filter((each) => each.verdict === "warn").length;
-    tiles.push(tile("Budgets", over.length ? `${over.length} over` : "All kept", `${judged.length - over.length} of ${judged.length} kept${warned ? `, ${warned} with a warning` : ""}`, over.length ? "bad" : "good"));
+    const accepted = judged.filter((each) => each.verdict === "accepted").length;
+    const others = (warned ? `, ${warned} with a warning` : "") + (accepted ? `, ${accepted} over and accepted` : "");
+    tiles.push(tile("Budgets", over.length ? `${over.length} over` : accepted ? "None over anew" : "All kept", `${judged.length - over.length - accepted} of ${judged.length} kept${others}`, over.length ? "bad" : "good"));
     if (most.budget_ms !== null) tiles.push(tile(ratio(most) > 1 ? "Furthest over" : "Closest to its budget", change(ratio(most)), `${models.length > 1 ? `${most.model} on ` : ""}${most.target}`));
   }
   if (predictions.length) {

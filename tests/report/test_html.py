@@ -1,0 +1,324 @@
+"""The HTML report as people meet it: opened in Chromium, read, sorted, driven by keyboard alone, and checked by axe-core."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from latlint.api import Run
+from latlint.report import html, render
+from latlint.report.plain import Style
+from latlint.report.types import Report, Verdict
+from latlint.settings import Settings
+from latlint.units import format_ms
+from tests.report.conftest import HOSTILE, over_budget, prediction
+
+DESKTOP, PHONE = (1280, 900), (390, 844)
+
+
+def written(text: str, directory: Path, name: str = "report.html") -> str:
+    path = directory / name
+    path.write_text(text, encoding="utf-8")
+    return path.as_uri()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Debian's Chromium. Where CI=true it must be there."""
+    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if executable is None:
+        reason = "needs Chromium (apt-get install chromium)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=executable)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def checked(model: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """Two real models on three targets, with budgets kept and broken, and a file that is no model."""
+    broken = tmp_path_factory.mktemp("broken") / "broken.tflite"
+    broken.write_bytes(b"\x20\0\0\0TFL3" + bytes(8))
+    settings = Settings(targets=("pixel-4/gpu", "pixel-4/cpu-1large", "galaxy-s10/gpu")).with_flags(budgets=["5ms"])
+    paths = [str(model("mobilenet_v2.tflite")), str(model("one_gelu.tflite")), str(broken)]
+    return Run.prepare(paths, settings, judge=True, kernels=True).report()
+
+
+@pytest.fixture(scope="module")
+def check_page(checked: Report, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return written(render(checked, "check", "html", Style()), tmp_path_factory.mktemp("check"))
+
+
+@pytest.fixture(scope="module")
+def predict_page(model: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> str:
+    settings = Settings(targets=("pixel-4/gpu", "galaxy-s10/gpu"))
+    report = Run.prepare([str(model("resnet18.onnx"))], settings, judge=False).report()
+    return written(render(report, "predict", "html", Style()), tmp_path_factory.mktemp("predict"))
+
+
+@pytest.fixture
+def opened(browser: Any) -> Iterator[Callable[..., Any]]:
+    """``opened(uri)`` is the page; a message on the console, an exception, a dialog or a request fails the test."""
+    heard: list[str] = []
+    contexts = []
+
+    def open_page(uri: str, size: tuple[int, int] = DESKTOP, scheme: str = "light", **options: Any) -> Any:
+        context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: heard.append(f"console: {message.text}"))
+        page.on("pageerror", lambda error: heard.append(f"exception: {error}"))
+        page.on("dialog", lambda dialog: heard.append(f"dialog: {dialog.message}"))
+        page.on("request", lambda request: heard.append(f"request: {request.url}") if request.url != uri else None)
+        page.goto(uri)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert heard == []
+
+
+def headings(page: Any) -> list[str]:
+    return [heading.inner_text() for heading in page.locator("h2").all()]
+
+
+def test_every_section_is_there(opened: Callable[..., Any], check_page: str, predict_page: str) -> None:
+    assert headings(opened(check_page)) == ["Latency and budgets", "Findings", "Timeline", "Blocks", "Kernels"]
+    assert headings(opened(predict_page)) == ["Latency", "Timeline", "Blocks", "Kernels"]
+
+
+def test_numbers_and_verdicts_are_those_of_the_report(
+    opened: Callable[..., Any], check_page: str, checked: Report
+) -> None:
+    page = opened(check_page)
+    rows = page.locator("#latency .row").all()
+    assert len(rows) == len(checked.predictions) == 6
+    for row, each, verdict in zip(rows, checked.predictions, checked.verdicts, strict=True):
+        said = row.get_attribute("aria-label")
+        assert said.startswith(f"{verdict.word.upper()}, {each.target}, {format_ms(each.latency_ms)}, 90% within ")
+        assert "budget 5 ms" in said and format_ms(each.latency_ms) in row.inner_text()
+    assert "LAT001" in page.locator("#summary").inner_text(), "the file that is no model"
+    latency_ms = {(each.model, each.target): each.latency_ms for each in checked.predictions}
+    saving = [each for each in checked.findings if each.code == "LAT203"]
+    most = max(saving, key=lambda each: (each.gain_ms or 0) / latency_ms[each.model, each.target or ""])
+    item = page.locator(".finding", has_text="LAT203").inner_text()
+    assert f"−{format_ms(most.gain_ms or 0)}" in item and f"on {most.target}" in item and "2 targets" in item
+
+
+def test_the_timeline_has_every_kernel_in_order_as_wide_as_its_time(
+    opened: Callable[..., Any], check_page: str, checked: Report
+) -> None:
+    page = opened(check_page)
+    each = next(each for each in checked.predictions if each.target == "pixel-4/gpu" and "mobilenet" in each.model)
+    page.locator("#latency .row", has_text="pixel-4/gpu").first.click()
+    boxes = page.eval_on_selector_all(
+        "#track [role=option]", "all => all.map(each => [parseFloat(each.style.left), parseFloat(each.style.width)])"
+    )
+    launched = [kernel for kernel in each.kernels if kernel.source != "free"]
+    slowest = max(other.latency_ms for other in checked.predictions if other.model == each.model)
+    assert len(boxes) == len(launched)
+    start = 0.0
+    for (left, width), kernel in zip(boxes, launched, strict=True):
+        assert left == pytest.approx(start, abs=1e-3)
+        assert width == pytest.approx(100 * kernel.latency_ms / slowest, rel=1e-3, abs=1e-3)
+        start += width
+
+
+def column(page: Any, name: str) -> list[str]:
+    place = next(i for i, head in enumerate(page.locator("thead tr > *").all()) if head.inner_text().startswith(name))
+    return [text.strip() for text in page.locator(f"#kernels tbody td:nth-child({place + 1})").all_inner_texts()]
+
+
+def test_the_table_of_kernels_sorts_and_filters(opened: Callable[..., Any], check_page: str) -> None:
+    page = opened(check_page)
+    page.locator("#kernels").get_by_role("button", name=re.compile("more kernel")).click()
+    first = [float(text) for text in column(page, "ms")]
+    assert len(first) > 40 and first == sorted(first, reverse=True), "the costliest first"
+    for name, read in (("ms", float), ("Op", str), ("#", int), ("Runs as", str)):
+        heads = page.locator("thead th", has=page.get_by_role("button", name=name, exact=False))
+        button = page.locator(
+            f"thead button[data-key={ {'ms': 'ms', 'Op': 'name', '#': 'index'}.get(name, 'implementation') }]"
+        )
+        for _ in range(2):
+            button.click()
+            values = [read(text) for text in column(page, name)]
+            order = page.locator("thead th[aria-sort]").get_attribute("aria-sort")
+            assert values == sorted(values, reverse=order == "descending"), (name, order)
+        assert heads.count() >= 1
+    page.get_by_label("Filter by op, kernel or node").fill("stage5")
+    nodes = column(page, "Node")
+    assert 0 < len(nodes) < len(first) and all("stage5" in node.replace("\n", "") for node in nodes)
+    assert page.locator("#kernels [role=status]").inner_text().startswith(f"{len(nodes)} kernels, ")
+
+
+def test_the_keyboard_reaches_and_works_everything(opened: Callable[..., Any], check_page: str) -> None:
+    page = opened(check_page)
+    reachable = "a[href], button, select, input, summary, [tabindex='0']"
+    wanted = page.evaluate(
+        f"""() => [...document.querySelectorAll("{reachable}")].map((each, place) => {{ each.dataset.place = place; return place; }})"""
+    )
+    reached = set()
+    for _ in range(len(wanted) + 5):
+        page.keyboard.press("Tab")
+        place = page.evaluate("document.activeElement.dataset.place")
+        reached.add(None if place is None else int(place))
+    assert set(wanted) <= reached
+    page.locator("#track").focus()
+    page.keyboard.press("Home")
+    first = page.locator(".details").inner_text()
+    page.keyboard.press("ArrowRight")
+    assert "kernel 1 of" in first and "kernel 2 of" in page.locator(".details").inner_text()
+    assert page.locator("#track").get_attribute("aria-activedescendant") == "kernel-1"
+    assert page.locator("#kernel-1").get_attribute("aria-selected") == "true"
+    page.locator("#latency .row", has_text="galaxy-s10/gpu").first.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("#target option:checked").inner_text() == "galaxy-s10/gpu"
+    block = page.locator(".block").first
+    name = block.locator("b").inner_text()
+    block.focus()
+    page.keyboard.press("Enter")
+    assert name in page.locator(".crumbs").inner_text()
+    assert page.evaluate("document.activeElement.closest('#blocks') !== null"), "the focus stays in the section"
+
+
+def test_a_finding_leads_to_its_kernel(opened: Callable[..., Any], check_page: str) -> None:
+    page = opened(check_page)
+    page.get_by_role("button", name="Show LAT203 on").first.click()
+    assert page.locator("#model option:checked").inner_text().endswith("one_gelu.tflite")
+    assert "gelu" in page.locator(".details .title").inner_text()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+def test_axe_finds_nothing_wrong(
+    opened: Callable[..., Any], check_page: str, predict_page: str, scheme: str, size: tuple[int, int]
+) -> None:
+    from axe_playwright_python.base import AXE_FILE_PATH
+
+    for uri in (check_page, predict_page):
+        page = opened(uri, size, scheme, bypass_csp=True)  # for axe alone: the page's own policy has a test of its own
+        page.evaluate(Path(AXE_FILE_PATH).read_text(encoding="utf-8"))
+        found = page.evaluate("axe.run(document, {resultTypes: ['violations', 'incomplete']})")
+        wrong = [f"{rule['id']}: {rule['nodes'][0]['html']}" for rule in found["violations"]]
+        assert wrong == []
+        assert any(rule["id"] == "color-contrast" for rule in found["passes"])
+
+
+def test_no_page_needs_sideways_scrolling_not_even_on_a_phone(
+    opened: Callable[..., Any], check_page: str, predict_page: str, hostile_report: Report, tmp_path: Path
+) -> None:
+    hostile = written(render(hostile_report, "check", "html", Style()), tmp_path)
+    for uri in (check_page, predict_page, hostile):
+        for size in (PHONE, DESKTOP):
+            page = opened(uri, size)
+            assert page.evaluate("document.documentElement.scrollWidth") == size[0]
+
+
+def test_the_theme_follows_the_system_until_the_reader_chooses(opened: Callable[..., Any], check_page: str) -> None:
+    page = opened(check_page, scheme="dark")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    dark = page.evaluate(ground)
+    page.get_by_role("button", name="Light theme").click()
+    light = page.evaluate(ground)
+    assert light != dark
+    page.emulate_media(color_scheme="light")
+    assert page.evaluate(ground) == light
+    page.get_by_role("button", name="Dark theme").click()
+    assert page.evaluate(ground) == dark
+
+
+def test_names_from_a_model_are_shown_and_do_nothing(
+    opened: Callable[..., Any], hostile_report: Report, tmp_path: Path
+) -> None:
+    for command in ("check", "predict"):
+        page = opened(written(render(hostile_report, command, "html", Style()), tmp_path, f"{command}.html"))
+        assert page.locator("img, iframe, object, embed, form, main script, a:not([href^='#'])").count() == 0
+        assert "<script>alert(1)</script>" in page.locator("main").inner_text()
+        for place in range(page.locator("#latency .row").count()):
+            page.locator("#latency .row").nth(place).click()
+        page.locator(".block").first.click()
+
+
+def test_the_policy_lets_no_other_script_run(browser: Any, check_page: str) -> None:
+    page = browser.new_page()
+    page.goto(check_page)
+    page.evaluate("""() => {
+        const script = document.createElement('script');
+        script.textContent = 'window.planted = true';
+        document.body.append(script);
+        document.body.insertAdjacentHTML('beforeend', '<img src="data:," onerror="window.planted = true">');
+    }""")
+    page.wait_for_timeout(100)
+    assert page.evaluate("window.planted") is None
+    page.close()
+
+
+def test_without_scripts_there_is_plain_text(opened: Callable[..., Any], check_page: str) -> None:
+    page = opened(check_page, java_script_enabled=False)
+    assert "FAIL  pixel-4/cpu-1large" in page.locator("noscript pre").inner_text()
+
+
+def data_of(text: str) -> dict[str, Any]:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
+    assert found
+    document = json.loads(found[1])
+    assert isinstance(document, dict)
+    return document
+
+
+def test_a_big_run_is_cut_and_says_so() -> None:
+    """What is over budget, and the gravest findings, are what is left."""
+    each = prediction("models/m.tflite", names=tuple(f"block_{i}/conv" for i in range(400)))
+    predictions = tuple(replace(each, model=f"models/{i}.tflite") for i in range(4000))
+    verdicts = tuple(Verdict(10.0, passed=i != 3999) for i in range(4000))
+    notes = tuple(
+        replace(over_budget(f"models/{i}.tflite", name="x" * 400), severity="error" if i == 3999 else "note")
+        for i in range(4000)
+    )
+    report = Report(predictions, notes, files=4000, targets=("pixel-4/gpu",), verdicts=verdicts)
+    text = render(report, "check", "html", Style())
+    limit = html.MAX_PREDICTION_BYTES + html.MAX_FINDING_BYTES + html.MAX_KERNEL_BYTES
+    assert len(text) < limit + 200_000 < 3_500_000
+    data = data_of(text)
+    shown = data["predictions"]
+    assert shown[-1]["model"] == "models/3999.tflite" and "plan" in shown[-1]
+    assert data["findings"][0]["model"] == "models/3999.tflite"
+    assert data["cuts"] == [
+        f"{4000 - len(shown)} predictions, for the size of this file: what is over budget comes first",
+        f"the kernels of {sum('plan' not in each for each in shown)} predictions, for the size of this file",
+        f"the {4000 - len(data['findings'])} findings that weigh least, for the size of this file",
+    ]
+
+
+def test_core_configurations_share_their_kernels(model: Callable[[str], Path]) -> None:
+    settings = Settings(targets=("pixel-4/*",))
+    report = Run.prepare([str(model("mobilenet_v2.tflite"))], settings, judge=False).report()
+    data = data_of(render(report, "predict", "html", Style()))
+    assert len(data["predictions"]) == 10 and len(data["plans"]) == 2
+
+
+def test_check_keeps_kernels_for_html_alone(model: Callable[[str], Path]) -> None:
+    settings = Settings(targets=("pixel-4/gpu",)).with_flags(select=["LAT101"])
+    for kernels in (False, True):
+        report = Run.prepare([str(model("mobilenet_v2.tflite"))], settings, judge=True, kernels=kernels).report()
+        assert not report.findings and bool(report.predictions[0].kernels) is kernels
+
+
+def test_every_hostile_name_is_in_the_data_as_text(hostile_report: Report) -> None:
+    text = render(hostile_report, "check", "html", Style())
+    assert len(data_of(text)["predictions"]) == len(HOSTILE)
+    assert text.count("</script>") == 2 and text.count("<script") == 2
