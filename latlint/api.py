@@ -19,7 +19,6 @@ from latlint.latency.catalogue import find_targets, pack_hash
 from latlint.patterns import select_ops, select_targets
 from latlint.report.types import InputError, Outcome, Report
 from latlint.repository import locate
-from latlint.review import Review
 from latlint.settings import Settings
 from latlint.shapes import dims_text
 from latlint.work import TargetPack, Task, done
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from latlint.latency.types import Prediction
+    from latlint.review import Review
 
 
 def predict(
@@ -118,6 +118,8 @@ class Run:
         task = Task(settings, targets, judge, hashed, cache, kernels)
         if not judge:
             return cls(tuple(files), task, empty)
+        from latlint.review import Review
+
         checks.refuse_unknown_rules(settings)
         review = Review(settings, empty.targets, whole=not named)
         told = replace(empty, notes=(*empty.notes, *review.notes), paths={**empty.paths, **review.paths()})

@@ -168,12 +168,12 @@ def lines(settings: Settings) -> dict[Key, Line]:
     return {key: Line(found.path, number, len(texts[number - 1])) for key, number in found.lines.items()}
 
 
-_MS = r"(\d+(?:\.\d+)?)"
+_MS = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
 _SHAPE = (
     ("a latency", re.compile(rf"{_MS}ms")),
     ("an interval", re.compile(rf"{_MS}\.\.{_MS}ms")),
-    ("a coverage", re.compile(r"coverage=(\d+)%")),
-    ("shares of ops", re.compile(r"(-|\w+=\d+%(?:,\w+=\d+%)*)")),
+    ("a coverage", re.compile(r"coverage=([0-9]{1,3})%")),
+    ("shares of ops", re.compile(r"(-|\w+=[0-9]{1,3}%(?:,\w+=[0-9]{1,3}%)*)")),
     ("a hash", re.compile(rf"sha256=([0-9a-f]{{{_HASH_DIGITS}}})")),
     ("a pack", re.compile(r"pack=(.+)")),
 )
@@ -196,7 +196,7 @@ def parsed(text: str, path: str) -> Lock:
 def _entry(fields: list[str], number: int, path: str) -> Entry:
     matches = records.matched(fields, 2, _SHAPE, number, path, "lock")
     latency, low, high, coverage, ops, sha256, pack = (group for match in matches for group in match.groups())
-    shares = tuple((op, int(share) / 100) for op, share in re.findall(r"(\w+)=(\d+)%", ops))
+    shares = tuple((op, int(share) / 100) for op, share in re.findall(r"(\w+)=([0-9]+)%", ops))
     return Entry(
         fields[0], fields[1], float(latency), float(low), float(high), int(coverage) / 100, shares, sha256, pack
     )

@@ -57,15 +57,19 @@ class References:
 
     def of(self, predictions: Sequence[Prediction]) -> list[Reference]:
         """For each of the ``predictions`` of one model, what the model took on its target."""
-        before = self._before(predictions[0].model)
-        entries = [self._entries.get((before, prediction.target)) for prediction in predictions]
-        found = [_from_lock(*pair, self.name) for pair in zip(predictions, entries, strict=True)]
-        if missing := [
-            prediction.target for prediction, known in zip(predictions, found, strict=True) if known is None
-        ]:
-            again = self._again(before, predictions[0].model, missing)
-            found = [known or again[prediction.target] for prediction, known in zip(predictions, found, strict=True)]
-        return [reference for reference in found if reference]
+        model = predictions[0].model
+        try:
+            before = self._before(model)
+            entries = [self._entries.get((before, prediction.target)) for prediction in predictions]
+            found = {
+                each.target: _from_lock(each, entry, self.name)
+                for each, entry in zip(predictions, entries, strict=True)
+            }
+            missing = [target for target, reference in found.items() if reference is None]
+            again = self._again(before, model, missing) if missing else {}
+        except LatlintError as error:
+            return [Reference(None, error.message)] * len(predictions)
+        return [found[each.target] or again[each.target] for each in predictions]
 
     @cached_property
     def _base(self) -> _Base | None:
@@ -108,9 +112,10 @@ class References:
         path = self._settings.relative(model)
         if self._base is None or any(path == known for known, _ in self._entries):
             return path
-        there = self._base.repository
-        old = self._moved.get(there.relative(model))
-        return path if old is None else self._settings.relative(there.root / old)
+        there, commit = self._base.repository, self._base.commit
+        name = there.relative(model)
+        old = name if there.entry(commit, name) else self._moved.get(name, name)
+        return path if old == name else self._settings.relative(there.root / old)
 
     def _again(self, before: str, model: str, targets: Sequence[str]) -> dict[str, Reference]:
         """The model ``before`` was at the base, predicted on ``targets`` with what latlint knows now."""
@@ -136,14 +141,12 @@ class References:
 
 
 def _from_lock(prediction: Prediction, entry: Entry | None, name: str) -> Reference | None:
-    """The line's latency, if it can be compared. The same model has not changed, whoever predicted it then."""
+    """The line's latency, if it can be compared. The same model has not changed, whatever predicted it, and for what shapes."""
     if entry is None:
         return None
-    if entry.pack == lock.pack_of(prediction):
-        return Reference(entry.latency_ms, name)
     if prediction.sha256.startswith(entry.sha256):
         return Reference(prediction.latency_ms, name)
-    return None
+    return Reference(entry.latency_ms, name) if entry.pack == lock.pack_of(prediction) else None
 
 
 _UNKNOWN = (

@@ -85,8 +85,10 @@ def named(selector: str) -> tuple[Rule, ...]:
 
 
 def asked(selector: str, settings: Settings) -> bool:
-    """Whether a run goes by one of the rules that ``selector`` names; what no rule looked for may well be there."""
-    return any(selected(rule, settings) for rule in named(selector))
+    """Whether a run would have found what the rules that ``selector`` names find, because it goes by one of them, or because there are
+    none of them any more."""
+    rules = named(selector)
+    return not rules or any(selected(rule, settings) for rule in rules)
 
 
 def graded_all(findings: Iterable[Finding], settings: Settings) -> list[Finding]:

@@ -262,6 +262,16 @@ class TestRelativeBudgets:
         put(SLOW, "models/a.tflite")
         succeeds(latlint("check"), "LAT104 no-reference", "it cannot be read: a Git LFS pointer in git")
 
+    def test_the_same_model_is_not_blamed_for_other_shapes_nor_one_from_elsewhere_for_having_no_past(
+        self, adopted: Project, model: Model, latlint: Run
+    ) -> None:
+        line = locked(adopted)["models/a.tflite"]
+        adopted.git("switch", "--quiet", "main")
+        adopted.write("latlint.lock", f"# latlint lock 1\n\n{line.replace(line.split()[2], '1.000ms')}\n")
+        commit(adopted)
+        succeeds(latlint("check"), "1 within budget")
+        succeeds(latlint("check", str(model(SLOW))), "LAT104 no-reference", "is not in the git repository")
+
     def test_a_base_that_is_not_there_is_an_error(self, adopted: Project, latlint: Run) -> None:
         ends(latlint("check", "--base", "origin/main"), 2, "unknown git revision 'origin/main'")
 
