@@ -233,3 +233,33 @@ def test_lines_in_another_order_say_the_same(latlint: Run, project: Path) -> Non
     assert latlint("lock", "--check").status == 0
     assert latlint("lock").out == "Wrote latlint.lock: 4 lines, in order\n"
     assert path.read_text() == good
+
+
+def test_findings_stand_on_their_models_line(latlint: Run, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def places() -> list[tuple[str, str, dict[str, Any]]]:
+        """Each result's message, and where it stands first."""
+        log = json.loads(latlint("check", "--format", "sarif", "--budget", "1us").out)
+        found = [result for run in log["runs"] for result in run["results"]]
+        first = [result["locations"][0]["physicalLocation"] for result in found]
+        return [
+            (result["message"]["text"], place["artifactLocation"]["uri"], place["region"])
+            for result, place in zip(found, first, strict=True)
+        ]
+
+    at_models = places()
+    assert {uri for _, uri, _ in at_models} == {"gelu.tflite", "models/net.tflite"}
+    latlint("lock")
+    texts = (project / "latlint.lock").read_text().splitlines()
+    on_lines = places()
+    assert [message for message, *_ in on_lines] == [message for message, *_ in at_models]
+    assert len(on_lines) > 4, "more than one on some lines"
+    for message, uri, region in on_lines:
+        name, target = message.split("'")[1:4:2]
+        assert uri == "latlint.lock"
+        assert texts[region["startLine"] - 1].startswith(f"{name} {target} ")
+        assert region["endColumn"] == len(texts[region["startLine"] - 1]) + 1
+    monkeypatch.chdir(project / "models")
+    assert places() == on_lines
+    (project / "latlint.lock").write_text("<<<<<<< HEAD\n")
+    assert places() == at_models, "a lock that is malformed is for `lock --check` to refuse"
+    assert "latlint.lock: line 1 is a conflict marker" in latlint("check").err
