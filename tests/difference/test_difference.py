@@ -109,11 +109,22 @@ def test_a_wider_network_has_the_kernels_that_it_had() -> None:
     assert all(each.old and each.new and each.old.name == each.new.name for each in found.kernels)
 
 
-def test_a_block_that_moves_is_neither_added_nor_removed() -> None:
+@pytest.mark.parametrize("other", ["b", "branch_1"])
+def test_a_block_that_moves_is_neither_added_nor_removed(other: str) -> None:
+    """Whether or not the other exporter calls it as the one did."""
     old = "x = input 1x28x28x32\na = conv2d x 32 kernel=3\nb = sigmoid x\nc = concat a b"
-    new = "x = input 1x28x28x32\nb = sigmoid x\na = conv2d x 32 kernel=3\nc = concat a b"
+    new = f"x = input 1x28x28x32\n{other} = sigmoid x\na = conv2d x 32 kernel=3\nc = concat a {other}"
     found = change(old, new, "pixel-4/cpu-1large")
     assert (found.kernels, found.unchanged) == ((), 3)
+
+
+def test_of_kernels_that_are_alike_names_tell_which_is_gone() -> None:
+    old = "x = input 1x28x28x32\n" + "\n".join(
+        f"c{n} = conv2d {'x' if not n else f'c{n - 1}'} 32 kernel=3" for n in range(5)
+    )
+    new = old.replace("c2 = conv2d c1 32 kernel=3\n", "").replace("conv2d c2", "conv2d c1")
+    assert described(change(old, new)) == [("removed", "c2", ())]
+    assert described(change(new, old)) == [("added", "c2", ())]
 
 
 def test_a_fusion_that_is_lost_is_named() -> None:
