@@ -5,7 +5,8 @@ GitHub's rules: https://docs.github.com/en/code-security/code-scanning/integrati
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from latlint import __version__
@@ -21,8 +22,8 @@ from latlint.report.types import Report
 MAX_RUNS = 20
 MAX_RESULTS = 5000
 
-#: A file may have 10 MB when compressed; a result takes some 150 bytes of them.
-MAX_ALL_RESULTS = 40_000
+#: GitHub refuses a file that is larger when compressed.
+MAX_COMPRESSED_BYTES = 10_000_000
 
 #: GitHub cuts descriptions here.
 _MAX_DESCRIPTION = 1024
@@ -46,11 +47,23 @@ def check(report: Report, style: Style) -> str:
         groups[_FILES if finding.target is None else finding.target if finding.target in groups else _OTHERS].append(
             finding
         )
-    many = sum(map(len, groups.values())) > MAX_ALL_RESULTS
-    most = MAX_ALL_RESULTS // len(groups) if many else MAX_RESULTS
+    text, most = _log(report, groups, MAX_RESULTS), MAX_RESULTS
+    while most > 1 and _compressed_bytes(text) > MAX_COMPRESSED_BYTES:
+        most //= 2
+        text = _log(report, groups, most)
+    return text
+
+
+def _compressed_bytes(text: str) -> int:
+    return len(text) if len(text) <= MAX_COMPRESSED_BYTES else len(zlib.compress(text.encode("ascii")))
+
+
+def _log(report: Report, groups: Mapping[str, Sequence[Finding]], most: int) -> str:
+    """The log with ``most`` results of each run."""
     notes = {name: _cut(group, most) for name, group in groups.items()}
     notes[_FILES] += report.notes
-    if together := len(report.targets) - len(alone):
+    if _OTHERS in groups:
+        together = len(report.targets) - len(groups) + 2
         notes[_OTHERS] += (f"{together} targets share this run, because a file may have {MAX_RUNS} at most",)
     predictions = {(prediction.model, prediction.target): prediction for prediction in report.predictions}
     rules = checks()
