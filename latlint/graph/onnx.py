@@ -117,6 +117,8 @@ class _Reader:
         inputs = [value.name for value in graph.input if value.name not in self.constants]
         if "" in inputs:
             raise ImpossibleError("an input has no name")
+        if twice := _repeated(inputs):
+            raise ImpossibleError(f"the input {_quoted(twice)} is given twice")
         self._bound(len(graph.node), MAX_NODES, "nodes")
         self._bound(
             len(graph.input) + len(graph.output) + len(self.constants), MAX_TENSORS, "inputs, outputs and weights"
@@ -445,11 +447,23 @@ def _opsets(imports: Iterable[OperatorSetIdProto]) -> dict[str, int]:
 
 def _constants(graph: GraphProto) -> dict[str, TensorProto]:
     """The initializers by name; a sparse one as a tensor with the dense shape and no data."""
+    if twice := _repeated(tensor.name for tensor in graph.initializer):
+        raise ImpossibleError(f"the weights {_quoted(twice)} are given twice")
     constants = {tensor.name: tensor for tensor in graph.initializer}
     for sparse in graph.sparse_initializer:
         dense = TensorProto(name=sparse.values.name, data_type=sparse.values.data_type, dims=sparse.dims)
         constants[dense.name] = dense
     return constants
+
+
+def _repeated(names: Iterable[str]) -> str:
+    """A name that is there more than once, or nothing."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return ""
 
 
 def _fixed(steps: list[_Step], constants: Iterable[str]) -> set[str]:

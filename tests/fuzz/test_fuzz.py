@@ -69,6 +69,29 @@ def test_a_tree_is_written_as_it_was_read() -> None:
         assert flat.write(flat.parse(data)) == data
 
 
+def test_every_offset_to_every_place(tmp_path: Path) -> None:
+    """Tables that overlap, share or contain themselves: each offset and length of a file set to point at each other one."""
+    from latlint.errors import LatlintError
+    from latlint.graph.tflite import read_tflite
+
+    writer = flat._Writer()
+    data = writer.file(flat.parse(seeds.seeds("tflite")[0]))
+    offsets = [spot for spot, code in writer.spots if code == "I"]
+    outcomes: dict[str, int] = {}
+    for spot in offsets:
+        for place in sorted({place for place, _ in writer.spots}):
+            bent = bytearray(data)
+            struct.pack_into("<I", bent, spot, (place - spot) % 2**32)
+            try:
+                read_tflite(bytes(bent), "m")
+                outcome = "read"
+            except LatlintError as error:
+                outcome = error.code
+            outcomes[outcome] = outcomes.get(outcome, 0) + 1
+    assert sum(outcomes.values()) > 1000
+    assert min(outcomes["read"], outcomes["LAT001"], outcomes["LAT007"]) > 10
+
+
 def test_the_bounds_end_a_run(tmp_path: Path) -> None:
     """A process that spins, or fills the memory, does not pass."""
     spin = "while True: pass"

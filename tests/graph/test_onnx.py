@@ -483,6 +483,53 @@ def test_what_is_no_onnx_file(content: bytes) -> None:
     assert caught.value.code == "LAT001"
 
 
+@pytest.mark.parametrize("depth", [20, 120, 3000])
+def test_bodies_of_control_flow_in_bodies_of_control_flow(depth: int) -> None:
+    """Small ones, which the scan copies unseen: protobuf itself ends at 100 messages deep."""
+    content = helper.make_graph([], "g", [], []).SerializeToString()
+    for _ in range(depth):
+        branch = AttributeProto(name="then_branch", type=AttributeProto.GRAPH).SerializeToString()
+        branch += _delimited(6, content)
+        other = AttributeProto(name="else_branch", type=AttributeProto.GRAPH, g=onnx.GraphProto(name="e"))
+        node = NodeProto(op_type="If", input=["c"], output=["y"], attribute=[other]).SerializeToString()
+        node += _delimited(5, branch)
+        content = _delimited(1, node)
+    proto = model([], {"c": []}, outputs=[]).SerializeToString() + _delimited(7, content)
+    if depth == 20:
+        assert sole(read_onnx(proto, "m.onnx")).kind == "if"
+        return
+    with pytest.raises(LatlintError) as caught:
+        read_onnx(proto, "m.onnx")
+    assert caught.value.code in ("LAT001", "LAT006")
+
+
+def _delimited(number: int, content: bytes) -> bytes:
+    length, out = len(content), bytearray([number << 3 | 2])
+    while length > 0x7F:
+        out.append(length & 0x7F | 0x80)
+        length >>= 7
+    return bytes(out) + bytes([length]) + content
+
+
+def test_names_that_are_given_twice() -> None:
+    relu = ONE("Relu", ["x"], ["y"])
+    one, two = numpy_helper.from_array(zeros(2), "w"), numpy_helper.from_array(zeros(3), "w")
+    for proto, words in (
+        (model([relu, ONE("Relu", ["x"], ["y"])], IMAGE), "'y' is written twice"),
+        (model([ONE("Relu", ["x"], ["x"])], IMAGE, outputs=["x"]), "'x' is written twice"),
+        (model([ONE("Add", ["x", "w"], ["w"])], IMAGE, {"w": one}, outputs=["w"]), "'w' is written twice"),
+    ):
+        with pytest.raises(LatlintError, match=words) as caught:
+            read(proto)
+        assert caught.value.code == "LAT007"
+    for field, again, words in (("initializer", two, "the weights 'w' are"), ("input", None, "the input 'x' is")):
+        proto = model([ONE("Add", ["x", "w"], ["y"])], {"x": [2]}, {"w": one})
+        values = getattr(proto.graph, field)
+        values.append(again or values[0])
+        with pytest.raises(LatlintError, match=f"{words} given twice"):
+            read(proto)
+
+
 def test_a_name_that_is_no_text() -> None:
     data = model([ONE("Relu", ["x"], ["y"], name="NAMENAME")], MATRIX).SerializeToString()
     with pytest.raises(LatlintError, match="not text") as caught:

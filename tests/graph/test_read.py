@@ -53,6 +53,14 @@ def test_a_symbolic_link_is_followed(model: Callable[[str], Path], tmp_path: Pat
     assert read(link).name == "link"
 
 
+def test_links_in_a_circle_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a.tflite").symlink_to("b.tflite")
+    (tmp_path / "b.tflite").symlink_to("a.tflite")
+    error = refusal(tmp_path / "a.tflite")
+    assert error.code == "LAT005"
+    assert "symbolic links" in error.message
+
+
 @pytest.mark.parametrize(
     ("name", "wrong", "words"),
     [
