@@ -33,9 +33,10 @@ _MAX_BYTES = 64_000_000
 
 def quoted(text: str) -> str:
     """``text`` as a field; a byte of a file name that is not UTF-8 (a surrogate escape) keeps its value."""
-    if _PLAIN.fullmatch(text) and text.isprintable():
+    if _PLAIN.fullmatch(text) and text.isprintable() and "##" not in text:
         return text
-    return '"' + "".join(map(_spelt, text)) + '"'
+    # A CI runner takes ``##[…]`` for a command in whatever a job prints, such as this file's diff.
+    return '"' + "".join(map(_spelt, text)).replace("##", "#\\043") + '"'
 
 
 def _spelt(char: str) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import pytest
 
-from latlint.cli import main
+from latlint.cli import _latlint, main
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +40,21 @@ def latlint(repository: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..
         return Result(status, *capsys.readouterr())
 
     return run
+
+
+#: Commands whose formats show nothing of a model.
+_WITHOUT_MODELS = {"rules", "targets", "config", "pack"}
+
+
+def formats_of_commands() -> list[tuple[str, str]]:
+    """Every command that shows models, with every one of its formats, as the command line itself lists them."""
+    found = []
+    with click.Context(_latlint) as context:
+        for name in _latlint.list_commands(context):
+            command = _latlint.get_command(context, name)
+            assert command is not None
+            for parameter in command.params:
+                if parameter.name == "format_name" and name not in _WITHOUT_MODELS:
+                    assert isinstance(parameter.type, click.Choice)
+                    found += [(name, str(choice)) for choice in parameter.type.choices]
+    return found

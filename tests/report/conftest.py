@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from latlint.checks.types import Finding
@@ -15,6 +17,7 @@ HOSTILE = (
     "::error file=a.py,line=1::planted",
     "\n::error::planted\r\n##[error]planted",
     "##[add-path]/planted",
+    "%0A::error::planted%0D%25",
     "<script>alert(1)</script><img src=x onerror=alert(1)>&amp;",
     "| a | `b` **c** [d](http://evil.example) ![e](http://evil.example/e.png) @planted #1 https://evil.example www.evil.example",
     "=cmd|' /C calc'!A0",
@@ -40,6 +43,16 @@ def prediction(model: str, target: str = "pixel-4/gpu", names: tuple[str, ...] =
         model, "ab" * 32, "tflite", "float32", target, "tflite-2.10/gpu-delegate", 12.0, 11.0, 13.0, 0.9, 0.8, 1.0, 10**6,
         partitions, kernels, ("as if converted",),
     )  # fmt: skip
+
+
+def hostile_prediction(model: str) -> Prediction:
+    """A prediction whose kernels are named, run as, and explained by ``HOSTILE``, as those of ops that nobody knows are."""
+    plain = prediction(model, names=HOSTILE)
+    kernels = (
+        replace(kernel, implementation=kernel.nodes[0], reason=kernel.nodes[0], explain=kernel.nodes)
+        for kernel in plain.kernels
+    )
+    return replace(plain, kernels=tuple(kernels), notes=HOSTILE)
 
 
 def over_budget(model: str, target: str = "pixel-4/gpu", name: str = "conv", **fields: object) -> Finding:
@@ -86,7 +99,7 @@ def hostile_report() -> Report:
         Finding("LAT001", "unreadable-model", "error", path, name) for path, name in zip(paths, HOSTILE, strict=True)
     ]
     return Report(
-        predictions=tuple(prediction(model, names=HOSTILE) for model in models),
+        predictions=tuple(hostile_prediction(model) for model in models),
         findings=(*found, *planted),
         errors=tuple(InputError(path, "LAT001", name) for path, name in zip(paths, HOSTILE, strict=True)),
         files=len(models) + len(planted),

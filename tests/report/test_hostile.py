@@ -31,7 +31,7 @@ def rendered(report: Report, name: str) -> list[str]:
     found = []
     for command in COMMANDS:
         try:
-            found.append(render(report, command, name, Style(colour=False)))
+            found.append(render(report, command, name, Style(colour=False, explain=True)))
         except LatlintError:
             assert command == "predict"
     return found
@@ -48,6 +48,7 @@ def test_no_format_passes_on_what_steers_a_terminal_or_a_runner(name: str, hosti
         if name == "github":
             ours = re.compile(r"::(?:error|warning|notice) file=[^,]*,line=1,title=[^,:]*::(?!.*##\w*\[)")
             assert len(commands) == 10 and all(ours.match(line) for line in commands)
+            assert re.search(r"%(?!25|3A|2C)", text) is None, "no line feed either once the runner has decoded it"
         else:
             assert commands == []
         if name not in (*JSON_FORMATS, "jsonl"):  # these hand on names whole: they are data
