@@ -286,6 +286,23 @@ def test_no_change_is_said(project: Project, latlint: Run) -> None:
     )
 
 
+@pytest.mark.parametrize("format_name", ["json", "markdown", "text"])
+def test_outputs_are_the_same_bytes_from_anywhere(project: Project, format_name: str) -> None:
+    for name in ("app/a.onnx", "app/größe.onnx", "b.onnx"):
+        put(project, name, network(["Conv 32", "Relu", "Conv 64"]))
+    committed(project)
+    put(project, "app/a.onnx", network(["Conv 64", "Elu", "Conv 64", "Conv 64"]))
+    (project.path / "app/größe.onnx").rename(project.path / "c.onnx")
+    (project.path / "b.onnx").unlink()
+    command = (sys.executable, "-m", "latlint", "diff", "--base", "main", *TARGET, "--format", format_name)
+    one, other = (
+        project.run(*command, path, below=below, LC_ALL=locale, PYTHONHASHSEED=seed, PYTHONPATH=str(REPOSITORY))
+        for path, below, locale, seed in ((".", ".", "C.UTF-8", "1"), ("..", "app", "C", "2"))
+    )
+    assert one.returncode == other.returncode == 0, one.stdout
+    assert one.stdout == other.stdout
+
+
 @pytest.fixture
 def converting(project: Project) -> Project:
     """A repository whose models git shows as text, with a model in it."""

@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from latlint.api import check
 from latlint.checks import checks
 from latlint.checks.types import Finding, Line
