@@ -43,21 +43,21 @@ def load(start: Path | None = None, *, config: Path | None = None) -> Settings:
     The search ends at the top of the git repository, so that a stray file in a home directory never governs a project.
     """
     if config is not None:
-        return _read(config, config) or Settings(root=config.absolute().parent, source=config.as_posix())
+        return _read(config) or Settings(root=config.absolute().parent, source=config.as_posix())
     start = (start or Path.cwd()).absolute()
     for directory in (start, *start.parents):
         for name in (FILE, "pyproject.toml"):
             path = directory / name
-            if path.is_file() and (found := _read(path, Path(os.path.relpath(path)))):
+            if path.is_file() and (found := _read(Path(os.path.relpath(path)))):
                 return found
         if (directory / ".git").exists():
             break
     return Settings(root=start)
 
 
-def _read(path: Path, shown: Path) -> Settings | None:
+def _read(file: Path) -> Settings | None:
     """The settings in one file and those that it extends; ``None`` from a ``pyproject.toml`` without ``[tool.latlint]``."""
-    layers = _layers(path, shown)
+    layers = _layers(file)
     if layers is None:
         return None
     merged: dict[str, Any] = {}
@@ -70,15 +70,15 @@ def _read(path: Path, shown: Path) -> Settings | None:
             else:
                 merged[key] = value
             origins[key] = name
-    return Settings(
-        root=path.absolute().parent, source=shown.as_posix(), origins=origins, **_fields(merged, origins.get("budgets"))
-    )
+    root = Path(os.path.abspath(file)).parent  # noqa: PTH100 - a link is not its target
+    fields = _fields(merged, origins.get("budgets"))
+    return Settings(root=root, source=_named(file), origins=origins, **fields)
 
 
-def _layers(path: Path, shown: Path, extending: tuple[Path, ...] = ()) -> list[tuple[str, _Table]] | None:
+def _layers(file: Path, extending: tuple[Path, ...] = ()) -> list[tuple[str, _Table]] | None:
     """The tables of a file and of those that it extends, the farthest first, each with the file's name."""
     try:
-        table = _table(path)
+        table = _table(file)
         if table is None and extending:
             raise ValueError("has no [tool.latlint] to extend")
         if table is None:
@@ -86,41 +86,36 @@ def _layers(path: Path, shown: Path, extending: tuple[Path, ...] = ()) -> list[t
         if (complaint := violation(table)) is not None:
             raise ValueError(complaint)
         _refuse_contradictions(table)
-    except OSError as error:
-        raise _refused(f"cannot be read: {error.strerror}", shown, extending) from None
-    except ValueError as error:
-        raise _refused(str(error), shown, extending) from None
+        chain = (*extending, file)
+        base = file.parent / table["extend"] if "extend" in table else None
+        if base and any(os.path.realpath(base) == os.path.realpath(earlier) for earlier in chain):
+            raise ValueError(f"extends itself: {' extends '.join(map(_named, (*chain, base)))}")
+    except (OSError, ValueError) as error:
+        message = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
+        by = f" (extended by {_named(extending[-1])})" if extending else ""
+        raise LatlintError(message + by, code="LAT901", path=_named(file)) from None
     own = {key: value for key, value in table.items() if key != "extend"}
     if "packs" in own:
-        own["packs"] = [path.absolute().parent / name for name in own["packs"]]
-    if "extend" not in table:
-        return [(shown.as_posix(), own)]
-    chain = (*extending, shown)
-    if len(chain) > _MAX_EXTENDING:
-        raise _refused(f"extends more than {_MAX_EXTENDING} files in a row", shown, ())
-    base = Path(os.path.normpath(shown.parent / table["extend"]))
-    if any(os.path.realpath(base) == os.path.realpath(earlier) for earlier in chain):
-        circle = " extends ".join(each.as_posix() for each in (*chain, base))
-        raise _refused(f"extends itself: {circle}", shown, ())
-    return [*(_layers(path.parent / table["extend"], base, chain) or ()), (shown.as_posix(), own)]
+        own["packs"] = [file.absolute().parent / name for name in own["packs"]]
+    return [*(_layers(base, chain) or () if base else ()), (_named(file), own)]
 
 
-def _refused(message: str, shown: Path, extending: tuple[Path, ...]) -> LatlintError:
-    by = f" (extended by {extending[-1].as_posix()})" if extending else ""
-    return LatlintError(message + by, code="LAT901", path=shown.as_posix())
+def _named(file: Path) -> str:
+    """A file as the user would name it."""
+    return os.path.normpath(file).replace(os.sep, "/")
 
 
-def _table(path: Path) -> dict[str, Any] | None:
+def _table(file: Path) -> dict[str, Any] | None:
     """What a file says to latlint; ValueError when it is not TOML."""
     import tomllib
 
     try:
-        document = tomllib.loads(contents(path, _MAX_BYTES).decode("utf-8-sig").replace("\r\n", "\n"))
+        document = tomllib.loads(contents(file, _MAX_BYTES).decode("utf-8-sig").replace("\r\n", "\n"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"is not valid TOML: {error}") from None
     except RecursionError:
         raise ValueError("is nested too deeply") from None
-    if path.name != "pyproject.toml":
+    if file.name != "pyproject.toml":
         return document
     tool = document.get("tool", {})
     if not isinstance(tool, dict) or "latlint" not in tool:

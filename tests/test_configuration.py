@@ -182,7 +182,7 @@ def test_what_cannot_be_extended_is_said_with_its_name(tmp_path: Path, monkeypat
         "a.toml: cannot be read: No such file or directory (extended by latlint.toml)"
     )
     assert message(a='extend = "./b.toml"', b='extend = "latlint.toml"') == (
-        "b.toml: extends itself: latlint.toml extends a.toml extends b.toml extends latlint.toml"
+        "b.toml: extends itself: latlint.toml extends a.toml extends b.toml extends latlint.toml (extended by a.toml)"
     )
     assert message(latlint='extend = "latlint.toml"').startswith("latlint.toml: extends itself")
     assert message(latlint='extend = "a.toml"', a="gait = 1") == (
