@@ -134,6 +134,9 @@ def test_a_model_within_its_budget_passes(runner: Runner, model: Model) -> None:
     assert runner.run("Check models", config="other.toml").returncode == 0
     assert "pixel-4/gpu" in runner.summary()
     assert runner.run("Verdict").returncode == 0
+    runner.project.write("other.toml", '[[budgets]]\ntarget = "pixel-4/gpu"\nwarn = "1us"\n')
+    assert runner.run("Check models", config="other.toml", fail_on="warning").returncode == 0
+    assert runner.run("Verdict").returncode == 1
 
 
 def test_a_change_is_held_against_a_base_and_the_lock(runner: Runner, model: Model) -> None:
