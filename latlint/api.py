@@ -180,8 +180,9 @@ def refuse_unknown_names(settings: Settings) -> None:
 
 
 def _refuse_unknown_in_budgets(settings: Settings, known: Collection[str]) -> None:
+    for pattern in (*(each.target for each in settings.budgets), *(each.target for each in settings.waivers)):
+        select_targets((pattern,), known)
     for budget in settings.budgets:
-        select_targets((budget.target,), known)
         if budget.op:
             select_ops(budget.op)
 

@@ -27,7 +27,7 @@ _REMARK = "Findings that are accepted. For review; do not edit: `latlint baselin
 _NEVER = re.compile(r"LAT00\d|LAT9\d\d|LAT104")
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One line; ``number`` is that of the line where it was read."""
 

@@ -58,8 +58,8 @@ class Review:
         """What relative budgets find, and the limits that they come to."""
         findings: list[Finding] = []
         limits: dict[Pair, float] = {}
-        relative = [each for each in part.predictions if self._references and self._is_relative(each)]
-        if not relative or self._references is None:
+        relative = [each for each in part.predictions if self._is_relative(each)]
+        if self._references is None or not relative:
             return findings, limits
         path = part.path(relative[0].model)
         for prediction, (base_ms, told) in zip(relative, self._references.of(relative), strict=True):
@@ -71,6 +71,8 @@ class Review:
         return checks.graded_all(findings, self._settings), limits
 
     def _is_relative(self, prediction: Prediction) -> bool:
+        if self._references is None:
+            return False
         budgets = self._settings.budgets_for(prediction.model, prediction.target)
         return any(budget.max_increase is not None for budget in budgets)
 

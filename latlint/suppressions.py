@@ -32,6 +32,7 @@ class Suppressions:
         self._settings, self._targets, self._whole = settings, targets, whole
         self._today = _today(settings)
         self._in_force = [waiver for waiver in settings.waivers if not _expired(waiver, self._today)]
+        self._codes = {waiver.code: {rule.code for rule in checks.named(waiver.code)} for waiver in self._in_force}
         self._needed: set[Waiver] = set()
         self._left: dict[str, list[baseline.Entry]] = {}
         for entry in (baseline.read(settings) or []) if settings.use_baseline else []:
@@ -60,14 +61,15 @@ class Suppressions:
             elif waiver not in self._needed and self._looked_for(waiver):
                 yield UNUSED_WAIVER.finding_in(source, f"{about} covers nothing: remove it", identity)
         path = records.shown(baseline.path_of(self._settings))
-        for entry in sorted(entry for entries in self._left.values() for entry in entries):
+        left = (entry for entries in self._left.values() for entry in entries)
+        for entry in sorted(left, key=lambda entry: entry.number):
             if self._looked_at(entry):
                 said = f"{entry.code} of '{entry.model}' on '{entry.target}' is found no more: run `latlint baseline --prune`"
                 line = Line(path, entry.number, len(" ".join(map(records.quoted, entry.fields()))))
                 yield UNUSED_ENTRY.finding_in(path, said, entry.identity, line)
 
     def _waived(self, finding: Finding) -> Finding:
-        about = [waiver for waiver in self._in_force if _is_about(waiver, finding, self._settings)]
+        about = [waiver for waiver in self._in_force if self._is_about(waiver, finding)]
         self._needed.update(about)
         if covering := next((waiver for waiver in about if _covers(waiver, finding)), None):
             return replace(finding, suppressed=True, justification=_justification(covering))
@@ -75,6 +77,14 @@ class Suppressions:
             limit_ms = max(waiver.max_ms or 0.0 for waiver in about)
             return replace(finding, message=f"{finding.message}; the waiver is for {format_ms(limit_ms)} at most")
         return finding
+
+    def _is_about(self, waiver: Waiver, finding: Finding) -> bool:
+        return (
+            finding.target is not None
+            and finding.code in self._codes[waiver.code]
+            and fnmatchcase(finding.target, waiver.target)
+            and matches_path(waiver.model, self._settings.relative(finding.model))
+        )
 
     def _accepted(self, finding: Finding) -> Finding:
         """The finding, covered by an entry of the baseline, which covers no other then."""
@@ -100,15 +110,6 @@ class Suppressions:
         models = bool(matching or self._whole) and not matching & self._unread
         targets = any(fnmatchcase(target, waiver.target) for target in self._targets)
         return models and targets and checks.asked(waiver.code, self._settings)
-
-
-def _is_about(waiver: Waiver, finding: Finding, settings: Settings) -> bool:
-    return (
-        finding.target is not None
-        and any(rule.code == finding.code for rule in checks.named(waiver.code))
-        and fnmatchcase(finding.target, waiver.target)
-        and matches_path(waiver.model, settings.relative(finding.model))
-    )
 
 
 def _covers(waiver: Waiver, finding: Finding) -> bool:

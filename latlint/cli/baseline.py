@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -24,6 +23,8 @@ from latlint.cli._run import Means, run_options
 from latlint.errors import LatlintError
 from latlint.report.json import dump
 from latlint.report.plain import clean
+from latlint.report.types import Report
+from latlint.settings import Settings
 from latlint.units import counted
 
 
@@ -73,37 +74,41 @@ def command(
     )
     # What is written anew as a whole need not be understood first: that is the way out of a merge conflict.
     whole = not (paths or targets or all_targets or prune)
-    old = _console.unless_malformed(lambda: baseline.read(settings), anyway=whole) or []
+    old = _console.unless_malformed(lambda: baseline.read(settings), anyway=whole)
+    name = records.shown(baseline.path_of(settings))
+    if prune and old is None:
+        raise LatlintError("is not here, so there is nothing to prune: `latlint baseline` writes it", path=name)
     report = means.report(means.run(paths, settings, judge=True))
     report_asides(report, paths, allow_empty=allow_empty)
-    name = records.shown(baseline.path_of(settings))
     if report.errors:
         raise LatlintError(f"left as it was: {counted(len(report.errors), 'model')} could not be read", path=name)
-    open_findings = (finding for finding in report.findings if not finding.suppressed)
-    found = [entry for entry in (baseline.entry(finding, settings) for finding in open_findings) if entry]
     scope = records.Scope.of(settings, paths, report.targets if targets or all_targets else None)
-    kept = [replace(entry, number=0) for entry in old if not scope.holds(entry.model, entry.target)]
-    again = _still_there([entry for entry in old if scope.holds(entry.model, entry.target)], found) if prune else found
-    new = [*kept, *again]
-    if not (prune and not old):
-        _console.write_atomically(baseline.written(new), baseline.path_of(settings))
-    before, after = (Counter(entry.fields() for entry in entries) for entries in (old, new))
-    counts = {"entries": len(new), "added": (after - before).total(), "removed": (before - after).total()}
+    new = _renewed(old or [], _acceptable(report, settings), scope, prune=prune)
+    _console.write_atomically(baseline.written(new), baseline.path_of(settings))
+    before, after = (Counter(entry.fields() for entry in entries) for entries in (old or [], new))
+    added, removed = (after - before).total(), (before - after).total()
     if format_name == "json":
+        counts = {"entries": len(new), "added": added, "removed": removed}
         _console.emit(dump({"schema": "latlint.baseline/1", "baseline": name, **counts}))
     else:
-        _console.emit(
-            f"Wrote {clean(name)}: {counted(len(new), 'finding')} accepted, {counts['added']} new, {counts['removed']} removed\n"
-        )
+        accepted = f"{counted(len(new), 'finding')} accepted, {added} new, {removed} removed"
+        _console.emit(f"Wrote {clean(name)}: {accepted}\n")
     return 0
 
 
-def _still_there(old: list[Entry], found: list[Entry]) -> list[Entry]:
-    """The old entries that are about something found, as they were."""
+def _acceptable(report: Report, settings: Settings) -> list[Entry]:
+    """The entries for what was found and is not waived."""
+    found = (baseline.entry(finding, settings) for finding in report.findings if not finding.suppressed)
+    return [entry for entry in found if entry]
+
+
+def _renewed(old: list[Entry], found: list[Entry], scope: records.Scope, *, prune: bool) -> list[Entry]:
+    """The old entries outside of the ``scope`` and, for what lies in it, those found; to ``prune``, only the old ones of those."""
     left = Counter(entry.identity for entry in found)
     kept = []
     for entry in old:
-        if left[entry.identity]:
-            left[entry.identity] -= 1
-            kept.append(replace(entry, number=0))
-    return kept
+        concerned = scope.holds(entry.model, entry.target)
+        if not concerned or (prune and left[entry.identity]):
+            kept.append(entry)
+            left[entry.identity] -= concerned
+    return kept if prune else [*kept, *found]

@@ -116,6 +116,27 @@ class TestBaseline:
         assert "latlint.baseline: left as it was: 1 model could not be read" in refused.err
         assert not (project / "latlint.baseline").exists()
 
+    def test_a_line_covers_one_finding(self, latlint: Run, project: Path) -> None:
+        latlint("baseline")
+        path = project / "latlint.baseline"
+        (line,) = (line for line in path.read_text().splitlines() if "LAT101" in line)
+        path.write_text(path.read_text() + f"{line}\n{line.rpartition(' ')[0]} -\n")
+        assert latlint("check").out.count("LAT906") == 2
+        assert latlint("baseline", "--prune").out.startswith(
+            "Wrote latlint.baseline: 4 findings accepted, 0 new, 2 removed"
+        )
+
+    def test_there_must_be_one_to_prune(self, latlint: Run, project: Path) -> None:
+        refused = latlint("baseline", "--prune")
+        assert (refused.status, refused.out) == (2, "")
+        assert "latlint.baseline: is not here" in refused.err
+
+    def test_programs_are_told_in_json(self, latlint: Run, project: Path) -> None:
+        document = json.loads(latlint("baseline", "--format", "json").out)
+        assert document == {
+            "schema": "latlint.baseline/1", "baseline": "latlint.baseline", "entries": 4, "added": 4, "removed": 0,
+        }  # fmt: skip
+
     def test_only_what_is_asked_for_is_written(self, latlint: Run, project: Path) -> None:
         latlint("baseline", "gelu.tflite")
         assert checked(latlint)[0] == 1
@@ -171,6 +192,10 @@ class TestWaivers:
             refused = latlint("check")
             assert refused.status == 2
             assert said in refused.err
+
+    def test_a_target_that_is_none_is_refused(self, latlint: Run, project: Path) -> None:
+        self.waive(project, 'target = "pixle-4/gpu"\n')
+        assert "unknown target 'pixle-4/gpu': did you mean pixel-4/gpu" in latlint("check").err
 
     def test_it_may_hold_up_to_a_latency(self, latlint: Run, project: Path) -> None:
         self.waive(project, 'max = "6ms"\n')
