@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,15 +56,24 @@ def since(revision: str, paths: Sequence[str], settings: Settings) -> Difference
     repo = repository(paths[0] if paths else settings.root)
     base = Base(revision, repo.merge_base(revision))
     below = [_known(repo, base, path) for path in paths] or [repo.relative(settings.root)]
-    read: list[_Read] = []
+    found: dict[Change, ModelChange] = {}
+    alone: dict[Change, list[Launch]] = {}
     errors: list[InputError] = []
     for change in repo.changed_models(base.commit, below):
         if paths or not settings.models or any(map(settings.names_model, _files(repo, change))):
             try:
-                read.append(_read(repo, base, change, targets, settings))
+                before, after = _states(repo, base, change, targets, settings)
             except LatlintError as error:
                 errors.append(InputError(error.path or "", error.code, error.message))
-    models = tuple(_model_change(each) for each in _with_renamed(read))
+                continue
+            found[change] = _model_change(change, before, after)
+            if not (before and after):
+                alone[change] = launches(*(before or after)[0])
+    for old, new in _renamed(alone):
+        del found[old], found[new]
+        change = Change(old.old, new.new)
+        found[change] = _model_change(change, *_states(repo, base, change, targets, settings))
+    models = tuple(found[change] for change in sorted(found, key=lambda change: change.path))
     return Difference(models, base, tuple(errors), _names(targets), (*settings.notes, *assumed))
 
 
@@ -94,16 +103,10 @@ def _files(repo: Repository, change: Change) -> Iterable[str]:
     return [os.fspath(repo.root / path) for path in (change.old, change.new) if path]
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """A change of a model in a repository, with what each state of it runs on each target."""
-
-    change: Change
-    before: Planned
-    after: Planned
-
-
-def _read(repo: Repository, base: Base, change: Change, targets: Sequence[Target], settings: Settings) -> _Read:
+def _states(
+    repo: Repository, base: Base, change: Change, targets: Sequence[Target], settings: Settings
+) -> tuple[Planned, Planned]:
+    """What a model was at the base and what it is now, on each target; nothing where it was not or is no more."""
     before: Planned = []
     after: Planned = []
     if change.old and (entry := repo.entry(base.commit, change.old)):
@@ -116,29 +119,26 @@ def _read(repo: Repository, base: Base, change: Change, targets: Sequence[Target
     if change.new:
         new = repo.root / change.new
         after = _planned(new, new, change.new, targets, settings)
-    return _Read(change, before, after)
+    return before, after
 
 
-def _with_renamed(read: Sequence[_Read]) -> list[_Read]:
-    """``read``, in which a model that is gone and a new one that runs most of its kernels are one that was renamed. A model that was
-    trained anew, under a name that ends in ``v2``, has nothing else in common with what it replaces."""
-    gone, new = ([each for each in read if not getattr(each, side)] for side in ("after", "before"))
+def _renamed(alone: Mapping[Change, Sequence[Launch]]) -> Iterator[tuple[Change, Change]]:
+    """Of models that are gone or new, by what they run, those that run most of the same kernels: one that was renamed. A model that
+    was trained anew, under a name that ends in ``v2``, has nothing else in common with what it replaces."""
+    gone, new = [each for each in alone if each.old], [each for each in alone if each.new]
     if len(gone) * len(new) > _MAX_COMPARED:
-        return list(read)
-    pairs = [(alike(launches(*one.before[0]), launches(*other.after[0])), one, other) for one in gone for other in new]
-    found = {each.change: each for each in read}
-    for share, one, other in sorted(pairs, key=lambda pair: -pair[0]):
-        if share > 0.5 and one.change in found and other.change in found:
-            del found[one.change], found[other.change]
-            change = Change(one.change.old, other.change.new)
-            found[change] = _Read(change, one.before, other.after)
-    return sorted(found.values(), key=lambda each: each.change.path)
+        return
+    shares = {(old, made): alike(alone[old], alone[made]) for old in gone for made in new}
+    taken: set[Change] = set()
+    for pair in sorted(shares, key=lambda pair: -shares[pair]):
+        if shares[pair] > 0.5 and taken.isdisjoint(pair):
+            taken.update(pair)
+            yield pair
 
 
-def _model_change(read: _Read) -> ModelChange:
-    old, new = read.change.old, read.change.new
-    renamed = old is not None and new is not None and old != new
-    return ModelChange(old, new, target_changes(read.before, read.after), renamed)
+def _model_change(change: Change, before: Planned, after: Planned) -> ModelChange:
+    renamed = change.old is not None and change.new is not None and change.old != change.new
+    return ModelChange(change.old, change.new, target_changes(before, after), renamed)
 
 
 def _planned(file: Path, name: Path, shown: str, targets: Sequence[Target], settings: Settings) -> Planned:
