@@ -10,9 +10,9 @@ from latlint.checks.types import Finding
 from latlint.latency.types import Prediction
 from latlint.report.annotations import NAME_LIMIT, open_findings, title
 from latlint.report.plain import Style, clean
-from latlint.report.text import interval, op_name, share, summary
+from latlint.report.text import interval, limit, op_name, share, summary
 from latlint.report.types import Report, Verdict
-from latlint.units import counted, format_limit_ms, format_ms, short_name
+from latlint.units import counted, format_ms, short_name
 
 #: A comment on GitHub holds 65,536 characters: what is beyond these is counted, not shown.
 _SHOWN_FINDINGS = 30
@@ -112,7 +112,7 @@ def _verdict_row(report: Report, prediction: Prediction, verdict: Verdict) -> li
     return [
         _VERDICTS[verdict.word],
         *total,
-        "" if verdict.budget_ms is None else format_limit_ms(verdict.budget_ms),
+        limit(verdict),
         coverage,
     ]
 

@@ -290,7 +290,7 @@ def _notes(notes: Iterable[str]) -> list[str]:
 def _verdict_row(prediction: Prediction, verdict: Verdict) -> list[Cell]:
     budget, change = "", ""
     if verdict.budget_ms is not None:
-        budget = f"budget {format_limit_ms(verdict.budget_ms)}" + _ENDS[verdict.gate]
+        budget = f"budget {limit(verdict)}"
         change = _change(prediction.end_ms(verdict.gate) / verdict.budget_ms)
     return [
         _MARKS[verdict.word],
@@ -301,6 +301,11 @@ def _verdict_row(prediction: Prediction, verdict: Verdict) -> list[Cell]:
         Cell(change),
         Cell(_doubts(prediction, verdict), ("yellow",)),
     ]
+
+
+def limit(verdict: Verdict) -> str:
+    """``10 ms``, ``10 ms (high end)``, or nothing."""
+    return "" if verdict.budget_ms is None else format_limit_ms(verdict.budget_ms) + _ENDS[verdict.gate]
 
 
 def _change(ratio: float) -> str:

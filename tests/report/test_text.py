@@ -9,7 +9,7 @@ import pytest
 
 from latlint.checks.types import Finding
 from latlint.latency.types import KernelPrediction, PartitionPrediction, Prediction
-from latlint.report import text
+from latlint.report import csv, markdown, text
 from latlint.report.plain import Cell, Style, clean, columns, shorten, table
 from latlint.report.types import InputError, Report, Verdict
 
@@ -188,6 +188,34 @@ def test_check_has_a_line_for_each_target_and_one_for_the_run() -> None:
 def test_a_budget_inside_the_interval_is_said_to_be(budget_ms: float, doubtful: bool) -> None:
     shown = text.check(report(THREE, budget_ms=budget_ms), Style())
     assert ("% likely to be over" in shown) is doubtful
+
+
+@pytest.mark.parametrize(
+    ("verdict", "row", "counted", "mark", "in_csv"),
+    [
+        (Verdict(10.0, True), "PASS", "1 within budget", "✅", ",10.0,pass,"),
+        (Verdict(10.0, True, "high"), "PASS", "1 within budget", "✅", ",10.0,pass,"),
+        (Verdict(10.0, True, "low", warned=True), "WARN", "1 with a budget warning", "⚠️", ",10.0,warn,"),
+        (Verdict(10.0, False, "high"), "FAIL", "1 over budget", "❌", ",10.0,fail,"),
+        (Verdict(None, False, others=True), "FAIL", "1 over budget", "❌", ",,fail,"),
+        (Verdict(None, True, others=True), "PASS", "1 within budget", "✅", ",,pass,"),
+        (Verdict(None, True), " – ", "1 without a budget", "–", ",,,"),
+    ],
+)
+def test_every_format_says_the_same_of_a_budget(
+    verdict: Verdict, row: str, counted: str, mark: str, in_csv: str
+) -> None:
+    shown = replace(report(prediction(kernel(0, "conv2d", 9.5))), verdicts=(verdict,))
+    said = text.check(shown, Style())
+    assert f"  {row}" in said
+    assert said.endswith(f"1 model on 1 target: {counted}\n")
+    assert f"| {mark} | models/m.tflite" in markdown.check(shown, Style())
+    assert in_csv in csv.check(shown, Style())
+    if verdict.budget_ms:
+        end = "" if verdict.gate == "point" else f" ({verdict.gate} end)"
+        change = {"point": "+0%", "low": "−10%", "high": "+10%"}[verdict.gate]
+        assert f"budget 10 ms{end}  {change}" in said
+        assert f"| 10 ms{end} |" in markdown.check(shown, Style())
 
 
 def test_check_without_a_budget_passes_no_verdict() -> None:
