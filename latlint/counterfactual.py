@@ -142,8 +142,8 @@ class View:
         names = [kernel.implementation for kernel in work.plan.kernels]
         after = zip(names, map(float, found.kernels), map(bool, found.predicted), strict=True)
         return difference.gain(
-            difference.Spending(self._spent(), self.subject.prediction.overhead_ms),
-            difference.Spending(after, found.overhead_ms),
+            difference.Spending(self._spent(), self.subject.prediction.overhead_ms, self.total_ms),
+            difference.Spending(after, found.overhead_ms, float(found.kernels.sum()) + found.overhead_ms),
             target,
             self.plan.precision,
         )

@@ -1,8 +1,9 @@
 """Ops that the GPU delegate refuses keep part of the model on the CPU.
 
 ## What it does
-Reports a model that does not run on the GPU as a whole: how many ops are left to the CPU, which ops the delegate refuses, and why.
-The gain is what it would buy if ops that the delegate takes stood in their place.
+Reports a model that does not run on the GPU as a whole: how many ops are left to the CPU, the time on both and for copies between
+them, which ops the delegate refuses, and why. The gain is what it would buy if ops that the delegate takes stood in their place, and, where
+several kinds are refused, what the best of them would buy alone.
 
 ## Why is this slow?
 The delegate keeps one run of ops by default: the one with the most ops, not the one with the most work. All others, though it could
@@ -43,10 +44,13 @@ from collections.abc import Iterator
 from latlint.checks._placement import as_if_taken, refused
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.counterfactual import View, view
+from latlint.units import format_ms
 
 RULE = Rule("LAT201", "partition-split", "warning", ("gpu-delegate",), "source")
 
 _NAMED = 4
+#: Kinds whose replacement alone is priced.
+_PRICED = 3
 #: A tensor's name in a reason: one of many that the reason holds for.
 _NAME = re.compile(r"'[^']*'")
 
@@ -57,11 +61,40 @@ def check(subject: Subject) -> Iterator[Finding]:
     if not left:
         return
     nodes = [seen.graph.nodes[index] for index in sorted(left)]
-    on_gpu = sum(part.nodes for part in seen.plan.partitions if part.executor == "gpu")
     gain = seen.gain("LAT201", lambda graph: as_if_taken(graph, sorted(left)))
-    share = f"the GPU runs {on_gpu} of {len(seen.graph.nodes)} ops" if on_gpu else "nothing runs on the GPU"
-    message = f"{share}, because the delegate refuses {_listed(seen, left)}"
-    yield from seen.judge(RULE, message, nodes, fix="replace them by ops that it takes", gain_ms=gain)
+    message = f"{_placement(seen)}, because the delegate refuses {_listed(seen, left)}"
+    fix = f"replace them by ops that it takes{_culprit(seen, left)}"
+    yield from seen.judge(RULE, message, nodes, fix=fix, gain_ms=gain)
+
+
+def _placement(seen: View) -> str:
+    """How many ops run where, how long they take there, and what the borders cost."""
+    partitions, prediction = seen.plan.partitions, seen.subject.prediction
+    on_gpu = sum(part.nodes for part in partitions if part.executor == "gpu")
+    if not on_gpu:
+        return "nothing runs on the GPU"
+    spent = {"gpu": 0.0, "cpu": 0.0}
+    for kernel, ms in seen.kernels():
+        spent["gpu" if partitions[kernel.partition].executor == "gpu" else "cpu"] += ms
+    return (
+        f"the GPU runs {on_gpu} of {len(seen.graph.nodes)} ops in {format_ms(spent['gpu'])}, the CPU the others in "
+        f"{format_ms(spent['cpu'])}, and copies between them take {format_ms(prediction.border_ms)}"
+    )
+
+
+def _culprit(seen: View, left: dict[int, str]) -> str:
+    """The one kind of op, of the most frequent, whose replacement alone would gain most."""
+    kinds = Counter(seen.graph.nodes[index].kind for index in left)
+    if len(kinds) < 2:
+        return ""
+    alone: dict[str, float] = {}
+    for kind, _ in kinds.most_common(_PRICED):
+        mended = [index for index in sorted(left) if seen.graph.nodes[index].kind == kind]
+        gain = seen.gain(f"LAT201 {kind}", lambda graph, mended=mended: as_if_taken(graph, mended))  # type: ignore[misc]
+        if gain is not None:
+            alone[kind] = gain
+    best = max(alone, key=lambda kind: alone[kind], default="")
+    return f" ({best} alone would save {format_ms(alone[best])})" if best and alone[best] >= seen.least_gain_ms else ""
 
 
 def _listed(seen: View, left: dict[int, str]) -> str:

@@ -1,7 +1,7 @@
 """Two transposes undo each other.
 
 ## What it does
-Reports pairs of TRANSPOSE ops with nothing but elementwise ops between them whose permutations cancel, with what removing both would buy.
+Reports pairs of TRANSPOSE ops with nothing but elementwise ops and padding between them whose permutations cancel, with what removing both would buy.
 
 ## Why is this slow?
 A transpose gathers values one by one, on one thread on the CPU and in a scalar kernel on the GPU, and nothing is fused through it.
@@ -36,7 +36,8 @@ onnx/onnx-tensorflow #782, #921 (5 and 10 times slower); tensorflow/lite/delegat
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from latlint.checks._edit import Draft
 from latlint.checks.types import Finding, Rule, Subject
@@ -56,9 +57,11 @@ def check(subject: Subject) -> Iterator[Finding]:
     def without(graph: Graph) -> Graph:
         draft = Draft(graph)
         for first, *between, last in found:
-            shape = graph.tensors[first.inputs[0]].shape
+            order = first.attributes["permutation"]
             for node in between:
-                draft.tensor(node.outputs[0], shape=shape)
+                draft.tensor(node.outputs[0], shape=_undone(graph.tensors[node.outputs[0]].shape or (), order))
+                if node.kind == "pad":
+                    draft.attributes(node, pads=_undone(node.attributes["pads"], order))
             draft.bypass(first)
             draft.bypass(last)
         return draft.graph()
@@ -66,6 +69,11 @@ def check(subject: Subject) -> Iterator[Finding]:
     nodes = [node for chain in found for node in (chain[0], chain[-1])]
     message = f"{len(found)} pairs of TRANSPOSE cancel" if len(found) > 1 else "a pair of TRANSPOSE cancels"
     yield from seen.judge(RULE, message, nodes, fix="remove both", gain_ms=seen.gain("LAT301", without))
+
+
+def _undone(dims: Sequence[Any], order: Sequence[int]) -> tuple[Any, ...]:
+    """``dims`` in the order of axes before ``order`` was applied."""
+    return tuple(dims[order.index(axis)] for axis in range(len(order))) if len(dims) == len(order) else tuple(dims)
 
 
 def _chain(view: View, first: Node) -> list[Node]:
@@ -79,7 +87,8 @@ def _chain(view: View, first: Node) -> list[Node]:
             back = node.attributes.get("permutation")
             undone = back is not None and [order[i] for i in back] == list(range(len(order)))
             return chain if undone else []
-        if node.kind not in UNARY or len(node.inputs) > 1:
+        pads = node.kind == "pad" and len(node.attributes.get("pads") or ()) == len(order)
+        if not pads and (node.kind not in UNARY or len(node.inputs) > 1):
             return []
         node = view.sole_reader(node)
     return []

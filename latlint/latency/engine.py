@@ -131,17 +131,20 @@ class Times:
     kernels: Array
     overhead_ms: float
     predicted: NDArray[np.bool_]
+    #: The part of the overhead that copies and synchronisation between CPU and GPU take, where a model is split.
+    border_ms: float = 0.0
 
 
 def times(work: Workload, target: Target) -> Times:
     """What each kernel of ``work`` takes on ``target``."""
     kernels = np.zeros(len(work.plan.kernels))
     predicted = np.zeros(len(kernels), bool)
-    overhead = 0.0
+    overhead = border = 0.0
     if work.gpu:
         at = list(work.gpu)
         kernels[at], predicted[at] = _gpu_times(work, target)
-        overhead += _queue_ms(kernels[at], work.launches, target.card["queue"]) + _border_ms(work, target)
+        border = _border_ms(work, target)
+        overhead += _queue_ms(kernels[at], work.launches, target.card["queue"]) + border
     if work.cpu:
         at = list(work.cpu)
         card = (
@@ -153,7 +156,7 @@ def times(work: Workload, target: Target) -> Times:
             overhead += float(theta[_CPU_INDEX[work.model_term]]) * 1e-6
     if target.processor.kind == "gpu" and (work.plan.precision == "int8" or not work.gpu):
         predicted[:] = False
-    return Times(kernels, overhead, predicted)
+    return Times(kernels, overhead, predicted, border)
 
 
 def _gpu_times(work: Workload, target: Target) -> tuple[Array, NDArray[np.bool_]]:
@@ -259,6 +262,7 @@ def predict(
             for number, part in enumerate(plan.partitions)
         ),
         kernels=kernels,
+        border_ms=found.border_ms,
         notes=plan.notes,
         pack=target.pack.revision,
     )

@@ -60,6 +60,8 @@ class Prediction:
     kernels: tuple[KernelPrediction, ...]
     notes: tuple[str, ...] = ()
     pack: str = ""
+    #: The part of the overhead that goes to copies and synchronisation between CPU and GPU.
+    border_ms: float = 0.0
 
     def end_ms(self, gate: str) -> float:
         """The latency that a budget's ``gate`` names: the prediction (``point``) or an end of its interval (``low``, ``high``)."""

@@ -75,6 +75,7 @@ def prediction_json(prediction: Prediction) -> dict[str, Any]:
         "high_ms": number(prediction.high_ms),
         "interval": prediction.interval,
         "overhead_ms": number(prediction.overhead_ms),
+        "border_ms": number(prediction.border_ms),
         "coverage": number(prediction.coverage),
         "macs": prediction.macs,
         "partitions": [

@@ -228,13 +228,19 @@ def _partitions(prediction: Prediction) -> list[str]:
         return []
     if len(partitions) <= _ORDERED_PARTITIONS:
         parts = [_partition(part.processor, part.nodes, part.latency_ms) for part in partitions]
-        return ["", f"  {len(partitions)} partitions: {' → '.join(parts)}"]
+        return ["", f"  {len(partitions)} partitions: {' → '.join(parts)}", *_borders(prediction)]
     parts = []
     for name in dict.fromkeys(part.processor for part in partitions):
         same = [part for part in partitions if part.processor == name]
         nodes, latency_ms = sum(part.nodes for part in same), sum(part.latency_ms for part in same)
         parts.append(f"{len(same)} × {_partition(name, nodes, latency_ms)}")
-    return ["", f"  {len(partitions)} partitions: {', '.join(parts)}"]
+    return ["", f"  {len(partitions)} partitions: {', '.join(parts)}", *_borders(prediction)]
+
+
+def _borders(prediction: Prediction) -> list[str]:
+    if not prediction.border_ms:
+        return []
+    return [f"  {format_ms(prediction.border_ms)} of the overhead are copies and synchronisation between them"]
 
 
 def _partition(name: str, nodes: int, latency_ms: float) -> str:

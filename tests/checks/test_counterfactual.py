@@ -19,6 +19,7 @@ from latlint.latency import engine
 from latlint.latency.packs import load_targets
 from latlint.runtime import plan
 from latlint.settings import Settings
+from latlint.units import format_ms
 
 sys.path.insert(0, str(Path(__file__).parent))
 from sketch import sketch
@@ -241,3 +242,63 @@ def test_a_fingerprint_survives_another_gain() -> None:
     assert one.gain_ms != other.gain_ms
     assert one.fingerprint == other.fingerprint
     assert replace(one, gain_ms=None).fingerprint != found(small, "galaxy-s10/gpu")["LAT203"].fingerprint
+
+
+def test_transposes_cancel_through_padding() -> None:
+    """onnx-tf writes TRANSPOSE, PAD, TRANSPOSE before each convolution."""
+    text = """
+    x = input 1x56x60x64
+    a = conv2d x 64 kernel=1
+    b = transpose a permutation=0,3,1,2
+    c = pad b pads=PADS -> 1x64x58x63
+    d = transpose c permutation=0,2,3,1
+    e = conv2d d 64 kernel=3 padding=valid
+    """
+    graph = sketch(text.replace("PADS", "1"))
+    pad = next(node for node in graph.nodes if node.kind == "pad")
+    draft = Draft(graph)
+    draft.attributes(pad, pads=((0, 0), (0, 0), (1, 1), (1, 2)))
+    finding = found(draft.graph(), "pixel-4/gpu")["LAT301"]
+    assert finding.nodes == ("b", "d")
+    plain = sketch(
+        """
+        x = input 1x56x60x64
+        a = conv2d x 64 kernel=1
+        c = pad a pads=1 -> 1x58x63x64
+        e = conv2d c 64 kernel=3 padding=valid
+        """
+    )
+    padded = Draft(plain)
+    padded.attributes(plain.nodes[1], pads=((0, 0), (1, 1), (1, 2), (0, 0)))
+    saved = subject(draft.graph()).prediction.latency_ms - subject(padded.graph()).prediction.latency_ms
+    assert finding.gain_ms == pytest.approx(saved)
+
+
+def test_a_split_says_what_each_side_and_the_copies_take() -> None:
+    text = """
+    x = input 1x56x56x64
+    a = conv2d x 64 kernel=3 activation=relu
+    b = gelu a
+    c = conv2d b 64 kernel=3 activation=relu
+    d = conv2d c 64 kernel=3 activation=relu
+    e = reverse d -> 1x56x56x64
+    f = conv2d e 64 kernel=3
+    """
+    given = subject(sketch(text))
+    finding = {each.code: each for each in checks.run(given)}["LAT201"]
+    spent = {"gpu": 0.0, "builtin": 0.0}
+    for kernel in given.prediction.kernels:
+        spent[given.plan.partitions[kernel.partition].executor] += kernel.latency_ms
+    border_ms = given.prediction.border_ms
+    assert 0 < border_ms < given.prediction.overhead_ms
+    assert (
+        f"the GPU runs 2 of 6 ops in {format_ms(spent['gpu'])}, the CPU the others in {format_ms(spent['builtin'])}, "
+        f"and copies between them take {format_ms(border_ms)}, because the delegate refuses "
+    ) in finding.message
+    alone = {
+        kind: given.prediction.latency_ms - subject(sketch(text.replace(kind, "hard_swish"))).prediction.latency_ms
+        for kind in ("gelu", "reverse")
+    }
+    best = max(alone, key=lambda kind: alone[kind])
+    assert f"({best} alone would save " in finding.message and finding.gain_ms is not None
+    assert finding.gain_ms > alone[best] > given.prediction.latency_ms * 0.01

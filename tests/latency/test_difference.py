@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from latlint.latency.difference import Spending, gain
+from latlint.latency.difference import UNSHARED, Spending, gain
 from latlint.latency.packs import load_targets
 
 TARGET = load_targets()["pixel-4/cpu-1large"]
@@ -12,10 +12,10 @@ CONV, OTHER = ("conv_ruy_1x1", 2.0, True), ("conv_ruy_im2col", 6.0, True)
 
 
 def saved(
-    before: list[tuple[str, float, bool]], after: list[tuple[str, float, bool]], *rest: float
+    before: list[tuple[str, float, bool]], after: list[tuple[str, float, bool]], *rest: float, total: float = 0.0
 ) -> tuple[float, ...]:
     had, has = rest or (0.1, 0.1)
-    found = gain(Spending(before, had), Spending(after, has), TARGET, "float32")
+    found = gain(Spending(before, had, total), Spending(after, has, total), TARGET, "float32")
     return float(found), found.low_ms, found.high_ms
 
 
@@ -24,6 +24,15 @@ def test_what_both_have_cancels_however_wrong_it_is() -> None:
     alone = saved([OTHER], [])
     assert saved([*[CONV] * 50, OTHER], [CONV] * 50) == pytest.approx(alone)
     assert alone[0] == 6.0 and 0 < alone[1] < 6.0 < alone[2]
+
+
+def test_a_share_of_each_latency_does_not_cancel() -> None:
+    width = UNSHARED * 100.0 * 2**0.5
+    assert saved([CONV], [CONV], total=100.0) == pytest.approx((0.0, -width, width))
+    point, low, high = saved([OTHER], [], total=100.0)
+    exact = saved([OTHER], [])
+    assert high - point == pytest.approx(((exact[2] - 6.0) ** 2 + width**2) ** 0.5)
+    assert point - low == pytest.approx(((6.0 - exact[1]) ** 2 + width**2) ** 0.5)
 
 
 def test_a_kernel_that_changes_its_time_is_no_longer_the_same() -> None:

@@ -67,6 +67,7 @@ def test_predict_has_the_shape_of_the_contract() -> None:
                 "high_ms": 1.25,
                 "interval": 0.9,
                 "overhead_ms": 0.8,
+                "border_ms": 0.0,
                 "coverage": 1.0,
                 "macs": 10838016,
                 "partitions": [{"processor": "gpu", "nodes": 2, "latency_ms": 1.13333333}],
