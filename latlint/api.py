@@ -122,7 +122,9 @@ class Run:
 
         checks.refuse_unknown_rules(settings)
         review = Review(settings, empty.targets, whole=not named)
-        told = replace(empty, notes=(*empty.notes, *review.notes), paths={**empty.paths, **review.paths()})
+        told = replace(
+            empty, notes=(*empty.notes, *review.notes), paths={**empty.paths, **locate(review.files, settings)}
+        )
         return cls(tuple(files), task, told, review)
 
     def parts(self, executor: Executor | None = None, *, jobs: int = 1) -> Iterator[Report]:

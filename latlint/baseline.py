@@ -16,10 +16,8 @@ from pathlib import Path
 
 from latlint import records
 from latlint.checks.types import Finding
-from latlint.lock import decimals, rounded
-from latlint.settings import Settings
-
-FILE = "latlint.baseline"
+from latlint.settings import BASELINE_FILE, Settings
+from latlint.units import four_digits, rounded
 
 _REMARK = "Findings that are accepted. For review; do not edit: `latlint baseline` writes it, `latlint baseline --prune` only removes."
 
@@ -40,7 +38,7 @@ class Entry:
 
     def fields(self) -> tuple[str, ...]:
         """The fields of the line."""
-        latency = "-" if self.latency_ms is None else f"{decimals(self.latency_ms)}ms"
+        latency = "-" if self.latency_ms is None else f"{four_digits(self.latency_ms)}ms"
         return self.model, self.target, self.code, self.fingerprint, latency
 
     @property
@@ -69,7 +67,7 @@ def entry(finding: Finding, settings: Settings) -> Entry | None:
 
 def path_of(settings: Settings) -> Path:
     """Where the baseline is: beside the configuration."""
-    return settings.root / FILE
+    return settings.root / BASELINE_FILE
 
 
 def read(settings: Settings) -> list[Entry] | None:

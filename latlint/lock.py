@@ -19,9 +19,8 @@ from pathlib import Path
 from latlint import __version__, records
 from latlint.checks.types import Line
 from latlint.latency.types import Prediction
-from latlint.settings import Settings
-
-FILE = "latlint.lock"
+from latlint.settings import LOCK_FILE, Settings
+from latlint.units import four_digits, rounded
 
 #: A line's identity: the model's path from the directory of the configuration, and the target.
 Key = tuple[str, str]
@@ -54,8 +53,8 @@ class Entry:
         return (
             self.model,
             self.target,
-            f"{decimals(self.latency_ms)}ms",
-            f"{decimals(self.low_ms)}..{decimals(self.high_ms)}ms",
+            f"{four_digits(self.latency_ms)}ms",
+            f"{four_digits(self.low_ms)}..{four_digits(self.high_ms)}ms",
             f"coverage={self.coverage:.0%}",
             ",".join(f"{op}={share:.0%}" for op, share in self.ops) or "-",
             f"sha256={self.sha256}",
@@ -121,17 +120,6 @@ def pack_of(prediction: Prediction) -> str:
     return f"{__version__}+{prediction.pack}"
 
 
-def rounded(milliseconds: float) -> float:
-    """``milliseconds`` as a line holds them, so that two that are written alike are alike."""
-    return float(decimals(milliseconds))
-
-
-def decimals(milliseconds: float) -> str:
-    """Four significant digits, never an exponent."""
-    places = next((places for places, limit in enumerate((1000, 100, 10, 1)) if milliseconds >= limit), 4)
-    return f"{milliseconds:.{places}f}"
-
-
 def _ops(prediction: Prediction) -> tuple[tuple[str, float], ...]:
     spent: dict[str, float] = defaultdict(float)
     for kernel in prediction.kernels:
@@ -149,7 +137,7 @@ def written(entries: Iterable[Entry]) -> str:
 
 def path_of(settings: Settings) -> Path:
     """Where the lock is: beside the configuration."""
-    return settings.root / FILE
+    return settings.root / LOCK_FILE
 
 
 def read(settings: Settings) -> Lock | None:

@@ -20,7 +20,7 @@ from latlint import lock, records, repository
 from latlint.errors import LatlintError
 from latlint.latency.types import Prediction
 from latlint.lock import Entry, Key
-from latlint.settings import Settings
+from latlint.settings import LOCK_FILE, Settings
 
 if TYPE_CHECKING:
     from latlint.git import Repository
@@ -53,7 +53,7 @@ class References:
     @cached_property
     def name(self) -> str:
         """What is compared with."""
-        return self._base.name if self._base else f"{lock.FILE} as it is, for want of a commit"
+        return self._base.name if self._base else f"{LOCK_FILE} as it is, for want of a commit"
 
     def of(self, predictions: Sequence[Prediction]) -> list[Reference]:
         """For each of the ``predictions`` of one model, what the model took on its target."""
@@ -150,6 +150,6 @@ def _from_lock(prediction: Prediction, entry: Entry | None, name: str) -> Refere
 
 
 _UNKNOWN = (
-    f"{lock.FILE} has no line for it, or one that another latlint or pack made: "
+    f"{LOCK_FILE} has no line for it, or one that another latlint or pack made: "
     "run `latlint lock` before the next change of the model"
 )

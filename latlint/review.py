@@ -3,42 +3,64 @@ slower, what the team has accepted, and where a reviewer sees each finding."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from latlint import baseline, checks, lock, records
+from latlint import checks
 from latlint.checks import budget_increase, no_reference
 from latlint.checks.types import SEVERITIES, Finding, Line
 from latlint.errors import LatlintError
 from latlint.latency.types import Prediction
-from latlint.reference import References
 from latlint.report.types import Report
-from latlint.repository import locate
-from latlint.settings import Settings
-from latlint.suppressions import Suppressions
+from latlint.settings import BASELINE_FILE, LOCK_FILE, Settings
+from latlint.units import rounded
 from latlint.verdicts import Pair, verdicts
+
+if TYPE_CHECKING:
+    from latlint.lock import Key
+    from latlint.reference import References
+    from latlint.suppressions import Suppressions
 
 
 class Review:
     """A run's. ``whole``: the run is about all models, not about some that were named. Raises LatlintError for a baseline that is
-    malformed and for a base that git does not know."""
+    malformed and for a base that git does not know. What there is not is not imported: most runs have neither lock nor baseline."""
 
     def __init__(self, settings: Settings, targets: tuple[str, ...], *, whole: bool) -> None:
         self._settings = settings
-        self._suppressions = Suppressions(settings, targets, whole=whole)
-        relative = any(budget.max_increase is not None for budget in settings.budgets)
-        self._references = References(settings) if relative else None
-        self._lines, complaints = _lines_of_lock(settings)
-        compared = [f"max-increase compares with {self._references.name}"] if self._references else []
+        self._suppressions: Suppressions | None = None
+        self._references: References | None = None
+        self._lines: Mapping[Key, Line] = {}
         #: What is to be said of the run before it starts.
-        self.notes = (*compared, *complaints)
+        self.notes: tuple[str, ...] = ()
+        #: The text files that findings may stand in, as the user would name them.
+        self.files = [settings.source] if settings.source else []
+        if settings.waivers or self._names(BASELINE_FILE):
+            from latlint.suppressions import Suppressions
 
-    def paths(self) -> dict[str, str]:
-        """Where the text files lie in their repository that findings may stand in."""
-        files = (self._settings.source, baseline.path_of(self._settings), lock.path_of(self._settings))
-        names = [records.shown(file) if isinstance(file, Path) else file for file in files if file]
-        return locate(names, self._settings)
+            self._suppressions = Suppressions(settings, targets, whole=whole)
+        if any(budget.max_increase is not None for budget in settings.budgets):
+            from latlint.reference import References
+
+            self._references = References(settings)
+            self.notes += (f"max-increase compares with {self._references.name}",)
+        if self._names(LOCK_FILE):
+            from latlint import lock
+
+            try:
+                self._lines = lock.lines(settings)
+            except LatlintError as error:  # `latlint lock --check` is who minds
+                self.notes += (f"{error.path}: {error.message}",)
+
+    def _names(self, name: str) -> bool:
+        """Whether there is a file of that name beside the configuration, which is one that findings may stand in then."""
+        path = self._settings.root / name
+        if os.path.lexists(path):  # whatever it is: its reader says what is wrong with it
+            self.files.append(os.path.relpath(path).replace(os.sep, "/"))
+            return True
+        return False
 
     def of(self, part: Report) -> Report:
         """``part``, the report of one file, with what is to be added to it."""
@@ -46,13 +68,14 @@ class Review:
         found = sorted(
             (*part.findings, *increases), key=lambda each: (each.target or "", -SEVERITIES.index(each.severity))
         )
-        findings = [self._on_its_line(each) for each in self._suppressions.mark(found, part)]
+        marked = self._suppressions.mark(found, part) if self._suppressions else found
+        findings = [self._on_its_line(each) for each in marked]
         judged = verdicts(part.predictions, findings, self._settings, limits)
         return replace(part, findings=tuple(findings), verdicts=judged)
 
     def rest(self) -> tuple[Finding, ...]:
         """What is to be said of waivers and the baseline, once every part was seen."""
-        return tuple(checks.graded_all(self._suppressions.idle(), self._settings))
+        return tuple(checks.graded_all(self._suppressions.idle(), self._settings)) if self._suppressions else ()
 
     def _increases(self, part: Report) -> tuple[list[Finding], dict[Pair, float]]:
         """What relative budgets find, and the limits that they come to."""
@@ -66,7 +89,7 @@ class Review:
             if base_ms is None:
                 findings.append(no_reference.found(prediction, path, told))
             elif tightest := budget_increase.tightest(prediction, self._settings, base_ms):
-                limits[prediction.model, prediction.target] = lock.rounded(tightest[0])
+                limits[prediction.model, prediction.target] = rounded(tightest[0])
                 findings += budget_increase.found(prediction, path, *tightest, base_ms, told)
         return checks.graded_all(findings, self._settings), limits
 
@@ -80,11 +103,3 @@ class Review:
         if finding.target is None or not self._lines:
             return finding
         return replace(finding, line=self._lines.get((self._settings.relative(finding.model), finding.target)))
-
-
-def _lines_of_lock(settings: Settings) -> tuple[Mapping[lock.Key, Line], list[str]]:
-    """Where the lock speaks of each model and target, and what is wrong with it: `latlint lock --check` is who minds."""
-    try:
-        return lock.lines(settings), []
-    except LatlintError as error:
-        return {}, [f"{error.path}: {error.message}"]

@@ -20,6 +20,9 @@ from latlint.units import parse_duration_ms
 
 FILE = "latlint.toml"
 
+#: What lies beside it: see ``latlint.lock`` and ``latlint.baseline``.
+LOCK_FILE, BASELINE_FILE = "latlint.lock", "latlint.baseline"
+
 #: What `check` and `predict` show when nobody chose: the GPU and the large core of one phone, which the output states.
 DEFAULT_TARGETS = ("pixel-4/gpu", "pixel-4/cpu-1large")
 

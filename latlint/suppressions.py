@@ -15,11 +15,10 @@ from latlint.checks.types import Finding, Line
 from latlint.checks.unused_baseline_entry import RULE as UNUSED_ENTRY
 from latlint.checks.unused_waiver import RULE as UNUSED_WAIVER
 from latlint.errors import LatlintError
-from latlint.lock import rounded
 from latlint.patterns import matches_path
 from latlint.report.types import Report
-from latlint.settings import Settings, Waiver
-from latlint.units import format_ms
+from latlint.settings import BASELINE_FILE, Settings, Waiver
+from latlint.units import format_ms, rounded
 
 
 class Suppressions:
@@ -95,9 +94,9 @@ class Suppressions:
         entry = next((entry for entry in about if entry.covers(finding)), about[0])
         candidates.remove(entry)
         if entry.covers(finding):
-            return replace(finding, suppressed=True, justification=f"accepted in {baseline.FILE}")
+            return replace(finding, suppressed=True, justification=f"accepted in {BASELINE_FILE}")
         limit = format_ms(entry.latency_ms or 0.0)
-        return replace(finding, message=f"{finding.message}; {baseline.FILE} accepts {limit} at most")
+        return replace(finding, message=f"{finding.message}; {BASELINE_FILE} accepts {limit} at most")
 
     def _looked_at(self, entry: baseline.Entry) -> bool:
         """Whether the run would have found what the entry is about; a model that is gone has no findings."""

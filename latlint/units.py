@@ -46,6 +46,17 @@ def format_limit_ms(milliseconds: float) -> str:
     return f"{round(milliseconds, 6):.12g} ms"
 
 
+def four_digits(milliseconds: float) -> str:
+    """As `latlint.lock` has times: four significant digits, never an exponent, no unit."""
+    places = next((places for places, limit in enumerate((1000, 100, 10, 1)) if milliseconds >= limit), 4)
+    return f"{milliseconds:.{places}f}"
+
+
+def rounded(milliseconds: float) -> float:
+    """What ``four_digits`` says of ``milliseconds``: two times that are written alike are alike."""
+    return float(four_digits(milliseconds))
+
+
 def format_count(count: int) -> str:
     """``42``, ``10.8 k``, ``301 M``, ``1.55 G``."""
     for limit, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):

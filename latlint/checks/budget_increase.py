@@ -31,9 +31,8 @@ from dataclasses import replace
 
 from latlint.checks.types import Finding, Rule
 from latlint.latency.types import Prediction
-from latlint.lock import rounded
 from latlint.settings import Budget, Settings
-from latlint.units import format_ms
+from latlint.units import format_ms, rounded
 
 RULE = Rule("LAT103", "budget-increase", "error")
 
