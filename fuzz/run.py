@@ -43,14 +43,17 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=2_000_000, help="executions (default: %(default)s)")
     parser.add_argument("--work", type=Path, help="working directory (default: .fuzz/FORM)")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--replay", type=Path, metavar="DIR", help="run the files of DIR once each, all the way")
+    parser.add_argument("--replay", type=Path, metavar="DIR", help="run the files of DIR once each")
+    parser.add_argument(
+        "--thorough", action="store_true", help="with --replay: for every kind of processor, all the way"
+    )
     parser.add_argument("--smoke", type=int, metavar="N", help="run the seeds, and N edits of them")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     work = options.work or HERE.parent / ".fuzz" / options.form
     if options.replay:
         files = (path for path in sorted(options.replay.iterdir()) if path.is_file())
-        return _replay(options.form, ((path.name, path.read_bytes()) for path in files), thorough=True)
+        return _replay(options.form, ((path.name, path.read_bytes()) for path in files), thorough=options.thorough)
     if options.smoke is not None:
         return _replay(options.form, _edited(options.form, options.smoke, options.seed), thorough=False)
     if options.worker:

@@ -37,7 +37,7 @@ def run(form: str, *args: str) -> dict[str, int]:
 @pytest.mark.parametrize("form", FORMS)
 def test_everything_that_fuzzing_has_found(form: str) -> None:
     files = list((REGRESSIONS / form).iterdir())
-    assert run(form, "--replay", str(REGRESSIONS / form))["inputs"] == len(files) > 3
+    assert run(form, "--thorough", "--replay", str(REGRESSIONS / form))["inputs"] == len(files) > 3
 
 
 @pytest.mark.parametrize("form", FORMS)
