@@ -37,7 +37,7 @@ class Review:
         self.notes: tuple[str, ...] = ()
         #: The text files that findings may stand in, as the user would name them.
         self.files = [settings.source] if settings.source else []
-        if settings.waivers or self._names(BASELINE_FILE):
+        if self._has(BASELINE_FILE) or settings.waivers:
             from latlint.suppressions import Suppressions
 
             self._suppressions = Suppressions(settings, targets, whole=whole)
@@ -46,7 +46,7 @@ class Review:
 
             self._references = References(settings)
             self.notes += (f"max-increase compares with {self._references.name}",)
-        if self._names(LOCK_FILE):
+        if self._has(LOCK_FILE):
             from latlint import lock
 
             try:
@@ -54,7 +54,7 @@ class Review:
             except LatlintError as error:  # `latlint lock --check` is who minds
                 self.notes += (f"{error.path}: {error.message}",)
 
-    def _names(self, name: str) -> bool:
+    def _has(self, name: str) -> bool:
         """Whether there is a file of that name beside the configuration, which is one that findings may stand in then."""
         path = self._settings.root / name
         if os.path.lexists(path):  # whatever it is: its reader says what is wrong with it

@@ -249,6 +249,22 @@ class TestWaivers:
         latlint("baseline")
         assert "LAT101" not in (project / "latlint.baseline").read_text()
 
+    def test_what_is_said_of_both_stands_in_their_files_from_anywhere(
+        self, latlint: Run, project: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        latlint("baseline")
+        (project / "gelu.tflite").unlink()
+        self.waive(project, waiver=WAIVER.replace("net.tflite", "gone.tflite"))
+        (project / "below").mkdir()
+        for directory in (project, project / "below"):
+            monkeypatch.chdir(directory)
+            log = json.loads(latlint("check", "--format", "sarif").out)
+            found = [
+                (result["ruleId"], result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"])
+                for result in log["runs"][0]["results"]
+            ]
+            assert found == [("LAT904", "latlint.toml"), *[("LAT906", "latlint.baseline")] * 3]
+
     def test_settings_show_it(self, latlint: Run, project: Path) -> None:
         self.waive(project, 'max = "6ms"\nexpires = 2027-03-01\n')
         shown = latlint("check", "--show-settings").out
