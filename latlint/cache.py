@@ -63,10 +63,7 @@ class Cache:
 
     def store(self, key: str, outcome: Outcome) -> None:
         """Keep ``outcome`` under ``key``, whole or not at all; what cannot be kept is not."""
-        try:
-            body = json.dumps(_encoded(outcome), separators=(",", ":"), allow_nan=False).encode()
-        except (TypeError, ValueError):  # a number that is none, or of NumPy's
-            return
+        body = json.dumps(_encoded(outcome), separators=(",", ":"), allow_nan=False).encode()
         if len(body) > MAX_ENTRY_BYTES - 100:
             return
         path = self._path(key)
@@ -100,8 +97,8 @@ class Cache:
         return self.directory / key[:2] / key[2:]
 
 
-def user_cache() -> Cache | None:
-    """The cache of this user: ``LATLINT_CACHE_DIR``, or ``latlint`` where the platform keeps caches; none for a user without a home."""
+def user_cache() -> Cache:
+    """The cache of this user: ``LATLINT_CACHE_DIR``, or ``latlint`` where the platform keeps caches."""
     if named := os.environ.get("LATLINT_CACHE_DIR"):
         return Cache(Path(named))
     home = Path(os.path.expanduser("~"))  # noqa: PTH111 - Path.home raises where there is no home
@@ -113,7 +110,7 @@ def user_cache() -> Cache | None:
         # A relative path here is invalid (XDG Base Directory Specification).
         named = os.environ.get("XDG_CACHE_HOME", "")
         base = Path(named) if os.path.isabs(named) else home / ".cache"  # noqa: PTH117
-    return Cache(base / "latlint") if base.is_absolute() else None
+    return Cache(base / "latlint")
 
 
 def key_of(*parts: str) -> str:

@@ -2,7 +2,8 @@
 
 ## What it does
 Reports a `--shape` of the command line or a `[shapes]` entry of the configuration that a model's inputs cannot have: an input
-that the model does not have, another number of dimensions, another size where the file states one.
+that the model does not have, another number of dimensions, another size where the file states one, a size that an op inside
+the model cannot take.
 
 ## Why is this bad?
 The model was not looked at: its latency at a size that it does not run at would say nothing.

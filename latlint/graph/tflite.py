@@ -84,6 +84,7 @@ def _explain(message: str, code: str) -> str:
     return {
         "LAT001": f"damaged or incomplete TFLite file: {message}; fetch or export it again",
         "LAT006": f"TFLite file beyond a safety bound: {message}; if it is genuine, split the model",
+        "LAT008": f"an input cannot have the shape that was stated: {message}; state another, or export the model for it",
         "LAT007": f"impossible TFLite graph: {message}; no runtime can run it: export it again",
     }[code]
 
@@ -321,8 +322,11 @@ class _Reader:
         for index, operator in enumerate(operators):
             node = self._node(index, operator, tensors)
             if resized.reaches(node):
-                resized.take(node)
-                node = self._node(index, operator, tensors)
+                try:
+                    resized.take(node)
+                    node = self._node(index, operator, tensors)
+                except MalformedError as error:
+                    raise MalformedError(str(error), "LAT008") from None
             nodes.append(node)
         for index, tensor in enumerate(tensors):
             _check_shape(tensor.shape or (), index)

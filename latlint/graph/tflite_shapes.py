@@ -16,6 +16,7 @@ import numpy as np
 from latlint.graph.ops import BINARY, POOLS, REDUCTIONS, UNARY
 from latlint.graph.tflite_ops import impossible
 from latlint.graph.types import Node, Tensor
+from latlint.shapes import dims_text
 
 Shape = tuple[int, ...]
 Array = np.ndarray[Any, Any]
@@ -195,8 +196,8 @@ def _reshape(self: Resized, node: Node) -> list[Shape | None]:
         wanted[wanted.index(-1)] = prod(data) // known
     if prod(wanted) != prod(data) or min(wanted, default=1) < 0:
         raise impossible(
-            f"node {node.index} ({node.native[:80]}) makes a fixed shape of {prod(wanted):,} elements, its input now has "
-            f"{prod(data):,}: the file was made for another input size"
+            f"node {node.index} ({node.native[:80]}) makes a fixed shape of {prod(wanted):,} elements, its input would have "
+            f"{prod(data):,}"
         )
     return [tuple(wanted)]
 
@@ -207,7 +208,7 @@ def _concat(self: Resized, node: Node) -> list[Shape | None]:
     for shape in shapes[1:]:
         if shape[:axis] + shape[axis + 1 :] != shapes[0][:axis] + shapes[0][axis + 1 :]:
             raise impossible(
-                f"node {node.index} ({node.native[:80]}) joins {shapes[0]} and {shape}: this input size does not suit the model"
+                f"node {node.index} ({node.native[:80]}) would join {dims_text(shapes[0])} and {dims_text(shape)}"
             )
     return [(*shapes[0][:axis], sum(shape[axis] for shape in shapes), *shapes[0][axis + 1 :])]
 
@@ -221,8 +222,8 @@ def _split(self: Resized, node: Node) -> list[Shape | None]:
 
 
 def _pad(self: Resized, node: Node) -> list[Shape | None]:
-    data = self._shape(node, 0)
-    return [tuple(dim + before + after for dim, (before, after) in zip(data, node.attributes["pads"], strict=True))]
+    data, flat = self._shape(node, 0), self._value(node, 1)
+    return [tuple(dim + before + after for dim, before, after in zip(data, flat[::2], flat[1::2], strict=True))]
 
 
 def _slice(self: Resized, node: Node) -> list[Shape | None]:
@@ -297,7 +298,8 @@ def _depth_to_space(self: Resized, node: Node) -> list[Shape | None]:
 
 
 def _batch_to_space(self: Resized, node: Node) -> list[Shape | None]:
-    data, block, pads = self._shape(node, 0), node.attributes["block"], node.attributes["pads"]
+    data, block, flat = self._shape(node, 0), self._value(node, 1), self._value(node, 2)
+    pads = list(zip(flat[::2], flat[1::2], strict=True))
     n, inner, rest = data[0], data[1 : 1 + len(block)], data[1 + len(block) :]
     if node.kind == "space_to_batch":
         sizes = [(dim + sum(pad)) // b for dim, b, pad in zip(inner, block, pads, strict=True)]
@@ -339,6 +341,12 @@ def _sequence(self: Resized, node: Node) -> list[Shape | None]:
     return [(*data[:2], old[2])]
 
 
+def _non_max_suppression(self: Resized, node: Node) -> list[Shape | None]:
+    """Indices and scores of as many boxes as the third operand says; how many there were is a scalar."""
+    most = tuple(self._value(node, 2))
+    return [*[most] * (len(node.outputs) - 1), ()]
+
+
 _Handler = Callable[[Resized, Node], list[Shape | None]]
 
 _HANDLERS: dict[str, _Handler] = {
@@ -372,6 +380,9 @@ _HANDLERS: dict[str, _Handler] = {
     "one_hot": _one_hot,
     "shape": lambda self, node: [(len(self._shape(node, 0)),)],
     "range": _range,
+    "non_max_suppression": _non_max_suppression,
+    # how many detections there are is an option of the op
+    "detection_postprocess": lambda self, node: [self.tensors[index].shape for index in node.outputs],
     "lstm": _sequence,
     "rnn": _sequence,
 }
@@ -406,6 +417,7 @@ _FOLDS: dict[str, Callable[..., Any]] = {
     "add": lambda _, a, b: a + b,
     "sub": lambda _, a, b: a - b,
     "mul": lambda _, a, b: a * b,
+    "floor_mod": lambda _, a, b: a % b,
     "floor_div": lambda _, a, b: a // b,
     "maximum": lambda _, a, b: np.maximum(a, b),
     "minimum": lambda _, a, b: np.minimum(a, b),

@@ -130,7 +130,12 @@ class _Delegation:
                 return f"{tensor.dtype} activations are left to the built-in kernels"
             if slot in rule.constant and tensor.dtype not in {*allowed, "int32"}:
                 return f"{tensor.dtype} weights are left to the built-in kernels"
-            if slot == 1 and slot in rule.constant and self._hybrid(node, tensor):
+            if (
+                slot == 1
+                and slot in rule.constant
+                and node.kind not in self.rules.hybrid
+                and self._hybrid(node, tensor)
+            ):
                 return f"{tensor.dtype} weights under float activations are left to the built-in kernels"
         ranks = [len(tensor.shape) for tensor in self._tensors(node) if tensor.shape is not None]
         if rule.ranks and ranks and ranks[0] not in rule.ranks:

@@ -61,6 +61,7 @@ class Delegate:
     clamps: frozenset[str]
     takes_clamp: frozenset[str]
     takes_pad: frozenset[str]
+    hybrid: frozenset[str]
     ops: Mapping[str, DelegatedOp]
 
 
@@ -108,7 +109,7 @@ def _builtin(table: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[KernelRu
 
 
 def _delegate(table: Mapping[str, Any], ops: Mapping[str, Mapping[str, Any]]) -> Delegate:
-    sets = {"activations", "unpacks", "clamps", "takes_clamp", "takes_pad"}
+    sets = {"activations", "unpacks", "clamps", "takes_clamp", "takes_pad", "hybrid"}
     values: dict[str, Any] = {key: frozenset(value) if key in sets else value for key, value in table.items()}
     values |= {"name": str(table["name"]), "dtypes": tuple(table["dtypes"]), "max_rank": int(table["max_rank"])}
     return Delegate(**values, ops={_kind(kind): _delegated_op(kind, entry) for kind, entry in ops.items()})

@@ -1,0 +1,192 @@
+"""Which ops run where: latlint's plans against the runtimes' own word, model by model.
+
+Each runtime records what it does in a virtual environment of its own, and the records are compared in latlint's:
+
+    pip install ai-edge-litert==2.3.0                                     # Python 3.11
+    python benchmarks/placement.py xnnpack xnnpack.json MODEL...          # the interpreter's partitions on this CPU
+
+    pip install tensorflow-cpu==2.10.1 "numpy<1.24" "protobuf<3.20"       # Python 3.10
+    python benchmarks/placement.py gpu gpu.json MODEL...                  # tf.lite.experimental.Analyzer, gpu_compatibility=True
+
+    python benchmarks/placement.py compare xnnpack.json MODEL...
+    python benchmarks/placement.py compare gpu.json MODEL...
+
+A model agrees when both name the same nodes, but for what EXPLAINED says of the analyzer. docs/exporters.md has the result.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+RUNTIMES = {"xnnpack": "litert-2.3/xnnpack", "gpu": "tflite-2.10/gpu-delegate"}
+
+Record = dict[str, Any]
+
+
+# --- What the runtimes say (only the runtime is needed) --------------------------------------------------------------------
+
+
+def xnnpack(path: Path) -> list[list[int]]:
+    """The nodes of each XNNPACK partition: from a DELEGATE op's outputs back to its inputs."""
+    from ai_edge_litert.interpreter import Interpreter  # type: ignore[import-not-found]
+
+    interpreter = Interpreter(model_path=str(path))
+    interpreter.allocate_tensors()
+    ops = interpreter._get_ops_details()
+    nodes = [op for op in ops if op["op_name"] != "DELEGATE"]
+    producer = {int(tensor): op["index"] for op in nodes for tensor in op["outputs"]}
+    partitions = []
+    for delegate in ops[len(nodes) :]:
+        inside: set[int] = set()
+        waiting = [int(tensor) for tensor in delegate["outputs"]]
+        given = {int(tensor) for tensor in delegate["inputs"]}
+        while waiting:
+            tensor = waiting.pop()
+            if tensor not in given and tensor in producer and producer[tensor] not in inside:
+                inside.add(producer[tensor])
+                waiting += (int(each) for each in ops[producer[tensor]]["inputs"])
+        partitions.append(sorted(inside))
+    return partitions
+
+
+def gpu(path: Path) -> dict[str, str]:
+    """Node -> why the analyzer says that the GPU delegate cannot take it."""
+    import tensorflow as tf  # type: ignore[import-not-found]
+
+    with tempfile.TemporaryFile("w+") as out:
+        with _stdout_to(out.fileno()), contextlib.redirect_stdout(out):
+            tf.lite.experimental.Analyzer.analyze(model_path=str(path), gpu_compatibility=True)
+        out.seek(0)
+        text = out.read()
+    found, node = {}, ""
+    for line in text.splitlines():
+        if line.startswith("Tensors of Subgraph#0"):
+            break
+        if match := re.match(r" +Op#(\d+) ", line):
+            node = match[1]
+        elif node and line.startswith("GPU COMPATIBILITY WARNING: ") and "Subgraph#" not in line:
+            found[node] = line.partition(": ")[2].strip()
+    return found
+
+
+@contextlib.contextmanager
+def _stdout_to(descriptor: int) -> Iterator[None]:
+    """The analyzer prints from C++."""
+    sys.stdout.flush()
+    saved = os.dup(1)
+    os.dup2(descriptor, 1)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 1)
+        os.close(saved)
+
+
+def record(ask: Callable[[Path], Any], out: Path, paths: Iterable[Path]) -> None:
+    found = {}
+    for path in paths:
+        try:
+            found[name_of(path)] = ask(path)
+        except (RuntimeError, ValueError) as error:  # a model that this runtime cannot run says nothing
+            print(path, " ".join(str(error).split())[:100], file=sys.stderr)
+    out.write_text(json.dumps({ask.__name__: found}, indent=0, sort_keys=True) + "\n")
+
+
+def name_of(path: Path) -> str:
+    """``tflite_int8/resnet18``: corpora have one name for several files."""
+    return f"{path.parent.name}/{path.stem}" if path.parent.name.startswith("tflite_") else path.stem
+
+
+# --- What latlint says ---------------------------------------------------------------------------------------------------------
+
+
+def planned_xnnpack(path: Path) -> tuple[list[list[int]], set[int]]:
+    """The nodes of each XNNPACK partition of the plan, and the nodes that only unpack weights: they may lack in a record."""
+    from latlint.graph import read
+    from latlint.runtime import Processor, plan
+
+    made = plan(read(path), Processor("cpu-1large", RUNTIMES["xnnpack"], "cpu", "arm"))
+    unpackers = {node for kernel in made.kernels if kernel.implementation == "unpack" for node in kernel.nodes}
+    parts: dict[int, list[int]] = {}
+    for kernel in made.kernels:
+        if made.partitions[kernel.partition].executor == "xnnpack":
+            parts.setdefault(kernel.partition, []).extend(set(kernel.nodes) - unpackers)
+    return sorted(sorted(nodes) for nodes in parts.values() if nodes), unpackers
+
+
+def planned_gpu(path: Path) -> dict[int, str]:
+    """Node -> why latlint says that the GPU delegate does not take it, whatever becomes of the whole."""
+    from latlint.graph import read
+    from latlint.runtime.gpu.rules import load_gpu_rules
+    from latlint.runtime.gpu.support import Context, refusal, weight_unpackers
+
+    graph, rules = read(path), load_gpu_rules(RUNTIMES["gpu"])
+    unpackers = weight_unpackers(graph)
+    context = Context(graph, frozenset(tensor for node in unpackers for tensor in graph.nodes[node].outputs))
+    verdicts = ((node.index, refusal(context, node, rules)) for node in graph.nodes if node.index not in unpackers)
+    return {node: why for node, why in verdicts if why}
+
+
+#: What explains a node on which the two differ, by words of the one that refuses it. The analyzer looks at the op and its
+#: attributes; types, ranks, sizes and versions are checked later, when the delegate is applied (model_builder.cc).
+EXPLAINED = {
+    "the analyzer does not look at versions": "the GPU delegate knows versions up to",
+    "the analyzer does not look at types": "the GPU delegate computes in floating point",
+    "the analyzer does not look at ranks": "the GPU delegate takes up to",
+    "the analyzer does not look at sizes": "is not known before run time",
+    "the analyzer counts float16 weights as computed": "runtime inputs",
+}
+
+
+def compare_gpu(path: Path, refused: dict[str, str]) -> tuple[bool, str]:
+    mine = planned_gpu(path)
+    theirs = {int(node): why for node, why in refused.items()}
+    counts: Counter[str] = Counter()
+    for node in set(mine) ^ set(theirs):
+        why = mine.get(node) or theirs[node]
+        known = (explanation for explanation, words in EXPLAINED.items() if words in why)
+        counts[next(known, f"UNEXPLAINED node {node}: {why}")] += 1
+    text = f"{len(theirs)} ops refused, by latlint {len(mine)}"
+    text += "".join(f"; {count} ops: {explanation}" for explanation, count in sorted(counts.items()))
+    return not any(explanation.startswith("UNEXPLAINED") for explanation in counts), text
+
+
+def compare_xnnpack(path: Path, parts: list[list[int]]) -> tuple[bool, str]:
+    mine, unpackers = planned_xnnpack(path)
+    theirs = sorted(left for nodes in parts if (left := sorted(set(nodes) - unpackers)))
+    a, b = {n for nodes in mine for n in nodes}, {n for nodes in theirs for n in nodes}
+    text = f"{len(theirs)} partitions of {len(b)} nodes, planned {len(mine)} of {len(a)}"
+    return mine == theirs, text + (
+        f"; only planned {sorted(a - b)[:8]}, only real {sorted(b - a)[:8]}" if a != b else ""
+    )
+
+
+def compare(source: Path, paths: Iterable[Path]) -> None:
+    ((kind, found),) = json.loads(source.read_text()).items()
+    judge = {"xnnpack": compare_xnnpack, "gpu": compare_gpu}[kind]
+    agree = count = 0
+    for path in paths:
+        if (name := name_of(path)) in found:
+            same, text = judge(path, found[name])
+            agree, count = agree + same, count + 1
+            print(f"{'agree ' if same else 'DIFFER'}  {name:44} {text}")
+    print(f"{agree} of {count} models agree with {RUNTIMES[kind]}")
+
+
+if __name__ == "__main__":
+    command, first, *models = sys.argv[1:]
+    files = [Path(model) for model in models]
+    if command == "compare":
+        sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+        compare(Path(first), files)
+    else:
+        record({"xnnpack": xnnpack, "gpu": gpu}[command], Path(first), files)
