@@ -63,7 +63,10 @@ class Cache:
 
     def store(self, key: str, outcome: Outcome) -> None:
         """Keep ``outcome`` under ``key``, whole or not at all; what cannot be kept is not."""
-        body = json.dumps(_encoded(outcome), separators=(",", ":"), allow_nan=False).encode()
+        try:
+            body = json.dumps(_encoded(outcome), separators=(",", ":"), allow_nan=False).encode()
+        except (TypeError, ValueError):  # a number that is none, or of NumPy's
+            return
         if len(body) > MAX_ENTRY_BYTES - 100:
             return
         path = self._path(key)
@@ -97,8 +100,8 @@ class Cache:
         return self.directory / key[:2] / key[2:]
 
 
-def user_cache() -> Cache:
-    """The cache of this user: ``LATLINT_CACHE_DIR``, or ``latlint`` where the platform keeps caches."""
+def user_cache() -> Cache | None:
+    """The cache of this user: ``LATLINT_CACHE_DIR``, or ``latlint`` where the platform keeps caches; none for a user without a home."""
     if named := os.environ.get("LATLINT_CACHE_DIR"):
         return Cache(Path(named))
     home = Path(os.path.expanduser("~"))  # noqa: PTH111 - Path.home raises where there is no home
@@ -110,7 +113,7 @@ def user_cache() -> Cache:
         # A relative path here is invalid (XDG Base Directory Specification).
         named = os.environ.get("XDG_CACHE_HOME", "")
         base = Path(named) if os.path.isabs(named) else home / ".cache"  # noqa: PTH117
-    return Cache(base / "latlint")
+    return Cache(base / "latlint") if base.is_absolute() else None
 
 
 def key_of(*parts: str) -> str:

@@ -10,10 +10,10 @@ git as it was, and predicted again.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from latlint import lock, records, repository
@@ -102,10 +102,14 @@ class References:
 
     @cached_property
     def _moved(self) -> Mapping[str, str]:
-        """Models that have another path now: the new to the old, both from the top of the repository."""
+        """Models that have another path now: the new to the old, both from the top of the repository. What git does not know by its
+        content is known by its name, where one model of that name is gone and one has come."""
         assert self._base is not None
         changes = self._base.repository.changed_models(self._base.commit)
-        return {each.new: each.old for each in changes if each.new and each.old and each.new != each.old}
+        moved = {each.new: each.old for each in changes if each.new and each.old and each.new != each.old}
+        gone = _alone_by_name(each.old for each in changes if each.old and not each.new)
+        come = _alone_by_name(each.new for each in changes if each.new and not each.old)
+        return moved | {come[name]: gone[name] for name in gone.keys() & come.keys()}
 
     def _before(self, model: str) -> str:
         """The path that ``model`` had, from the directory of the configuration."""
@@ -138,6 +142,14 @@ class References:
             why = f"as it was in {self._base.name} it cannot be read: {error.message}"
             return dict.fromkeys(targets, Reference(None, why))
         return {each.target: Reference(each.latency_ms, self.name) for each in report.predictions}
+
+
+def _alone_by_name(paths: Iterable[str]) -> dict[str, str]:
+    """Those of ``paths`` whose file name no other has, by that name."""
+    found: dict[str, list[str]] = {}
+    for path in paths:
+        found.setdefault(PurePosixPath(path).name, []).append(path)
+    return {name: alike[0] for name, alike in found.items() if len(alike) == 1}
 
 
 def _from_lock(prediction: Prediction, entry: Entry | None, name: str) -> Reference | None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import latlint.cache
@@ -244,6 +245,12 @@ def test_the_cache_is_bounded_without_being_asked(cache: Cache, monkeypatch: pyt
     assert sum(path.stat().st_size for path in entries(cache)) < 50_000 + 600 * 1300 / 2
 
 
+@pytest.mark.parametrize("number", [float("inf"), np.int64(1)])
+def test_what_json_has_not_is_not_kept_and_fails_no_run(number: float, cache: Cache) -> None:
+    cache.store("0" * 64, Outcome(error=InputError("m", "LAT001", number)))  # type: ignore[arg-type]
+    assert entries(cache) == []
+
+
 def test_what_is_too_large_is_not_kept(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(latlint.cache, "MAX_ENTRY_BYTES", 1000)
     cache.store("0" * 64, Outcome(error=InputError("m", "LAT001", "x" * 1000)))
@@ -258,6 +265,9 @@ def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     assert user_cache() == Cache(tmp_path / ".cache" / "latlint")
     monkeypatch.setenv("XDG_CACHE_HOME", "/var/x")
     assert user_cache() == Cache(Path("/var/x/latlint"))
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # as for a user without a home
+    assert user_cache() is None
     monkeypatch.setenv("LATLINT_CACHE_DIR", "/var/y")
     assert user_cache() == Cache(Path("/var/y"))
 

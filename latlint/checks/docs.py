@@ -31,7 +31,8 @@ graph is edited, planned and priced again. `2.0 ms [1.4–2.6] (12%)` is the gai
 changes errs as predictions of such kernels do) and its share of the model. Below 1 % of the model's latency (`min-gain`), or 0.05 ms, a finding is a note.
 
 Examples are drawn line by line, in the order in which the runtime runs the ops, channels last: `b = conv2d a 64 kernel=3` is a
-convolution of `a` to 64 channels, `->` states a shape or type that does not follow, and the first line names the target. Tests run
+convolution of `a` to 64 channels, `->` states a shape or type that does not follow, `native=` the op's name in the file, and the first line names the target, and the format where it is
+ONNX. Tests run
 every example: those that fail must be found, those that pass must not.
 """
 

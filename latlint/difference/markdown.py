@@ -46,10 +46,10 @@ def diff(difference: Difference, style: Style) -> str:
 def _row(model: ModelChange, change: TargetChange) -> list[str]:
     before, after = (format_ms(side.latency_ms) if side else "–" for side in (change.old, change.new))
     cells = [_title(model), escape(change.target), before, after]
-    if change.old is None or change.new is None or change.change_ms is None:
+    if change.change_ms is None:
         return [*cells, "", "", model.status]
     mark = "" if change.within_interval else "🔺 " if change.change_ms > 0 else "🔽 "
-    ratio = format_change(change.new.latency_ms / change.old.latency_ms)
+    ratio = "" if change.ratio is None else format_change(change.ratio)
     return [*cells, mark + format_change_ms(change.change_ms), ratio, escape(", ".join(remarks(change)))]
 
 

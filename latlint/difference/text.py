@@ -114,13 +114,13 @@ def _model(model: ModelChange, style: Style, *, detailed: bool) -> list[str]:
 def _target_row(change: TargetChange) -> list[Cell]:
     before, after = (f"{format_ms(side.latency_ms)}" if side else "–" for side in (change.old, change.new))
     cells = [Cell(change.target, ("cyan",)), Cell(before), Cell(f"→ {after}", ("bold",))]
-    if change.old is None or change.new is None or change.change_ms is None:
+    if change.change_ms is None:
         return cells
     paint = () if change.within_interval else ("red",) if change.change_ms > 0 else ("green",)
     return [
         *cells,
         Cell(format_change_ms(change.change_ms), paint),
-        Cell(format_change(change.new.latency_ms / change.old.latency_ms), paint),
+        Cell("" if change.ratio is None else format_change(change.ratio), paint),
         Cell(", ".join(remarks(change)), ("dim",), keeps="start"),
     ]
 
@@ -170,4 +170,4 @@ def _executors(prediction: Prediction) -> str:
     names: Sequence[str] = [partition.processor for partition in prediction.partitions]
     if len(names) > 5:
         return ", ".join(f"{count} × {name}" for name, count in Counter(names).items())
-    return ", ".join(names)
+    return ", ".join(names) or "none"

@@ -123,6 +123,13 @@ class TargetChange:
         return None if self.old is None or self.new is None else self.new.latency_ms - self.old.latency_ms
 
     @property
+    def ratio(self) -> float | None:
+        """The new latency in terms of the old; ``None`` where there is none of either, or the old one is zero."""
+        if self.old is None or self.new is None or self.old.latency_ms == 0:
+            return None
+        return self.new.latency_ms / self.old.latency_ms
+
+    @property
     def overhead_change_ms(self) -> float | None:
         """The part of the change that is no kernel's."""
         return None if self.old is None or self.new is None else self.new.overhead_ms - self.old.overhead_ms

@@ -35,6 +35,7 @@ MAX_FINDING_BYTES = 600_000
 MAX_KERNEL_BYTES = 1_800_000
 
 _MESSAGE_LIMIT = 600
+_FINDING_NUMBERS = ("gain_ms", "gain_low_ms", "gain_high_ms", "latency_ms", "budget_ms")
 _SHOWN_NODES = 8
 _SHOWN_NOTES = 20
 _SHOWN_PARTITIONS = 200
@@ -236,9 +237,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "model": clean(finding.model, NAME_LIMIT),
         "target": None if finding.target is None else clean(finding.target, NAME_LIMIT),
         "message": clean(finding.message, _MESSAGE_LIMIT),
-        "gain_ms": None if finding.gain_ms is None else _rounded(finding.gain_ms),
-        "latency_ms": finding.latency_ms,
-        "budget_ms": finding.budget_ms,
+        **{name: None if (value := getattr(finding, name)) is None else _rounded(value) for name in _FINDING_NUMBERS},
         "nodes": [clean(short_name(name), NAME_LIMIT) for name in finding.nodes[:_SHOWN_NODES]],
         "node_count": len(finding.nodes),
     }

@@ -8,7 +8,7 @@
     output b c
 
 A word that names a value is an input, a lone number the channels of a convolution or layer, ``key=value`` an attribute, and
-``-> shape dtype`` what comes out where it is not the usual. Without ``output``, what nobody reads is an output.
+``-> shape dtype`` what comes out where it is not the usual, ``native=`` the name of the op in the file. Without ``output``, what nobody reads is an output.
 """
 
 from __future__ import annotations
@@ -26,12 +26,16 @@ _POOLS = ("max_pool2d", "average_pool2d")
 
 def target_of(text: str) -> str:
     """The target in the first line of an example."""
-    return text.strip().partition("\n")[0].removeprefix("#").strip()
+    return _first_line(text)[0]
+
+
+def _first_line(text: str) -> list[str]:
+    return text.strip().partition("\n")[0].removeprefix("#").split()
 
 
 def sketch(text: str) -> Graph:
-    """The graph that ``text`` draws: a TFLite graph, NHWC."""
-    builder = _Builder()
+    """The graph that ``text`` draws: a TFLite graph, NHWC; or where the first line ends with "onnx", an ONNX graph, NCHW."""
+    builder = _Builder("onnx" if _first_line(text)[-1] == "onnx" else "tflite")
     for line in text.strip().splitlines():
         if line.strip() and not line.lstrip().startswith("#"):
             builder.line(line.strip())
@@ -39,7 +43,8 @@ def sketch(text: str) -> Graph:
 
 
 class _Builder:
-    def __init__(self) -> None:
+    def __init__(self, format_name: str) -> None:
+        self.format = format_name
         self.tensors: list[Tensor] = []
         self.nodes: list[Node] = []
         self.names: dict[str, int] = {}
@@ -87,6 +92,7 @@ class _Builder:
             key: _value(key, value) for key, equal, value in (word.partition("=") for word in words) if equal
         }
         version = attributes.pop("version", 1)
+        native = attributes.pop("native", kind.upper())
         data = self.tensors[inputs[0]]
         if kind in (*_WORK, *_POOLS):
             usual = self._windowed(kind, names[0], inputs, number, attributes)
@@ -99,7 +105,7 @@ class _Builder:
                 len(self.nodes),
                 names[0],
                 kind,
-                kind.upper(),
+                native,
                 tuple(inputs),
                 tuple(made),
                 MappingProxyType(attributes),
@@ -164,8 +170,9 @@ class _Builder:
     def graph(self) -> Graph:
         read = {index for node in self.nodes for index in node.inputs}
         ends = [index for node in self.nodes for index in node.outputs if index not in read]
+        layout = "nhwc" if self.format == "tflite" else "nchw"
         return Graph(
-            "sketch", "tflite", "nhwc", tuple(self.nodes), tuple(self.tensors), tuple(self.inputs), tuple(self.outputs or ends)
+            "sketch", self.format, layout, tuple(self.nodes), tuple(self.tensors), tuple(self.inputs), tuple(self.outputs or ends)
         )  # fmt: skip
 
 

@@ -97,7 +97,9 @@ def test_the_tightest_of_all_that_match_is_told_whatever_the_order(tmp_path: Pat
 def test_a_warning_limit_warns_and_only_where_nothing_fails(tmp_path: Path) -> None:
     ((finding,), word, shown) = judged(tmp_path, Budget(13.0, warn_ms=10.0))
     assert (finding.code, finding.severity, word, shown) == ("LAT102", "warning", "warn", 13.0)
-    assert finding.message.startswith("12.0 ms is 2.00 ms (20%) over the warning limit of 10 ms, 87% likely on the device; what")
+    assert finding.message.startswith(
+        "12.0 ms is 2.00 ms (20%) over the warning limit of 10 ms, 87% likely on the device; what"
+    )
     found, word, _ = judged(tmp_path, Budget(11.0, warn_ms=10.0))
     assert ([each.code for each in found], word) == (["LAT101"], "fail")
     assert judged(tmp_path, Budget(warn_ms=10.0))[1:] == ("warn", 10.0)

@@ -259,6 +259,16 @@ def test_many_targets_are_a_line_each_unless_kernels_are_asked_for(model: Callab
     assert "kernels more" in text.diff(found, Style(top=3, kernels_chosen=True))
 
 
+def test_a_model_that_launches_nothing_has_no_percentage() -> None:
+    nothing = "x = input 1x4\noutput x"
+    found = change(nothing, CHAIN, "pixel-4/cpu-1large")
+    assert found.ratio is None and found.change_ms == pytest.approx(found.new.latency_ms if found.new else 0)
+    difference = Difference((ModelChange("a", "b", (found, change(CHAIN, nothing))),), targets=("pixel-4/gpu",))
+    assert "−100%" in text.diff(difference, Style())
+    assert "−100%" in markdown.diff(difference, Style())
+    assert json.loads(as_json.diff(difference, Style()))
+
+
 def test_a_hostile_name_comes_out_inert_everywhere(difference: Difference) -> None:
     name = "\x1b[31m::error::\n|<script>@x `a` ##[add-path]" + "a" * 100_000
     (model,) = difference.models

@@ -125,17 +125,19 @@ def test_the_timeline_has_every_kernel_in_order_as_wide_as_its_time(
     page = opened(check_page)
     each = next(each for each in checked.predictions if each.target == "pixel-4/gpu" and "mobilenet" in each.model)
     page.locator("#latency .row", has_text="pixel-4/gpu").first.click()
-    boxes = page.eval_on_selector_all(
-        "#track [role=option]", "all => all.map(each => [parseFloat(each.style.left), parseFloat(each.style.width)])"
-    )
     launched = [kernel for kernel in each.kernels if kernel.source != "free"]
     slowest = max(other.latency_ms for other in checked.predictions if other.model == each.model)
-    assert len(boxes) == len(launched)
-    start = 0.0
-    for (left, width), kernel in zip(boxes, launched, strict=True):
-        assert left == pytest.approx(start, abs=1e-3)
-        assert width == pytest.approx(100 * kernel.latency_ms / slowest, rel=1e-3, abs=1e-3)
-        start += width
+    for scale, whole in (("each to full width", each.latency_ms), ("same milliseconds", slowest)):
+        page.get_by_label("Scale").select_option(scale)
+        boxes = page.eval_on_selector_all(
+            "#track [role=option]",
+            "all => all.map(each => [parseFloat(each.style.left), parseFloat(each.style.width)])",
+        )
+        start = 0.0
+        for (left, width), kernel in zip(boxes, launched, strict=True):
+            assert left == pytest.approx(start, abs=1e-3)
+            assert width == pytest.approx(100 * kernel.latency_ms / whole, rel=1e-3, abs=1e-3)
+            start += width
 
 
 def column(page: Any, name: str) -> list[str]:

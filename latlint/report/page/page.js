@@ -61,7 +61,8 @@ function digits(ms) {
 
 const inMs = (ms) => `${ms.toFixed(digits(ms))} ms`;
 const limit = (ms) => `${+ms.toPrecision(12)} ms`;
-const range = (each) => `${each.low_ms.toFixed(digits(each.latency_ms))}–${each.high_ms.toFixed(digits(each.latency_ms))} ms`;
+const span = (low, high, like) => `${low.toFixed(digits(like))}–${high.toFixed(digits(like))} ms`;
+const range = (each) => span(each.low_ms, each.high_ms, each.latency_ms);
 const percent = (part, whole) => (whole > 0 ? `${((100 * part) / whole).toFixed(1)}%` : "–");
 const counted = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
 const total = (numbers) => numbers.reduce((sum, number) => sum + number, 0);
@@ -109,6 +110,7 @@ let kernels = [];
 
 function showSummary() {
   const tile = (term, value, more, mood) => make("div", { class: "tile card" }, make("dt", {}, term), make("dd", { class: mood }, value, more && make("div", { class: "more" }, more)));
+  const named = (each) => (models.length > 1 ? `${each.model.split("/").at(-1)} on ${each.target}` : each.target);
   const count = (severity) => data.findings.filter((finding) => finding.severity === severity).length;
   const tiles = [];
   if (judged.length) {
@@ -117,11 +119,10 @@ function showSummary() {
     const accepted = judged.filter((each) => each.verdict === "accepted").length;
     const others = (warned ? `, ${warned} with a warning` : "") + (accepted ? `, ${accepted} over and accepted` : "");
     tiles.push(tile("Budgets", over.length ? `${over.length} over` : accepted ? "None over anew" : "All kept", `${judged.length - over.length - accepted} of ${judged.length} kept${others}`, over.length ? "bad" : "good"));
-    if (most.budget_ms !== null) tiles.push(tile(ratio(most) > 1 ? "Furthest over" : "Closest to its budget", change(ratio(most)), `${models.length > 1 ? `${most.model} on ` : ""}${most.target}`));
+    if (most.budget_ms !== null) tiles.push(tile(ratio(most) > 1 ? "Furthest over" : "Closest to its budget", change(ratio(most)), named(most)));
   }
   if (predictions.length) {
     const sorted = [...predictions].sort((a, b) => a.latency_ms - b.latency_ms);
-    const named = (each) => (models.length > 1 ? `${each.model} on ${each.target}` : each.target);
     tiles.push(tile(sorted.length > 1 ? "Fastest" : "Latency", inMs(sorted[0].latency_ms), sorted.length > 1 ? named(sorted[0]) : `90% within ${range(sorted[0])}`));
     if (sorted.length > 1) tiles.push(tile("Slowest", inMs(sorted.at(-1).latency_ms), named(sorted.at(-1))));
     const least = predictions.reduce((low, each) => (low.coverage <= each.coverage ? low : each));
@@ -273,6 +274,7 @@ function findingItem(same) {
         prediction && prediction.plan !== undefined && make("button", { type: "button", class: "plain link", onclick: () => showNodes(prediction, finding.nodes), "aria-label": `Show ${finding.code} on ${finding.target} in the timeline` }, "Show in the timeline"))),
     gains.length ? make("div", { class: "gain" },
       make("strong", {}, `−${inMs(finding.gain_ms)}`), " ", make("span", { class: "hint" }, prediction && percent(finding.gain_ms, prediction.latency_ms)),
+      finding.gain_low_ms !== null && make("div", { class: "hint" }, `likely ${span(finding.gain_low_ms, finding.gain_high_ms, finding.gain_ms)}`),
       make("div", { class: "hint" }, targets.length > 1 ? `at most, on ${finding.target}` : "predicted time saved"),
       prediction && make("div", { class: "meter", "aria-hidden": "true" }, make("span", { style: { width: css(Math.min(1, finding.gain_ms / prediction.latency_ms)) } }))) : make("div"));
 }
@@ -319,12 +321,12 @@ const missing = () => make("p", { class: "empty" }, "The kernels of this predict
 
 /* ---- Timeline ---- */
 
-const lanes = { all: false, scale: "ms", picked: 0 };
+const lanes = { all: false, scale: "share", picked: 0 };
 
 function showTimeline() {
   parts.timeline = section("timeline", "Timeline", "Kernels in the order in which they run, as wide as they are slow. Point at one, or use the arrow keys, for its details.",
     ...(models.some((model) => predictions.filter((each) => each.model === model).length > 1)
-      ? [choice("Scale", [["ms", "same milliseconds"], ["share", "each to full width"]], (value) => { lanes.scale = value; drawTimeline(); })] : []));
+      ? [choice("Scale", [["share", "each to full width"], ["ms", "same milliseconds"]], (value) => { lanes.scale = value; drawTimeline(); })] : []));
 }
 
 function drawTimeline() {
