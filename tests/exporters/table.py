@@ -1,14 +1,16 @@
-"""What latlint makes of the models here, one row each: ``python tests/exporters/table.py`` prints the table of docs/exporters.md."""
+"""What latlint makes of the models here, one row each: ``python tests/exporters/table.py`` brings docs/exporters.md up to date."""
 
 from __future__ import annotations
 
 import gzip
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 HERE = Path(__file__).parent
+PAGE = HERE.parents[1] / "docs" / "exporters.md"
 if __name__ == "__main__":
     sys.path.insert(0, str(HERE.parents[1]))
 
@@ -21,6 +23,10 @@ SHAPES = {
     "keras_dynamic_size.tflite": "serving_default_input_1:0=1x128x128x3",
     "torch_legacy_dynamic_size.onnx": "image=1x3x128x128",
 }
+
+
+#: The rows of the table in PAGE.
+ROWS = re.compile(r"^\| `\w+\.(?:tflite|onnx)` \|.*\|$", re.MULTILINE)
 
 
 def names() -> list[str]:
@@ -58,4 +64,6 @@ def rows() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    print("\n".join(rows()))
+    text = PAGE.read_text(encoding="utf-8")
+    start, *_, end = (place for match in ROWS.finditer(text) for place in match.span())
+    PAGE.write_text(text[:start] + "\n".join(rows()) + text[end:], encoding="utf-8")
