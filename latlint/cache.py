@@ -21,6 +21,7 @@ from typing import Any
 from latlint import __version__
 from latlint.checks.types import Finding
 from latlint.data import data_dir
+from latlint.files import contents, write_whole
 from latlint.graph.types import ByteRange
 from latlint.latency.types import KernelPrediction, PartitionPrediction, Prediction
 from latlint.report.types import InputError, Outcome
@@ -48,8 +49,7 @@ class Cache:
         """The outcome that was stored under ``key``, if it is there and whole."""
         path = self._path(key)
         try:
-            with path.open("rb") as stream:
-                entry = stream.read(MAX_ENTRY_BYTES + 1)
+            entry = contents(path, MAX_ENTRY_BYTES)
             digest, _, body = entry.partition(b"\n")
             if digest != _digest(body):
                 return None
@@ -70,14 +70,9 @@ class Cache:
         if len(body) > MAX_ENTRY_BYTES - 100:
             return
         path = self._path(key)
-        scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            try:
-                scratch.write_bytes(_digest(body) + b"\n" + body)
-                scratch.replace(path)
-            finally:
-                scratch.unlink(missing_ok=True)
+            write_whole({path: _digest(body) + b"\n" + body})
         except OSError:
             return
         # Looking through all entries takes time: one store in 256 does.

@@ -87,6 +87,8 @@ def _layers(file: Path, extending: tuple[Path, ...] = ()) -> list[tuple[str, _Ta
             raise ValueError(complaint)
         _refuse_contradictions(table)
         chain = (*extending, file)
+        if len(chain) > _MAX_EXTENDING:
+            raise ValueError(f"more than {_MAX_EXTENDING} files extend one another")
         base = file.parent / table["extend"] if "extend" in table else None
         if base and any(os.path.realpath(base) == os.path.realpath(earlier) for earlier in chain):
             raise ValueError(f"extends itself: {' extends '.join(map(_named, (*chain, base)))}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -23,3 +25,20 @@ def contents(path: Path, limit: int) -> bytes:
     if len(found) > limit:
         raise ValueError(f"{path.name} has more than {limit} bytes")
     return found
+
+
+def write_whole(files: Mapping[Path, bytes]) -> None:
+    """Write all of ``files`` or, when one cannot be written (OSError) or a signal ends it, none. A link is replaced and not followed: in
+    somebody else's repository it may lead anywhere."""
+    scratches = {path: path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in files}
+    try:
+        for path, scratch in scratches.items():
+            scratch.unlink(missing_ok=True)
+            with scratch.open("xb") as out:  # nor is a link followed that lies in wait here
+                out.write(files[path])
+        for path, scratch in scratches.items():
+            scratch.replace(path)
+    finally:
+        for scratch in scratches.values():
+            with contextlib.suppress(OSError):
+                scratch.unlink()

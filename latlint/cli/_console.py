@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from latlint.errors import LatlintError
+from latlint.files import write_whole
 from latlint.report.plain import Style, clean
 
 _BAR_COLUMNS = 30
@@ -130,23 +131,12 @@ def clear_progress() -> None:
 
 
 def write_atomically(text: str, path: Path) -> None:
-    """Write a file whole or not at all. A link is replaced and not followed: in somebody else's repository it may lead anywhere.
-    What is no file, such as ``/dev/stdout``, is written straight."""
+    """Write a file whole or not at all; what is no file, such as ``/dev/stdout``, is written straight."""
     try:
         if _is_device(path):
             path.write_text(text, encoding="utf-8", newline="\n")
             return
-        scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            scratch.unlink(missing_ok=True)
-            with scratch.open(
-                "x", encoding="utf-8", newline="\n"
-            ) as out:  # nor is a link followed that lies in wait here
-                out.write(text)
-            scratch.replace(path)
-        finally:
-            with contextlib.suppress(OSError):
-                scratch.unlink()
+        write_whole({path: text.encode("utf-8")})
     except OSError as failure:
         raise LatlintError(f"cannot be written: {failure.strerror}", path=str(path)) from None
 

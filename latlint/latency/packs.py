@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latlint.errors import LatlintError
+from latlint.files import write_whole
 from latlint.latency import cards, gpu_model
 from latlint.latency.catalogue import SCHEMA, find_targets, read_blob, read_card
 from latlint.latency.trees import Forest
@@ -144,13 +144,4 @@ def write_pack(pack: Pack, directory: Path) -> None:
         "arrays": where,
     }
     text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
-    contents = {directory / "arrays.bin": bytes(blob), directory / "card.json": text.encode()}
-    scratches = {path: path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in contents}
-    try:
-        for path, scratch in scratches.items():
-            scratch.write_bytes(contents[path])
-        for path, scratch in scratches.items():
-            scratch.replace(path)
-    finally:
-        for scratch in scratches.values():
-            scratch.unlink(missing_ok=True)
+    write_whole({directory / "arrays.bin": bytes(blob), directory / "card.json": text.encode()})
