@@ -51,6 +51,8 @@ RULE = Rule("LAT308", "constant-arithmetic", "warning", (), "source")
 #: What unpacks weights is kept so on purpose.
 _KEPT = frozenset({"dequantize", "densify", "random", "unknown", "call", "if", "while"})
 
+_SIZES = frozenset({"shape", "size", "rank"})
+
 
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
@@ -66,8 +68,13 @@ def check(subject: Subject) -> Iterator[Finding]:
                 draft.tensor(index, constant=True)
         return draft.graph()
 
-    message = f"{counted(len(found), 'op')} computed from constants alone"
-    yield from seen.judge(RULE, message, found, fix="fold them", gain_ms=seen.gain("LAT308", folded))
+    message, fix = f"{counted(len(found), 'op')} computed from constants alone", "fold them"
+    if any(node.kind in _SIZES for node in found):
+        message, fix = (
+            f"{counted(len(found), 'op')} computed from sizes that a phone never changes",
+            "export with fixed sizes",
+        )
+    yield from seen.judge(RULE, message, found, fix=fix, gain_ms=seen.gain("LAT308", folded))
 
 
 def _foldable(view: View) -> list[Node]:
@@ -77,7 +84,7 @@ def _foldable(view: View) -> list[Node]:
         if node.kind in _KEPT or not node.inputs:
             continue
         static = all(index < 0 or view.tensor(index).constant or index in known for index in node.inputs)
-        sized = node.kind in ("shape", "size", "rank") and view.tensor(node.inputs[0]).elements is not None
+        sized = node.kind in _SIZES and view.tensor(node.inputs[0]).elements is not None
         if (static or sized) and view.scene.outputs.isdisjoint(node.outputs):
             known.update(node.outputs)
             found.append(node)

@@ -383,6 +383,10 @@ def test_a_name_with_a_leading_dash_follows_two_dashes(latlint: Run, repository:
 def test_python_has_the_same_way_in(repository: Path, net: str) -> None:
     (prediction,) = package.predict(net, ["pixel-4/gpu"])
     assert prediction.latency_ms > 0
+    (same,) = package.predict(net, "pixel-4/gpu", shapes={})
+    assert same == prediction
+    with pytest.raises(package.LatlintError, match="no input is called 'x'"):
+        package.predict(net, "pixel-4/gpu", shapes={"x": (1, 3)})
     report = package.check(
         [net], package.Settings(targets=("pixel-4/gpu",), budgets=(package.Budget(1e-3),), select=("LAT1",))
     )
