@@ -108,7 +108,7 @@ def _title(report: Report) -> str:
     models = list(dict.fromkeys(prediction.model for prediction in report.predictions))
     if len(models) == 1:
         return clean(Path(models[0]).name, NAME_LIMIT)
-    return counted(len(models), "model")
+    return counted(report.files or len(models), "model")
 
 
 def _hash(source: str) -> str:
