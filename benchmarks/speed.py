@@ -49,9 +49,9 @@ class Runs:
     def median_s(self) -> float:
         return statistics.median(self.wall_s)
 
-    def over(self, other: Runs) -> float:
+    def over(self, other: Runs, what: str = "wall_s") -> float:
         """Median of the ratios of each round."""
-        return statistics.median(a / b for a, b in zip(self.wall_s, other.wall_s, strict=True))
+        return statistics.median(a / b for a, b in zip(getattr(self, what), getattr(other, what), strict=True))
 
 
 @dataclass(slots=True)
@@ -142,7 +142,7 @@ _INFER = "import onnx, sys; onnx.shape_inference.infer_shapes(onnx.load(sys.argv
 
 def _one_file(bench: Bench, file: Path, target: str, others: Mapping[str, Command | None]) -> None:
     kind = file.parent.name
-    heading(f"{file.stem}, {kind}, on {target}", "median s   min s   cpu s  peak MB  to latlint")
+    heading(f"{file.stem}, {kind}, on {target}", "median s   min s   cpu s  peak MB  wall, cpu to latlint")
     ours = latlint("check", file, "--target", target)
     commands = {"latlint check": (*ours, "--no-cache"), "latlint check, from cache": ours}
     commands |= {name: command for name, command in others.items() if command}
@@ -151,7 +151,7 @@ def _one_file(bench: Bench, file: Path, target: str, others: Mapping[str, Comman
     for name, each in runs.items():
         print(
             f"  {name:42} {each.median_s:8.3f} {min(each.wall_s):7.3f} {statistics.median(each.cpu_s):7.3f} "
-            f"{each.peak_mb:8.0f} {each.over(base):9.2f}x"
+            f"{each.peak_mb:8.0f} {each.over(base):9.2f}x {each.over(base, 'cpu_s'):9.2f}x"
         )
     for name in others.keys() - runs.keys():
         print(f"  {name:42} not installed")
@@ -172,14 +172,15 @@ def onnx_peers(bench: Bench, file: Path) -> dict[str, Command | None]:
     checker = "onnxruntime.tools.check_onnx_model_mobile_usability"
     return {
         "onnxruntime mobile usability checker": _if(python, "onnxruntime", "-m", checker, file),
-        "polygraphy check lint": _if(python, "polygraphy", "-m", "polygraphy", "check", "lint", file),
+        "polygraphy check lint": _if(python, "polygraphy", python.with_name("polygraphy"), "check", "lint", file),
         "onnx-tool": _if(python, "onnx_tool", "-m", "onnx_tool", "-i", file),
     }
 
 
 def int8_peers(bench: Bench, file: Path) -> dict[str, Command | None]:
     python = bench.peers / "bin" / "python"
-    return {"vela": _if(python, "ethosu.vela", "-m", "ethosu.vela.vela", file, "--output-dir", bench.scratch / "vela")}
+    vela = python.with_name("vela")
+    return {"vela": _if(python, "ethosu.vela", vela, file, "--output-dir", bench.scratch / "vela")}
 
 
 PEERS = frozenset({"onnxruntime mobile usability checker", "polygraphy check lint", "onnx-tool", "vela"})
