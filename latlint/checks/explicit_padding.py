@@ -75,9 +75,11 @@ def _merged(graph: Graph, pairs: Sequence[tuple[Node, Node]]) -> Graph:
 
 def _is_same(view: View, pad: Node, reader: Node) -> bool:
     """Whether TensorFlow's SAME padding is what ``pad`` does: as many pixels, the odd one at the end."""
-    found = reader.attributes
+    found, before, after = reader.attributes, view.shape(pad.inputs[0]), view.shape(reader.outputs[0])
+    if len(before) != 4 or len(after) != 4:  # unknown
+        return False
     for axis in (0, 1):
-        size, made = view.shape(pad.inputs[0])[axis + 1], view.shape(reader.outputs[0])[axis + 1]
+        size, made = before[axis + 1], after[axis + 1]
         stride, reach = found["stride"][axis], (found["kernel"][axis] - 1) * found.get("dilation", (1, 1))[axis] + 1
         total = max((made - 1) * stride + reach - size, 0)
         if made != -(-size // stride) or tuple(pad.attributes["pads"][axis + 1]) != (total // 2, total - total // 2):
@@ -91,4 +93,6 @@ def _reader(view: View, pad: Node) -> Node | None:
     if pads is None or len(pads) != 4 or any(pads[0]) or any(pads[3]):
         return None
     reader = view.sole_reader(pad)
-    return reader if reader is not None and reader.kind in _TAKES and not any(reader.attributes["padding"]) else None
+    if reader is None or reader.kind not in _TAKES or any(reader.attributes.get("padding", (-1,))):
+        return None
+    return reader
