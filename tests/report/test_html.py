@@ -150,17 +150,13 @@ def test_the_table_of_kernels_sorts_and_filters(opened: Callable[..., Any], chec
     page.locator("#kernels").get_by_role("button", name=re.compile("more kernel")).click()
     first = [float(text) for text in column(page, "ms")]
     assert len(first) > 40 and first == sorted(first, reverse=True), "the costliest first"
-    for name, read in (("ms", float), ("Op", str), ("#", int), ("Runs as", str)):
-        heads = page.locator("thead th", has=page.get_by_role("button", name=name, exact=False))
-        button = page.locator(
-            f"thead button[data-key={ {'ms': 'ms', 'Op': 'name', '#': 'index'}.get(name, 'implementation') }]"
-        )
+    sortable = {"ms": ("ms", float), "name": ("Op", str), "index": ("#", int), "implementation": ("Runs as", str)}
+    for key, (name, read) in sortable.items():
         for _ in range(2):
-            button.click()
+            page.locator(f"thead button[data-key={key}]").click()
             values = [read(text) for text in column(page, name)]
             order = page.locator("thead th[aria-sort]").get_attribute("aria-sort")
             assert values == sorted(values, reverse=order == "descending"), (name, order)
-        assert heads.count() >= 1
     page.get_by_label("Filter by op, kernel or node").fill("stage5")
     nodes = column(page, "Node")
     assert 0 < len(nodes) < len(first) and all("stage5" in node.replace("\n", "") for node in nodes)
