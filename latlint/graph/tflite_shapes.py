@@ -55,7 +55,7 @@ class Resized:
         """Give the outputs of ``node`` the shapes, and where they steer others the values, that its inputs now make."""
         try:
             shapes = self._shapes(node)
-        except (UnknownError, ValueError, IndexError, KeyError, TypeError):
+        except (UnknownError, ValueError, IndexError, KeyError, TypeError, ArithmeticError):
             self.lost.append(node)
             shapes = [None] * len(node.outputs)
         for index, shape in zip(node.outputs, shapes, strict=False):

@@ -12,6 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 from latlint.errors import LatlintError
 from latlint.graph import Graph, read
 from latlint.graph.onnx import read_onnx
+from latlint.graph.tflite_shapes import Resized
+from latlint.graph.types import Node, Tensor
 from latlint.shapes import InputShape, parse_dims
 
 F32, I64 = TensorProto.FLOAT, TensorProto.INT64
@@ -105,3 +107,12 @@ def test_a_tflite_file_of_fixed_size_keeps_it(model: Callable[[str], Path]) -> N
 def test_text_that_is_no_shape(text: str) -> None:
     with pytest.raises(ValueError, match="expected"):
         parse_dims(text)
+
+
+def test_an_op_whose_operands_make_no_sense_has_an_unknown_shape() -> None:
+    tensors = [Tensor("x", (1, 8), "float32"), Tensor("w", (4, 0), "float32", True), Tensor("y", (1, 4), "float32")]
+    node = Node(0, "fc", "fully_connected", "FULLY_CONNECTED", (0, 1), (2,))
+    resized = Resized(tensors, {0: (3, 8)})
+    assert resized.reaches(node)
+    resized.take(node)
+    assert tensors[2].shape == (-1, -1) and resized.lost == [node]
