@@ -53,7 +53,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
     overhead_ms = subject.prediction.overhead_ms
     on_gpu = {partition.executor for partition in seen.plan.partitions} == {"gpu"}
-    if not on_gpu or overhead_ms < _SHARE * seen.total_ms:
+    if not on_gpu or overhead_ms <= _SHARE * seen.total_ms:
         return
     start_ms = min(float(subject.target.card["queue"]["start_ms"]), overhead_ms)
     message = (
