@@ -58,7 +58,8 @@ CPU = (
     CpuVariant(
         "all work divided by the threads", change=lambda terms: replace(terms, parallel=np.ones_like(terms.parallel))
     ),
-    CpuVariant("squared error in place of a robust one", strength=Strength(softness=10.0)),
+    # as steep for small errors as the robust loss is: softer by a factor, priors weaker by it
+    CpuVariant("squared error in place of a robust one", strength=Strength(softness=10.0, scale=2e-3 * 0.04 / 10.0)),
     CpuVariant(
         "priors that know nothing (every cost alike)",
         change=lambda terms: replace(terms, prior=np.ones_like(terms.prior)),

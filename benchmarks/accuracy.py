@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,8 @@ from latlint.training.held_out import HeldOut, hold_out
 from latlint.training.measurements import Series, load
 
 RECORD = Path(__file__).with_name("accuracy.json")
+#: What quotes the record.
+PAGES = tuple(RECORD.parents[1] / name for name in ("README.md", "docs/accuracy.md"))
 QUICK = ("densenet", "mobilenetv2", "resnext", "squeezenet")
 #: Largest mean absolute percentage error of a group of targets over all families.
 LIMITS = {"GPU float32": 4.0, "CPU float32": 6.0, "CPU int8": 8.0}
@@ -72,8 +76,96 @@ def main() -> int:
         if options.record:
             record = {"targets": rows, "groups": groups, "pairs_within_10_percent": within, "intervals": found}
             RECORD.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+            for page in PAGES:
+                page.write_text(with_tables(page.read_text("utf-8"), record), "utf-8")
     print("\n".join(broken), file=sys.stderr, end="\n" if broken else "")
     return 1 if options.check and broken else 0
+
+
+def with_tables(page: str, record: dict[str, Any]) -> str:
+    """``page`` with the figures of ``record`` between each pair of marks: ``<!-- accuracy: groups -->`` and ``<!-- end -->``."""
+    for name, table in TABLES.items():
+        page = re.sub(
+            rf"(<!-- accuracy: {name} -->\n).*?(<!-- end -->)", rf"\1{table(record)}\2", page, flags=re.DOTALL
+        )
+    return page
+
+
+def _groups_table(record: dict[str, Any]) -> str:
+    head = ("targets", "number", "mean error", "median", "within ±10 %", "run-to-run noise")
+    return _markdown(
+        head,
+        (
+            (
+                name.replace(" ", ", "),
+                group["targets"],
+                *(f"{group[key]:.1f} %" for key in ("mean_error_percent", "median_error_percent")),
+                f"{100 * group['within_10_percent']:.0f} %",
+                f"{group['noise_percent']:.1f} %",
+            )
+            for name, group in record["groups"].items()
+        ),
+    )
+
+
+def _targets_table(record: dict[str, Any]) -> str:
+    head = ("target", "precision", "mean error", "within ±10 %", "run-to-run noise", "worst network")
+    return _markdown(
+        head,
+        (
+            (
+                row["target"],
+                row["precision"],
+                f"{row['mean_error_percent']:.1f} %",
+                f"{100 * row['within_10_percent']:.0f} %",
+                f"{row['noise_percent']:.1f} %",
+                f"{row['worst_model']} {row['worst_error_percent']:.0f} %",
+            )
+            for row in record["targets"]
+        ),
+    )
+
+
+def _families_table(record: dict[str, Any]) -> str:
+    """Mean errors by family over the targets of each group, and the share of measurements inside their interval."""
+    inside = record["intervals"]["by_family"]
+    groups = {name: _of_group(name, record["targets"]) for name in record["groups"]}
+    return _markdown(
+        ("family held out", *groups, "inside the interval"),
+        (
+            (
+                family,
+                *(f"{np.mean([r['by_family_percent'][family] for r in rows]):.1f} %" for rows in groups.values()),
+                f"{100 * inside[family]:.0f} %",
+            )
+            for family in inside
+        ),
+    )
+
+
+def _intervals_table(record: dict[str, Any]) -> str:
+    widths = record["intervals"]["within_widths"]
+    return _markdown(
+        ("widths of the interval", *widths),
+        (
+            (name, *(f"{share[key]:.1%}".replace("%", " %") for share in widths.values()))
+            for name, key in (("measurements", "measured"), ("logistic distribution", "logistic"))
+        ),
+    )
+
+
+def _markdown(head: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
+    lines = [tuple(map(str, row)) for row in (tuple(head), *rows)]
+    lines.insert(1, ("---",) * len(lines[0]))
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+TABLES = {
+    "groups": _groups_table,
+    "families": _families_table,
+    "targets": _targets_table,
+    "intervals": _intervals_table,
+}
 
 
 def above_limits(rows: list[dict[str, Any]], groups: dict[str, dict[str, float]], slack: float) -> list[str]:
@@ -97,10 +189,14 @@ def row(series: Series, held_out: HeldOut, design: Design) -> dict[str, Any]:
 
 
 def summary(name: str, rows: list[dict[str, Any]]) -> dict[str, float]:
-    kind, precision = name.split()
-    of_kind = [r for r in rows if r["precision"] == precision and r["target"].endswith("/gpu") == (kind == "GPU")]
+    of_kind = _of_group(name, rows)
     keys = ("mean_error_percent", "median_error_percent", "within_10_percent", "noise_percent")
     return {"targets": len(of_kind), **{key: round(float(np.mean([r[key] for r in of_kind])), 3) for key in keys}}
+
+
+def _of_group(name: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    kind, precision = name.split()
+    return [r for r in rows if r["precision"] == precision and r["target"].endswith("/gpu") == (kind == "GPU")]
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:

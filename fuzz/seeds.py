@@ -32,6 +32,7 @@ def seeds(form: str) -> list[bytes]:
 def _tflite_ops() -> Iterator[bytes]:
     """Each op on an image, with weights or small integers as further inputs."""
     image, weights, bias = _tensor([1, 8, 8, 8], 0), _tensor([8, 3, 3, 8], 0), _tensor([8], 0)
+    image[7] = [-1, 8, 8, 8]  # a batch that the caller may set
     for code, name in enumerate(BUILTIN_NAMES):
         entry = _BUILTINS.get(name)
         kind = entry.options if entry else 0
@@ -108,11 +109,11 @@ def _onnx_ops() -> Iterator[bytes]:
     newest = {schema.name: schema for schema in defs.get_all_schemas() if not schema.domain}
     for schema in newest.values():
         count = max(schema.min_input, min(schema.max_input, 3))
-        for constant in (False, True):
+        for constants in (0, 1, 2):
             names = [f"i{n}" for n in range(count)]
             attributes = {name: _default(item) for name, item in schema.attributes.items() if item.required}
             node = helper.make_node(schema.name, names, ["y"], **{k: v for k, v in attributes.items() if v is not None})
-            yield _onnx_model([node], names, constant)
+            yield _onnx_model([node], names, constants)
     for name in ("FusedConv", "QLinearAdd", "QLinearConcat", "Gelu", "BiasGelu", "Attention", "MultiHeadAttention"):
         yield _onnx_model(
             [helper.make_node(name, ["i0", "i1", "i2"], ["y"], domain="com.microsoft")], ["i0", "i1", "i2"], True
@@ -125,7 +126,7 @@ def _onnx_ops() -> Iterator[bytes]:
         helper.make_node("If", ["i1"], ["k"], then_branch=branch, else_branch=branch),
         helper.make_node("f", ["m"], ["y"], domain="local"),
     ]
-    yield _onnx_model(calls, ["i0", "i1"], True, functions=[function])
+    yield _onnx_model(calls, ["i0", "i1"], 1, functions=[function])
 
 
 def _default(item: Any) -> Any:
@@ -145,14 +146,16 @@ def _default(item: Any) -> Any:
     return None
 
 
-def _onnx_model(nodes: Any, names: list[str], constant: bool, functions: Any = ()) -> bytes:
-    inputs = [helper.make_tensor_value_info("i0", TensorProto.FLOAT, [1, 4, 8, 8])] if names else []
-    tensors = []
-    for name in names[1:]:
-        if constant:
-            tensors.append(helper.make_tensor(name, TensorProto.INT64, [4], [1, 1, 2, 2]))
+def _onnx_model(nodes: Any, names: list[str], constants: int, functions: Any = ()) -> bytes:
+    """``constants``: 0, none of the inputs; 1, all but the first, four integers each; 2, all of them, so that they are folded."""
+    inputs, tensors = [], []
+    for number, name in enumerate(names):
+        if constants == 2 or (constants and number):
+            values = [0, 1, 2, 2] if constants == 1 or not number else [number - 1]
+            tensors.append(helper.make_tensor(name, TensorProto.INT64, [len(values)], values))
         else:
-            inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [4, 4, 3, 3]))
+            shape = [4, 4, 3, 3] if number else ["N", 4, 8, 8]
+            inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
     output = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
     graph = helper.make_graph(nodes, "g", inputs, [output], tensors)
     imports = [helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1), helper.make_opsetid("local", 1)]

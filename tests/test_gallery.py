@@ -17,7 +17,7 @@ import pytest
 TOP = Path(__file__).resolve().parent.parent
 PAGES = [TOP / "README.md", TOP / "docs" / "outputs.md"]
 
-#: A console block: a command that begins with ``$ latlint``, and what it prints. A history of commits is not to be had here. A history of commits is not to be had here.
+#: A console block: a command that begins with ``$ latlint``, and what it prints. A history of commits is not to be had here.
 BLOCK = re.compile(r"^```console\n\$ (latlint (?!diff --base).*)\n((?:.*\n)*?)```$", re.MULTILINE)
 
 

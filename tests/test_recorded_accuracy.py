@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 from pathlib import Path
 
 from latlint.latency.packs import load_targets
@@ -24,13 +25,9 @@ def test_the_cards_state_what_the_benchmark_recorded() -> None:
     assert stated == recorded
 
 
-def test_readme_quotes_the_recorded_means() -> None:
-    readme = (REPOSITORY / "README.md").read_text("utf-8")
-    for name, group in RECORD["groups"].items():
-        row = next(line for line in readme.splitlines() if line.startswith(f"| {name.replace(' ', ', ')} |"))
-        cells = [cell.strip() for cell in row.strip("|").split("|")]
-        assert cells[1] == str(group["targets"])
-        assert cells[2] == f"{group['mean_error_percent']:.1f} %"
-        assert cells[3] == f"{group['median_error_percent']:.1f} %"
-        assert cells[4] == f"{group['within_10_percent']:.0%}".replace("%", " %")
-        assert cells[5] == f"{group['noise_percent']:.1f} %"
+def test_pages_quote_the_record() -> None:
+    benchmark = runpy.run_path(str(REPOSITORY / "benchmarks" / "accuracy.py"))
+    for page in benchmark["PAGES"]:
+        text = page.read_text("utf-8")
+        assert "<!-- accuracy: groups -->" in text
+        assert benchmark["with_tables"](text, RECORD) == text, page.name

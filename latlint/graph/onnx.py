@@ -156,8 +156,8 @@ class _Reader:
             for dim, size in zip(dims, stated, strict=bool(dims)):
                 if symbols.setdefault(dim.dim_param, size) != size and dim.dim_param:
                     raise _error(
-                        f"input {value.name!r} cannot be {dims_text(stated)}: the file has the dimension "
-                        f"{dim.dim_param!r} twice, and it is {symbols[dim.dim_param]} in the other place",
+                        f"input {_quoted(value.name)} cannot be {dims_text(stated)}: the file has the dimension "
+                        f"{_quoted(dim.dim_param)} twice, and it is {symbols[dim.dim_param]} in the other place",
                         "LAT008",
                         self.path,
                     )

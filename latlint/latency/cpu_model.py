@@ -88,8 +88,8 @@ _BUILTIN: Mapping[str, tuple[float, float, float]] = MappingProxyType(
         "mul": (0.3, 1.0, 0),
         "mul.broadcast": (0.3, 2.0, 0),
         "hard_swish": (0.2, 0.2, 0),
-        # float32 evaluates an exponential, int8 looks each value up in a table
-        "sigmoid": (2.0, 1.0, 0),
+        # float32: a rational function in vectors (Eigen's logistic), some ten cycles for four; int8 looks each value up in a table
+        "sigmoid": (1.0, 1.0, 0),
         "pool.taps": (0.1, 0.1, 0),
         "pool.elements": (0.2, 0.2, 0),
         "mean": (0.3, 0.5, 0),
@@ -171,6 +171,7 @@ _TRANSCENDENTAL = frozenset("cos div elu erf exp gelu log mish pow rsqrt sigmoid
 _NORMALISATION = frozenset(
     "batch_norm group_norm instance_norm l2_normalization layer_norm local_response_norm".split()
 )
+_COPIES = ("concat", "split", "split_v", "reshape", "squeeze", "expand_dims", "flatten", "pack", "unpack", "identity")
 _SCANS = frozenset("arg_max arg_min cumsum top_k".split())
 _RECURRENT = frozenset("attention einsum gru lstm rnn svdf".split())
 
@@ -458,7 +459,8 @@ _BUILTIN_BY_OP: Mapping[str, Pricing] = MappingProxyType(
         "average_pool2d": _pool,
         "mean": _mean,
         "pad": _written("pad"),
-        "concat": _written("concat"),
+        # copies of whole runs of memory, as a concatenation makes them: a reshape is one, unless it happens in place
+        **dict.fromkeys(_COPIES, _written("concat")),
         "strided_slice": _written("slice"),
         "slice": _written("slice"),
         "quantize": _written("quantize"),
