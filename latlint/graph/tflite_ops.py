@@ -136,8 +136,11 @@ def _data(op: Operands, rank: int = 4) -> tuple[int, ...] | None:
 
 
 def _weights(op: Operands, rank: int = 4) -> tuple[int, ...] | None:
-    """The shape of the weights, which must have ``rank`` dimensions."""
-    return _check_rank(op.shape(1), rank, "a filter")
+    """The shape of the weights, which must have ``rank`` dimensions of 1 or more."""
+    shape = _check_rank(op.shape(1), rank, "a filter")
+    if shape is not None and min(shape) < 1:
+        raise impossible(f"a filter with a dimension of {min(shape)}")
+    return shape
 
 
 def _check_rank(shape: tuple[int, ...] | None, rank: int, what: str) -> tuple[int, ...] | None:
