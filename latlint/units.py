@@ -24,6 +24,11 @@ def format_ms(milliseconds: float) -> str:
     return f"{milliseconds:.{digits}f} ms"
 
 
+def format_chance(probability: float) -> str:
+    """``62%``; what is near certain stays short of it: ``>99%``, ``<1%``."""
+    return ">99%" if probability > 0.99 else "<1%" if probability < 0.01 else f"{probability:.0%}"
+
+
 def format_change_ms(milliseconds: float) -> str:
     """``+0.412 ms``, ``−1.20 ms``; what rounds to nothing is ``±0 ms``."""
     size = format_ms(abs(milliseconds))

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.latency.types import KernelPrediction, Prediction
 from latlint.settings import Budget, Settings
-from latlint.units import counted, format_limit_ms, format_ms, short_name
+from latlint.units import counted, format_chance, format_limit_ms, format_ms, short_name
 
 #: What a finding's message says after how far over the budget it is.
 COSTLIEST = "; what costs most: "
@@ -80,7 +80,7 @@ def _chance(prediction: Prediction, held: Held) -> str:
     """How likely the device is to be over the limit as well. An op's part in the error of the whole is not known."""
     if held.budget.op is not None:
         return ""
-    return f", {prediction.chance_above(held.limit_ms):.0%} likely on the device"
+    return f", {format_chance(prediction.chance_above(held.limit_ms))} likely on the device"
 
 
 def _value_ms(prediction: Prediction, budget: Budget) -> float:

@@ -12,7 +12,7 @@ from latlint.checks.types import SEVERITIES, Finding
 from latlint.latency.types import KernelPrediction, Prediction
 from latlint.report.plain import Cell, Style, clean, table
 from latlint.report.types import Report, Verdict
-from latlint.units import counted, format_count, format_limit_ms, format_ms, short_name
+from latlint.units import counted, format_chance, format_count, format_limit_ms, format_ms, short_name
 
 SHOWS_HASH = False
 
@@ -323,7 +323,7 @@ def _doubts(prediction: Prediction, verdict: Verdict) -> str:
     """Why a verdict may be another on the device."""
     doubts = ["accepted"] if verdict.accepted else []
     if verdict.budget_ms is not None and prediction.low_ms <= verdict.budget_ms < prediction.high_ms:
-        doubts.append(f"{prediction.chance_above(verdict.budget_ms):.0%} likely to be over")
+        doubts.append(f"{format_chance(prediction.chance_above(verdict.budget_ms))} likely to be over")
     if prediction.coverage < 0.995:
         doubts.append(f"{prediction.coverage:.0%} covered")
     return ", ".join(doubts)

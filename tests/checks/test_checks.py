@@ -88,7 +88,7 @@ def test_over_budget_names_the_three_costliest_kernels(tmp_path: Path) -> None:
     assert (finding.code, finding.severity, finding.latency_ms, finding.budget_ms) == ("LAT101", "error", 12.0, 10.0)
     assert finding.nodes == ("node_2", "node_0", "node_3")
     assert finding.message == (
-        "12.0 ms is 2.00 ms (20%) over the budget of 10 ms, 100% likely on the device; what costs most: convolution_2d 'node_2' 5.00 ms (42%); "
+        "12.0 ms is 2.00 ms (20%) over the budget of 10 ms, >99% likely on the device; what costs most: convolution_2d 'node_2' 5.00 ms (42%); "
         "convolution_2d + relu 'node_0' 3.00 ms (25%); convolution_2d 'node_3' 2.00 ms (17%)"
     )
 
