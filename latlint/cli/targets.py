@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping
 from dataclasses import asdict
+from math import exp
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +103,7 @@ def _card(target: Target, style: Style) -> str:
         "float models": f"computed in {processor.precision}",
         "data": "; ".join(map(str, device.get("sources", ()))),
         "method": str(device.get("method", "")),
+        **_coverage_facts(target),
     }
     lines = [style.paint(clean(target.name), "cyan", "bold"), ""]
     for name, text in facts.items():
@@ -113,12 +115,25 @@ def _card(target: Target, style: Style) -> str:
     return "\n".join([*lines, *_accuracy_lines(target, style)]) + "\n"
 
 
+def _coverage_facts(target: Target) -> dict[str, str]:
+    """Which kernels were measured, and what never was."""
+    from latlint.latency.engine import ENVELOPE_MARGIN
+
+    envelope = target.pack.card["covers"][target.processor.kind]["envelope"]
+    batch = max((round(exp(highest[-1])) for _, highest in envelope.values()), default=1)
+    return {
+        "measured": ", ".join(sorted({name.rpartition(":")[0] for name in envelope})),
+        "never seen": f"any other kernel; batches above {batch}; sizes more than {ENVELOPE_MARGIN:g} times beyond those that were measured. "
+        "Such times come from a simpler model and are marked `derived`",
+    }
+
+
 def _accuracy_lines(target: Target, style: Style) -> list[str]:
-    """Table of the errors on held-out families, and the families with the largest."""
+    """Tables of the errors on held-out families, overall beside the measurements' own noise, and by family."""
     accuracy = _accuracy(target)
     if not accuracy:
         return ["", "  accuracy: not measured"]
-    titles = ("", "models", "mean error", "median", "within ±10%", "worst", "", "worst families")
+    titles = ("", "models", "mean error", "median", "within ±10%", "noise", "worst", "")
     rows = [
         [
             Cell(precision, ("bold",)),
@@ -126,9 +141,9 @@ def _accuracy_lines(target: Target, style: Style) -> list[str]:
             Cell(_percent(found, "mean_error_percent")),
             Cell(_percent(found, "median_error_percent")),
             Cell(_percent(found, "within_10_percent", scale=100, digits=0)),
+            Cell(_percent(found, "noise_percent")),
             Cell(_percent(found, "worst_error_percent")),
             Cell(clean(str(found.get("worst_model", "")), 60), ("dim",)),
-            Cell(_worst_families(found), keeps="start"),
         ]
         for precision, found in sorted(accuracy.items())
     ]
@@ -136,14 +151,20 @@ def _accuracy_lines(target: Target, style: Style) -> list[str]:
     return [
         "",
         "  accuracy on model families that training did not see",
-        *table([heading, *rows], "<>>>>><<", style, indent=2),
+        *table([heading, *rows], "<>>>>>><", style, indent=2),
+        *_family_lines(accuracy, style),
     ]
 
 
-def _worst_families(found: Mapping[str, Any]) -> str:
-    families = found.get("by_family_percent", {})
-    worst = sorted(families, key=lambda name: (-families[name], name))
-    return ", ".join(f"{clean(name, 40)} {_percent(families, name)}" for name in worst[:2])
+def _family_lines(accuracy: Mapping[str, Mapping[str, Any]], style: Style) -> list[str]:
+    precisions = sorted(accuracy)
+    errors = {precision: accuracy[precision].get("by_family_percent", {}) for precision in precisions}
+    families = sorted({family for of in errors.values() for family in of})
+    if not families:
+        return []
+    heading = [Cell(title, ("dim",)) for title in ("family held out", *precisions)]
+    rows = [[Cell(clean(name, 40)), *(Cell(_percent(errors[p], name)) for p in precisions)] for name in families]
+    return ["", *table([heading, *rows], "<" + ">" * len(precisions), style, indent=2)]
 
 
 def _accuracy(target: Target) -> Mapping[str, Mapping[str, Any]]:

@@ -18,6 +18,7 @@ import latlint as package
 from latlint.cli import main
 from latlint.data import data_dir
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 Run = Callable[..., Any]
 Model = Callable[[str], Path]
 
@@ -239,6 +240,13 @@ def test_targets_lists_all_and_shows_one(latlint: Run) -> None:
     assert card.status == 0
     assert "pixel-4/gpu" in card.out
     assert "tflite-2.10/gpu-delegate" in card.out
+    assert re.search(r"^  measured +concat, convolution_2d, ", card.out, re.MULTILINE)
+    assert re.search(r"^  never seen +any other kernel; batches above 1; ", card.out, re.MULTILINE)
+    record = json.loads((REPOSITORY / "benchmarks" / "accuracy.json").read_text(encoding="utf-8"))
+    (row,) = (each for each in record["targets"] if each["target"] == "pixel-4/gpu")
+    for family, error in row["by_family_percent"].items():
+        assert re.search(rf"^  {family} +{error:.1f}%$", card.out, re.MULTILINE)
+    assert f"{row['noise_percent']:.1f}%" in card.out
     document = json.loads(latlint("targets", "--format", "json").out)
     assert document["schema"] == "latlint.targets/1"
     assert {"pixel-4/gpu", "iphone-xs/gpu"} <= {target["name"] for target in document["targets"]}
