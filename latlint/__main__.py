@@ -1,9 +1,24 @@
-"""``python -m latlint``."""
+"""``python -m latlint``, and the script ``latlint``."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
+from typing import NoReturn
 
 from latlint.cli import main
 
-sys.exit(main())
+
+def run() -> NoReturn:
+    """Run the command line, and end the process without freeing object by object what the operating system takes back as a whole."""
+    code = main()
+    for stream in (sys.stdout, sys.stderr):
+        # All output has been flushed where it was written; what is left here could not be, and has been reported.
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    run()
