@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from latlint.latency.types import Prediction
     from latlint.runtime.types import Plan, Processor
 
-#: Larger files are hashed only for those who ask for the hash: the graph of one is read sooner than all of it.
+#: Larger files are not hashed for the cache: the graph of one is read sooner than all of it.
 HASHED_BYTES = 64_000_000
-
 
 #: A file as given, and where it lies in its repository.
 Item = tuple[str, str]
@@ -44,8 +43,8 @@ class Task:
     """What is done with each file of a run, in plain values.
 
     ``judge``: whether rules look at the predictions; where none finds anything, a prediction then has no kernels, unless
-    ``kernels`` asks for those of all. ``hashed``: whether
-    files above ``HASHED_BYTES`` are hashed; the ``sha256`` of one that is not is empty, and its outcome is not kept in the ``cache``.
+    ``kernels`` asks for those of all. ``hashed``: whether every file is hashed. Otherwise those up to ``HASHED_BYTES`` are, for the
+    ``cache``; the ``sha256`` of one that is not is empty, and its outcome is not kept.
     """
 
     settings: Settings
@@ -61,7 +60,8 @@ class Task:
         key = ""
         try:
             with opened(os.fspath(self.settings.start / file), file) as model:
-                sha256 = model.sha256() if self.hashed or model.source.size <= HASHED_BYTES else ""
+                wanted = self.hashed or (self.cache and model.source.size <= HASHED_BYTES)
+                sha256 = model.sha256() if wanted else ""
                 if self.cache and sha256:
                     key = self._key(sha256, file, path)
                     if known := self.cache.find(key):
