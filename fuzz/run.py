@@ -32,6 +32,8 @@ sys.path[:0] = [str(HERE.parent), str(HERE)]
 SECONDS_AN_INPUT = 2.0
 MEMORY_MB = 512
 MAX_INPUT = 8192
+#: Atheris keeps half a kilobyte of every execution (readers alone stay as large as they were): a worker ends before that is its limit.
+RUNS_A_WORKER = 250_000
 #: The worker's state, which outlives it: executions, then the length of the input under way and the input.
 _HEADER = struct.Struct("<QI")
 
@@ -69,9 +71,9 @@ def _watch(form: str, work: Path, runs: int, seed: int) -> int:
     for data in seeds.seeds(form):
         (work / "seeds" / _name(data)).write_bytes(data)
     slot = work / "slot"
-    slot.write_bytes(bytes(_HEADER.size + MAX_INPUT))
     start, done = time.monotonic(), 0
     while done < runs:
+        slot.write_bytes(bytes(_HEADER.size + MAX_INPUT))
         command = [
             sys.executable,
             __file__,
@@ -80,7 +82,7 @@ def _watch(form: str, work: Path, runs: int, seed: int) -> int:
             "--work",
             str(work),
             "--runs",
-            str(runs - done),
+            str(min(runs - done, RUNS_A_WORKER)),
             "--seed",
             str(seed),
         ]
@@ -92,7 +94,7 @@ def _watch(form: str, work: Path, runs: int, seed: int) -> int:
             return 2
         done += count
         seed += 1
-        if status != 0 and done < runs:
+        if status != 0:
             why = {-signal.SIGPROF: "hang", 71: "memory", 70: "hang"}.get(status, f"exit{status}")
             _keep(work, why, content[_HEADER.size : _HEADER.size + length], f"the worker ended with {status}")
         print(f"{done:,} executions in {time.monotonic() - start:.0f} s, {_count(work)} findings", flush=True)
