@@ -333,7 +333,7 @@ def files(bench: Bench) -> None:
         wall_s, cpu_s, peak_mb = timed(command, bench.scratch / "cache")
         peaks.append(peak_mb)
         print(f"  {f'{count:,} files':42} {wall_s:8.2f} {cpu_s:7.2f} {cpu_s / count * 1000:14.2f} {peak_mb:8.0f}")
-    bench.limit(f"memory of {counts[-1]:,} files over that of 10", peaks[-1] - peaks[0], counts[-1] * 0.001, "MB")
+    bench.limit(f"memory of {counts[-1]:,} files over that of 10", peaks[-1] - peaks[0], counts[-1] * 0.0005, "MB")
 
 
 def processes(bench: Bench) -> None:

@@ -108,24 +108,19 @@ class Run:
         named = list(paths)
         files, skipped = find_models(named, settings)
         targets, assumed = chosen_targets(settings)
-        empty = Report(
-            predictions=(),
-            files=len(files),
-            targets=tuple(target.name for target in targets),
-            notes=(*settings.notes, *assumed, *skipped),
-            paths=locate(files, settings),
-        )
-        task = Task(settings, targets, judge, hashed, cache, kernels)
-        if not judge:
-            return cls(tuple(files), task, empty)
-        from latlint.review import Review
+        names = tuple(target.name for target in targets)
+        notes = (*settings.notes, *assumed, *skipped)
+        located = locate(files, settings)
+        review = None
+        if judge:
+            from latlint.review import Review
 
-        checks.refuse_unknown_rules(settings)
-        review = Review(settings, empty.targets, whole=not named)
-        told = replace(
-            empty, notes=(*empty.notes, *review.notes), paths={**empty.paths, **locate(review.files, settings)}
-        )
-        return cls(tuple(files), task, told, review)
+            checks.refuse_unknown_rules(settings)
+            review = Review(settings, names, whole=not named)
+            notes += review.notes
+            located |= locate(review.files, settings)
+        empty = Report(predictions=(), files=len(files), targets=names, notes=notes, paths=located)
+        return cls(tuple(files), Task(settings, targets, judge, hashed, cache, kernels), empty, review)
 
     def parts(self, executor: Executor | None = None, *, jobs: int = 1) -> Iterator[Report]:
         """A report for each file, in order, as soon as it is known, worked out by ``executor``, by ``jobs`` processes, or here; and

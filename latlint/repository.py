@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection
+from functools import cache, partial
 from pathlib import Path
 
 from latlint.settings import Settings
 
 
-def locate(files: Iterable[str], settings: Settings) -> dict[str, str]:
+def locate(files: Collection[str], settings: Settings) -> dict[str, str]:
     """For each file as given, its path from the top of its git repository, with forward slashes and without links.
 
     Outside any repository it is the path from the configuration's directory, or from the working directory for a file that was
     named from there. What lies elsewhere goes by its path below the nearest directory that holds all such files. So a path never
     says where on a machine the files are, nor depends on where latlint was started.
     """
-    real = {file: Path(os.path.realpath(file)) for file in files}
-    tops = {file: _top(file, path, settings) for file, path in real.items()}
-    strays = [str(path.parent) for file, path in real.items() if tops[file] is None]
+    # There may be very many files, and few directories: those are asked for once each.
+    real, top = cache(os.path.realpath), cache(partial(_top, settings))
+
+    def place(file: str) -> tuple[str, Path | None, str]:
+        parent, name = os.path.split(file)
+        if name in ("", os.curdir, os.pardir) or os.path.islink(file):  # noqa: PTH114 - a Path takes longer than the question
+            parent, name = os.path.split(os.path.realpath(file))
+        parent = real(parent)
+        return parent, top(parent, os.path.isabs(file)), name  # noqa: PTH117
+
+    strays = {parent for parent, above, _ in map(place, files) if above is None}
     shared = Path(os.path.commonpath(strays)) if strays else Path()
-    return {file: path.relative_to(tops[file] or shared).as_posix() for file, path in real.items()}
+    below = cache(lambda parent, above: Path(parent).relative_to(above or shared))
+    return {file: (below(parent, above) / name).as_posix() for file in files for parent, above, name in (place(file),)}
 
 
 def top_of(path: Path) -> Path | None:
@@ -29,9 +39,11 @@ def top_of(path: Path) -> Path | None:
     return next((directory for directory in path.parents if os.path.exists(directory / ".git")), None)  # noqa: PTH110
 
 
-def _top(file: str, path: Path, settings: Settings) -> Path | None:
-    if top := top_of(path):
+def _top(settings: Settings, directory: str, absolute: bool) -> Path | None:
+    """What the paths of files in ``directory`` start at, which were given as ``absolute`` paths or not; ``None`` if they are strays."""
+    path = Path(directory)
+    if top := top_of(path / "file"):
         return top
     root = Path(os.path.realpath(settings.root))
-    named_from_root = settings.source is not None or not Path(file).is_absolute()
+    named_from_root = settings.source is not None or not absolute
     return root if named_from_root and path.is_relative_to(root) else None
