@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 #: No input that a phone runs on has more (a 4K image has 25 million).
 MAX_ELEMENTS = 2**31
@@ -13,8 +13,7 @@ MAX_RANK = 8
 _SHAPE = re.compile(r"[0-9]{1,10}(x[0-9]{1,10})*", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class InputShape:
+class InputShape(NamedTuple):
     """The shape that the input ``name`` is to have. ``required``: a model without that input is an error."""
 
     name: str

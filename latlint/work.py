@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from latlint.cache import Cache, key_of
 from latlint.errors import LatlintError
@@ -29,8 +29,7 @@ HASHED_BYTES = 64_000_000
 Item = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class TargetPack:
+class TargetPack(NamedTuple):
     """A target by name, with the directory and the hash of its pack."""
 
     name: str

@@ -6,10 +6,10 @@ A module without ``check`` documents a rule that is raised elsewhere: by the rea
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
+from typing import NamedTuple
 
 from latlint.checks._budgets import Held, tightest
 from latlint.checks._selection import graded, reach, refuse_unknown, selected, severity
@@ -18,8 +18,7 @@ from latlint.latency.types import Prediction
 from latlint.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(NamedTuple):
     """A rule with its ``page`` (Markdown) and, where it looks at models itself, its function."""
 
     rule: Rule

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.latency.types import KernelPrediction, Prediction
@@ -17,8 +17,7 @@ COSTLIEST = "; what costs most: "
 _NAMED_KERNELS = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """``value_ms``, that end of the interval which the budget's gate names, against ``limit_ms``."""
 
     budget: Budget

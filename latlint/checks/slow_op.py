@@ -50,8 +50,8 @@ four); Williams, Waterman and Patterson, *Roofline*, CACM 52(4), 2009.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.counterfactual import View, percent, view
@@ -73,8 +73,7 @@ _GRAVE = 0.05
 _PADDED = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Reason:
+class _Reason(NamedTuple):
     what: str
     fix: str
     severity: str = "note"
@@ -110,8 +109,7 @@ _REASONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Slow:
+class _Slow(NamedTuple):
     kernel: Kernel
     ms: float
     best_ms: float

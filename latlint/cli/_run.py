@@ -6,9 +6,8 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import wraps
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -27,8 +26,7 @@ _FILES_PER_PROCESS = 8
 _SHOWN_AFTER_S, _SHOWN_EVERY_S = 1.0, 0.2
 
 
-@dataclass(frozen=True, slots=True)
-class Means:
+class Means(NamedTuple):
     """What a run is carried out with, as ``run_options`` say."""
 
     jobs: int | None = None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from math import prod
 from pathlib import PurePath
 from types import MappingProxyType
+from typing import NamedTuple
 
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf has no stubs of its own
 from onnx import (
@@ -51,8 +51,7 @@ MAX_FUNCTION_DEPTH = 32
 MAX_ELEMENTS = 2**40
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(NamedTuple):
     """A node as it runs: of the main graph, or of a model-local function at the place where it is called."""
 
     node: NodeProto

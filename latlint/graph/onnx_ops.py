@@ -7,7 +7,6 @@ onnxruntime's ``docs/ContribOperators.md``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from latlint.graph.ops import UNKNOWN
@@ -23,8 +22,7 @@ class ImpossibleError(ValueError):
     """What the node says cannot be (LAT007)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One node as its kind and attributes are made from it. An input that is left out is ``None``."""
 
     op: str

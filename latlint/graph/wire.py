@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from latlint.errors import LatlintError
 from latlint.graph.source import MASK, Source
@@ -58,8 +59,7 @@ _PAYLOAD: dict[str, frozenset[int]] = {
 _TENSOR_NAME, _TENSOR_RAW_DATA = 8, 9
 
 
-@dataclass(frozen=True, slots=True)
-class Payload:
+class Payload(NamedTuple):
     """A main-graph initializer's value in the file; ``raw`` when it is one ``raw_data`` field, byte for byte the tensor."""
 
     range: ByteRange
@@ -78,8 +78,7 @@ class Lean:
     payloads: dict[str, Payload] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """One field: its number, wire type, where it starts (at its tag), and where its content starts and ends."""
 
     number: int

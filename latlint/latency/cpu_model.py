@@ -17,9 +17,9 @@ Sources: ``tensorflow/lite/kernels/{conv,depthwise_conv}.cc`` and ``internal/{op
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from math import prod
 from types import MappingProxyType
+from typing import NamedTuple
 
 from latlint.graph.ops import BINARY, CONVOLUTIONS, MATRIX, MOVEMENT, POOLS, REDUCTIONS, UNARY
 from latlint.runtime.types import Kernel
@@ -28,8 +28,7 @@ Terms = dict[str, float]
 Pricing = Callable[[Kernel, str], Terms]
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(NamedTuple):
     """``prior_ns``: what one unit costs on a big core at about 2.5 GHz, from instruction counts and typical latencies.
     ``parallel``: how much of it is divided by more threads: 1 all of it, 0 none (a kernel with one thread), between the two
     what shares a cache, a memory bus or a barrier."""
@@ -233,8 +232,7 @@ def _taps(kernel: Kernel) -> float:
     return float(prod(kernel.attributes.get("kernel", (1,))))
 
 
-@dataclass(frozen=True, slots=True)
-class _Product:
+class _Product(NamedTuple):
     """A convolution or matrix product: (``pixels``, ``depth``) times (``depth``, ``columns``); ``depth`` is taps * channels."""
 
     pixels: float

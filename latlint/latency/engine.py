@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import exp, log, prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,8 +124,7 @@ def _matrix(rows: list[dict[str, float]], index: Mapping[str, int]) -> Array:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Times:
+class Times(NamedTuple):
     """Milliseconds of each kernel of a plan (0 where free or unknown) and of the rest; which kernels are ``predicted``."""
 
     kernels: Array

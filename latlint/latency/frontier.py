@@ -11,10 +11,11 @@ A group is planned once for all targets that plan alike, and priced once a targe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from math import prod
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,8 +62,7 @@ _SPENT_ON = {
 PARTS = ("arithmetic", "tiles", "input", "output", "weights", "launch", "other")
 
 
-@dataclass(frozen=True, slots=True)
-class Frontier:
+class Frontier(NamedTuple):
     """Well-shaped convolutions of one group on one target, the best of each size: ``macs`` (sizes,), ascending; ``ms`` (sizes,);
     ``parts`` (sizes, parts), the milliseconds of ``ms`` by ``PARTS``; ``winograd`` (sizes,) tells which run on Winograd kernels."""
 

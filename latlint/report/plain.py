@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 #: Control, format (bidirectional overrides, zero-width), surrogate, private, unassigned; line and paragraph separators.
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -16,8 +16,7 @@ _COMMAND = re.compile(r"^\s*:(?=:)|#(?=#\w*\[)")
 _SGR = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
+class Style(NamedTuple):
     """How text is to look: whether with colour, how wide at most, how many kernels a table shows (``None``: all;
     ``kernels_chosen``: the user said so), and whether each comes with why it is what it is (``explain``)."""
 
@@ -68,8 +67,7 @@ def shorten(text: str, width: int, keeps: str = "end") -> str:
     return f"…{text}" if keeps == "end" else f"{text}…"
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """One cell of a table: cleaned text, how it is painted, and what it keeps when it is too long: its ``end``, which says
     most in the name of a node, or its ``start``."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from latlint.checks.types import Finding
 from latlint.latency.types import Prediction
@@ -35,8 +35,7 @@ class Outcome:
         return replace(self, predictions=tuple(thin))
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """How a prediction stands to the tightest limit for it as a whole, if there is one, and to its budgets in all.
 
     ``gate`` names what is held against ``budget_ms``: see ``Prediction.end_ms``. ``passed`` is false when a budget is broken, be it

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from latlint.data import data_dir
 from latlint.errors import LatlintError
@@ -15,8 +14,7 @@ from latlint.errors import LatlintError
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(NamedTuple):
     """One rules file. ``kind`` says which planner reads ``data``: ``gpu-delegate`` or ``cpu``."""
 
     name: str

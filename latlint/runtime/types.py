@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from latlint.graph.types import ITEM_BYTES, Graph
 
@@ -99,8 +99,7 @@ class Plan:
     converted: ConvertedPlan | None = field(default=None, repr=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class ConvertedPlan:
+class ConvertedPlan(NamedTuple):
     """A graph as if converted, and its plan. The first kernels of the plan for the original graph are those of ``plan``, in
     order; after them come the nodes that conversion folded away."""
 

@@ -107,7 +107,7 @@ def _read_floats(w: Writer, node: Node) -> None:
     for i in node.inputs:
         if i >= 0 and i in w.values and w.source.tensors[i].dtype == "float32":
             value = w.values[i]
-            w.values[i] = replace(value, tensor=w.dequantized(value.tensor))
+            w.values[i] = value._replace(tensor=w.dequantized(value.tensor))
 
 
 def quantize(w: Writer, node: Node) -> None:

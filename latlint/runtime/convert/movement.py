@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from latlint.graph.types import Node
 from latlint.runtime.convert.pieces import PLAIN_MASKS, alias, common_order, copied, other
 from latlint.runtime.convert.writer import Order, Shape, Writer, channels_last, identity, permuted
@@ -20,7 +18,7 @@ def transpose(w: Writer, node: Node) -> None:
         other(w, node)
         return
     order = tuple(permutation.index(axis) for axis in value.order)
-    w.values[node.outputs[0]] = replace(value, order=order, pending=(*value.pending, node.index))
+    w.values[node.outputs[0]] = value._replace(order=order, pending=(*value.pending, node.index))
 
 
 def reshape(w: Writer, node: Node) -> None:
@@ -45,7 +43,7 @@ def reshape(w: Writer, node: Node) -> None:
         x, order = (value.tensor if trivial else w.read(i)), identity(len(target))
     out = w.reshaped(x, permuted(target, order) or (), [node.index])
     if out == x or w.written_by.get(out) is None:
-        w.values[node.outputs[0]] = replace(w.value(i), tensor=out, order=order, pending=())
+        w.values[node.outputs[0]] = w.value(i)._replace(tensor=out, order=order, pending=())
         return
     w.is_new(node.outputs[0], out, order)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import isclose, sqrt
+from typing import NamedTuple
 
 from latlint.graph.types import Node
 from latlint.runtime.convert.writer import Writer
@@ -13,8 +13,7 @@ from latlint.runtime.convert.writer import Writer
 _SIXTH = 0.1666666716337204
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """``last`` is written as one op of ``kind`` on ``data``; ``nodes`` are all that it stands for, ``last`` first.
     ``by_hand``: the converter itself does not know the group in this order."""
 

@@ -115,7 +115,7 @@ def alias(w: Writer, node: Node) -> None:
     if shape is not None and (w.tensors[value.tensor].elements is None):
         order = value.order if len(value.order) == len(shape) else identity(len(shape))
         w.tensors[value.tensor] = replace(w.tensors[value.tensor], shape=permuted(shape, order))
-        value = replace(value, order=order)
+        value = value._replace(order=order)
     w.values[node.outputs[0]] = value
 
 

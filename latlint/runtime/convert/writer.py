@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from latlint.graph.types import Graph, Node, Quantization, Tensor
 from latlint.runtime.convert.native import native_name, version
@@ -34,8 +34,7 @@ def permuted(shape: Shape | None, order: Order) -> Shape | None:
     return None if shape is None else tuple(shape[axis] for axis in order)
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(NamedTuple):
     """Where a run-time value of the source is: stored axis ``i`` is its axis ``order[i]``.
 
     ``pending`` are the transposes of the source that changed the order without moving data yet.

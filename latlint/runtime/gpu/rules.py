@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from latlint.errors import LatlintError
 from latlint.graph.ops import KINDS
@@ -15,8 +14,7 @@ from latlint.runtime.types import Processor
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class OpRule:
+class OpRule(NamedTuple):
     """How the delegate takes one kind of op: its kernel's name, the highest op version, the named conditions, the data types
     that it accepts beyond the float (and quantised) ones, and how many kernels it launches."""
 
@@ -27,8 +25,7 @@ class OpRule:
     launches: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class GpuRules:
+class GpuRules(NamedTuple):
     """``rules/tflite-…/gpu-delegate.toml``; the meaning of each value stands beside it there."""
 
     name: str
