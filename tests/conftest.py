@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -24,13 +25,22 @@ def no_cache() -> None:
 
 
 @pytest.fixture(scope="session")
-def shared() -> Path:
-    """The directory of measured data and model files that stands beside the repository and is never committed."""
-    if not SHARED.is_dir():
-        reason = "needs the measured data and the corpus in ../shared, which are not part of the repository"
+def lacking() -> Callable[[str], NoReturn]:
+    """``lacking(reason)`` ends a test that lacks something: as failed in CI, which must have it all, elsewhere as left out."""
+
+    def end(reason: str) -> NoReturn:
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
+
+    return end
+
+
+@pytest.fixture(scope="session")
+def shared(lacking: Callable[[str], NoReturn]) -> Path:
+    """The directory of measured data and model files that stands beside the repository and is never committed."""
+    if not SHARED.is_dir():
+        lacking("needs the measured data and the corpus in ../shared, which are not part of the repository")
     return SHARED
 
 
@@ -64,7 +74,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 
 @pytest.fixture(scope="session")
-def npm(pytestconfig: pytest.Config) -> Callable[..., Path]:
+def npm(pytestconfig: pytest.Config, lacking: Callable[[str], NoReturn]) -> Callable[..., Path]:
     """``npm("name@1.0.0", …)`` is a directory with a ``node_modules`` that holds these packages, installed once; no script of
     theirs is run."""
 
@@ -75,8 +85,7 @@ def npm(pytestconfig: pytest.Config) -> Callable[..., Path]:
             found = shutil.which("npm")
             done = found and subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
             if not done or done.returncode:
-                reason = f"needs npm and its registry for {packages[0]}: {done.stderr if done else 'there is no npm'}"
-                pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+                lacking(f"needs npm and its registry for {packages[0]}: {done.stderr if done else 'there is no npm'}")
         return home
 
     return install

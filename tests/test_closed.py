@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import onnx
 import pytest
@@ -150,12 +151,12 @@ def test_external_data_that_leaves_the_directory_is_told(here: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["one_gelu.tflite", "vit_tiny.onnx"])
-def test_no_network_is_needed(model: Callable[[str], Path], name: str) -> None:
+def test_no_network_is_needed(model: Callable[[str], Path], name: str, lacking: Callable[[str], NoReturn]) -> None:
     """In a network namespace of its own a process has no way out."""
     tool = shutil.which("unshare")
     alone = [tool, "--net"] if os.geteuid() == 0 else [tool, "--net", "--map-root-user"]
     if not tool or subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:
-        pytest.skip("needs unshare, and the right to make a network namespace")
+        lacking("needs unshare, and the right to make a network namespace")
     args = [*alone, sys.executable, "-m", "latlint", "check", str(model(name)), "--target", "pixel-4/gpu"]
     done = subprocess.run(
         args, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}

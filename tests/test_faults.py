@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -55,17 +56,14 @@ def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
 
 
 @pytest.fixture
-def full(tmp_path: Path) -> Iterator[Path]:
+def full(tmp_path: Path, lacking: Callable[[str], NoReturn]) -> Iterator[Path]:
     """A directory on a disk of its own that has no room left."""
     disk = tmp_path / "full"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
     done = subprocess.run(mount, capture_output=True, text=True, check=False) if shutil.which("mount") else None
     if done is None or done.returncode:
-        reason = "needs to mount a tmpfs, which takes root's rights"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        lacking("needs to mount a tmpfs, which takes root's rights")
     try:
         yield disk
     finally:
@@ -229,9 +227,9 @@ def test_a_signal_while_a_file_is_written_leaves_the_former(here: Path, number: 
         path.unlink()
 
 
-def test_head_ends_a_pipe(here: Path) -> None:
+def test_head_ends_a_pipe(here: Path, lacking: Callable[[str], NoReturn]) -> None:
     if not shutil.which("bash"):
-        pytest.skip("needs bash")
+        lacking("needs bash")
     line = f"{sys.executable} -m latlint predict m.tflite --all-targets --format csv | head -1; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(
         ["bash", "-c", line], cwd=here, env=environment(), capture_output=True, text=True, check=False

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import onnx
 import pytest
@@ -30,10 +31,14 @@ print(json.dumps([status, peak, out.getvalue()]))
 """
 
 
+@pytest.fixture(autouse=True)
+def peak_memory_shows(lacking: Callable[[str], NoReturn]) -> None:
+    if not Path("/proc/self/status").exists():
+        lacking("needs /proc to see peak memory")
+
+
 def checked(path: Path) -> tuple[dict[str, object], int]:
     """The prediction for ``path`` and the peak memory in MB."""
-    if not Path("/proc/self/status").exists():
-        pytest.skip("needs /proc to see peak memory")
     args = ["check", path.name, "--target", "pixel-4/gpu", "--no-config", "--format", "json"]
     repository = Path(__file__).resolve().parents[2]
     done = subprocess.run(

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 import yaml
@@ -103,10 +103,10 @@ def test_inputs_never_become_part_of_a_script() -> None:
         assert ("run" in step) == (step.get("shell") == "bash")
 
 
-def test_scripts_pass_shellcheck(tmp_path: Path) -> None:
+def test_scripts_pass_shellcheck(tmp_path: Path, lacking: Callable[[str], NoReturn]) -> None:
     shellcheck = shutil.which(
         "shellcheck", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    ) or pytest.skip("needs shellcheck")
+    ) or lacking("needs shellcheck")
     for number, step in enumerate(ACTION["runs"]["steps"]):
         if "run" in step:
             script = tmp_path / f"{number}.sh"

@@ -6,8 +6,10 @@ import hashlib
 import itertools
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -24,7 +26,14 @@ from latlint.training import blocks, profile_here
 from latlint.training.generate import Network
 from latlint.training.profile_here import RUNTIME, Timing, build_pack, processor
 
-WHY_SKIPPED = "measuring needs LiteRT, an optional package: pip install ai-edge-litert"
+
+@pytest.fixture(scope="module")
+def litert(lacking: Callable[[str], NoReturn]) -> ModuleType:
+    """LiteRT's interpreter, which measures."""
+    try:
+        return import_module("ai_edge_litert.interpreter")
+    except ImportError:
+        lacking("measuring needs LiteRT, an optional package: pip install ai-edge-litert")
 
 
 @pytest.fixture(scope="module")
@@ -206,8 +215,7 @@ def test_without_litert_one_line_says_what_to_install(monkeypatch: pytest.Monkey
     assert not (tmp_path / "pack").exists()
 
 
-def test_generated_networks_are_delegated_as_litert_does(networks: list[Path]) -> None:
-    litert = pytest.importorskip("ai_edge_litert.interpreter", reason=WHY_SKIPPED)
+def test_generated_networks_are_delegated_as_litert_does(networks: list[Path], litert: ModuleType) -> None:
     for path in networks:
         interpreter = litert.Interpreter(model_path=str(path), num_threads=1)
         interpreter.allocate_tensors()
@@ -217,10 +225,10 @@ def test_generated_networks_are_delegated_as_litert_does(networks: list[Path]) -
         assert sum(op["op_name"] == "DELEGATE" for op in ops) == executors.count("xnnpack"), path
 
 
+@pytest.mark.usefixtures("litert")
 def test_this_machine_is_measured_and_its_pack_predicts(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, networks: list[Path]
 ) -> None:
-    pytest.importorskip("ai_edge_litert.interpreter", reason=WHY_SKIPPED)
     kinds = ("plain", "separable", "fire")
     few = [path for path in networks if path.stem.startswith(kinds)]
     monkeypatch.setattr(profile_here, "generated", lambda: ((path.stem, path.read_bytes()) for path in few))
