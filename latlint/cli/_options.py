@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import date
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -56,8 +57,41 @@ def pack_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
+class Asked(NamedTuple):
+    """Which configuration a command goes by, and what of it the command line replaces, as ``target_options`` and ``config_options``
+    say."""
+
+    config: Path | None
+    no_config: bool
+    targets: tuple[str, ...]
+    all_targets: bool
+    packs: tuple[Path, ...]
+    shapes: tuple[str, ...]
+
+    @property
+    def names_targets(self) -> bool:
+        """Whether the command line chooses the targets."""
+        return self.all_targets or bool(self.targets)
+
+    def settings(self, **flags: Any) -> Settings:
+        """The configuration with the command line on top (``flags``: see ``Settings.with_flags``); flags that contradict each other
+        are an error."""
+        if self.config is not None and self.no_config:
+            raise LatlintError("--config and --no-config contradict each other")
+        if self.targets and self.all_targets:
+            raise LatlintError("--target and --all-targets contradict each other")
+        settings = Settings() if self.no_config else load(config=self.config)
+        targets = ("*",) if self.all_targets else self.targets
+        return settings.with_flags(targets=targets, packs=self.packs, shapes=self.shapes, **flags)
+
+
 def config_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``--config``, ``--no-config``."""
+    """``--config``, ``--no-config``; the command gets them, with what ``target_options`` above them say, as ``asked``."""
+
+    @wraps(function)
+    def command(**given: Any) -> Any:
+        return function(asked=Asked(*(given.pop(name) for name in Asked._fields)), **given)
+
     decorators: tuple[_Decorator, ...] = (
         click.option(
             "--config",
@@ -67,7 +101,7 @@ def config_options(function: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--no-config", is_flag=True, help="Read no configuration file."),
     )
-    return _applied(function, decorators)
+    return _applied(command, decorators)
 
 
 def review_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -105,25 +139,6 @@ def format_option(choices: list[str] | None = None) -> _Decorator:
         show_default=True,
         help="Output format.",
     )
-
-
-def settings_from(
-    *,
-    config: Path | None,
-    no_config: bool,
-    targets: tuple[str, ...],
-    all_targets: bool,
-    packs: tuple[Path, ...],
-    **flags: Any,
-) -> Settings:
-    """The configuration with the command line on top (``flags``: see ``Settings.with_flags``); flags that contradict each other
-    are an error."""
-    if config is not None and no_config:
-        raise LatlintError("--config and --no-config contradict each other")
-    if targets and all_targets:
-        raise LatlintError("--target and --all-targets contradict each other")
-    settings = Settings() if no_config else load(config=config)
-    return settings.with_flags(targets=("*",) if all_targets else targets, packs=packs, **flags)
 
 
 def report_asides(report: Report, paths: Sequence[str], *, allow_empty: bool = False) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import date
-from pathlib import Path
 
 import click
 
@@ -12,11 +11,11 @@ from latlint import baseline, records
 from latlint.baseline import Entry
 from latlint.cli import _console
 from latlint.cli._options import (
+    Asked,
     config_options,
     format_option,
     report_asides,
     review_options,
-    settings_from,
     target_options,
 )
 from latlint.cli._run import Means, run_options
@@ -40,14 +39,9 @@ from latlint.units import counted
 def command(
     paths: tuple[str, ...],
     prune: bool,
-    targets: tuple[str, ...],
-    all_targets: bool,
-    packs: tuple[Path, ...],
-    shapes: tuple[str, ...],
     base: str | None,
     today: date | None,
-    config: Path | None,
-    no_config: bool,
+    asked: Asked,
     format_name: str,
     allow_empty: bool,
     means: Means,
@@ -61,19 +55,9 @@ def command(
     latlint baseline
     latlint baseline --prune
     """
-    settings = settings_from(
-        config=config,
-        no_config=no_config,
-        targets=targets,
-        all_targets=all_targets,
-        packs=packs,
-        shapes=shapes,
-        base=base,
-        today=today,
-        use_baseline=False,
-    )
+    settings = asked.settings(base=base, today=today, use_baseline=False)
     # What is written anew as a whole need not be understood first: that is the way out of a merge conflict.
-    whole = not (paths or targets or all_targets or prune)
+    whole = not (paths or asked.names_targets or prune)
     old = _console.unless_malformed(lambda: baseline.read(settings), anyway=whole)
     name = records.shown(baseline.path_of(settings))
     if prune and old is None:
@@ -82,7 +66,7 @@ def command(
     report_asides(report, paths, allow_empty=allow_empty)
     if report.errors:
         raise LatlintError(f"left as it was: {counted(len(report.errors), 'model')} could not be read", path=name)
-    scope = records.Scope.of(settings, paths, report.targets if targets or all_targets else None)
+    scope = records.Scope.of(settings, paths, report.targets if asked.names_targets else None)
     new = _renewed(old or [], _acceptable(report, settings), scope, prune=prune)
     _console.write_atomically(baseline.written(new), baseline.path_of(settings))
     before, after = (Counter(entry.fields() for entry in entries) for entries in (old or [], new))

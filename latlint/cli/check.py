@@ -13,12 +13,12 @@ import click
 from latlint.checks.types import SEVERITIES
 from latlint.cli import _completion, _console
 from latlint.cli._options import (
+    Asked,
     config_options,
     format_option,
     report_errors,
     report_notes,
     review_options,
-    settings_from,
     target_options,
 )
 from latlint.cli._run import Means, run_options
@@ -86,10 +86,6 @@ from latlint.settings import parse_budget
 )
 def command(
     paths: tuple[str, ...],
-    targets: tuple[str, ...],
-    all_targets: bool,
-    packs: tuple[Path, ...],
-    shapes: tuple[str, ...],
     budgets: tuple[str, ...],
     select: tuple[str, ...],
     ignore: tuple[str, ...],
@@ -97,8 +93,7 @@ def command(
     base: str | None,
     today: date | None,
     no_baseline: bool,
-    config: Path | None,
-    no_config: bool,
+    asked: Asked,
     format_name: str,
     outputs: tuple[str, ...],
     exit_zero: bool,
@@ -117,13 +112,7 @@ def command(
     latlint check models/ --target 'galaxy-s10/*' --budget '*/gpu=8ms' --budget '*/cpu-*=30ms'
     """
     files = _parsed_outputs(outputs)
-    settings = settings_from(
-        config=config,
-        no_config=no_config,
-        targets=targets,
-        all_targets=all_targets,
-        packs=packs,
-        shapes=shapes,
+    settings = asked.settings(
         budgets=budgets,
         select=select,
         ignore=ignore,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from importlib import import_module
-from pathlib import Path
 
 import click
 
 from latlint.cli import _completion, _console
-from latlint.cli._options import config_options, format_option, settings_from, target_options
+from latlint.cli._options import Asked, config_options, format_option, target_options
 from latlint.errors import LatlintError
 
 
@@ -32,14 +31,9 @@ from latlint.errors import LatlintError
 def command(
     paths: tuple[str, ...],
     base: str | None,
-    targets: tuple[str, ...],
-    all_targets: bool,
-    packs: tuple[Path, ...],
-    shapes: tuple[str, ...],
     top: int | None,
     all_kernels: bool,
-    config: Path | None,
-    no_config: bool,
+    asked: Asked,
     format_name: str,
 ) -> int:
     """Show what a change does to latency, kernel by kernel.
@@ -57,9 +51,7 @@ def command(
         raise LatlintError("--top and --all-kernels contradict each other")
     if base is None and len(paths) != 2:
         raise click.UsageError("expected OLD and NEW, or --base REV", click.get_current_context())
-    settings = settings_from(
-        config=config, no_config=no_config, targets=targets, all_targets=all_targets, packs=packs, shapes=shapes
-    )
+    settings = asked.settings()
     found = between_files(paths[0], paths[1], settings) if base is None else since(base, paths, settings)
     for note in found.notes:
         _console.note(note)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import click
 
 from latlint import lock, records
 from latlint.cli import _completion, _console
-from latlint.cli._options import config_options, format_option, report_asides, settings_from, target_options
+from latlint.cli._options import Asked, config_options, format_option, report_asides, target_options
 from latlint.cli._run import Means, run_options
 from latlint.errors import LatlintError
 from latlint.lock import Change, Entry
@@ -46,12 +45,7 @@ def command(
     paths: tuple[str, ...],
     check: bool,
     hook: bool,
-    targets: tuple[str, ...],
-    all_targets: bool,
-    packs: tuple[Path, ...],
-    shapes: tuple[str, ...],
-    config: Path | None,
-    no_config: bool,
+    asked: Asked,
     format_name: str,
     allow_empty: bool,
     means: Means,
@@ -68,10 +62,8 @@ def command(
     """
     if check and hook:
         raise LatlintError("--check and --hook contradict each other: one writes nothing, the other writes")
-    settings = settings_from(
-        config=config, no_config=no_config, targets=targets, all_targets=all_targets, packs=packs, shapes=shapes
-    )
-    whole = not paths and not targets and not all_targets
+    settings = asked.settings()
+    whole = not paths and not asked.names_targets
     # What is written anew as a whole need not be understood first: that is the way out of a merge conflict.
     before = _console.unless_malformed(lambda: lock.read(settings), anyway=whole and not check)
     report = means.report(means.run(paths, settings, judge=False))
@@ -83,7 +75,7 @@ def command(
             f"{state}: {counted(len(report.errors), 'model')} could not be read", path=records.shown(path)
         )
     old = dict(before.entries) if before else {}
-    scope = records.Scope.of(settings, paths, report.targets if targets or all_targets else None)
+    scope = records.Scope.of(settings, paths, report.targets if asked.names_targets else None)
     kept = {key: old[key] for key in old if not scope.holds(*key)}
     found = (lock.entry(prediction, settings) for prediction in report.predictions)
     new = kept | {entry.key: entry for entry in found}

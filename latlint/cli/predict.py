@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import click
 
 from latlint.cli import _completion, _console
 from latlint.cli._options import (
+    Asked,
     config_options,
     format_option,
     report_errors,
     report_notes,
-    settings_from,
     target_options,
 )
 from latlint.cli._run import Means, run_options
@@ -39,15 +38,10 @@ from latlint.report.types import Report
 @format_option()
 def command(
     models: tuple[str, ...],
-    targets: tuple[str, ...],
-    all_targets: bool,
-    packs: tuple[Path, ...],
-    shapes: tuple[str, ...],
     top: int | None,
     all_kernels: bool,
     explain: bool,
-    config: Path | None,
-    no_config: bool,
+    asked: Asked,
     format_name: str,
     means: Means,
 ) -> int:
@@ -61,9 +55,7 @@ def command(
     """
     if top is not None and all_kernels:
         raise LatlintError("--top and --all-kernels contradict each other")
-    settings = settings_from(
-        config=config, no_config=no_config, targets=targets, all_targets=all_targets, packs=packs, shapes=shapes
-    )
+    settings = asked.settings()
     run = means.run(models, settings, judge=False, hashed=shows_hash(format_name))
     report_notes(run.empty, models)
     chosen = top is not None or all_kernels or explain

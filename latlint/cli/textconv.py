@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from latlint.cli import _completion, _console
-from latlint.cli._options import config_options, settings_from, target_options
+from latlint.cli._options import Asked, config_options, target_options
 from latlint.errors import LatlintError
 from latlint.report.plain import clean
 
@@ -18,12 +16,7 @@ from latlint.report.plain import clean
 @config_options
 def command(
     file: str,
-    targets: tuple[str, ...],
-    all_targets: bool,
-    packs: tuple[Path, ...],
-    shapes: tuple[str, ...],
-    config: Path | None,
-    no_config: bool,
+    asked: Asked,
 ) -> int:
     """Print a model file as text that git diff can compare: its graph, and its kernels with their latency on each target.
 
@@ -33,9 +26,7 @@ def command(
     """
     from latlint.difference import as_text
 
-    settings = settings_from(
-        config=config, no_config=no_config, targets=targets, all_targets=all_targets, packs=packs, shapes=shapes
-    )
+    settings = asked.settings()
     try:
         text = as_text(file, settings)
     except LatlintError as error:
