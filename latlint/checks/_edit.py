@@ -79,6 +79,18 @@ class Draft:
         return tensor
 
 
+def without(found: Iterable[tuple[Node, int]]) -> Callable[[Graph], Graph]:
+    """The edit that takes nodes out, each with the slot of the input that is read in its place."""
+
+    def edit(graph: Graph) -> Graph:
+        draft = Draft(graph)
+        for node, slot in found:
+            draft.bypass(node, slot)
+        return draft.graph()
+
+    return edit
+
+
 def dead_nodes(graph: Graph) -> set[int]:
     """Nodes from which no output of the graph is reached."""
     alive = _live(graph.nodes, graph.outputs)

@@ -41,10 +41,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 
-from latlint.checks._edit import Draft
+from latlint.checks._edit import without
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.counterfactual import View, view
-from latlint.graph.types import Graph, Node
+from latlint.graph.types import Node
 
 RULE = Rule("LAT225", "channel-gates", "note", (), "measured")
 
@@ -58,13 +58,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     if not found:
         return
 
-    def without(graph: Graph) -> Graph:
-        draft = Draft(graph)
-        for product, slot, _ in found:
-            draft.bypass(product, slot)
-        return draft.graph()
-
-    gain = seen.gain("LAT225", without)
+    gain = seen.gain("LAT225", without([(product, slot) for product, slot, _ in found]))
     message = f"{len(found)} channel gates (squeeze-and-excitation)"
     nodes = [node for product, _, path in found for node in (*path, product)]
     yield from seen.judge(

@@ -37,11 +37,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from latlint.checks._edit import Draft
+from latlint.checks._edit import without
 from latlint.checks._patterns import per_channel
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.counterfactual import View, view
-from latlint.graph.types import Graph, Node
+from latlint.graph.types import Node
 
 RULE = Rule("LAT310", "input-normalization", "warning", (), "source")
 
@@ -54,14 +54,9 @@ def check(subject: Subject) -> Iterator[Finding]:
     if not found:
         return
 
-    def folded(graph: Graph) -> Graph:
-        draft = Draft(graph)
-        for node in found:
-            draft.bypass(node, next(s for s, t in enumerate(node.inputs) if not graph.tensors[t].constant))
-        return draft.graph()
-
+    data = [next(slot for slot, t in enumerate(node.inputs) if not seen.tensor(t).constant) for node in found]
     message = f"the input goes through {len(found)} ops that scale or shift it"
-    gain = seen.gain("LAT310", folded)
+    gain = seen.gain("LAT310", without(list(zip(found, data, strict=True))))
     yield from seen.judge(RULE, message, found, fix="fold them into the first convolution or the app", gain_ms=gain)
 
 

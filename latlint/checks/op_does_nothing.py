@@ -38,11 +38,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from latlint.checks._edit import Draft
+from latlint.checks._edit import without
 from latlint.checks._patterns import scalar
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.counterfactual import View, view
-from latlint.graph.types import Graph, Node
+from latlint.graph.types import Node
 
 RULE = Rule("LAT303", "op-does-nothing", "warning", (), "source")
 
@@ -62,17 +62,15 @@ def check(subject: Subject) -> Iterator[Finding]:
     if not found:
         return
 
-    def without(graph: Graph) -> Graph:
-        draft = Draft(graph)
-        for node, slot in found:
-            draft.bypass(node, slot)
-        return draft.graph()
-
     counts = Counter(node.native or node.kind for node, _ in found)
     named = ", ".join(f"{name} ×{count}" for name, count in counts.most_common(3))
     nodes = [node for node, _ in found]
     yield from seen.judge(
-        RULE, f"ops that change nothing ({named})", nodes, fix="remove them", gain_ms=seen.gain("LAT303", without)
+        RULE,
+        f"ops that change nothing ({named})",
+        nodes,
+        fix="remove them",
+        gain_ms=seen.gain("LAT303", without(found)),
     )
 
 

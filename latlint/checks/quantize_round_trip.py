@@ -36,10 +36,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from latlint.checks._edit import Draft
+from latlint.checks._edit import without
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.counterfactual import view
-from latlint.graph.types import Graph, Node
+from latlint.graph.types import Node
 
 RULE = Rule("LAT302", "quantize-round-trip", "warning", (), "source")
 
@@ -60,13 +60,8 @@ def check(subject: Subject) -> Iterator[Finding]:
     if not found:
         return
 
-    def without(graph: Graph) -> Graph:
-        draft = Draft(graph)
-        for first, last in found:
-            draft.bypass(first)
-            draft.bypass(last)
-        return draft.graph()
-
     nodes = [node for pair in found for node in pair]
     message = f"{len(found)} pairs of QUANTIZE and DEQUANTIZE lead nowhere"
-    yield from seen.judge(RULE, message, nodes, fix="remove both", gain_ms=seen.gain("LAT302", without))
+    yield from seen.judge(
+        RULE, message, nodes, fix="remove both", gain_ms=seen.gain("LAT302", without([(node, 0) for node in nodes]))
+    )

@@ -37,10 +37,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from latlint.checks._edit import Draft
+from latlint.checks._edit import without
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.counterfactual import view
-from latlint.graph.types import Graph
 from latlint.units import counted
 
 RULE = Rule("LAT311", "reshape-chain", "warning", (), "source")
@@ -62,11 +61,6 @@ def check(subject: Subject) -> Iterator[Finding]:
     if not found:
         return
 
-    def joined(graph: Graph) -> Graph:
-        draft = Draft(graph)
-        for node in found:
-            draft.bypass(node)
-        return draft.graph()
-
     message = f"{counted(len(found), 'RESHAPE')} right before another RESHAPE"
-    yield from seen.judge(RULE, message, found, fix="reshape once", gain_ms=seen.gain("LAT311", joined))
+    gain = seen.gain("LAT311", without([(node, 0) for node in found]))
+    yield from seen.judge(RULE, message, found, fix="reshape once", gain_ms=gain)

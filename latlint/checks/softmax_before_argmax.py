@@ -35,10 +35,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from latlint.checks._edit import Draft
+from latlint.checks._edit import without
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.counterfactual import view
-from latlint.graph.types import Graph, Node
+from latlint.graph.types import Node
 
 RULE = Rule("LAT312", "softmax-before-argmax", "warning", (), "source")
 
@@ -56,11 +56,6 @@ def check(subject: Subject) -> Iterator[Finding]:
     if not found:
         return
 
-    def without(graph: Graph) -> Graph:
-        draft = Draft(graph)
-        for node in found:
-            draft.bypass(node)
-        return draft.graph()
-
     message = f"{found[0].native or found[0].kind} does not change which value ARG_MAX finds"
-    yield from seen.judge(RULE, message, found, fix="leave it out", gain_ms=seen.gain("LAT312", without))
+    gain = seen.gain("LAT312", without([(node, 0) for node in found]))
+    yield from seen.judge(RULE, message, found, fix="leave it out", gain_ms=gain)
