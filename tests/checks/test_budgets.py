@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import by_hand
 import pytest
 
 from latlint.checks import run
-from latlint.checks.types import Finding, Subject
-from latlint.graph.types import Graph
-from latlint.latency.packs import load_targets
-from latlint.latency.types import KernelPrediction, Prediction
-from latlint.runtime import plan
-from latlint.settings import Budget, Settings
+from latlint.checks.types import Finding
+from latlint.latency.types import KernelPrediction
+from latlint.settings import Budget
 from latlint.verdicts import verdicts
 
 
@@ -22,21 +19,10 @@ def kernel(index: int, op: str, latency_ms: float) -> KernelPrediction:
     return KernelPrediction(index, 0, (f"node_{index}",), op, (), op, latency_ms, "predicted", 0, 0)
 
 
-PREDICTION = Prediction(
-    model="models/m.tflite",
-    sha256="0" * 64,
-    format="tflite",
-    precision="float32",
-    target="pixel-4/gpu",
-    runtime="tflite-2.10/gpu-delegate",
-    latency_ms=12.0,
+PREDICTION = by_hand.prediction(
     low_ms=9.0,
     high_ms=15.0,
-    interval=0.9,
     overhead_ms=2.0,
-    coverage=1.0,
-    macs=0,
-    partitions=(),
     kernels=(
         kernel(0, "conv2d", 4.0),
         kernel(1, "depthwise_conv2d", 1.0),
@@ -48,12 +34,9 @@ PREDICTION = Prediction(
 
 def judged(tmp_path: Path, *budgets: Budget, **settings: Any) -> tuple[list[Finding], str, float | None]:
     """The findings on the prediction, and its verdict with the limit that it shows."""
-    target = load_targets()[PREDICTION.target]
-    graph = Graph("empty", "tflite", "nhwc", (), (), (), ())
-    prediction = replace(PREDICTION, model=str(tmp_path / PREDICTION.model))
-    chosen = Settings(root=tmp_path, budgets=budgets, **settings)
-    found = run(Subject(graph, plan(graph, target.processor), target, prediction, chosen))
-    (verdict,) = verdicts([prediction], found, chosen)
+    subject = by_hand.subject(tmp_path, PREDICTION, budgets=budgets, **settings)
+    found = run(subject)
+    (verdict,) = verdicts([subject.prediction], found, subject.settings)
     return found, verdict.word, verdict.budget_ms
 
 

@@ -7,16 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import by_hand
 import pytest
 
 import latlint.checks
 from latlint.checks import Check, by_code, checks, run
 from latlint.checks.types import SEVERITIES, Subject
-from latlint.graph.types import Graph
-from latlint.latency.packs import load_targets
 from latlint.latency.types import KernelPrediction, Prediction
-from latlint.runtime import plan
-from latlint.settings import Budget, Settings
+from latlint.settings import Budget
 
 
 def kernel(
@@ -27,31 +25,16 @@ def kernel(
     )
 
 
-PREDICTION = Prediction(
-    model="models/m.tflite",
-    sha256="0" * 64,
-    format="tflite",
-    precision="float32",
-    target="pixel-4/gpu",
-    runtime="tflite-2.10/gpu-delegate",
-    latency_ms=12.0,
+PREDICTION = by_hand.prediction(
     low_ms=11.0,
     high_ms=13.0,
-    interval=0.9,
     overhead_ms=1.0,
-    coverage=1.0,
-    macs=0,
-    partitions=(),
     kernels=tuple(kernel(i, ms) for i, ms in enumerate([3.0, 1.0, 5.0, 2.0])),
 )
 
 
 def subject(tmp_path: Path, prediction: Prediction = PREDICTION, **settings: Any) -> Subject:
-    """A subject for rules that look at the prediction alone: its graph is empty."""
-    target = load_targets()[prediction.target]
-    graph = Graph("empty", "tflite", "nhwc", (), (), (), ())
-    prediction = replace(prediction, model=str(tmp_path / prediction.model))
-    return Subject(graph, plan(graph, target.processor), target, prediction, Settings(root=tmp_path, **settings))
+    return by_hand.subject(tmp_path, prediction, **settings)
 
 
 @pytest.mark.parametrize("check", checks(), ids=lambda check: check.rule.code)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sketch import sketch
 
 from latlint import checks, counterfactual
 from latlint.checks._edit import Draft, dead_nodes, with_channels
@@ -20,9 +20,6 @@ from latlint.latency.packs import load_targets
 from latlint.runtime import plan
 from latlint.settings import Settings
 from latlint.units import format_ms
-
-sys.path.insert(0, str(Path(__file__).parent))
-from sketch import sketch
 
 RULE = Rule("LAT999", "a-rule", "warning")
 GELU = """

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
+from sketch import sketch, target_of
 
 from latlint import checks
 from latlint.checks import Check
@@ -17,9 +17,6 @@ from latlint.latency import engine
 from latlint.latency.packs import load_targets
 from latlint.runtime import plan
 from latlint.settings import Settings
-
-sys.path.insert(0, str(Path(__file__).parent))
-from sketch import sketch, target_of
 
 MECHANISM = [check for check in checks.checks() if check.rule.code[:4] in ("LAT2", "LAT3")]
 _EXAMPLE = r"## Example that {0}\n```text\n(.*?)```"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sketch import sketch
 
 from latlint import checks
 from latlint.checks.types import Finding, Subject
@@ -18,9 +18,6 @@ from latlint.latency.frontier import GROUPS, PARTS, frontier, parts
 from latlint.latency.packs import load_targets
 from latlint.runtime import plan
 from latlint.settings import Settings
-
-sys.path.insert(0, str(Path(__file__).parent))
-from sketch import sketch
 
 TARGETS = load_targets()
 LEFT_BEHIND = "x = input 1x112x112x32\na = conv2d x 5 kernel=3"

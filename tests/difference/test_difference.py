@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sketch import sketch
 
 from latlint.difference import between_files, markdown, planned, target_changes, text
 from latlint.difference import json as as_json
@@ -17,9 +17,6 @@ from latlint.graph.types import Graph
 from latlint.latency.packs import load_targets
 from latlint.report.plain import Style
 from latlint.settings import Settings
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "checks"))
-from sketch import sketch
 
 TARGETS = load_targets()
 

@@ -29,6 +29,22 @@ def put(project: Project, model: Model) -> Callable[[str, str], Path]:
     return lambda name, path: project.put(model(name), path)
 
 
+@pytest.fixture
+def diverge(project: Project, put: Callable[[str, str], Path], latlint: Run) -> Callable[..., None]:
+    """``diverge("lock", {"models/a.tflite": FAST}, ours)``: another branch and main, each with its models and `latlint lock` after them."""
+
+    def run(command: str, theirs: dict[str, str], ours: dict[str, str]) -> None:
+        project.git("branch", "theirs")
+        for branch, models in (("theirs", theirs), ("main", ours)):
+            project.git("switch", "--quiet", branch)
+            for path, name in models.items():
+                put(name, path)
+            succeeds(latlint(command))
+            commit(project)
+
+    return run
+
+
 def commit(project: Project) -> None:
     done = project.commit()
     assert done.returncode == 0, done.stdout
@@ -89,31 +105,16 @@ class TestLock:
             commit(adopted)
 
     def test_branches_that_change_neighbours_merge(
-        self, adopted: Project, put: Callable[[str, str], Path], latlint: Run
+        self, adopted: Project, diverge: Callable[..., None], latlint: Run
     ) -> None:
-        adopted.git("switch", "--quiet", "--create", "theirs")
-        put(FAST, "models/a.tflite")
-        succeeds(latlint("lock"))
-        commit(adopted)
-        adopted.git("switch", "--quiet", "main")
-        put(SLOW, "models/b.tflite")
-        put(FAST, "models/c.tflite")
-        succeeds(latlint("lock"))
-        commit(adopted)
+        diverge("lock", {"models/a.tflite": FAST}, {"models/b.tflite": SLOW, "models/c.tflite": FAST})
         adopted.git("merge", "--quiet", "theirs")
         succeeds(latlint("lock", "--check"), "up to date: 3 lines")
 
     def test_branches_that_change_the_same_model_conflict_and_lock_mends_it(
-        self, adopted: Project, put: Callable[[str, str], Path], latlint: Run
+        self, adopted: Project, diverge: Callable[..., None], latlint: Run
     ) -> None:
-        adopted.git("switch", "--quiet", "--create", "theirs")
-        put(FAST, "models/a.tflite")
-        succeeds(latlint("lock"))
-        commit(adopted)
-        adopted.git("switch", "--quiet", "main")
-        put(MEDIUM, "models/a.tflite")
-        succeeds(latlint("lock"))
-        commit(adopted)
+        diverge("lock", {"models/a.tflite": FAST}, {"models/a.tflite": MEDIUM})
         assert adopted.run("git", "merge", "theirs").returncode == 1
         ends(latlint("lock", "--check"), 2, "is a conflict marker", "run `latlint lock`", "[LAT903]")
         adopted.git("checkout", "--theirs", "models/a.tflite")
@@ -122,18 +123,11 @@ class TestLock:
         succeeds(latlint("lock", "--check"))
 
     def test_a_merge_by_union_leaves_what_lock_can_order_or_refuses(
-        self, adopted: Project, put: Callable[[str, str], Path], latlint: Run
+        self, adopted: Project, diverge: Callable[..., None], latlint: Run
     ) -> None:
         adopted.write(".gitattributes", "latlint.lock merge=union\n")
         commit(adopted)
-        adopted.git("switch", "--quiet", "--create", "theirs")
-        put(FAST, "models/x.tflite")
-        succeeds(latlint("lock"))
-        commit(adopted)
-        adopted.git("switch", "--quiet", "main")
-        put(FAST, "models/y.tflite")
-        succeeds(latlint("lock"))
-        commit(adopted)
+        diverge("lock", {"models/x.tflite": FAST}, {"models/y.tflite": FAST})
         adopted.git("merge", "--quiet", "theirs")
         succeeds(latlint("lock", "--check"), "up to date: 4 lines")
         line = locked(adopted)["models/x.tflite"]
@@ -316,16 +310,9 @@ class TestBaselineAndWaivers:
         fails(latlint("check"), "LAT101", "1 over budget, 1 over budget and accepted")
 
     def test_branches_that_accept_findings_of_different_models_merge(
-        self, adopted: Project, put: Callable[[str, str], Path], latlint: Run
+        self, adopted: Project, diverge: Callable[..., None], latlint: Run
     ) -> None:
-        adopted.git("switch", "--quiet", "--create", "theirs")
-        put(SLOW, "models/b.tflite")
-        succeeds(latlint("baseline"))
-        commit(adopted)
-        adopted.git("switch", "--quiet", "main")
-        put(SLOW, "models/d.tflite")
-        succeeds(latlint("baseline"))
-        commit(adopted)
+        diverge("baseline", {"models/b.tflite": SLOW}, {"models/d.tflite": SLOW})
         adopted.git("merge", "--quiet", "theirs", "-m", "Merge")
         succeeds(latlint("check"), "4 over budget and accepted")
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sketch import sketch
 
 from latlint.cli import main
 from latlint.runtime import Processor, plan
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "checks"))
-from sketch import sketch
 
 ADRENO = Processor("gpu", "tflite-2.10/gpu-delegate", "gpu", "adreno", "adreno-6xx")
 MALI = Processor("gpu", "tflite-2.10/gpu-delegate", "gpu", "mali", "bifrost-gen3")
