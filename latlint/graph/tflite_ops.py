@@ -213,32 +213,27 @@ def _multiplier(filter_channels: int, channels: int) -> int | None:
 
 def _conv_2d(op: Operands) -> Attributes:
     data, weights = _data(op), _weights(op)
-    stride, dilation = _strides(op.options, (2, 1)), _strides(op.options, (5, 4), 1)
-    kernel = weights[1:3] if weights else None
-    return _known(
-        kernel=kernel,
-        stride=stride,
-        dilation=dilation,
-        padding=_padding(_is_same(op.options), data and data[1:3], kernel, stride, dilation),
-        groups=_groups(data[3], weights[3]) if data and weights else None,
-        activation=op.activation(3),
-    )
+    groups = _groups(data[3], weights[3]) if data and weights else None
+    return _window(op, _strides(op.options, (5, 4), 1)) | _known(groups=groups, activation=op.activation(3))
 
 
 def _depthwise_conv_2d(op: Operands) -> Attributes:
     data, weights = _data(op), _weights(op)
-    stride, dilation = _strides(op.options, (2, 1)), _strides(op.options, (6, 5), 1)
-    kernel = weights[1:3] if weights else None
-    return _known(
-        kernel=kernel,
-        stride=stride,
-        dilation=dilation,
-        padding=_padding(_is_same(op.options), data and data[1:3], kernel, stride, dilation),
+    return _window(op, _strides(op.options, (6, 5), 1)) | _known(
         groups=data[3] if data and data[3] > 0 else None,
         # Not the option: the kernel, too, goes by the shapes (kernels/depthwise_conv.cc).
         multiplier=_multiplier(weights[3], data[3]) if data and weights else None,
         activation=op.activation(4),
     )
+
+
+def _window(op: Operands, dilation: tuple[int, ...]) -> Attributes:
+    """What both convolutions say of where their weights are laid on the image."""
+    data, weights = _data(op), _weights(op)
+    stride = _strides(op.options, (2, 1))
+    kernel = weights[1:3] if weights else None
+    padding = _padding(_is_same(op.options), data and data[1:3], kernel, stride, dilation)
+    return _known(kernel=kernel, stride=stride, dilation=dilation, padding=padding)
 
 
 def _transpose_conv(op: Operands) -> Attributes:
