@@ -319,7 +319,7 @@ def _number(tag: int, value: int) -> bytes:
 
 def files(bench: Bench) -> None:
     """Time and memory by the number of files, streamed: each is one matrix product."""
-    heading(f"many small files, on {CPU}, --format jsonl, one process", "  wall s   cpu s  cpu ms a file  peak MB")
+    heading(f"many small files, on {CPU}, one process", "  wall s   cpu s  cpu ms a file  peak MB")
     write_stack(bench.scratch / "small.onnx", layers=1, external=True)
     small = (bench.scratch / "small.onnx").read_bytes()
     counts = sorted({10, 1000, 10_000, bench.many})
@@ -329,7 +329,7 @@ def files(bench: Bench) -> None:
         directory.mkdir()
         for number in range(count):
             (directory / f"m{number:06}.onnx").write_bytes(small)
-        command = latlint("check", directory, "-t", CPU, "--no-cache", "--format", "jsonl", "--jobs", "1")
+        command = latlint("check", directory, "-t", CPU, "--no-cache", "--jobs", "1")
         wall_s, cpu_s, peak_mb = timed(command, bench.scratch / "cache")
         peaks.append(peak_mb)
         print(f"  {f'{count:,} files':42} {wall_s:8.2f} {cpu_s:7.2f} {cpu_s / count * 1000:14.2f} {peak_mb:8.0f}")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby, islice
 
 from latlint.checks._budgets import COSTLIEST
 from latlint.checks.types import SEVERITIES, Finding
@@ -23,6 +23,9 @@ _DETAILED_TARGETS = 3
 _ORDERED_PARTITIONS = 5
 
 _SHOWN_REASONS = 5
+
+#: The columns of verdicts line up over so many files: a run over more holds no more at a time.
+_ALIGNED_FILES = 1000
 
 #: Runtimes with a delegate: what its partitions are called, and where its kernels run.
 _DELEGATES = {"gpu-delegate": ("gpu", "on the GPU"), "xnnpack": ("xnnpack", "in XNNPACK")}
@@ -53,56 +56,84 @@ _SEVERITY_PAINT = {"error": ("red", "bold"), "warning": ("yellow", "bold"), "not
 
 def predict(report: Report, style: Style) -> str:
     """Each model with its kernels on each target, costliest first; with many targets, a line for each instead."""
-    detailed = style.kernels_chosen or len(report.targets) <= _DETAILED_TARGETS
-    lines: list[str] = []
-    for _, group in groupby(report.predictions, key=lambda prediction: prediction.model):
-        predictions = list(group)
-        lines += [_model_line(predictions[0], style), ""]
-        if len(predictions) > 1:
-            lines += [*_comparison(predictions, style), ""]
-        if detailed:
-            for prediction in predictions:
-                lines += [*_breakdown(prediction, style), ""]
-        else:
-            lines += [*_notes(note for prediction in predictions for note in prediction.notes), ""]
-    return _joined(lines)
+    return "".join(predict_parts(report, report.parts(), style)) or "\n"
+
+
+def predict_parts(run: Report, parts: Iterable[Report], style: Style) -> Iterator[str]:
+    """See ``predict``: piece by piece."""
+    detailed = style.kernels_chosen or len(run.targets) <= _DETAILED_TARGETS
+    flow = _Flow()
+    for part in parts:
+        if predictions := part.predictions:
+            yield flow.text(["", *_predicted(predictions, detailed, style)])
+
+
+def _predicted(predictions: Sequence[Prediction], detailed: bool, style: Style) -> Iterator[str]:
+    yield from (_model_line(predictions[0], style), "")
+    if len(predictions) > 1:
+        yield from (*_comparison(predictions, style), "")
+    if detailed:
+        for prediction in predictions:
+            yield from (*_breakdown(prediction, style), "")
+    else:
+        yield from _notes(note for prediction in predictions for note in prediction.notes)
 
 
 def check(report: Report, style: Style) -> str:
     """A line for each model and target with its verdict, under it what was found, and a line that sums it up."""
-    lines: list[str] = []
-    judged = list(zip(report.predictions, report.verdicts, strict=True))
-    rows = [_verdict_row(prediction, verdict) for prediction, verdict in judged]
-    aligned = table(rows, "<<>><><", style, indent=2)
-    findings: dict[tuple[str, str | None], list[Finding]] = {}
-    for finding in report.findings:
-        if not finding.suppressed:
-            findings.setdefault((finding.model, finding.target), []).append(finding)
-    model = None
-    for (prediction, _), line in zip(judged, aligned, strict=True):
-        if prediction.model != model:
-            model = prediction.model
-            lines += ["", _model_line(prediction, style)]
-        lines.append(line)
-        for finding in findings.get((prediction.model, prediction.target), ()):
-            lines += _finding(finding, prediction, style)
-    return _joined([*lines, "", *_about_files(report, style), "", summary(report, style)])
+    return "".join(check_parts(report, report.parts(), style))
 
 
-def _about_files(report: Report, style: Style) -> list[str]:
+def check_parts(run: Report, parts: Iterable[Report], style: Style) -> Iterator[str]:
+    """See ``check``: piece by piece, columns aligned over ``_ALIGNED_FILES``."""
+    flow, tally, parts = _Flow(), _Tally(), iter(parts)
+    while chunk := list(islice(parts, _ALIGNED_FILES)):
+        for part in chunk:
+            tally.add(part)
+        yield flow.text(_judged(chunk, style))
+    yield flow.text([*_about_files(tally.asides, style), "", tally.line(run, style)])
+
+
+def _judged(chunk: Sequence[Report], style: Style) -> Iterator[str]:
+    rows = (
+        _verdict_row(prediction, verdict)
+        for part in chunk
+        for prediction, verdict in zip(part.predictions, part.verdicts, strict=True)
+    )
+    aligned = iter(table(list(rows), "<<>><><", style, indent=2))
+    for part in chunk:
+        findings: dict[str | None, list[Finding]] = {}
+        for finding in part.findings:
+            if not finding.suppressed:
+                findings.setdefault(finding.target, []).append(finding)
+        if part.predictions:
+            yield from ("", _model_line(part.predictions[0], style))
+        for prediction in part.predictions:
+            yield next(aligned)
+            for finding in findings.get(prediction.target, ()):
+                yield from _finding(finding, prediction, style)
+
+
+def _about_files(findings: Iterable[Finding], style: Style) -> Iterator[str]:
     """What was found in files that are no models: the configuration, the baseline."""
-    lines: list[str] = []
-    unread = {error.path for error in report.errors}
-    found = [finding for finding in report.findings if finding.target is None and finding.model not in unread]
-    for path, group in groupby(found, key=lambda finding: finding.model):
-        lines += ["", style.paint(clean(path), "bold"), *(_sentence(finding, style, indent=2) for finding in group)]
-    return lines
+    for path, group in groupby(findings, key=lambda finding: finding.model):
+        yield from ("", "", style.paint(clean(path), "bold"), *(_sentence(each, style, indent=2) for each in group))
 
 
-def _joined(lines: Sequence[str]) -> str:
-    """The lines without blank ones at either end or in a row."""
-    kept = [line for line, previous in zip(lines, ["", *lines], strict=False) if line or previous]
-    return "\n".join(kept).strip("\n") + "\n"
+class _Flow:
+    """Text in pieces, without blank lines at either end or in a row."""
+
+    def __init__(self) -> None:
+        self._started = self._blank = False
+
+    def text(self, lines: Iterable[str]) -> str:
+        kept = []
+        for line in lines:
+            if line:
+                kept += ["\n"] * self._blank + [line, "\n"]
+                self._started = True
+            self._blank = self._started and not line
+        return "".join(kept)
 
 
 def _model_line(prediction: Prediction, style: Style) -> str:
@@ -361,19 +392,43 @@ def _sentence(finding: Finding, style: Style, *, indent: int) -> str:
 
 def summary(report: Report, style: Style) -> str:
     """``2 models on 3 targets: 1 over budget, 4 within budget, 1 without a budget, 1 warning, 2 findings accepted``."""
-    verdicts = Counter(verdict.word for verdict in report.verdicts)
-    parts = [
-        style.paint(f"{verdicts[word]} {says}", *paint) for word, (says, paint) in _VERDICTS.items() if verdicts[word]
-    ]
-    others = Counter(
-        finding.severity
-        for finding in report.findings
-        if finding.budget_ms is None and not finding.suppressed and (finding.target or finding.code.startswith("LAT9"))
-    )
-    parts += [counted(others[severity], severity) for severity in reversed(SEVERITIES) if others[severity]]
-    if suppressed := sum(finding.suppressed for finding in report.findings):
-        parts.append(f"{counted(suppressed, 'finding')} accepted")
-    if report.errors:
-        parts.append(style.paint(f"{counted(len(report.errors), 'file')} not read", "red", "bold"))
-    scope = f"{counted(report.files, 'model')} on {counted(len(report.targets), 'target')}"
-    return f"{scope}: {', '.join(parts)}" if parts else scope
+    tally = _Tally()
+    tally.add(report)
+    return tally.line(report, style)
+
+
+class _Tally:
+    """What the reports of a run add up to. ``asides`` are the findings that are about no model that was read."""
+
+    def __init__(self) -> None:
+        self.verdicts: Counter[str] = Counter()
+        self.severities: Counter[str] = Counter()
+        self.accepted = self.unread = 0
+        self.asides: list[Finding] = []
+
+    def add(self, report: Report) -> None:
+        self.verdicts.update(verdict.word for verdict in report.verdicts)
+        self.accepted += sum(finding.suppressed for finding in report.findings)
+        self.unread += len(report.errors)
+        unread = {error.path for error in report.errors}
+        for finding in report.findings:
+            about = finding.target or finding.code.startswith("LAT9")
+            if finding.budget_ms is None and not finding.suppressed and about:
+                self.severities[finding.severity] += 1
+            if finding.target is None and finding.model not in unread:
+                self.asides.append(finding)
+
+    def line(self, run: Report, style: Style) -> str:
+        """See ``summary``."""
+        parts = [
+            style.paint(f"{self.verdicts[word]} {says}", *paint)
+            for word, (says, paint) in _VERDICTS.items()
+            if self.verdicts[word]
+        ]
+        parts += [counted(self.severities[each], each) for each in reversed(SEVERITIES) if self.severities[each]]
+        if self.accepted:
+            parts.append(f"{counted(self.accepted, 'finding')} accepted")
+        if self.unread:
+            parts.append(style.paint(f"{counted(self.unread, 'file')} not read", "red", "bold"))
+        scope = f"{counted(run.files, 'model')} on {counted(len(run.targets), 'target')}"
+        return f"{scope}: {', '.join(parts)}" if parts else scope

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -267,3 +268,28 @@ def test_a_shortened_name_keeps_its_end_and_fits(width: int) -> None:
     short = shorten("模型/block_12/模型/expand", width)
     assert columns(short) <= width
     assert "模型/block_12/模型/expand".endswith(short.removeprefix("…"))
+
+
+def test_a_run_over_many_files_is_shown_as_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = report(
+        *(prediction(kernel(0, "conv2d", 1.0), model=f"m{i}.tflite") for i in range(5)),
+        budget_ms=1.0,
+        findings=(Finding("LAT902", "unused-waiver", "warning", "latlint.toml", "a waiver covers nothing"),),
+    )
+    seen = 0
+
+    def parts() -> Iterator[Report]:
+        nonlocal seen
+        for part in many.parts():
+            seen += 1
+            yield part
+
+    for pieces_of, whole, after in (
+        (text.check_parts, text.check(many, Style()), [2, 4, 6, 6]),
+        (text.predict_parts, text.predict(many, Style()), [1, 2, 3, 4, 5]),
+    ):
+        monkeypatch.setattr(text, "_ALIGNED_FILES", 2)
+        seen = 0
+        told = [(seen, piece) for piece in pieces_of(many, parts(), Style())]
+        assert [count for count, _ in told] == after
+        assert "".join(piece for _, piece in told) == whole
