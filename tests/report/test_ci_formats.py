@@ -151,6 +151,16 @@ def test_junit_shows_what_is_accepted_as_skipped(report: Report) -> None:
     assert [suite.get("skipped") for suite in root] == ["0", "0", "1"]
 
 
+def test_two_broken_budgets_of_a_model_are_two_tests(report: Report) -> None:
+    (first,) = (f for f in report.findings if f.budget_ms is not None and not f.suppressed)
+    other = replace(first, message="conv2d takes 5.0 ms, over its budget of 4 ms")
+    (suite,) = ElementTree.fromstring(check(replace(report, findings=(first, other)), "junit")).iterfind(
+        "testsuite[@name='pixel-4/gpu']"
+    )
+    failed = [case.get("name") for case in suite if case.find("failure") is not None]
+    assert failed == ["models/a.tflite LAT101 budget-exceeded", "models/a.tflite LAT101 budget-exceeded (2)"]
+
+
 def test_a_finding_of_the_configuration_fails_no_test(report: Report) -> None:
     stale = Finding("LAT904", "unused-waiver", "warning", "latlint.toml", "covers nothing", fingerprint="c0" * 8)
     root = ElementTree.fromstring(check(replace(report, findings=(stale,), errors=()), "junit"))
