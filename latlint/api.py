@@ -10,18 +10,18 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from latlint import checks
-from latlint.cache import Cache
 from latlint.checks.types import Finding, fingerprint
-from latlint.configuration import load
-from latlint.discovery import find_models
 from latlint.errors import LatlintError
 from latlint.latency.catalogue import find_targets, pack_hash
 from latlint.patterns import select_ops, select_targets
+from latlint.project.configuration import load
+from latlint.project.discovery import find_models
+from latlint.project.repository import locate
 from latlint.report.types import InputError, Outcome, Report
-from latlint.repository import locate
+from latlint.run.cache import Cache
+from latlint.run.work import TargetPack, Task, done
 from latlint.settings import Settings
 from latlint.shapes import dims_text
-from latlint.work import TargetPack, Task, done
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -129,7 +129,7 @@ class Run:
         if executor is None and jobs == 1:
             outcomes: Iterator[Outcome] = (outcome for item in items for outcome in done(self.task, [item]))
         else:
-            from latlint.pool import on
+            from latlint.run.pool import on
 
             outcomes = on(executor, self.task, items, jobs=jobs)
         spare = MOST_KERNELS

@@ -1,6 +1,6 @@
 """What a run is asked to do: the types that a configuration file and the command line come together in.
 
-``latlint.configuration`` reads the file; ``configuration.schema.json`` lists its keys.
+``latlint.project.configuration`` reads the file; ``configuration.schema.json`` lists its keys.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Settings:
     ``select``, ``ignore``, the values of ``per_model_ignores`` and the keys of ``severities`` name rules by code, by the
     beginning of a code, or by name.
 
-    ``base`` is the git revision that relative budgets go by (see ``latlint.reference``). ``use_baseline`` tells whether findings that
+    ``base`` is the git revision that relative budgets go by (see ``latlint.review.reference``). ``use_baseline`` tells whether findings that
     ``latlint.baseline`` accepts are so marked. ``today`` is the day that waivers expire by; ``None``: the clock's.
     """
 

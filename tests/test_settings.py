@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from latlint.configuration import load
 from latlint.errors import LatlintError
 from latlint.patterns import matches_path, nearest, select_targets
+from latlint.project.configuration import load
 from latlint.settings import Budget, Settings, parse_budget, parse_shape
 from latlint.shapes import InputShape
 

@@ -13,8 +13,8 @@ from latlint.errors import LatlintError
 
 def targets(context: Context, _: Parameter, incomplete: str) -> list[CompletionItem]:
     """Names of targets, with those of ``--pack`` and of the configuration."""
-    from latlint.configuration import load
     from latlint.latency.catalogue import find_targets
+    from latlint.project.configuration import load
 
     packs = tuple(context.params.get("packs") or ())
     with contextlib.suppress(LatlintError):

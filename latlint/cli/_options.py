@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import click
 
 from latlint.cli import _completion, _console
-from latlint.configuration import load
 from latlint.errors import LatlintError
+from latlint.project.configuration import load
 from latlint.report import formats
 from latlint.report.types import Report
 from latlint.settings import Settings

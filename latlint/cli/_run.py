@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import click
 
 from latlint.api import Run
-from latlint.cache import user_cache
 from latlint.cli import _console
 from latlint.errors import LatlintError
 from latlint.report.types import Report
+from latlint.run.cache import user_cache
 from latlint.settings import Settings
 
 _Command = Callable[..., Any]
@@ -44,7 +44,7 @@ class Means(NamedTuple):
     def parts(self, run: Run) -> Iterator[Report]:
         """The report of each file, in order, with a progress bar on a terminal."""
         if self.scheduler:
-            from latlint.cluster import executor_of
+            from latlint.run.cluster import executor_of
 
             with executor_of(self.scheduler) as executor:
                 yield from _watched(run.parts(executor), len(run.files))

@@ -7,8 +7,6 @@ from datetime import date
 
 import click
 
-from latlint import baseline, records
-from latlint.baseline import Entry
 from latlint.cli import _console
 from latlint.cli._options import (
     Asked,
@@ -23,6 +21,8 @@ from latlint.errors import LatlintError
 from latlint.report.json import dump
 from latlint.report.plain import clean
 from latlint.report.types import Report
+from latlint.review import baseline, records
+from latlint.review.baseline import Entry
 from latlint.settings import Settings
 from latlint.units import counted
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from latlint.cli import _console
-from latlint.configuration import load, schema
 from latlint.errors import LatlintError
+from latlint.project.configuration import load, schema
 from latlint.report.json import dump
 from latlint.report.plain import clean
 from latlint.settings import FILE

@@ -14,9 +14,9 @@ import click
 from latlint import __version__
 from latlint.cli import _completion, _console, _toml
 from latlint.cli._options import report_asides, target_options
-from latlint.configuration import load
 from latlint.errors import LatlintError
 from latlint.patterns import select_targets
+from latlint.project.configuration import load
 from latlint.report.plain import clean
 from latlint.settings import DEFAULT_TARGETS, FILE, Budget, Settings
 from latlint.shapes import dims_text
@@ -153,7 +153,7 @@ def _schema_line(source: str | None) -> str:
     home = _GITHUB.fullmatch(source or _home() or "")
     if home is None:
         return "# For an editor: `latlint config schema > latlint.schema.json`, and as the first line here: #:schema ./latlint.schema.json\n"
-    return f"#:schema https://raw.githubusercontent.com/{home[1]}/v{__version__}/latlint/configuration.schema.json\n"
+    return f"#:schema https://raw.githubusercontent.com/{home[1]}/v{__version__}/latlint/project/configuration.schema.json\n"
 
 
 def _limit_ms(latency_ms: float, share: float) -> float:

@@ -8,14 +8,14 @@ from dataclasses import asdict, dataclass
 
 import click
 
-from latlint import lock, records
 from latlint.cli import _completion, _console
 from latlint.cli._options import Asked, config_options, format_option, report_asides, target_options
 from latlint.cli._run import Means, run_options
 from latlint.errors import LatlintError
-from latlint.lock import Change, Entry
 from latlint.report.json import dump
 from latlint.report.plain import Cell, Style, clean, table
+from latlint.review import lock, records
+from latlint.review.lock import Change, Entry
 from latlint.units import counted, format_ms
 
 #: What is the matter with a line, when it is compared and when it is written.

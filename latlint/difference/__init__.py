@@ -12,10 +12,10 @@ from latlint.api import chosen_targets
 from latlint.difference.matching import Pairs, alike, match
 from latlint.difference.types import Base, Difference, KernelChange, Launch, ModelChange, TargetChange
 from latlint.errors import LatlintError
-from latlint.git import Change, Repository, repository
+from latlint.project.git import Change, Repository, repository
 from latlint.report.types import InputError
+from latlint.run.work import loaded, predicted
 from latlint.settings import Settings
-from latlint.work import loaded, predicted
 
 if TYPE_CHECKING:
     from latlint.graph.types import Graph

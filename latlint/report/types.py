@@ -67,7 +67,7 @@ class Report:
     ``verdicts`` go with ``predictions``, one each, in a report of `check`. A prediction that no finding is about has no
     kernels there: a run over many models and targets would otherwise hold millions. ``notes`` are what the user must know
     of the run as a whole, such as which targets were taken because none was chosen. ``paths`` tells where each model lies in
-    its repository (see ``latlint.repository``); a model that is not in it lies where its path says.
+    its repository (see ``latlint.project.repository``); a model that is not in it lies where its path says.
     """
 
     predictions: tuple[Prediction, ...]

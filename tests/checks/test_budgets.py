@@ -11,8 +11,8 @@ import pytest
 from latlint.checks import run
 from latlint.checks.types import Finding
 from latlint.latency.types import KernelPrediction
+from latlint.review.verdicts import verdicts
 from latlint.settings import Budget
-from latlint.verdicts import verdicts
 
 
 def kernel(index: int, op: str, latency_ms: float) -> KernelPrediction:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from latlint.configuration import schema
+from latlint.project.configuration import schema
 
 Run = Callable[..., Any]
 Model = Callable[[str], Path]

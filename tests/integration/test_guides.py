@@ -13,7 +13,7 @@ import yaml
 
 from latlint import __version__
 from latlint.cli import _latlint
-from latlint.configuration import load
+from latlint.project.configuration import load
 
 TOP = Path(__file__).resolve().parent.parent.parent
 PAGES = [TOP / "docs" / name for name in ("pre-commit.md", "ci.md", "budgets.md", "diff.md", "lock.md")]

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from latlint.cli.config import _checked
-from latlint.configuration import load, schema
+from latlint.project.configuration import load, schema
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
 TABLES = {
     "": schema()["properties"],
     "budgets": schema()["definitions"]["budget"]["properties"],

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from latlint.discovery import find_models, holders, of_changes
+from latlint.project.discovery import find_models, holders, of_changes
 from latlint.settings import Settings
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from latlint.errors import LatlintError
-from latlint.git import Change, Repository, repository
+from latlint.project.git import Change, Repository, repository
 
 Git = Callable[..., str]
 
@@ -282,6 +282,6 @@ def test_what_is_too_large_is_not_read(git: Git, monkeypatch: pytest.MonkeyPatch
     assert entry is not None and repo.read(entry, 5000) == b"0" * 5000
     with pytest.raises(LatlintError, match="expected 4999 at most"):
         repo.read(entry, 4999)
-    monkeypatch.setattr("latlint.git.MAX_FILE_BYTES", 4999)
+    monkeypatch.setattr("latlint.project.git.MAX_FILE_BYTES", 4999)
     with pytest.raises(LatlintError, match="not unpacked"):
         old(repo, first, "m.tflite")

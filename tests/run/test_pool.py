@@ -16,11 +16,11 @@ import latlint
 from latlint import Settings, check
 from latlint.api import Run
 from latlint.cli import main
-from latlint.cluster import executor_of
 from latlint.graph import ModelFile
 from latlint.report import pieces
 from latlint.report.plain import Style
 from latlint.report.types import Report
+from latlint.run.cluster import executor_of
 
 SETTINGS = Settings(targets=("pixel-4/gpu", "pixel-4/cpu-1large"))
 MODELS = ("mobilenet_v2_int8.tflite", "one_gelu.tflite", "shufflenet_v2_05.tflite")
@@ -156,7 +156,7 @@ def test_a_worker_of_a_cluster_that_is_killed_midway_changes_nothing(cluster: Lo
 def test_a_scheduler_that_does_not_answer_is_an_error(
     models: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("latlint.cluster._TIMEOUT_S", 1)
+    monkeypatch.setattr("latlint.run.cluster._TIMEOUT_S", 1)
     assert main(["check", *models, "-t", "pixel-4/gpu", "--scheduler", "tcp://127.0.0.1:1"]) == 2
     assert "no Dask scheduler at tcp://127.0.0.1:1" in capfd.readouterr().err
 

@@ -9,7 +9,7 @@ import unicodedata
 import pytest
 
 from latlint.errors import LatlintError
-from latlint.records import decoded, quoted, records, unquoted, written
+from latlint.review.records import decoded, quoted, records, unquoted, written
 
 NAMES = [
     "models/net.tflite",

@@ -11,8 +11,8 @@ import jsonschema
 import pytest
 
 from latlint.cli._toml import shown
-from latlint.configuration import load, schema, violation
 from latlint.errors import LatlintError
+from latlint.project.configuration import load, schema, violation
 from latlint.settings import Budget, Settings
 
 EDITOR = jsonschema.Draft7Validator(schema())

@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from latlint import records
 from latlint.checks.types import Finding
+from latlint.review import records
 from latlint.settings import BASELINE_FILE, Settings
 from latlint.units import four_digits, rounded
 

@@ -9,10 +9,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from latlint.cache import Cache, key_of
 from latlint.errors import LatlintError
 from latlint.graph import opened
 from latlint.report.types import InputError, Outcome
+from latlint.run.cache import Cache, key_of
 from latlint.settings import Settings
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
 
-from latlint import baseline, checks, records
+from latlint import checks
 from latlint.checks.expired_waiver import RULE as EXPIRED_WAIVER
 from latlint.checks.types import Finding, Line
 from latlint.checks.unused_baseline_entry import RULE as UNUSED_ENTRY
@@ -17,6 +17,7 @@ from latlint.checks.unused_waiver import RULE as UNUSED_WAIVER
 from latlint.errors import LatlintError
 from latlint.patterns import matches_path
 from latlint.report.types import Report
+from latlint.review import baseline, records
 from latlint.settings import BASELINE_FILE, Settings, Waiver
 from latlint.units import format_ms, rounded
 

@@ -16,9 +16,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from latlint import __version__, records
+from latlint import __version__
 from latlint.checks.types import Line
 from latlint.latency.types import Prediction
+from latlint.review import records
 from latlint.settings import LOCK_FILE, Settings
 from latlint.units import four_digits, rounded
 

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from latlint.discovery import EXTENSIONS
 from latlint.errors import LatlintError
 from latlint.graph.detect import LFS_POINTER_BYTES, Pointer, lfs_pointer
+from latlint.project.discovery import EXTENSIONS
 
 #: A model in the history that is larger than this is not unpacked.
 MAX_FILE_BYTES = 4 << 30

@@ -12,7 +12,7 @@ from itertools import islice
 from multiprocessing import parent_process
 
 from latlint.report.types import InputError, Outcome
-from latlint.work import Item, Task, done
+from latlint.run.work import Item, Task, done
 
 _Batch = Sequence[Item]
 

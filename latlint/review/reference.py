@@ -16,14 +16,15 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
-from latlint import lock, records, repository
 from latlint.errors import LatlintError
 from latlint.latency.types import Prediction
-from latlint.lock import Entry, Key
+from latlint.project import repository
+from latlint.review import lock, records
+from latlint.review.lock import Entry, Key
 from latlint.settings import LOCK_FILE, Settings
 
 if TYPE_CHECKING:
-    from latlint.git import Repository
+    from latlint.project.git import Repository
 
 _MAX_LOCK_BYTES = 64_000_000
 
@@ -76,7 +77,7 @@ class References:
         wanted = self._settings.base
         if wanted is None and repository.top_of(Path(os.path.realpath(lock.path_of(self._settings)))) is None:
             return None
-        from latlint import git
+        from latlint.project import git
 
         there = git.repository(self._settings.root)
         if wanted is None and not there.has_commits():

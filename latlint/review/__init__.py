@@ -14,14 +14,14 @@ from latlint.checks.types import SEVERITIES, Finding, Line
 from latlint.errors import LatlintError
 from latlint.latency.types import Prediction
 from latlint.report.types import Report
+from latlint.review.verdicts import Pair, verdicts
 from latlint.settings import BASELINE_FILE, LOCK_FILE, Settings
 from latlint.units import rounded
-from latlint.verdicts import Pair, verdicts
 
 if TYPE_CHECKING:
-    from latlint.lock import Key
-    from latlint.reference import References
-    from latlint.suppressions import Suppressions
+    from latlint.review.lock import Key
+    from latlint.review.reference import References
+    from latlint.review.suppressions import Suppressions
 
 
 class Review:
@@ -38,16 +38,16 @@ class Review:
         #: The text files that findings may stand in, as the user would name them.
         self.files = [settings.source] if settings.source else []
         if self._has(BASELINE_FILE) or settings.waivers:
-            from latlint.suppressions import Suppressions
+            from latlint.review.suppressions import Suppressions
 
             self._suppressions = Suppressions(settings, targets, whole=whole)
         if any(budget.max_increase is not None for budget in settings.budgets):
-            from latlint.reference import References
+            from latlint.review.reference import References
 
             self._references = References(settings)
             self.notes += (f"max-increase compares with {self._references.name}",)
         if self._has(LOCK_FILE):
-            from latlint import lock
+            from latlint.review import lock
 
             try:
                 self._lines = lock.lines(settings)

@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import latlint.cache
+import latlint.run.cache
 from latlint.api import Run
-from latlint.cache import Cache, user_cache
 from latlint.errors import LatlintError
 from latlint.graph import ModelFile
 from latlint.report.types import InputError, Outcome, Report
+from latlint.run.cache import Cache, user_cache
 from latlint.settings import Budget, Settings
 
 TARGETS = ("galaxy-s10/gpu", "pixel-4/cpu-1large")
@@ -115,7 +115,7 @@ def test_another_content_path_or_pack_is_another_entry(
     assert unread() == [name]
 
     packs = tmp_path / "packs"
-    shutil.copytree(latlint.cache.data_dir("predictors") / "pixel-4", packs / "pixel-4")
+    shutil.copytree(latlint.run.cache.data_dir("predictors") / "pixel-4", packs / "pixel-4")
     card = packs / "pixel-4" / "card.json"
     card.write_text(json.dumps(json.loads(card.read_text("utf-8")) | {"title": "another"}), "utf-8")
     report([name], cache, packs=(packs,))
@@ -129,7 +129,7 @@ def test_another_program_is_another_entry(
     models: list[str], cache: Cache, unread: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     report(models[-1:], cache)
-    monkeypatch.setattr(latlint.cache, "_program", lambda: ("0.0.0",))
+    monkeypatch.setattr(latlint.run.cache, "_program", lambda: ("0.0.0",))
     unread()
     report(models[-1:], cache)
     assert unread() == models[-1:]
@@ -144,7 +144,7 @@ def test_a_file_that_cannot_be_read_is_not_remembered(cache: Cache, tmp_path: Pa
 
 def test_a_damaged_pack_is_an_error_of_the_run(models: list[str], cache: Cache, tmp_path: Path) -> None:
     pack = tmp_path / "packs" / "pixel-4"
-    shutil.copytree(latlint.cache.data_dir("predictors") / "pixel-4", pack)
+    shutil.copytree(latlint.run.cache.data_dir("predictors") / "pixel-4", pack)
     (pack / "arrays.bin").write_bytes(b"short")
     with pytest.raises(LatlintError, match="does not have the hash"):
         report(models, cache, packs=(pack,))
@@ -177,7 +177,7 @@ def forged(body: str) -> Callable[[Path], None]:
     """An entry with the right digest and another content: what someone else who may write here could leave."""
 
     def forge(entry: Path) -> None:
-        entry.write_bytes(latlint.cache._digest(body.encode()) + b"\n" + body.encode())
+        entry.write_bytes(latlint.run.cache._digest(body.encode()) + b"\n" + body.encode())
 
     return forge
 
@@ -228,17 +228,17 @@ def test_the_least_recently_used_make_room(cache: Cache, monkeypatch: pytest.Mon
         os.utime(cache._path(key), (1000 + age, 1000 + age))
     assert cache.find(keys[0]) == outcome  # used just now
     size = cache._path(keys[0]).stat().st_size
-    monkeypatch.setattr(latlint.cache, "MAX_BYTES", 20 * size)
+    monkeypatch.setattr(latlint.run.cache, "MAX_BYTES", 20 * size)
     cache.shrink()
     assert len(entries(cache)) == 20
-    monkeypatch.setattr(latlint.cache, "MAX_BYTES", 16 * size)
+    monkeypatch.setattr(latlint.run.cache, "MAX_BYTES", 16 * size)
     cache.shrink()
     left = [key for key in keys if cache._path(key).exists()]
     assert left == [keys[0], *keys[-11:]]
 
 
 def test_the_cache_is_bounded_without_being_asked(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(latlint.cache, "MAX_BYTES", 50_000)
+    monkeypatch.setattr(latlint.run.cache, "MAX_BYTES", 50_000)
     outcome = Outcome(error=InputError("m", "LAT001", "x" * 1000))
     for number in range(600):
         # keys as evenly spread as those of real files, and the same in every run
@@ -253,7 +253,7 @@ def test_what_json_has_not_is_not_kept_and_fails_no_run(number: float, cache: Ca
 
 
 def test_what_is_too_large_is_not_kept(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(latlint.cache, "MAX_ENTRY_BYTES", 1000)
+    monkeypatch.setattr(latlint.run.cache, "MAX_ENTRY_BYTES", 1000)
     cache.store("0" * 64, Outcome(error=InputError("m", "LAT001", "x" * 1000)))
     assert entries(cache) == []
 
@@ -288,7 +288,7 @@ def cached_run(models: list[str], directory: Path, *flags: str) -> subprocess.Po
         *flags,
     )
     environment = {**os.environ, "LATLINT_CACHE_DIR": str(directory)}
-    root = str(Path(latlint.cache.__file__).parent.parent)
+    root = str(Path(latlint.run.cache.__file__).parents[2])
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -317,7 +317,7 @@ def test_processes_that_write_at_the_same_time_agree(models: list[str], tmp_path
 @pytest.fixture(autouse=True)
 def steady(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Sources may be edited while tests run."""
-    latlint.cache._program()
+    latlint.run.cache._program()
     yield
 
 

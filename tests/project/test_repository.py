@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from latlint.repository import locate
+from latlint.project.repository import locate
 from latlint.settings import Settings
 
 

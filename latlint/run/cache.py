@@ -120,7 +120,7 @@ def key_of(*parts: str) -> str:
 def _program() -> tuple[str, ...]:
     """The version, and the sizes of the source files, for versions between releases; in a checkout, which changes under the same
     version, also their times."""
-    package = Path(__file__).parent
+    package = Path(__file__).parent.parent
     checkout = data_dir("rules").parent != package / "_data"
     sources = sorted((*_sources(package), *_sources(data_dir("rules"))))
     return (__version__, *(f"{path}:{size}:{time if checkout else 0}" for path, size, time in sources))
