@@ -6,6 +6,7 @@ import gzip
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,12 @@ MODELS = Path(__file__).resolve().parent / "models"
 def no_cache() -> None:
     """What a test sees is worked out, not remembered. The null device is no directory, so nothing can be kept there."""
     os.environ["LATLINT_CACHE_DIR"] = os.devnull
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """What a shell starts in the background ignores an interrupt, and so would all that the tests start and interrupt."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
