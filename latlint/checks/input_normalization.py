@@ -50,7 +50,9 @@ _AFFINE = frozenset({"mul", "add", "sub", "div"})
 
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
-    found = [node for source in seen.graph.inputs for node in _prologue(seen, source)]
+    # A file may list constants among its inputs, and an input twice.
+    sources = dict.fromkeys(index for index in seen.graph.inputs if not seen.tensor(index).constant)
+    found = [node for source in sources for node in _prologue(seen, source)]
     if not found:
         return
 
