@@ -74,7 +74,9 @@ class Draft:
         )
 
     def _resolved(self, tensor: int) -> int:
-        while tensor in self._instead:
+        for _ in self._instead:  # no more steps than that: an op that does nothing may read the variable that it writes
+            if tensor not in self._instead:
+                break
             tensor = self._instead[tensor]
         return tensor
 

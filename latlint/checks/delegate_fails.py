@@ -68,8 +68,9 @@ def _as_convolutions(graph: Graph) -> Graph:
     draft = Draft(graph)
     for node in graph.nodes:
         shape = graph.tensors[node.inputs[0]].shape or () if node.inputs else ()
-        if node.kind == "fully_connected" and len(shape) > 2:
-            outputs, depth = graph.tensors[node.inputs[1]].shape or (0, 0)
+        weights = graph.tensors[node.inputs[1]].shape or () if node.kind == "fully_connected" else ()
+        if len(shape) > 2 and len(weights) == 2:
+            outputs, depth = weights
             draft.change(node, kind="conv2d", version=1)
             draft.attributes(node, kernel=(1, 1), stride=(1, 1), dilation=(1, 1), padding=(0, 0, 0, 0), groups=1)
             draft.tensor(node.inputs[1], shape=(outputs, 1, 1, depth))

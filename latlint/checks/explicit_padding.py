@@ -76,7 +76,7 @@ def _merged(graph: Graph, pairs: Sequence[tuple[Node, Node]]) -> Graph:
 def _is_same(view: View, pad: Node, reader: Node) -> bool:
     """Whether TensorFlow's SAME padding is what ``pad`` does: as many pixels, the odd one at the end."""
     found, before, after = reader.attributes, view.shape(pad.inputs[0]), view.shape(reader.outputs[0])
-    if len(before) != 4 or len(after) != 4:  # unknown
+    if len(before) != 4 or len(after) != 4 or "kernel" not in found:  # unknown
         return False
     for axis in (0, 1):
         size, made = before[axis + 1], after[axis + 1]

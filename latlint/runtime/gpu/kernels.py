@@ -270,6 +270,8 @@ def _follower(
     if len(readers) > 1:
         return None, f"its result is read {len(readers)} times, by {', '.join(each.name for each, _ in readers[:3])}"
     (follower, slot), *_ = readers
+    if follower is draft:  # a variable, which is read before it is written
+        return None, "it reads its own result"
     if follower.name not in rules.linkable:
         return follower, f"{follower.name} is never linked"
     if slot != 0:
