@@ -117,7 +117,7 @@ def _judged(chunk: Sequence[Report], style: Style) -> Iterator[str]:
 def _about_files(findings: Iterable[Finding], style: Style) -> Iterator[str]:
     """What was found in files that are no models: the configuration, the baseline."""
     for path, group in groupby(findings, key=lambda finding: finding.model):
-        yield from ("", "", style.paint(clean(path), "bold"), *(_sentence(each, style, indent=2) for each in group))
+        yield from ("", style.paint(clean(path), "bold"), *(_sentence(each, style, indent=2) for each in group))
 
 
 class _Flow:
