@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 from typing import NoReturn
 
-from latlint.cli import main
-
 
 def run() -> NoReturn:
     """Run the command line, and end the process without freeing object by object what the operating system takes back as a whole."""
+    # A run makes many objects, hardly any in cycles: one model is done before those are looked for.
+    gc.set_threshold(200_000, 20, 20)
+    from latlint.cli import main
+
     code = main()
     for stream in (sys.stdout, sys.stderr):
         # All output has been flushed where it was written; what is left here could not be, and has been reported.

@@ -7,7 +7,6 @@ terminated.
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Sequence
 from importlib import import_module
@@ -70,8 +69,6 @@ def _latlint(ctx: click.Context) -> int:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code. No input causes a traceback."""
-    # A run makes many objects, hardly any in cycles: one model is done before those are looked for.
-    gc.set_threshold(200_000, 20, 20)
     try:
         _console.prepare()
         with _console.terminable():
