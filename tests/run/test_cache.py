@@ -258,19 +258,30 @@ def test_what_is_too_large_is_not_kept(cache: Cache, monkeypatch: pytest.MonkeyP
     assert entries(cache) == []
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other platforms have other places")
 def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    home, other = tmp_path / "home", tmp_path / "other"
     monkeypatch.delenv("LATLINT_CACHE_DIR", raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(home))
+    for platform, variable, place in (
+        ("linux", "XDG_CACHE_HOME", ".cache"),
+        ("darwin", "", "Library/Caches"),
+        ("win32", "LOCALAPPDATA", "AppData/Local"),
+    ):
+        monkeypatch.setattr(sys, "platform", platform)
+        for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
+            monkeypatch.delenv(name, raising=False)
+        assert user_cache() == Cache(home / place / "latlint")
+        if variable:
+            monkeypatch.setenv(variable, str(other))
+            assert user_cache() == Cache(other / "latlint")
+    monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", "relative/counts/as/unset")
-    assert user_cache() == Cache(tmp_path / ".cache" / "latlint")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/var/x")
-    assert user_cache() == Cache(Path("/var/x/latlint"))
-    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert user_cache() == Cache(home / ".cache" / "latlint")
     monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # as for a user without a home
     assert user_cache() is None
-    monkeypatch.setenv("LATLINT_CACHE_DIR", "/var/y")
-    assert user_cache() == Cache(Path("/var/y"))
+    monkeypatch.setenv("LATLINT_CACHE_DIR", str(other))
+    assert user_cache() == Cache(other)
 
 
 def cached_run(models: list[str], directory: Path, *flags: str) -> subprocess.Popen[str]:
