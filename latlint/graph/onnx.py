@@ -269,7 +269,7 @@ class _Reader:
         waits = [0] * len(steps)
         readers: dict[int, list[int]] = {}
         for index, step in enumerate(steps):
-            for name in {name for name in step.node.input if name and name not in known}:
+            for name in dict.fromkeys(name for name in step.node.input if name and name not in known):
                 if name not in writers:
                     raise ImpossibleError(f"{_label(step.node)} reads {_quoted(name)}, which nothing writes")
                 readers.setdefault(writers[name], []).append(index)

@@ -429,6 +429,7 @@ def _expect(proto: ModelProto, code: str, *words: str) -> None:
     ("nodes", "words"),
     [
         ([ONE("Relu", ["nowhere"], ["y"])], ("reads 'nowhere'", "nothing writes")),
+        ([ONE("Sum", [f"n{i}" for i in range(9)], ["y"])], ("reads 'n0'", "nothing writes")),
         ([ONE("Relu", ["x"], ["y"]), ONE("Abs", ["x"], ["y"])], ("'y' is written twice",)),
         ([ONE("Relu", ["b"], ["a"]), ONE("Abs", ["a"], ["b"]), ONE("Abs", ["b"], ["y"])], ("circle",)),
         ([ONE("Relu", ["x"], ["z"])], ("nothing writes the output 'y'",)),
