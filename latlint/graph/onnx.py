@@ -33,7 +33,6 @@ from latlint.graph.onnx_shapes import (
     Inference,
     attributes_of,
     cleaned,
-    dtype_of,
     shape_of,
     tensor_type,
     tensor_value,
@@ -189,7 +188,7 @@ class _Reader:
         by_name = {value.name: value for value in self.model.graph.input}
         for name in names:
             self.inference.add(name, cleaned(by_name[name].type))
-        taken = {name: shape_of(self.inference.types[name]) or () for name in self.assumed}
+        taken = {name: self.inference.types[name].shape or () for name in self.assumed}
         self.notes += open_notes(self.assumed, taken)
 
     def _take_constants(self) -> None:
@@ -296,7 +295,8 @@ class _Reader:
         tensor = attributes_of(node).get("value")
         if isinstance(tensor, TensorProto):
             self.constants[node.output[0]] = tensor
-            self.inference.types.setdefault(node.output[0], tensor_type(tensor.data_type, tuple(tensor.dims)))
+            if node.output[0] not in self.inference.types:
+                self.inference.add(node.output[0], tensor_type(tensor.data_type, tuple(tensor.dims)))
         elif node.output[0] in self.inference.values:
             self.constants[node.output[0]] = TensorProto()
 
@@ -349,15 +349,15 @@ class _Reader:
         )
 
     def _tensor(self, name: str) -> Tensor:
-        kind, value = self.inference.types.get(name), self.inference.values.get(name)
-        shape = shape_of(kind)
+        known, value = self.inference.types.get(name), self.inference.values.get(name)
+        shape, dtype = (known.shape, known.dtype) if known else (None, "unknown")
         if shape is not None:
             self._bound(len(shape), MAX_NAME, f"dimensions of {_quoted(name)}")
             self._bound(prod(dim for dim in shape if dim > 0), MAX_ELEMENTS, f"elements in {_quoted(name)}")
         return Tensor(
             name=name,
             shape=shape,
-            dtype=dtype_of(kind),
+            dtype=dtype,
             constant=name in self.constants,
             value=tuple(value.ravel().tolist()) if value is not None else None,
             quantization=self.quantization.get(name),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from itertools import zip_longest
 from math import prod
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast
@@ -155,18 +156,43 @@ class _Asked(NamedTuple):
 _EQUATION = re.compile(rb"(T(,T)*(->T)?)".replace(b"T", rb"[A-Za-z ]*(\.\.\.)?[A-Za-z ]*"))
 
 
+class ValueType(NamedTuple):
+    """A value's type as onnx has it, with the shape (see ``shape_of``) and the element type that it states."""
+
+    proto: TypeProto
+    shape: tuple[int, ...] | None
+    dtype: str
+
+
+#: Floating-point inputs that decide an output's shape are these ops' alone: scales, and the ends of a range.
+_READS_FLOATS = frozenset({"Resize", "Upsample", "Range", "OneHot"})
+#: A node that reads more constant elements than this is inferred on its own, so that no key grows with them.
+_MAX_KEY_ELEMENTS = 64
+
+
 class Inference:
-    """Types and values by name, filled by calling ``node`` in execution order. ``declared`` is what the file says of inner values."""
+    """Types and values by name, filled by calling ``node`` in execution order. ``declared`` is what the file says of inner values.
+
+    Networks repeat themselves: values of one type share one ``ValueType``, and nodes that differ in nothing but names and weights
+    are inferred once.
+    """
 
     def __init__(self, declared: Mapping[str, TypeProto]) -> None:
-        self.types: dict[str, TypeProto] = {}
+        self.types: dict[str, ValueType] = {}
         self.values: dict[str, Array] = {}
         self.declared = declared
+        self._shared: dict[bytes, ValueType] = {}
+        self._inferred: dict[tuple[Any, ...], tuple[TypeProto | None, ...]] = {}
         self._schemas: dict[tuple[str, str, int], defs.OpSchema | None] = {}
         self._asked: dict[tuple[str, str, int], _Asked] = {}
 
     def add(self, name: str, kind: TypeProto, value: Array | None = None) -> None:
-        self.types[name] = kind
+        """``name`` is of type ``kind``, which has no impossible dimensions, and its elements are ``value``."""
+        key = kind.SerializeToString()
+        known = self._shared.get(key)
+        if known is None:
+            known = self._shared[key] = ValueType(kind, shape_of(kind), dtype_of(kind))
+        self.types[name] = known
         if value is not None:
             self.values[name] = value
 
@@ -177,12 +203,15 @@ class Inference:
             shape = tuple(int(dim) for dim in value.shape)
             self.add(node.output[0], tensor_type(helper.np_dtype_to_tensor_dtype(value.dtype), shape), value)
             return
-        inferred = self._infer(node, opsets)
-        for name in node.output:
+        for name, inferred in zip_longest(node.output, self._outputs(node, opsets)):
             if name:
-                kind = _merged(inferred.get(name), self.declared.get(name))
+                kind = _merged(inferred, self.declared.get(name))
                 if kind is not None:
-                    self.types[name] = cleaned(kind)
+                    self.add(name, cleaned(kind))
+
+    def _shape(self, name: str) -> tuple[int, ...] | None:
+        known = self.types.get(name)
+        return None if known is None else known.shape
 
     def _fold(self, node: NodeProto) -> Array | None:
         """The single output's elements, where they follow from values that are known."""
@@ -190,7 +219,7 @@ class Inference:
         if fold is None or len(node.output) != 1:
             return None
         if node.op_type in ("Shape", "Size"):
-            shape = shape_of(self.types.get(node.input[0])) if node.input else None
+            shape = self._shape(node.input[0]) if node.input else None
             if shape is None or -1 in shape:
                 return None
             inputs: list[Array | None] = [np.array(shape, np.int64)]
@@ -205,27 +234,53 @@ class Inference:
             return None  # not a computation ONNX allows; the runtime would refuse it, shapes downstream stay unknown
         return value if value is not None and value.size <= MAX_ELEMENTS and value.ndim <= MAX_RANK else None
 
-    def _infer(self, node: NodeProto, opsets: Mapping[str, int]) -> dict[str, TypeProto]:
-        """The output types by onnx's schema of the op; empty when it has none or the inputs do not fit it."""
-        if any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute):
-            return {}  # control flow: what a branch gives is not known before it runs
+    def _outputs(self, node: NodeProto, opsets: Mapping[str, int]) -> tuple[TypeProto | None, ...]:
+        """The output types, in order, by onnx's schema of the op; empty when it has none or the inputs do not fit it."""
+        attributes = node.attribute
+        if any(attribute.HasField("g") or attribute.graphs for attribute in attributes):
+            return ()  # control flow: what a branch gives is not known before it runs
         stand_in = _STAND_INS.get((node.domain, node.op_type))
         if stand_in is not None:
             node = _as(node, *stand_in)
+        types = {name: self.types.get(name) for name in node.input if name}
+        if None in types.values():
+            return ()
+        reads_floats = node.op_type in _READS_FLOATS
+        read = {
+            name: value
+            for name in types
+            if (value := self.values.get(name)) is not None and (reads_floats or value.dtype.kind != "f")
+        }
+        if sum(value.size for value in read.values()) > _MAX_KEY_ELEMENTS:
+            return self._infer(node, opsets, read)
+        elements = {name: (str(value.dtype), value.shape, value.tobytes()) for name, value in read.items()}
+        key = (
+            (node.domain, node.op_type, *opsets.items()),
+            tuple([attribute.SerializeToString() for attribute in attributes]),
+            tuple([(id(types[name]), elements.get(name)) if name else None for name in node.input]),
+            tuple(map(bool, node.output)),
+        )
+        known = self._inferred.get(key)
+        if known is None:
+            known = self._inferred[key] = self._infer(node, opsets, read)
+        return known
+
+    def _infer(
+        self, node: NodeProto, opsets: Mapping[str, int], read: Mapping[str, Array]
+    ) -> tuple[TypeProto | None, ...]:
+        """See ``_outputs``; ``read`` are the elements of those inputs that may decide a shape."""
         schema = self._schema(node.domain, node.op_type, opsets)
-        names = [name for name in node.input if name]
-        if schema is None or any(name not in self.types for name in names):
-            return {}
-        sound = self._sound(node, schema)
-        if sound is None:
-            return {}
-        types = {name: self.types[name] for name in names}
-        data = {name: numpy_helper.from_array(self.values[name]) for name in names if name in self.values}
+        sound = None if schema is None else self._sound(node, schema)
+        if schema is None or sound is None:
+            return ()
+        types = {name: self.types[name].proto for name in node.input if name}
+        data = {name: numpy_helper.from_array(value) for name, value in read.items()}
         imports = [helper.make_opsetid(domain, version) for domain, version in opsets.items()]
         try:
-            return dict(shape_inference.infer_node_outputs(schema, sound, types, data, opset_imports=imports))
+            found = shape_inference.infer_node_outputs(schema, sound, types, data, opset_imports=imports)
         except Exception:  # the C++ side raises whatever it likes; a shape it cannot tell is an unknown shape
-            return {}
+            return ()
+        return tuple(found.get(name) for name in node.output)
 
     def check(self, node: NodeProto, opsets: Mapping[str, int]) -> None:
         """Raises ImpossibleError when the node's inputs, outputs or attributes are not those that its op can have."""
@@ -278,11 +333,11 @@ class Inference:
             return bool(attribute.i == len(node.output))
         numbers = list(attribute.ints) if attribute.ints else [attribute.i]
         if attribute.name == "batch_dims":
-            ranks = [len(shape) for name in node.input if (shape := shape_of(self.types.get(name))) is not None]
+            ranks = [len(shape) for name in node.input if (shape := self._shape(name)) is not None]
             return 0 <= numbers[0] <= min(ranks, default=0)
         if "axis" not in attribute.name and "axes" not in attribute.name:
             return True
-        shape = shape_of(self.types.get(node.input[0])) if node.input else None
+        shape = self._shape(node.input[0]) if node.input else None
         rank = MAX_RANK if shape is None else len(shape) + len(numbers)
         return all(-rank <= axis <= rank for axis in numbers)
 
@@ -312,6 +367,8 @@ def _as(node: NodeProto, op: str, inputs: tuple[int, ...]) -> NodeProto:
 
 def _merged(inferred: TypeProto | None, declared: TypeProto | None) -> TypeProto | None:
     """``inferred``, with dimensions it leaves open taken from what the file declares."""
+    if declared is None:
+        return inferred
     known, stated = shape_of(inferred), shape_of(declared)
     if inferred is None or (known is None and stated is not None):
         return declared

@@ -18,7 +18,7 @@ BLOCK_BYTES = 1 << _SHIFT
 MASK = BLOCK_BYTES - 1
 #: A block holds so many bytes of the next one, so that no number is cut in two.
 _OVERLAP = 16
-_MAX_BLOCKS = 2048
+_MAX_BLOCKS = 256
 
 
 class Source:
