@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from threading import local
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.graph.types import Graph, Node, Tensor
@@ -31,6 +31,8 @@ MAX_PLANNED_OPS = 20_000
 #: Makes the graph that is compared with, or ``None`` where the change cannot be made.
 Edit = Callable[[Graph], Graph | None]
 
+T = TypeVar("T")
+
 
 @dataclass(slots=True, eq=False)
 class Scene:
@@ -41,6 +43,8 @@ class Scene:
     uses: dict[int, list[tuple[int, int]]]
     producers: dict[int, int]
     outputs: frozenset[int]
+    #: What was found in the graph, by the function that found it.
+    found: dict[Callable[[View], Any], Any] = field(default_factory=dict)
     works: dict[tuple[str, ...], Workload] = field(default_factory=dict)
     planned: dict[tuple[str, ...], int] = field(default_factory=dict)
 
@@ -65,6 +69,14 @@ class View:
     def kind(self) -> str:
         """``gpu`` or ``cpu``."""
         return self.subject.target.processor.kind
+
+    def shared(self, find: Callable[[View], T]) -> T:
+        """``find(self)`` of a function that looks at nothing but the graph: found once for all targets of a model."""
+        found = self.scene.found
+        if find not in found:
+            found[find] = find(self)
+        known: T = found[find]
+        return known
 
     def tensor(self, index: int) -> Tensor:
         return self.scene.graph.tensors[index]

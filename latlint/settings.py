@@ -117,7 +117,7 @@ class Settings:
 
     def budgets_for(self, model: str | os.PathLike[str], target: str) -> tuple[Budget, ...]:
         """The budgets that hold for ``model`` on ``target``, as they are written: in the file's order, each with its gate."""
-        relative = self.relative(model)
+        relative = self.relative(model) if self.budgets else ""
         return tuple(
             replace(budget, gate=budget.gate or self.gate)
             for budget in self.budgets

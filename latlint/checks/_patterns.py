@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from latlint.counterfactual import View
 from latlint.graph.types import Node
 
 
-def sigmoid_times_itself(view: View) -> Iterator[tuple[Node, Node, int]]:
+def sigmoid_times_itself(view: View) -> list[tuple[Node, Node, int]]:
     """Every ``x * sigmoid(x)``: the product, the sigmoid, and x."""
+    found = []
     for node in view.graph.nodes:
         if node.kind != "mul" or len(node.inputs) != 2:
             continue
         for slot in (0, 1):
             gate = view.source(node, slot)
             if gate is not None and gate.kind == "sigmoid" and gate.inputs[0] == node.inputs[1 - slot]:
-                yield node, gate, gate.inputs[0]
+                found.append((node, gate, gate.inputs[0]))
+    return found
 
 
 def scalar(view: View, index: int) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 
 from latlint.checks.types import SEVERITIES, Finding, Rule
 from latlint.errors import LatlintError
@@ -13,10 +14,23 @@ from latlint.settings import Settings
 
 def severity(rule: Rule, settings: Settings, model: str) -> str:
     """The severity of ``rule`` on ``model`` (a path as given), ``off`` when the settings leave it out."""
-    if not selected(rule, settings) or _reaches(rule, settings.ignored_for(model)):
+    severities = tuple(settings.severities.items())
+    return _severity(rule, settings.select, settings.ignore, settings.ignored_for(model), severities)
+
+
+@lru_cache(maxsize=1024)
+def _severity(
+    rule: Rule,
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    ignored: tuple[str, ...],
+    severities: tuple[tuple[str, str], ...],
+) -> str:
+    """Asked for each rule, model and target; most models of a run have the same answers."""
+    if _reaches(rule, ignore) >= _reaches(rule, select) or _reaches(rule, ignored):
         return "off"
-    closest = max(settings.severities, key=lambda selector: reach(rule, selector), default="")
-    return settings.severities[closest] if closest and reach(rule, closest) else rule.severity
+    closest, stated = max(severities, key=lambda pair: reach(rule, pair[0]), default=("", ""))
+    return stated if reach(rule, closest) else rule.severity
 
 
 def selected(rule: Rule, settings: Settings) -> bool:

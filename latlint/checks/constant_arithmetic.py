@@ -56,7 +56,7 @@ _SIZES = frozenset({"shape", "size", "rank"})
 
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
-    found = _foldable(seen)
+    found = seen.shared(_foldable)
     if not found:
         return
 

@@ -54,7 +54,7 @@ _RANDOM = frozenset({"random", "unknown", "call", "if", "while"})
 
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
-    found = _duplicates(seen)
+    found = seen.shared(_duplicates)
     if not found:
         return
 

@@ -49,7 +49,7 @@ _TAKES = frozenset({"conv2d", "depthwise_conv2d", "max_pool2d", "average_pool2d"
 
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
-    found = [(node, reader) for node in seen.graph.nodes if (reader := _reader(seen, node)) is not None]
+    found = seen.shared(_pads)
     if not found:
         return
 
@@ -85,6 +85,11 @@ def _is_same(view: View, pad: Node, reader: Node) -> bool:
         if made != -(-size // stride) or tuple(pad.attributes["pads"][axis + 1]) != (total // 2, total - total // 2):
             return False
     return reader.kind != "max_pool2d"
+
+
+def _pads(view: View) -> list[tuple[Node, Node]]:
+    """Every PAD that the op which reads it could do, and that op."""
+    return [(node, reader) for node in view.graph.nodes if (reader := _reader(view, node)) is not None]
 
 
 def _reader(view: View, pad: Node) -> Node | None:

@@ -36,6 +36,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from latlint.checks.types import Finding, Rule, Subject
+from latlint.counterfactual import View, view
+from latlint.graph.types import Node
 from latlint.units import counted
 
 RULE = Rule("LAT320", "float16-in-onnx", "note", ("builtin", "xnnpack"), "reported")
@@ -44,14 +46,19 @@ RULE = Rule("LAT320", "float16-in-onnx", "note", ("builtin", "xnnpack"), "report
 def check(subject: Subject) -> Iterator[Finding]:
     if subject.graph.format != "onnx":
         return
-    graph = subject.graph
-    found = [
-        node
-        for node in graph.nodes
-        if node.kind != "cast" and any(i >= 0 and graph.tensors[i].dtype == "float16" for i in node.outputs)
-    ]
+    found = view(subject).shared(_in_float16)
     if not found:
         return
     message = f"{counted(len(found), 'op')} in float16, for which ONNX Runtime's CPU provider adds Casts where it has no kernel"
     fix = "float32, or int8, on CPUs"
     yield RULE.finding(subject, f"{message}: {fix}", nodes=tuple(dict.fromkeys(node.name for node in found)))
+
+
+def _in_float16(view: View) -> list[Node]:
+    """The ops of the user's file that compute in float16."""
+    graph = view.scene.original
+    return [
+        node
+        for node in graph.nodes
+        if node.kind != "cast" and any(i >= 0 and graph.tensors[i].dtype == "float16" for i in node.outputs)
+    ]

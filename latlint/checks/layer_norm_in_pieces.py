@@ -60,7 +60,7 @@ _LONGEST = 16
 
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
-    found = [norm for node in seen.graph.nodes if node.kind == "mean" and (norm := _norm(seen, node))]
+    found = seen.shared(_norms)
     if not found:
         return
 
@@ -75,6 +75,11 @@ def check(subject: Subject) -> Iterator[Finding]:
     fix = "use batch normalisation, which folds into the layer before"
     nodes = [node for nodes in found for node in nodes]
     yield from seen.judge(RULE, message, nodes, fix=fix, gain_ms=seen.gain("LAT226", without))
+
+
+def _norms(view: View) -> list[list[Node]]:
+    """The ops of each normalisation."""
+    return [norm for node in view.graph.nodes if node.kind == "mean" and (norm := _norm(view, node))]
 
 
 def _norm(view: View, mean: Node) -> list[Node]:

@@ -56,9 +56,7 @@ _SAME_SHAPE = frozenset(
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
     paid = {node for kernel in seen.plan.kernels if not kernel.free for node in kernel.nodes}
-    found = [
-        (node, slot) for node in seen.graph.nodes if node.index in paid and (slot := _idle(seen, node)) is not None
-    ]
+    found = [(node, slot) for node, slot in seen.shared(_idle_ops) if node.index in paid]
     if not found:
         return
 
@@ -72,6 +70,11 @@ def check(subject: Subject) -> Iterator[Finding]:
         fix="remove them",
         gain_ms=seen.gain("LAT303", without(found)),
     )
+
+
+def _idle_ops(view: View) -> list[tuple[Node, int]]:
+    """Every op that changes nothing, and the slot of the input that it hands on."""
+    return [(node, slot) for node in view.graph.nodes if (slot := _idle(view, node)) is not None]
 
 
 def _idle(view: View, node: Node) -> int | None:

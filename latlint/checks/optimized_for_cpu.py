@@ -36,6 +36,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from latlint.checks.types import Finding, Rule, Subject
+from latlint.counterfactual import View, view
+from latlint.graph.types import Node
 
 RULE = Rule("LAT321", "optimized-for-cpu", "note", (), "reported")
 
@@ -47,14 +49,22 @@ _WRITTEN_BY_OPTIMIZER = frozenset(
 def check(subject: Subject) -> Iterator[Finding]:
     if subject.graph.format != "onnx":
         return
-    names = {node.index: node.native.rpartition("::")[2] for node in subject.graph.nodes}
-    found = [node for node in subject.graph.nodes if names[node.index] in _WRITTEN_BY_OPTIMIZER]
+    found = view(subject).shared(_written_by_optimizer)
     if not found:
         return
-    counts = Counter(names[node.index] for node in found)
+    counts = Counter(map(_op, found))
     named = ", ".join(f"{name} ×{count}" for name, count in counts.most_common(4))
     message = (
         f"{named}: written by ONNX Runtime's optimiser for its CPU provider, other providers and converters refuse them"
     )
     fix = "save the model at the basic level"
     yield RULE.finding(subject, f"{message}: {fix}", nodes=tuple(dict.fromkeys(node.name for node in found)))
+
+
+def _written_by_optimizer(view: View) -> list[Node]:
+    return [node for node in view.scene.original.nodes if _op(node) in _WRITTEN_BY_OPTIMIZER]
+
+
+def _op(node: Node) -> str:
+    """Its name without the domain."""
+    return node.native.rpartition("::")[2]

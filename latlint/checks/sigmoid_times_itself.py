@@ -48,7 +48,7 @@ RULE = Rule("LAT223", "sigmoid-times-itself", "warning", ("gpu-delegate", "built
 
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
-    found = list(sigmoid_times_itself(seen))
+    found = seen.shared(sigmoid_times_itself)
     if not found:
         return
 

@@ -127,19 +127,26 @@ def check(subject: Subject) -> Iterator[Finding]:
 
 
 def _slow(view: View) -> Iterator[_Slow]:
-    """Kernels that were measured and take far longer than the frontier."""
+    """Kernels that were measured and take far longer than the frontier, in the plan's order."""
     from latlint.latency.frontier import frontier, group_of  # NumPy: listing the rules does without
 
-    for kernel, ms, source in zip(view.plan.kernels, view.kernel_ms, view.kernel_sources, strict=True):
-        group = group_of(kernel)
-        if group is None or source != "predicted" or kernel.inputs[0][-1] <= _IMAGE_CHANNELS:
+    kernels, on_gpu = view.plan.kernels, view.kind == "gpu"
+    like: dict[tuple[str, str], list[int]] = {}
+    for position, (kernel, source) in enumerate(zip(kernels, view.kernel_sources, strict=True)):
+        group = group_of(kernel) if source == "predicted" else None
+        if group is None or kernel.inputs[0][-1] <= _IMAGE_CHANNELS:
             continue
-        if view.kind == "gpu" and view.plan.partitions[kernel.partition].executor != "gpu":
+        if on_gpu and view.plan.partitions[kernel.partition].executor != "gpu":
             continue  # what the delegate refuses is what LAT201 to LAT209 are about
-        curve = frontier(view.subject.target, group, kernel.input_dtype)
-        best_ms = curve.price(kernel.macs)
-        if best_ms is not None and ms > _SLOW * best_ms:
-            yield _Slow(kernel, ms, best_ms, curve)
+        like.setdefault((group, kernel.input_dtype), []).append(position)
+    slow: dict[int, _Slow] = {}
+    for (group, dtype), positions in like.items():
+        curve = frontier(view.subject.target, group, dtype)
+        best = curve.prices([kernels[at].macs for at in positions]).tolist()
+        for at, best_ms in zip(positions, best, strict=True):
+            if view.kernel_ms[at] > _SLOW * best_ms:  # never where the frontier is not known: NaN
+                slow[at] = _Slow(kernels[at], view.kernel_ms[at], best_ms, curve)
+    yield from (slow[at] for at in sorted(slow))
 
 
 def _reasons(view: View, slow: list[_Slow]) -> Iterator[str]:

@@ -71,12 +71,13 @@ class Frontier(NamedTuple):
     parts: Array
     winograd: NDArray[np.bool_]
 
-    def price(self, macs: float) -> float | None:
-        """Milliseconds of ``macs`` multiply-accumulates in well-shaped convolutions; ``None`` where none are that small."""
-        if not len(self.macs) or macs < self.macs[0]:
-            return None
-        rate = np.interp(np.log(macs), np.log(self.macs), np.log(self.ms / self.macs))
-        return float(np.exp(rate) * macs)
+    def prices(self, macs: Sequence[int]) -> Array:
+        """Milliseconds of each number of multiply-accumulates in well-shaped convolutions; NaN where none are that small."""
+        wanted = np.array(macs, float)
+        if not len(self.macs):
+            return np.full(len(wanted), np.nan)
+        rate = np.interp(np.log(wanted), np.log(self.macs), np.log(self.ms / self.macs), left=np.nan)
+        return np.asarray(np.exp(rate) * wanted)
 
     def nearest(self, macs: float) -> int:
         """The index of the convolution nearest in size."""

@@ -38,9 +38,10 @@ def test_the_frontier_is_made_of_the_targets_own_predictions(target: str, group:
     assert len(curve.macs) >= 4 and np.all(np.diff(curve.macs) > 0)
     assert curve.parts.sum(axis=1) == pytest.approx(curve.ms)
     for macs, ms in zip(curve.macs, curve.ms, strict=True):
-        assert curve.price(macs) == pytest.approx(ms)
-    assert curve.price(curve.macs[0] * 0.5) is None
-    assert curve.price(curve.macs[-1] * 2) == pytest.approx(2 * curve.ms[-1])
+        assert curve.prices([macs]) == pytest.approx([ms])
+    below, beyond = curve.prices([curve.macs[0] * 0.5, curve.macs[-1] * 2])
+    assert np.isnan(below)
+    assert beyond == pytest.approx(2 * curve.ms[-1])
 
 
 def test_no_well_shaped_convolution_is_slow_and_winograd_counts_where_the_gpu_has_it() -> None:
@@ -111,7 +112,7 @@ def test_the_message_says_how_much_is_lost() -> None:
     text = "x = input 1x112x112x32\na = conv2d x 5 kernel=3"
     (finding,) = found(sketch(text), "pixel-4/cpu-1large")
     chosen = TARGETS["pixel-4/cpu-1large"]
-    best_ms = frontier(chosen, "kxk", "float32").price(112 * 112 * 9 * 32 * 5)
+    (best_ms,) = frontier(chosen, "kxk", "float32").prices([112 * 112 * 9 * 32 * 5])
     assert finding.latency_ms is not None and best_ms is not None
     assert f"takes {finding.latency_ms / best_ms:.1f} times as long" in finding.message
     assert f", {finding.latency_ms - best_ms:.2f} ms more in all" in finding.message
