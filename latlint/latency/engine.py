@@ -7,7 +7,7 @@ adds when the kernel is shorter than the time it takes to dispatch the next one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import exp, log, prod
 from typing import Any, NamedTuple
@@ -38,7 +38,8 @@ class Workload:
     """What a plan asks of its processors, before any device's speed: shared by all targets that run the same plan.
 
     ``gpu`` and ``cpu`` hold kernel positions; ``gpu_terms`` (kernels, terms), ``features`` (kernels, features), ``classes`` and
-    ``launches`` go with ``gpu``, ``cpu_terms`` with ``cpu``; ``sizes`` (see ``sizes``) and ``bytes`` are of all kernels.
+    ``launches`` go with ``gpu``, ``cpu_terms`` with ``cpu``; ``sizes`` (see ``sizes``), ``bytes`` and ``envelope``, which is the class (see
+    ``envelope_class``) as an index of ``envelopes``, are of all kernels.
     """
 
     plan: Plan
@@ -49,7 +50,9 @@ class Workload:
     launches: Array
     cpu: tuple[int, ...]
     cpu_terms: Array
-    unknown: tuple[int, ...]
+    unknown: frozenset[int]
+    envelopes: tuple[str, ...]
+    envelope: NDArray[np.intp]
     sizes: Array
     bytes: tuple[int, ...]
     model_term: str
@@ -57,36 +60,43 @@ class Workload:
 
 def workload(plan: Plan) -> Workload:
     """The terms and features of every kernel of a plan."""
+    kernels = plan.kernels
     gpu: list[int] = []
     cpu: list[int] = []
-    unknown: list[int] = []
-    gpu_rows: list[dict[str, float]] = []
-    cpu_rows: list[dict[str, float]] = []
+    unknown: set[int] = set()
+    # one row too many for each kernel of the other executor, which takes no memory before it is written
+    gpu_terms, cpu_terms = (np.zeros((len(kernels), len(index))) for index in (_GPU_INDEX, _CPU_INDEX))
     executors = [partition.executor for partition in plan.partitions]
-    for position, kernel in enumerate(plan.kernels):
+    for position, kernel in enumerate(kernels):
         if kernel.free:
             continue
         executor = executors[kernel.partition] if executors else "builtin"
         on_gpu = executor == "gpu"
         found = gpu_model.terms(kernel) if on_gpu else cpu_model.terms(kernel, executor)
         if found is None:
-            unknown.append(position)
+            unknown.add(position)
             continue
-        (gpu if on_gpu else cpu).append(position)
-        (gpu_rows if on_gpu else cpu_rows).append(found)
-    kernels = plan.kernels
+        positions, rows, index = (gpu, gpu_terms, _GPU_INDEX) if on_gpu else (cpu, cpu_terms, _CPU_INDEX)
+        row = rows[len(positions)]
+        for name, count in found.items():
+            row[index[name]] = count
+        positions.append(position)
+    envelopes: dict[str, int] = {}
+    envelope = [envelopes.setdefault(envelope_class(kernel), len(envelopes)) for kernel in kernels]
     return Workload(
         plan=plan,
         gpu=tuple(gpu),
-        gpu_terms=_matrix(gpu_rows, _GPU_INDEX),
+        gpu_terms=gpu_terms[: len(gpu)],
         features=np.array([gpu_model.features(kernels[i]) for i in gpu], np.float32).reshape(
             len(gpu), len(gpu_model.FEATURES)
         ),
         classes=tuple(gpu_model.kernel_class(kernels[i]) for i in gpu),
         launches=np.array([float(_launches(kernels[i])) for i in gpu]),
         cpu=tuple(cpu),
-        cpu_terms=_matrix(cpu_rows, _CPU_INDEX),
-        unknown=tuple(unknown),
+        cpu_terms=cpu_terms[: len(cpu)],
+        unknown=frozenset(unknown),
+        envelopes=tuple(envelopes),
+        envelope=np.array(envelope, np.intp),
         sizes=np.array([sizes(kernel) for kernel in kernels]).reshape(len(kernels), 6),
         bytes=tuple(kernel.bytes for kernel in kernels),
         model_term=cpu_model.model_term(set(executors), plan.precision),
@@ -114,14 +124,6 @@ def envelope_class(kernel: Kernel) -> str:
 
 def _launches(kernel: Kernel) -> int:
     return int(kernel.attributes.get("launches", 1))
-
-
-def _matrix(rows: list[dict[str, float]], index: Mapping[str, int]) -> Array:
-    found = np.zeros((len(rows), len(index)))
-    for row, terms in enumerate(rows):
-        for name, count in terms.items():
-            found[row, index[name]] = count
-    return found
 
 
 class Times(NamedTuple):
@@ -188,9 +190,10 @@ def _measured(terms: Array, theta: Array, covers: Mapping[str, Any], index: Mapp
 
 def _inside(work: Workload, positions: tuple[int, ...], covers: Mapping[str, Any]) -> NDArray[np.bool_]:
     """Which kernels lie within what was measured of their class, or not more than ``ENVELOPE_MARGIN`` times beyond."""
-    envelope: Mapping[str, Any] = covers["envelope"]
-    ends = np.array([envelope.get(envelope_class(work.plan.kernels[at]), _NOWHERE) for at in positions])
-    size = work.sizes[list(positions)]
+    measured: Mapping[str, Any] = covers["envelope"]
+    at = list(positions)
+    ends = np.array([measured.get(name, _NOWHERE) for name in work.envelopes])[work.envelope[at]]
+    size = work.sizes[at]
     return np.asarray(np.all((size >= ends[:, 0] - _SLACK) & (size <= ends[:, 1] + _SLACK), axis=1))
 
 
@@ -234,10 +237,6 @@ def predict(
     total = float(found.kernels.sum()) + found.overhead_ms
     coverage = _coverage(work, found)
     low, high, level = bounds(shares(work, found), coverage, target, plan.precision)
-    kernels = tuple(
-        _kernel(index, graph, work, float(found.kernels[index]), _source(index, kernel, work, found))
-        for index, kernel in enumerate(plan.kernels)
-    )
     return Prediction(
         model=model,
         sha256=sha256,
@@ -256,42 +255,44 @@ def predict(
             PartitionPrediction(
                 part.executor,
                 part.nodes,
-                float(sum(found.kernels[i] for i, kernel in enumerate(plan.kernels) if kernel.partition == number)),
+                spent,
             )
-            for number, part in enumerate(plan.partitions)
+            for part, spent in zip(plan.partitions, _partitions_ms(plan, found), strict=True)
         ),
-        kernels=kernels,
+        kernels=tuple(_kernels(graph, work, found)),
         border_ms=found.border_ms,
         notes=plan.notes,
         pack=target.pack.revision,
     )
 
 
-def _source(index: int, kernel: Kernel, work: Workload, found: Times) -> str:
-    if kernel.free:
-        return "free"
-    if index in work.unknown:
-        return "unknown"
-    return "predicted" if found.predicted[index] else "derived"
+def _partitions_ms(plan: Plan, found: Times) -> list[float]:
+    """What the kernels of each partition take."""
+    numbers = np.array([kernel.partition for kernel in plan.kernels], np.intp)
+    spent: list[float] = np.bincount(numbers, found.kernels, len(plan.partitions)).tolist()
+    return spent[: len(plan.partitions)]
 
 
-def _kernel(index: int, graph: Graph, work: Workload, latency_ms: float, source: str) -> KernelPrediction:
-    kernel = work.plan.kernels[index]
-    fallback = work.plan.fallbacks.get(kernel.nodes[0], "") if kernel.nodes else ""
-    return KernelPrediction(
-        index=index,
-        partition=kernel.partition,
-        nodes=tuple(graph.nodes[node].name for node in kernel.nodes),
-        op=kernel.op,
-        linked=kernel.linked,
-        implementation=kernel.implementation,
-        latency_ms=latency_ms,
-        source=source,
-        macs=kernel.macs,
-        bytes=work.bytes[index],
-        reason=kernel.free or kernel.reason or fallback,
-        explain=kernel.explain,
-    )
+def _kernels(graph: Graph, work: Workload, found: Times) -> Iterator[KernelPrediction]:
+    fallbacks = work.plan.fallbacks
+    times, predicted = found.kernels.tolist(), found.predicted.tolist()
+    for index, kernel in enumerate(work.plan.kernels):
+        fallback = fallbacks.get(kernel.nodes[0], "") if kernel.nodes else ""
+        known = "unknown" if index in work.unknown else "predicted" if predicted[index] else "derived"
+        yield KernelPrediction(
+            index=index,
+            partition=kernel.partition,
+            nodes=tuple([graph.nodes[node].name for node in kernel.nodes]),
+            op=kernel.op,
+            linked=kernel.linked,
+            implementation=kernel.implementation,
+            latency_ms=times[index],
+            source="free" if kernel.free else known,
+            macs=kernel.macs,
+            bytes=work.bytes[index],
+            reason=kernel.free or kernel.reason or fallback,
+            explain=kernel.explain,
+        )
 
 
 def _coverage(work: Workload, found: Times) -> float:
