@@ -229,11 +229,9 @@ class Writer:
 
     def new(self, i: int, order: Order | None = None) -> int:
         """A new tensor for value ``i`` of the source, stored in ``order`` (its own by default)."""
-        source = self.source.tensors[i]
+        source, stored = self.source.tensors[i], self.stored_as(i)
         order = identity(self.rank(i)) if order is None or len(order) != self.rank(i) else order
-        stored = self.stored_as(i)
-        tensor = replace(source, shape=permuted(source.shape, order), constant=False, value=None, data=None)
-        index = self.tensor(replace(tensor, dtype=stored.dtype, quantization=stored.quantization))
+        index = self.temporary(source.name, permuted(source.shape, order), stored.dtype, stored.quantization)
         self.values[i] = Value(index, order)
         return index
 

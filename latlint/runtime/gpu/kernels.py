@@ -52,8 +52,9 @@ def select_kernels(model: Model, processor: Processor, rules: GpuRules) -> list[
 
 
 def _draft(model: Model, op: Op, processor: Processor, rules: GpuRules) -> Draft:
-    draft = Draft(op, op.name, list(op.nodes), list(op.inputs), list(op.outputs))
-    draft.weights, draft.macs, draft.attributes = op.weights, op.macs, dict(op.attributes)
+    draft = Draft(
+        op, op.name, op.nodes, op.inputs, op.outputs, weights=op.weights, macs=op.macs, attributes=op.attributes
+    )
     draft.linkable = op.name in rules.linkable and _keeps_layout(model, op)
     rule = rules.ops.get(op.kind)
     if rule is not None and rule.launches != 1:

@@ -23,23 +23,19 @@ class Context:
     uses: Mapping[int, list[tuple[int, int]]] = field(init=False)
     producers: Mapping[int, int] = field(init=False)
     graph_outputs: frozenset[int] = field(init=False)
-    _shapes: dict[int, tuple[int, ...]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.uses = self.graph.consumers()
         self.producers = self.graph.producers()
         self.graph_outputs = frozenset(self.graph.outputs)
-        self._shapes = {}
 
     def tensor(self, index: int) -> Tensor:
         return self.graph.tensors[index]
 
     def shape(self, index: int) -> tuple[int, ...]:
         """The tensor's shape; a shape or size that is not known reads as empty, a dimension as 1."""
-        known = self._shapes.get(index)
-        if known is None:
-            known = self._shapes[index] = tuple(max(dim, 1) for dim in self.tensor(index).shape or ())
-        return known
+        shape = self.tensor(index).shape or ()
+        return shape if min(shape, default=1) >= 1 else tuple(max(dim, 1) for dim in shape)
 
     def is_constant(self, index: int) -> bool:
         return index in self.constants or self.graph.tensors[index].constant
