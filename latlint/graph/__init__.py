@@ -34,14 +34,17 @@ class ModelFile:
 
     def graph(self, shapes: Sequence[InputShape] = ()) -> Graph:
         """What the file says; see ``read``."""
-        if self.format == "tflite":
-            from latlint.graph.tflite import read_tflite
+        try:
+            if self.format == "tflite":
+                from latlint.graph.tflite import read_tflite
 
-            return read_tflite(self.source, self.name, shapes)
-        # onnx takes longer to import than a .tflite file takes to read.
-        from latlint.graph.onnx import read_onnx
+                return read_tflite(self.source, self.name, shapes)
+            # onnx takes longer to import than a .tflite file takes to read.
+            from latlint.graph.onnx import read_onnx
 
-        return read_onnx(self.source, self.name, shapes)
+            return read_onnx(self.source, self.name, shapes)
+        finally:
+            self.source.forget()
 
     def sha256(self) -> str:
         """SHA-256 of the file: reads all of it, unlike ``graph``, though not into memory."""

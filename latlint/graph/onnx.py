@@ -17,7 +17,6 @@ from onnx import (
     NodeProto,
     OperatorSetIdProto,
     TensorProto,
-    TypeProto,
     ValueInfoProto,
     defs,
 )
@@ -106,7 +105,8 @@ class _Reader:
         self.constants = _constants(graph)
         self.assumed: dict[str, tuple[int, ...]] = {}
         self.symbols = self._symbols(shapes)
-        self.inference = Inference(self._declared([*graph.value_info, *graph.output]))
+        declared = {value.name: value.type for value in (*graph.value_info, *graph.output)}
+        self.inference = Inference(declared, self.symbols)
         self.ranges: dict[str, ByteRange] = {}
         self.quantization: dict[str, Quantization] = {}
 
@@ -179,10 +179,6 @@ class _Reader:
             dim.dim_value = symbols.get(dim.dim_param, 1)
         if taken and shape is not None:
             self.assumed[value.name] = shape
-
-    def _declared(self, values: Iterable[ValueInfoProto]) -> dict[str, TypeProto]:
-        """Types by name as the file declares them, with symbolic dimensions replaced."""
-        return {value.name: cleaned(value.type, self.symbols) for value in values}
 
     def _take_inputs(self, names: list[str]) -> None:
         by_name = {value.name: value for value in self.model.graph.input}

@@ -171,30 +171,36 @@ _MAX_KEY_ELEMENTS = 64
 
 
 class Inference:
-    """Types and values by name, filled by calling ``node`` in execution order. ``declared`` is what the file says of inner values.
+    """Types and values by name, filled by calling ``node`` in execution order. ``declared`` is what the file says of inner values,
+    ``symbols`` are the sizes of its symbolic dimensions.
 
     Networks repeat themselves: values of one type share one ``ValueType``, and nodes that differ in nothing but names and weights
     are inferred once.
     """
 
-    def __init__(self, declared: Mapping[str, TypeProto]) -> None:
+    def __init__(self, declared: Mapping[str, TypeProto], symbols: Mapping[str, int]) -> None:
         self.types: dict[str, ValueType] = {}
         self.values: dict[str, Array] = {}
         self.declared = declared
+        self.symbols = symbols
         self._shared: dict[bytes, ValueType] = {}
-        self._inferred: dict[tuple[Any, ...], tuple[TypeProto | None, ...]] = {}
+        self._inferred: dict[tuple[Any, ...], tuple[ValueType | None, ...]] = {}
         self._schemas: dict[tuple[str, str, int], defs.OpSchema | None] = {}
         self._asked: dict[tuple[str, str, int], _Asked] = {}
 
     def add(self, name: str, kind: TypeProto, value: Array | None = None) -> None:
-        """``name`` is of type ``kind``, which has no impossible dimensions, and its elements are ``value``."""
+        """``name`` is of type ``kind``, and its elements are ``value``."""
+        self.types[name] = self._type(kind)
+        if value is not None:
+            self.values[name] = value
+
+    def _type(self, kind: TypeProto) -> ValueType:
+        """``kind``, the same object for all values of this type."""
         key = kind.SerializeToString()
         known = self._shared.get(key)
         if known is None:
             known = self._shared[key] = ValueType(kind, shape_of(kind), dtype_of(kind))
-        self.types[name] = known
-        if value is not None:
-            self.values[name] = value
+        return known
 
     def node(self, node: NodeProto, opsets: Mapping[str, int]) -> None:
         """Infer the outputs of ``node``; what cannot be inferred is as declared, or stays unknown."""
@@ -205,9 +211,22 @@ class Inference:
             return
         for name, inferred in zip_longest(node.output, self._outputs(node, opsets)):
             if name:
-                kind = _merged(inferred, self.declared.get(name))
-                if kind is not None:
-                    self.add(name, cleaned(kind))
+                known = self._merged(inferred, self.declared.get(name))
+                if known is not None:
+                    self.types[name] = known
+
+    def _merged(self, inferred: ValueType | None, declared: TypeProto | None) -> ValueType | None:
+        """``inferred``, with dimensions it leaves open taken from what the file declares."""
+        known = None if inferred is None else inferred.shape
+        if declared is None or (known is not None and -1 not in known):
+            return inferred
+        stated = self._type(cleaned(declared, self.symbols))
+        if inferred is None or (known is None and stated.shape is not None):
+            return stated
+        if known is not None and stated.shape is not None and len(known) == len(stated.shape):
+            shape = tuple(b if a < 0 else a for a, b in zip(known, stated.shape, strict=True))
+            return self._type(tensor_type(inferred.proto.tensor_type.elem_type, shape))
+        return inferred
 
     def _shape(self, name: str) -> tuple[int, ...] | None:
         known = self.types.get(name)
@@ -234,7 +253,7 @@ class Inference:
             return None  # not a computation ONNX allows; the runtime would refuse it, shapes downstream stay unknown
         return value if value is not None and value.size <= MAX_ELEMENTS and value.ndim <= MAX_RANK else None
 
-    def _outputs(self, node: NodeProto, opsets: Mapping[str, int]) -> tuple[TypeProto | None, ...]:
+    def _outputs(self, node: NodeProto, opsets: Mapping[str, int]) -> tuple[ValueType | None, ...]:
         """The output types, in order, by onnx's schema of the op; empty when it has none or the inputs do not fit it."""
         attributes = node.attribute
         if any(attribute.HasField("g") or attribute.graphs for attribute in attributes):
@@ -267,7 +286,7 @@ class Inference:
 
     def _infer(
         self, node: NodeProto, opsets: Mapping[str, int], read: Mapping[str, Array]
-    ) -> tuple[TypeProto | None, ...]:
+    ) -> tuple[ValueType | None, ...]:
         """See ``_outputs``; ``read`` are the elements of those inputs that may decide a shape."""
         schema = self._schema(node.domain, node.op_type, opsets)
         sound = None if schema is None else self._sound(node, schema)
@@ -280,7 +299,7 @@ class Inference:
             found = shape_inference.infer_node_outputs(schema, sound, types, data, opset_imports=imports)
         except Exception:  # the C++ side raises whatever it likes; a shape it cannot tell is an unknown shape
             return ()
-        return tuple(found.get(name) for name in node.output)
+        return tuple(self._type(cleaned(found[name])) if name in found else None for name in node.output)
 
     def check(self, node: NodeProto, opsets: Mapping[str, int]) -> None:
         """Raises ImpossibleError when the node's inputs, outputs or attributes are not those that its op can have."""
@@ -363,19 +382,6 @@ def _as(node: NodeProto, op: str, inputs: tuple[int, ...]) -> NodeProto:
     schema = defs.get_schema(op)
     stand_in.attribute.extend(attribute for attribute in node.attribute if attribute.name in schema.attributes)
     return stand_in
-
-
-def _merged(inferred: TypeProto | None, declared: TypeProto | None) -> TypeProto | None:
-    """``inferred``, with dimensions it leaves open taken from what the file declares."""
-    if declared is None:
-        return inferred
-    known, stated = shape_of(inferred), shape_of(declared)
-    if inferred is None or (known is None and stated is not None):
-        return declared
-    if known is not None and stated is not None and -1 in known and len(known) == len(stated):
-        shape = tuple(b if a < 0 else a for a, b in zip(known, stated, strict=True))
-        return tensor_type(inferred.tensor_type.elem_type, shape)
-    return inferred
 
 
 # --- Shape arithmetic ---------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ BLOCK_BYTES = 1 << _SHIFT
 MASK = BLOCK_BYTES - 1
 #: A block holds so many bytes of the next one, so that no number is cut in two.
 _OVERLAP = 16
-_MAX_BLOCKS = 256
+_MAX_BLOCKS = 2048
 
 
 class Source:
@@ -62,6 +62,10 @@ class Source:
             block = self._load(position & ~MASK, BLOCK_BYTES + _OVERLAP)
             self._blocks[position >> _SHIFT] = block
         return block
+
+    def forget(self) -> None:
+        """Lets go of the blocks: 16 MB of a large graph."""
+        self._blocks.clear()
 
     def read(self, start: int, count: int) -> bytes:
         """The ``count`` bytes from ``start``."""
