@@ -338,8 +338,8 @@ def files(bench: Bench) -> None:
 
 def processes(bench: Bench) -> None:
     """The same run in one process and in two."""
-    heading("80 networks on the targets of pixel-4", "median s   min s   cpu s")
-    ours = latlint("check", bench.corpus / "tflite_fp32", "-t", "pixel-4/*", "--no-cache", "--format", "csv")
+    heading("the corpus on the targets of pixel-4", "median s   min s   cpu s")
+    ours = latlint("check", bench.corpus, "-t", "pixel-4/*", "--no-cache", "--format", "csv")
     runs = compared(
         {f"--jobs {n}": (*ours, "--jobs", str(n)) for n in (1, 2)},
         min(bench.rounds, 3),

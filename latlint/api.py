@@ -63,6 +63,8 @@ def check(
     ``settings`` default to those of the nearest configuration file. A file that cannot be read becomes an error of the
     report and a finding; LatlintError is raised for what concerns the run as a whole, such as an unknown target.
 
+    The predictions of the report have kernels where a limit is broken, to say where the time goes; those of ``predict`` have them all.
+
     ``executor`` is any ``concurrent.futures.Executor``: its workers need this version of latlint, and the files and packs under the
     same paths. The report is the same as without one.
     """
@@ -76,7 +78,7 @@ def predict_files(paths: Iterable[str], settings: Settings) -> Report:
     return Run.prepare(paths, settings, judge=False).report()
 
 
-#: Where a format asks for kernels that no finding is about, it gets those of so many predictions: a run holds them all at a time.
+#: Where a format asks for kernels of predictions that break no limit, it gets those of so many predictions: a run holds them all at a time.
 MOST_KERNELS = 1000
 
 

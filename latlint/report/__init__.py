@@ -28,7 +28,7 @@ def shows_hash(format_name: str) -> bool:
 
 
 def shows_kernels(format_name: str) -> bool:
-    """Whether a format shows the kernels of predictions that no finding is about in the output of `latlint check`."""
+    """Whether a format shows the kernels of predictions that break no limit in the output of `latlint check`."""
     return bool(getattr(_module(format_name), "SHOWS_KERNELS", False))
 
 

@@ -39,8 +39,9 @@ def clean(text: str, limit: int = 1000) -> str:
     ``limit`` characters."""
     if len(text) > limit:
         text = text[:limit] + "…"
-    text = _COMMAND.sub(lambda match: f"{match[0][:-1]}\\x{ord(match[0][-1]):02x}", text)
-    if text.isascii() and text.isprintable():
+    if "::" in text or "##" in text:
+        text = _COMMAND.sub(lambda match: f"{match[0][:-1]}\\x{ord(match[0][-1]):02x}", text)
+    if text.isprintable():  # no character is in ``_UNSAFE``, nor a space but for the plain one
         return text
     return "".join(
         char.encode("unicode_escape").decode("ascii") if unicodedata.category(char) in _UNSAFE else char

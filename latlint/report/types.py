@@ -29,9 +29,10 @@ class Outcome:
     error: InputError | None = None
 
     def without_kernels(self) -> Outcome:
-        """The same with kernels only where a finding may be about them."""
-        found = {finding.target for finding in self.findings}
-        thin = (each if each.target in found else replace(each, kernels=()) for each in self.predictions)
+        """The same with kernels only where a limit is broken, to say where the time goes: rules have looked at the others, which would
+        be most of what a process hands to another."""
+        broken = {finding.target for finding in self.findings if finding.budget_ms is not None}
+        thin = (each if each.target in broken else replace(each, kernels=()) for each in self.predictions)
         return replace(self, predictions=tuple(thin))
 
 

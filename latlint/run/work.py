@@ -41,7 +41,7 @@ class TargetPack(NamedTuple):
 class Task:
     """What is done with each file of a run, in plain values.
 
-    ``judge``: whether rules look at the predictions; where none finds anything, a prediction then has no kernels, unless
+    ``judge``: whether rules look at the predictions; where no limit is broken, a prediction then has no kernels, unless
     ``kernels`` asks for those of all. ``hashed``: whether every file is hashed. Otherwise those up to ``HASHED_BYTES`` are, for the
     ``cache``; the ``sha256`` of one that is not is empty, and its outcome is not kept.
     """
@@ -83,12 +83,14 @@ class Task:
         from latlint import checks
         from latlint.checks.types import Subject
 
-        predictions, findings = [], []
+        predictions: list[Prediction] = []
+        findings: list[Finding] = []
         for prediction, plan, target in found:
-            remarks = _located(checks.run(Subject(graph, plan, target, prediction, self.settings, path)), graph)
-            predictions.append(prediction if remarks or self.kernels else replace(prediction, kernels=()))
+            remarks = checks.run(Subject(graph, plan, target, prediction, self.settings, path))
+            one = Outcome((prediction,), tuple(remarks))
+            predictions += (one if self.kernels else one.without_kernels()).predictions
             findings += remarks
-        return Outcome(tuple(predictions), tuple(findings))
+        return Outcome(tuple(predictions), tuple(_located(findings, graph)))
 
     def _key(self, sha256: str, file: str, path: str) -> str:
         """Of all that the outcome depends on. The settings have more than that, which costs a few entries and forgets nothing."""

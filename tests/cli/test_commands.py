@@ -401,7 +401,7 @@ def test_python_has_the_same_way_in(repository: Path, net: str) -> None:
     assert [finding.code for finding in report.findings] == ["LAT101"]
     assert report.predictions[0].kernels
     within = package.check([net], package.Settings(targets=("pixel-4/gpu",), select=("LAT1",)))
-    assert within.predictions[0].kernels == (), "kernels that no finding is about are not kept"
+    assert within.predictions[0].kernels == (), "kernels are kept where a limit is broken"
     assert package.check(net).targets == ("pixel-4/cpu-1large", "pixel-4/gpu")
 
 
