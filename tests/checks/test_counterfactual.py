@@ -299,3 +299,20 @@ def test_a_split_says_what_each_side_and_the_copies_take() -> None:
     best = max(alone, key=lambda kind: alone[kind])
     assert f"({best} alone would save " in finding.message and finding.gain_ms is not None
     assert finding.gain_ms > alone[best] > given.prediction.latency_ms * 0.01
+
+
+def test_what_looks_at_the_graph_alone_is_found_once_for_all_targets_of_a_model() -> None:
+    asked = []
+
+    def kinds(seen: counterfactual.View) -> list[str]:
+        asked.append(seen.graph)
+        return [node.kind for node in seen.graph.nodes]
+
+    first, second = sketch(GELU), sketch("x = input 1x8\na = softmax x")
+    answers = [
+        view(subject(graph, target)).shared(kinds)
+        for graph in (first, second)
+        for target in ("pixel-4/gpu", "pixel-4/cpu-1large")
+    ]
+    assert answers == [["conv2d", "gelu", "conv2d"]] * 2 + [["softmax"]] * 2
+    assert asked == [first, second]

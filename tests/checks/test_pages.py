@@ -11,7 +11,7 @@ from sketch import sketch, target_of
 from latlint import checks
 from latlint.checks import Check
 from latlint.checks.docs import pages, write
-from latlint.checks.types import Subject
+from latlint.checks.types import Finding, Subject
 from latlint.graph.types import Graph
 from latlint.latency import engine
 from latlint.latency.packs import load_targets
@@ -42,6 +42,18 @@ def found(check: Check, verdict: str) -> list[str]:
         for finding in checks.run(subject(sketch(text), target_of(text)))
         if finding.code == check.rule.code
     ]
+
+
+@pytest.mark.parametrize("check", MECHANISM, ids=lambda check: check.rule.code)
+def test_findings_do_not_depend_on_the_target_that_is_looked_at_first(check: Check) -> None:
+    """What rules find in a graph is kept for the next target."""
+    targets = ("pixel-4/gpu", "pixel-4/cpu-1large", "iphone-7/gpu", "galaxy-a03s/cpu-4large")
+
+    def in_order(names: tuple[str, ...]) -> dict[str, list[Finding]]:
+        graph = sketch(example(check, "fails"))
+        return {target: checks.run(subject(graph, target)) for target in names}
+
+    assert in_order(targets) == in_order(targets[::-1])
 
 
 @pytest.mark.parametrize("check", MECHANISM, ids=lambda check: check.rule.code)

@@ -242,6 +242,51 @@ def test_shape_arithmetic_is_folded() -> None:
     assert [node.kind for node in graph.nodes][:3] == ["shape", "constant", "constant"]
 
 
+def _pair(op: str, *calls: tuple[list[str], dict[str, Any]]) -> list[NodeProto]:
+    """Two nodes of one op, each with inputs and attributes of its own, that write ``y0`` and ``y1``."""
+    return [ONE(op, inputs, [f"y{i}"], **attributes) for i, (inputs, attributes) in enumerate(calls)]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "expected"),
+    [
+        (_pair("Reshape", (["x", "flat"], {}), (["x", "tall"], {})), [(1, 324), (324, 1)]),
+        (_pair("Resize", (["x", "", "twice"], {}), (["x", "", "thrice"], {})), [(1, 4, 18, 18), (1, 4, 27, 27)]),
+        (_pair("Conv", (["x", "w"], {}), (["x", "w"], {"pads": [1] * 4})), [(1, 8, 7, 7), (1, 8, 9, 9)]),
+        (_pair("Conv", (["x", "w"], {}), (["x", "narrow"], {})), [(1, 8, 7, 7), (1, 2, 7, 7)]),
+        (_pair("Concat", (["x", "x"], {"axis": 1}), (["x", "x", "x"], {"axis": 1})), [(1, 8, 9, 9), (1, 12, 9, 9)]),
+        (
+            _pair("Pad", (["x", "pads", "", "last"], {}), (["x", "pads", "", "ends"], {})),
+            [(1, 4, 11, 11), (3, 4, 9, 11)],
+        ),
+        (_pair("Relu", (["x"], {}), (["z"], {})), [(1, 4, 9, 9), (2, 6)]),
+    ],
+)
+def test_nodes_that_differ_in_one_thing_are_inferred_apart(nodes: list[NodeProto], expected: list[Any]) -> None:
+    constants = {
+        "flat": [1, -1], "tall": [-1, 1], "pads": [1, 1, 1, 1], "last": [2, 3], "ends": [0, 3], "w": zeros(8, 4, 3, 3), "narrow": zeros(2, 4, 3, 3),
+        "twice": np.array([1, 1, 2, 2], np.float32), "thrice": np.array([1, 1, 3, 3], np.float32),
+    }  # fmt: skip
+    for order in (nodes, nodes[::-1]):
+        graph = read(model(order, {**IMAGE, "z": [2, 6]}, constants, outputs=["y0", "y1"], opset=18))
+        assert shapes(graph, graph.outputs) == expected
+
+
+def test_nodes_that_differ_in_names_alone_are_inferred_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    infer = onnx.shape_inference.infer_node_outputs
+
+    def counting(schema: Any, node: NodeProto, *args: Any, **kwargs: Any) -> Any:
+        asked.append(node.op_type)
+        return infer(schema, node, *args, **kwargs)
+
+    monkeypatch.setattr(onnx.shape_inference, "infer_node_outputs", counting)
+    chain = [ONE(("Conv", "Relu")[i % 2], [f"v{i}", "w"][: 2 - i % 2], [f"v{i + 1}"]) for i in range(40)]
+    graph = read(model(chain, {"v0": [1, 4, 9, 9]}, {"w": zeros(4, 4, 1, 1)}, outputs=["v40"]))
+    assert {graph.tensors[i].shape for node in graph.nodes for i in node.outputs} == {(1, 4, 9, 9)}
+    assert sorted(asked) == ["Conv", "Relu"]
+
+
 def test_a_chain_that_would_grow_without_end_is_not_folded() -> None:
     nodes = [ONE("Concat", ["s0", "s0"], ["s1"], axis=0)]
     nodes += [ONE("Concat", [f"s{i}", f"s{i}"], [f"s{i + 1}"], axis=0) for i in range(1, 40)]
