@@ -15,7 +15,7 @@ from latlint.settings import Settings
 def severity(rule: Rule, settings: Settings, model: str) -> str:
     """The severity of ``rule`` on ``model`` (a path as given), ``off`` when the settings leave it out."""
     severities = tuple(settings.severities.items())
-    return _severity(rule, settings.select, settings.ignore, settings.ignored_for(model), severities)
+    return _severity(rule, tuple(settings.select), tuple(settings.ignore), settings.ignored_for(model), severities)
 
 
 @lru_cache(maxsize=1024)

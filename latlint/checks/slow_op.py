@@ -119,14 +119,14 @@ class _Slow(NamedTuple):
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
     groups: dict[str, list[_Slow]] = {}
-    slow = list(_slow(seen))
+    slow = _slow(seen)
     for each, reason in zip(slow, _reasons(seen, slow), strict=True):
         groups.setdefault(reason, []).append(each)
     for reason, found in groups.items():
         yield from _finding(seen, reason, sorted(found, key=lambda each: each.best_ms - each.ms))
 
 
-def _slow(view: View) -> Iterator[_Slow]:
+def _slow(view: View) -> list[_Slow]:
     """Kernels that were measured and take far longer than the frontier, in the plan's order."""
     from latlint.latency.frontier import frontier, group_of  # NumPy: listing the rules does without
 
@@ -146,7 +146,7 @@ def _slow(view: View) -> Iterator[_Slow]:
         for at, best_ms in zip(positions, best, strict=True):
             if view.kernel_ms[at] > _SLOW * best_ms:  # never where the frontier is not known: NaN
                 slow[at] = _Slow(kernels[at], view.kernel_ms[at], best_ms, curve)
-    yield from (slow[at] for at in sorted(slow))
+    return [slow[at] for at in sorted(slow)]
 
 
 def _reasons(view: View, slow: list[_Slow]) -> Iterator[str]:
