@@ -69,6 +69,8 @@ def _is_whole(view: View, node: Node) -> bool:
 
 _DENSE = "drop the groups"
 _SPLIT = "write SPLIT, a convolution for each group, and CONCAT"
+#: Nobody writes more convolutions than this instead of grouped ones; a file may name any number of groups.
+_MOST_PIECES = 4096
 
 
 def _dense(graph: Graph, nodes: Sequence[Node]) -> Graph:
@@ -80,7 +82,9 @@ def _dense(graph: Graph, nodes: Sequence[Node]) -> Graph:
     return draft.graph()
 
 
-def _split(graph: Graph, nodes: Sequence[Node]) -> Graph:
+def _split(graph: Graph, nodes: Sequence[Node]) -> Graph | None:
+    if sum(int(node.attributes["groups"]) for node in nodes) > _MOST_PIECES:
+        return None
     draft = Draft(graph)
     for node in nodes:
         _split_one(draft, node, int(node.attributes["groups"]))
