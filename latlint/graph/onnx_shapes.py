@@ -88,9 +88,9 @@ def _attribute_value(attribute: AttributeProto) -> Any:
             return attribute.sparse_tensor
 
 
-def shape_of(kind: TypeProto | None) -> tuple[int, ...] | None:
+def shape_of(kind: TypeProto) -> tuple[int, ...] | None:
     """The dimensions of a tensor type, -1 where unknown; ``None`` when even the rank is."""
-    if kind is None or not kind.HasField("tensor_type") or not kind.tensor_type.HasField("shape"):
+    if not kind.HasField("tensor_type") or not kind.tensor_type.HasField("shape"):
         return None
     dims = kind.tensor_type.shape.dim
     return tuple(dim.dim_value if dim.HasField("dim_value") and dim.dim_value >= 0 else -1 for dim in dims)
@@ -112,9 +112,9 @@ def cleaned(kind: TypeProto, symbols: Mapping[str, int] = MappingProxyType({})) 
     return kind
 
 
-def dtype_of(kind: TypeProto | None) -> str:
-    """The element type's name; a sequence, a map or nothing known is ``unknown``."""
-    return "unknown" if kind is None else DTYPES.get(kind.tensor_type.elem_type, "unknown")
+def dtype_of(kind: TypeProto) -> str:
+    """The element type's name; a sequence's or a map's is ``unknown``."""
+    return DTYPES.get(kind.tensor_type.elem_type, "unknown")
 
 
 def tensor_type(elem_type: int, shape: tuple[int, ...] | None) -> TypeProto:
@@ -164,7 +164,7 @@ class ValueType(NamedTuple):
     dtype: str
 
 
-#: Floating-point inputs that decide an output's shape are these ops' alone: scales, and the ends of a range.
+#: Floating-point inputs that decide an output's shape are these ops' alone: scales, the ends of a range, a depth.
 _READS_FLOATS = frozenset({"Resize", "Upsample", "Range", "OneHot"})
 #: A node that reads more constant elements than this is inferred on its own, so that no key grows with them.
 _MAX_KEY_ELEMENTS = 64
@@ -273,6 +273,7 @@ class Inference:
         if sum(value.size for value in read.values()) > _MAX_KEY_ELEMENTS:
             return self._infer(node, opsets, read)
         elements = {name: (str(value.dtype), value.shape, value.tobytes()) for name, value in read.items()}
+        # a type stands for itself by its identity: ``_shared`` holds each for as long as keys are held
         key = (
             (node.domain, node.op_type, *opsets.items()),
             tuple([attribute.SerializeToString() for attribute in attributes]),

@@ -64,7 +64,7 @@ def workload(plan: Plan) -> Workload:
     gpu: list[int] = []
     cpu: list[int] = []
     unknown: set[int] = set()
-    # one row too many for each kernel of the other executor, which takes no memory before it is written
+    # rows for all kernels on both, of which those that are not written take no memory
     gpu_terms, cpu_terms = (np.zeros((len(kernels), len(index))) for index in (_GPU_INDEX, _CPU_INDEX))
     executors = [partition.executor for partition in plan.partitions]
     for position, kernel in enumerate(kernels):
@@ -274,6 +274,7 @@ def _partitions_ms(plan: Plan, found: Times) -> list[float]:
 
 
 def _kernels(graph: Graph, work: Workload, found: Times) -> Iterator[KernelPrediction]:
+    """Each kernel of the plan with its time. Made anew for each target, so that it is on the hot path."""
     fallbacks = work.plan.fallbacks
     times, predicted = found.kernels.tolist(), found.predicted.tolist()
     for index, kernel in enumerate(work.plan.kernels):

@@ -52,6 +52,7 @@ def select_kernels(model: Model, processor: Processor, rules: GpuRules) -> list[
 
 
 def _draft(model: Model, op: Op, processor: Processor, rules: GpuRules) -> Draft:
+    # it takes the op's lists over: nobody else looks at the op from here on but to follow it
     draft = Draft(
         op, op.name, op.nodes, op.inputs, op.outputs, weights=op.weights, macs=op.macs, attributes=op.attributes
     )
