@@ -10,6 +10,7 @@ from latlint import checks
 from latlint.checks.types import Subject
 from latlint.errors import LatlintError
 from latlint.graph.detect import model_format
+from latlint.graph.inputs import MAX_RANK, InputShape
 from latlint.graph.onnx import read_onnx
 from latlint.graph.source import Source
 from latlint.graph.tflite import read_tflite
@@ -18,7 +19,6 @@ from latlint.latency import engine
 from latlint.latency.packs import Target, load_targets
 from latlint.runtime import plan
 from latlint.settings import Settings
-from latlint.shapes import MAX_RANK, InputShape
 
 FORMS = ("tflite", "onnx")
 

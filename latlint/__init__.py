@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from latlint.checks.types import Finding as Finding
     from latlint.errors import LatlintError as LatlintError
     from latlint.latency.types import Prediction as Prediction
-    from latlint.report.types import Report as Report
+    from latlint.outcome import Report as Report
     from latlint.settings import Budget as Budget
     from latlint.settings import Settings as Settings
 
@@ -22,7 +22,7 @@ _HOMES = {
     "check": "latlint.api",
     "Prediction": "latlint.latency.types",
     "Finding": "latlint.checks.types",
-    "Report": "latlint.report.types",
+    "Report": "latlint.outcome",
     "Settings": "latlint.settings",
     "Budget": "latlint.settings",
     "LatlintError": "latlint.errors",

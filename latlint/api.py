@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING
 from latlint import checks
 from latlint.checks.types import Finding, fingerprint
 from latlint.errors import LatlintError
-from latlint.latency.catalogue import find_targets, pack_hash
-from latlint.patterns import select_ops, select_targets
+from latlint.graph.inputs import dims_text
+from latlint.outcome import InputError, Outcome, Report
 from latlint.project.configuration import load
 from latlint.project.discovery import find_models
 from latlint.project.repository import locate
-from latlint.report.types import InputError, Outcome, Report
 from latlint.run.cache import Cache
-from latlint.run.work import TargetPack, Task, done
+from latlint.run.targets import chosen_targets
+from latlint.run.work import Task, done
 from latlint.settings import Settings
-from latlint.shapes import dims_text
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -158,32 +157,6 @@ class Run:
             errors=(error,) if error else (),
             files=1,
         )
-
-
-def chosen_targets(settings: Settings) -> tuple[tuple[TargetPack, ...], tuple[str, ...]]:
-    """The targets of a run, sorted by name, and notes on how they came about. Raises ``LatlintError`` for an unknown one."""
-    known = find_targets(settings.packs)
-    patterns, notes = settings.chosen_targets()
-    names = select_targets(patterns, known)
-    _refuse_unknown_in_budgets(settings, known)
-    hashes = {directory: pack_hash(directory) for directory in {known[name] for name in names}}
-    return tuple(TargetPack(name, known[name], hashes[known[name]]) for name in names), notes
-
-
-def refuse_unknown_names(settings: Settings) -> None:
-    """LatlintError for a target, an op or a rule that the settings name and that there is not."""
-    known = find_targets(settings.packs)
-    select_targets(settings.targets, known)
-    _refuse_unknown_in_budgets(settings, known)
-    checks.refuse_unknown_rules(settings)
-
-
-def _refuse_unknown_in_budgets(settings: Settings, known: Collection[str]) -> None:
-    for pattern in (*(each.target for each in settings.budgets), *(each.target for each in settings.waivers)):
-        select_targets((pattern,), known)
-    for budget in settings.budgets:
-        if budget.op:
-            select_ops(budget.op)
 
 
 def _input_finding(error: InputError, path: str) -> Finding:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from latlint.errors import LatlintError
-from latlint.patterns import matches_path
-from latlint.shapes import InputShape, parse_dims
+from latlint.globs import matches_path
+from latlint.graph.inputs import InputShape, parse_dims
 from latlint.units import parse_duration_ms
 
 FILE = "latlint.toml"

@@ -1,4 +1,4 @@
-"""Times, counts and names as people write and read them."""
+"""Times and counts as people write and read them."""
 
 from __future__ import annotations
 
@@ -69,14 +69,3 @@ def format_count(count: int) -> str:
             scaled = count / limit
             return f"{scaled:.{0 if scaled >= 100 else 1 if scaled >= 10 else 2}f}{unit}"
     return str(count)
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 kernel``, ``2 kernels``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def short_name(name: str) -> str:
-    """A node's own name. TFLite's converter joins the names of all that it folded into an op with ``;``: the first is that of
-    the op's output, while later ones may be of other layers (of a constant that they share)."""
-    return name.partition(";")[0] or name

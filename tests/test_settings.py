@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from latlint.errors import LatlintError
-from latlint.patterns import matches_path, nearest, select_targets
+from latlint.globs import matches_path
+from latlint.graph.inputs import InputShape
+from latlint.latency.catalogue import select_targets
 from latlint.project.configuration import load
 from latlint.settings import Budget, Settings, parse_budget, parse_shape
-from latlint.shapes import InputShape
+from latlint.words import nearest
 
 TARGETS = ["galaxy-s10/cpu-1large", "galaxy-s10/gpu", "pixel-4/cpu-1large", "pixel-4/cpu-1large1med", "pixel-4/gpu"]
 

@@ -17,6 +17,8 @@ from latlint.checks.types import SEVERITIES, Finding, Rule, Subject
 from latlint.latency.types import Prediction
 from latlint.settings import Settings
 
+_NO_RULES = frozenset({"docs", "types", "view"})
+
 
 class Check(NamedTuple):
     """A rule with its ``page`` (Markdown) and, where it looks at models itself, its function."""
@@ -38,14 +40,13 @@ class Check(NamedTuple):
 
 @cache
 def checks() -> tuple[Check, ...]:
-    """Every rule, sorted by code: one for each module of this package that has a ``RULE``."""
+    """Every rule, sorted by code: one for each module of this package that is not shared by them."""
     import inspect  # takes as long to import as all rules
 
-    modules = (import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__))
+    names = [module.name for module in iter_modules(__path__) if module.name not in _NO_RULES]
+    modules = [import_module(f"{__name__}.{name}") for name in names if not name.startswith("_")]
     found = [
-        Check(module.RULE, inspect.cleandoc(module.__doc__ or ""), getattr(module, "check", None))
-        for module in modules
-        if hasattr(module, "RULE")
+        Check(module.RULE, inspect.cleandoc(module.__doc__ or ""), getattr(module, "check", None)) for module in modules
     ]
     return tuple(sorted(found, key=lambda check: check.rule.code))
 

@@ -9,7 +9,8 @@ from typing import NamedTuple
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.latency.types import KernelPrediction, Prediction
 from latlint.settings import Budget, Settings
-from latlint.units import counted, format_chance, format_limit_ms, format_ms, short_name
+from latlint.units import format_chance, format_limit_ms, format_ms
+from latlint.words import counted, short_name
 
 #: What a finding's message says after how far over the budget it is.
 COSTLIEST = "; what costs most: "

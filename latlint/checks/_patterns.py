@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from latlint.counterfactual import View
+from latlint.checks.view import View
 from latlint.graph.types import Node
 
 

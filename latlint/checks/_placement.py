@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from math import prod
 from types import MappingProxyType
 
-from latlint.checks._edit import Draft
 from latlint.checks.types import Finding, Rule
-from latlint.counterfactual import Edit, View
+from latlint.checks.view import View
 from latlint.graph.ops import CONVOLUTIONS, MATRIX, UNARY
 from latlint.graph.types import Graph, Node
+from latlint.whatif.edits import EditedGraph
+from latlint.whatif.pricing import Edit
 
 _LEFT_BEHIND = "delegated, but in a smaller partition"
 _FAILED = "the GPU delegate fails to initialise"
@@ -31,7 +32,7 @@ def refused(view: View) -> dict[int, str]:
 def as_if_taken(graph: Graph, nodes: Iterable[int]) -> Graph | None:
     """``graph`` with ops that the delegate takes in the place of ``nodes``: as many values in and out, in floating point and in at
     most four dimensions. ``None`` where that says nothing, as for ops that do the model's work."""
-    draft = Draft(graph)
+    draft = EditedGraph(graph)
     for index in nodes:
         node = graph.nodes[index]
         tensors = [t for t in (*node.inputs, *node.outputs) if t >= 0 and not graph.tensors[t].constant]

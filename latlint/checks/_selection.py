@@ -8,8 +8,8 @@ from functools import lru_cache
 
 from latlint.checks.types import SEVERITIES, Finding, Rule
 from latlint.errors import LatlintError
-from latlint.patterns import nearest
 from latlint.settings import Settings
+from latlint.words import nearest
 
 
 def severity(rule: Rule, settings: Settings, model: str) -> str:

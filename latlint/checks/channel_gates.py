@@ -41,10 +41,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 
-from latlint.checks._edit import without
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import View, view
+from latlint.checks.view import View, view
 from latlint.graph.types import Node
+from latlint.whatif.edits import without
 
 RULE = Rule("LAT225", "channel-gates", "note", (), "measured")
 

@@ -43,9 +43,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from latlint.checks._edit import with_channels
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import SILENT_SHARE, view
+from latlint.checks.view import SILENT_SHARE, view
+from latlint.whatif.edits import with_channels
 
 RULE = Rule("LAT222", "channels-not-in-fours", "note", ("gpu-delegate",), "source")
 

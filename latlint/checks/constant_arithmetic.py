@@ -40,11 +40,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from latlint.checks._edit import Draft
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import View, view
+from latlint.checks.view import View, view
 from latlint.graph.types import Graph, Node
-from latlint.units import counted
+from latlint.whatif.edits import EditedGraph
+from latlint.words import counted
 
 RULE = Rule("LAT308", "constant-arithmetic", "warning", (), "source")
 
@@ -61,7 +61,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         return
 
     def folded(graph: Graph) -> Graph:
-        draft = Draft(graph)
+        draft = EditedGraph(graph)
         for node in found:
             del draft.nodes[node.index]
             for index in node.outputs:

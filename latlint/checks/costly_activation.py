@@ -38,11 +38,11 @@ from collections import Counter
 from collections.abc import Iterator
 from math import prod
 
-from latlint.checks._edit import Draft
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import View, view
+from latlint.checks.view import View, view
 from latlint.graph.ops import CONVOLUTIONS
 from latlint.graph.types import Graph, Node
+from latlint.whatif.edits import EditedGraph
 
 RULE = Rule("LAT242", "costly-activation", "warning", ("builtin", "xnnpack"), "measured")
 
@@ -62,7 +62,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         return
 
     def fused(graph: Graph) -> Graph:
-        draft = Draft(graph)
+        draft = EditedGraph(graph)
         for node, before in found:
             draft.bypass(node)
             draft.attributes(before, activation="relu6")

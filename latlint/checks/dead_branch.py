@@ -37,11 +37,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from latlint.checks._edit import Draft, dead_nodes
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import view
+from latlint.checks.view import view
 from latlint.graph.types import Graph
-from latlint.units import counted
+from latlint.whatif.edits import EditedGraph, dead_nodes
+from latlint.words import counted
 
 RULE = Rule("LAT304", "dead-branch", "warning", (), "source")
 
@@ -54,7 +54,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         return
 
     def without(graph: Graph) -> Graph:
-        draft = Draft(graph)
+        draft = EditedGraph(graph)
         for node in found:
             del draft.nodes[node.index]
         return draft.graph()

@@ -37,11 +37,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from latlint.checks._edit import Draft
 from latlint.checks._placement import initialisation_failure
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import view
+from latlint.checks.view import view
 from latlint.graph.types import Graph
+from latlint.whatif.edits import EditedGraph
 
 RULE = Rule("LAT209", "delegate-fails", "warning", ("gpu-delegate",), "reported")
 
@@ -65,7 +65,7 @@ def check(subject: Subject) -> Iterator[Finding]:
 
 
 def _as_convolutions(graph: Graph) -> Graph:
-    draft = Draft(graph)
+    draft = EditedGraph(graph)
     for node in graph.nodes:
         shape = graph.tensors[node.inputs[0]].shape or () if node.inputs else ()
         weights = graph.tensors[node.inputs[1]].shape or () if node.kind == "fully_connected" else ()

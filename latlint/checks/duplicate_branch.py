@@ -41,11 +41,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from latlint.checks._edit import Draft
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import View, view
+from latlint.checks.view import View, view
 from latlint.graph.types import Graph, Node
-from latlint.units import counted
+from latlint.whatif.edits import EditedGraph
+from latlint.words import counted
 
 RULE = Rule("LAT305", "duplicate-branch", "warning", (), "source")
 
@@ -59,7 +59,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         return
 
     def once(graph: Graph) -> Graph:
-        draft = Draft(graph)
+        draft = EditedGraph(graph)
         for node, first in found:
             for mine, theirs in zip(node.outputs, first.outputs, strict=True):
                 draft.read_instead(mine, theirs)

@@ -37,10 +37,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from latlint.checks._edit import Draft
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import View, view
+from latlint.checks.view import View, view
 from latlint.graph.types import Graph, Node
+from latlint.whatif.edits import EditedGraph
 
 RULE = Rule("LAT241", "explicit-padding", "warning", ("builtin",), "measured")
 
@@ -65,7 +65,7 @@ def check(subject: Subject) -> Iterator[Finding]:
 
 
 def _merged(graph: Graph, pairs: Sequence[tuple[Node, Node]]) -> Graph:
-    draft = Draft(graph)
+    draft = EditedGraph(graph)
     for pad, reader in pairs:
         (top, bottom), (left, right) = pad.attributes["pads"][1:3]
         draft.bypass(pad)

@@ -40,7 +40,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import view
+from latlint.checks.view import view
 
 RULE = Rule("LAT313", "flex-ops", "warning", (), "source")
 

@@ -36,9 +36,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import View, view
+from latlint.checks.view import View, view
 from latlint.graph.types import Node
-from latlint.units import counted
+from latlint.words import counted
 
 RULE = Rule("LAT320", "float16-in-onnx", "note", ("builtin", "xnnpack"), "reported")
 

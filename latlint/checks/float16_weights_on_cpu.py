@@ -36,7 +36,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import view
+from latlint.checks.view import view
 from latlint.units import format_count
 
 RULE = Rule("LAT244", "float16-weights-on-cpu", "note", ("builtin", "xnnpack"), "source")

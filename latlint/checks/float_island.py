@@ -40,10 +40,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from latlint.checks._edit import Draft
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import View, view
+from latlint.checks.view import View, view
 from latlint.graph.types import Graph, Node
+from latlint.whatif.edits import EditedGraph
 
 RULE = Rule("LAT306", "float-island", "warning", ("builtin", "xnnpack"), "source")
 
@@ -58,7 +58,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     indices = {node.index for node in inner}
 
     def quantized(graph: Graph) -> Graph:
-        draft = Draft(graph)
+        draft = EditedGraph(graph)
         for node in inner:
             for index in (*node.inputs, *node.outputs):
                 if index >= 0 and graph.tensors[index].dtype == "float32":

@@ -41,7 +41,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import percent, view
+from latlint.checks.view import percent, view
 from latlint.units import format_ms
 
 RULE = Rule("LAT227", "gpu-overhead", "note", ("gpu-delegate",), "measured")

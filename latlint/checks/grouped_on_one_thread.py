@@ -36,10 +36,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from types import MappingProxyType
 
-from latlint.checks._edit import Draft
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import View, view
+from latlint.checks.view import View, view
 from latlint.graph.types import Graph, Node
+from latlint.whatif.edits import EditedGraph
 
 RULE = Rule("LAT240", "grouped-on-one-thread", "warning", ("builtin",), "measured")
 
@@ -74,7 +74,7 @@ _MOST_PIECES = 4096
 
 
 def _dense(graph: Graph, nodes: Sequence[Node]) -> Graph:
-    draft = Draft(graph)
+    draft = EditedGraph(graph)
     for node in nodes:
         filters = graph.tensors[node.inputs[1]].shape or ()
         draft.attributes(node, groups=1)
@@ -85,13 +85,13 @@ def _dense(graph: Graph, nodes: Sequence[Node]) -> Graph:
 def _split(graph: Graph, nodes: Sequence[Node]) -> Graph | None:
     if sum(int(node.attributes["groups"]) for node in nodes) > _MOST_PIECES:
         return None
-    draft = Draft(graph)
+    draft = EditedGraph(graph)
     for node in nodes:
         _split_one(draft, node, int(node.attributes["groups"]))
     return draft.graph()
 
 
-def _split_one(draft: Draft, node: Node, groups: int) -> None:
+def _split_one(draft: EditedGraph, node: Node, groups: int) -> None:
     data, weights, output = node.inputs[0], node.inputs[1], node.outputs[0]
     shapes = {index: draft.tensors[index].shape or () for index in (data, weights, output)}
 

@@ -42,11 +42,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from latlint.checks._edit import Draft
 from latlint.checks._patterns import operand
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import View, view
+from latlint.checks.view import View, view
 from latlint.graph.types import Graph, Node
+from latlint.whatif.edits import EditedGraph
 
 RULE = Rule("LAT224", "hard-swish-in-pieces", "warning", (), "source")
 
@@ -58,7 +58,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         return
 
     def joined(graph: Graph) -> Graph:
-        draft = Draft(graph)
+        draft = EditedGraph(graph)
         for (*_, last), source in found:
             draft.change(last, kind="hard_swish", inputs=(source,))
         return draft.graph()

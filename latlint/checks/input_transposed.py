@@ -34,10 +34,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from latlint.checks._edit import Draft
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import view
+from latlint.checks.view import view
 from latlint.graph.types import Graph
+from latlint.whatif.edits import EditedGraph
 
 RULE = Rule("LAT309", "input-transposed", "warning", (), "reported")
 
@@ -57,7 +57,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         return
 
     def fed_so(graph: Graph) -> Graph:
-        draft = Draft(graph)
+        draft = EditedGraph(graph)
         for node in found:
             draft.tensor(node.inputs[0], shape=graph.tensors[node.outputs[0]].shape)
             draft.bypass(node)

@@ -43,7 +43,7 @@ from collections.abc import Iterator
 
 from latlint.checks._placement import findings, refused
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import View, view
+from latlint.checks.view import View, view
 from latlint.graph.types import Node
 
 RULE = Rule("LAT206", "integer-activations", "warning", ("gpu-delegate",), "source")

@@ -42,11 +42,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from latlint.checks._edit import with_channels
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import View, view
+from latlint.checks.view import View, view
 from latlint.graph.types import Node
 from latlint.runtime.gpu.rules import for_processor, load_gpu_rules
+from latlint.whatif.edits import with_channels
 
 RULE = Rule("LAT220", "just-below-winograd", "warning", ("gpu-delegate",), "measured")
 

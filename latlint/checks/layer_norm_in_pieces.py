@@ -47,10 +47,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from latlint.checks._edit import Draft
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import View, view
+from latlint.checks.view import View, view
 from latlint.graph.types import Graph, Node
+from latlint.whatif.edits import EditedGraph
 
 RULE = Rule("LAT226", "layer-norm-in-pieces", "warning", (), "source")
 
@@ -65,7 +65,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         return
 
     def without(graph: Graph) -> Graph:
-        draft = Draft(graph)
+        draft = EditedGraph(graph)
         for nodes in found:
             draft.read_instead(nodes[-1].outputs[0], nodes[0].inputs[0])
         return draft.graph()

@@ -22,7 +22,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.units import counted
+from latlint.words import counted
 
 RULE = Rule("LAT010", "low-coverage", "warning")
 

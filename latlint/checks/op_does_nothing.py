@@ -38,11 +38,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from latlint.checks._edit import without
 from latlint.checks._patterns import scalar
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import View, view
+from latlint.checks.view import View, view
 from latlint.graph.types import Node
+from latlint.whatif.edits import without
 
 RULE = Rule("LAT303", "op-does-nothing", "warning", (), "source")
 

@@ -42,7 +42,7 @@ from collections.abc import Iterator
 from latlint.checks._placement import findings, refused
 from latlint.checks.rank_above_four import rank
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import view
+from latlint.checks.view import view
 from latlint.graph.types import Node
 
 RULE = Rule("LAT208", "op-form-refused", "warning", ("gpu-delegate",), "source")

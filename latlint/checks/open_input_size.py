@@ -27,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.shapes import dims_text
+from latlint.graph.inputs import dims_text
 
 RULE = Rule("LAT011", "open-input-size", "warning")
 

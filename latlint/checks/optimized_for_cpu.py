@@ -36,7 +36,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import View, view
+from latlint.checks.view import View, view
 from latlint.graph.types import Node
 
 RULE = Rule("LAT321", "optimized-for-cpu", "note", (), "reported")

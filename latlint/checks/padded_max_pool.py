@@ -42,11 +42,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from latlint.checks._edit import Draft
 from latlint.checks._placement import findings, refused
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import view
+from latlint.checks.view import view
 from latlint.graph.types import Graph
+from latlint.whatif.edits import EditedGraph
 
 RULE = Rule("LAT202", "padded-max-pool", "warning", ("gpu-delegate",), "source")
 
@@ -62,7 +62,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         return
 
     def plain(graph: Graph) -> Graph:
-        draft = Draft(graph)
+        draft = EditedGraph(graph)
         for node in pads:
             draft.change(node, kind="pad", inputs=node.inputs[:2])
         return draft.graph()

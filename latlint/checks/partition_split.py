@@ -43,7 +43,7 @@ from collections.abc import Iterator
 
 from latlint.checks._placement import as_if_taken, refused
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import View, view
+from latlint.checks.view import View, view
 from latlint.units import format_ms
 
 RULE = Rule("LAT201", "partition-split", "warning", ("gpu-delegate",), "source")

@@ -36,10 +36,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from latlint.checks._edit import without
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import view
+from latlint.checks.view import view
 from latlint.graph.types import Node
+from latlint.whatif.edits import without
 
 RULE = Rule("LAT302", "quantize-round-trip", "warning", (), "source")
 

@@ -39,10 +39,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from latlint.checks._edit import Draft
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import SILENT_SHARE, view
+from latlint.checks.view import SILENT_SHARE, view
 from latlint.graph.types import Graph
+from latlint.whatif.edits import EditedGraph
 
 RULE = Rule("LAT210", "quantized-on-gpu", "note", ("gpu-delegate",), "source")
 
@@ -64,7 +64,7 @@ def check(subject: Subject) -> Iterator[Finding]:
 
 def in_float(graph: Graph) -> Graph:
     """``graph`` as it was before quantisation: floats everywhere, without the ops that convert."""
-    draft = Draft(graph)
+    draft = EditedGraph(graph)
     for index, tensor in enumerate(graph.tensors):
         if tensor.dtype in _QUANTIZED or (tensor.constant and tensor.quantization):
             draft.tensor(index, dtype="float32", quantization=None)

@@ -44,12 +44,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from latlint.checks._edit import Draft
 from latlint.checks._placement import findings, refused
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import View, view
+from latlint.checks.view import View, view
 from latlint.graph.types import Graph, Node
-from latlint.units import counted
+from latlint.whatif.edits import EditedGraph
+from latlint.words import counted
 
 RULE = Rule("LAT205", "rank-above-four", "warning", ("gpu-delegate",), "source")
 
@@ -62,7 +62,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     shuffles = [node for node in found if node.kind == "transpose" and _swaps_last_two(node)]
 
     def merged(graph: Graph) -> Graph:
-        draft = Draft(graph)
+        draft = EditedGraph(graph)
         for node in found:
             for index in (*node.inputs, *node.outputs):
                 shape = graph.tensors[index].shape or () if index >= 0 else ()

@@ -46,7 +46,7 @@ from collections.abc import Iterator
 
 from latlint.checks._placement import findings, refused
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import view
+from latlint.checks.view import view
 
 RULE = Rule("LAT204", "reshape-by-another-name", "warning", ("gpu-delegate",), "source")
 

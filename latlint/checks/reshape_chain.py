@@ -37,10 +37,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from latlint.checks._edit import without
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import view
-from latlint.units import counted
+from latlint.checks.view import view
+from latlint.whatif.edits import without
+from latlint.words import counted
 
 RULE = Rule("LAT311", "reshape-chain", "warning", (), "source")
 

@@ -37,11 +37,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from latlint.checks._edit import Draft
 from latlint.checks._patterns import sigmoid_times_itself
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import view
+from latlint.checks.view import view
 from latlint.graph.types import Graph
+from latlint.whatif.edits import EditedGraph
 
 RULE = Rule("LAT223", "sigmoid-times-itself", "warning", ("gpu-delegate", "builtin", "xnnpack"), "source")
 
@@ -53,7 +53,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         return
 
     def swapped(graph: Graph) -> Graph:
-        draft = Draft(graph)
+        draft = EditedGraph(graph)
         for product, _, source in found:
             draft.change(product, kind="hard_swish", inputs=(source,))
         return draft.graph()

@@ -54,8 +54,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import View, percent, view
-from latlint.units import counted, format_ms
+from latlint.checks.view import View, percent, view
+from latlint.units import format_ms
+from latlint.words import counted
 
 if TYPE_CHECKING:
     from latlint.latency.frontier import Frontier

@@ -39,11 +39,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from latlint.checks._edit import Draft
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import View, view
+from latlint.checks.view import View, view
 from latlint.graph.ops import UNARY
 from latlint.graph.types import Graph, Node
+from latlint.whatif.edits import EditedGraph
 
 RULE = Rule("LAT301", "transposes-cancel", "warning", (), "reported")
 
@@ -55,7 +55,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         return
 
     def without(graph: Graph) -> Graph:
-        draft = Draft(graph)
+        draft = EditedGraph(graph)
         for first, *between, last in found:
             order = first.attributes["permutation"]
             for node in between:

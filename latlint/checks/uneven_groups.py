@@ -36,7 +36,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import view
+from latlint.checks.view import view
 
 RULE = Rule("LAT221", "uneven-groups", "warning", ("gpu-delegate",), "reported")
 

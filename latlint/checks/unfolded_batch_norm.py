@@ -39,11 +39,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from latlint.checks._edit import Draft
 from latlint.checks._patterns import per_channel
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import View, view
+from latlint.checks.view import View, view
 from latlint.graph.types import Graph, Node
+from latlint.whatif.edits import EditedGraph
 
 RULE = Rule("LAT307", "unfolded-batch-norm", "warning", (), "source")
 
@@ -58,7 +58,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         return
 
     def folded(graph: Graph) -> Graph:
-        draft = Draft(graph)
+        draft = EditedGraph(graph)
         for node, tail in found:
             for each in tail:
                 draft.bypass(each, next(s for s, t in enumerate(each.inputs) if not graph.tensors[t].constant))

@@ -35,11 +35,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from latlint.checks._edit import Draft
 from latlint.checks._placement import findings, refused
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import view
+from latlint.checks.view import view
 from latlint.graph.types import Graph
+from latlint.whatif.edits import EditedGraph
 
 RULE = Rule("LAT207", "unknown-shape", "warning", ("gpu-delegate",), "source")
 
@@ -53,7 +53,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     def fixed(graph: Graph) -> Graph | None:
         if any(tensor.shape is None for tensor in graph.tensors):
             return None
-        draft = Draft(graph)
+        draft = EditedGraph(graph)
         for index, tensor in enumerate(graph.tensors):
             draft.tensor(index, shape=tuple(abs(dim) for dim in tensor.shape or ()))
         return draft.graph()

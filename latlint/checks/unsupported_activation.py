@@ -39,11 +39,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from latlint.checks._edit import Draft
 from latlint.checks._placement import findings, refused
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.counterfactual import view
+from latlint.checks.view import view
 from latlint.graph.types import Graph
+from latlint.whatif.edits import EditedGraph
 
 RULE = Rule("LAT203", "unsupported-activation", "warning", ("gpu-delegate",), "source")
 
@@ -58,7 +58,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         return
 
     def swapped(graph: Graph) -> Graph:
-        draft = Draft(graph)
+        draft = EditedGraph(graph)
         for node in found:
             draft.change(node, kind="hard_swish", inputs=node.inputs[:1])
         return draft.graph()

@@ -17,7 +17,7 @@ import click
 from latlint import __version__
 from latlint.cli import _console
 from latlint.errors import LatlintError
-from latlint.patterns import nearest
+from latlint.words import nearest
 
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141

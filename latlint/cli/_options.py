@@ -12,9 +12,9 @@ import click
 
 from latlint.cli import _completion, _console
 from latlint.errors import LatlintError
+from latlint.outcome import Report
 from latlint.project.configuration import load
 from latlint.report import formats
-from latlint.report.types import Report
 from latlint.settings import Settings
 
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]

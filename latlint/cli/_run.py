@@ -14,7 +14,7 @@ import click
 from latlint.api import Run
 from latlint.cli import _console
 from latlint.errors import LatlintError
-from latlint.report.types import Report
+from latlint.outcome import Report
 from latlint.run.cache import user_cache
 from latlint.settings import Settings
 

@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from latlint.graph.inputs import dims_text
 from latlint.report.plain import clean
 from latlint.settings import Budget, Settings, Waiver
-from latlint.shapes import dims_text
 
 
 def shown(settings: Settings) -> str:

@@ -18,13 +18,13 @@ from latlint.cli._options import (
 )
 from latlint.cli._run import Means, run_options
 from latlint.errors import LatlintError
+from latlint.outcome import Report
 from latlint.report.json import dump
 from latlint.report.plain import clean
-from latlint.report.types import Report
 from latlint.review import baseline, records
 from latlint.review.baseline import Entry
 from latlint.settings import Settings
-from latlint.units import counted
+from latlint.words import counted
 
 
 @click.command("baseline", short_help="Accept the findings of today: write latlint.baseline.")

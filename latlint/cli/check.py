@@ -24,10 +24,10 @@ from latlint.cli._options import (
 from latlint.cli._run import Means, run_options
 from latlint.cli._toml import shown
 from latlint.errors import LatlintError
+from latlint.outcome import Report
 from latlint.project.discovery import of_changes
 from latlint.report import formats, pieces, render, shows_hash, shows_kernels
 from latlint.report.plain import Style
-from latlint.report.types import Report
 from latlint.settings import parse_budget
 
 

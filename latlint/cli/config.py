@@ -44,7 +44,7 @@ def check_command(files: tuple[Path, ...]) -> int:
 
 def _checked(file: Path | None) -> str:
     """What there is in a good configuration, in one line."""
-    from latlint.api import refuse_unknown_names
+    from latlint.run.targets import refuse_unknown_names
 
     settings = load(config=file)
     if settings.source is None:

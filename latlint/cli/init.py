@@ -15,15 +15,16 @@ from latlint import __version__
 from latlint.cli import _completion, _console, _toml
 from latlint.cli._options import report_asides, target_options
 from latlint.errors import LatlintError
-from latlint.patterns import select_targets
+from latlint.graph.inputs import dims_text
+from latlint.latency.catalogue import select_targets
 from latlint.project.configuration import load
 from latlint.report.plain import clean
 from latlint.settings import DEFAULT_TARGETS, FILE, Budget, Settings
-from latlint.shapes import dims_text
-from latlint.units import counted, format_limit_ms, format_ms
+from latlint.units import format_limit_ms, format_ms
+from latlint.words import counted
 
 if TYPE_CHECKING:
-    from latlint.report.types import Report
+    from latlint.outcome import Report
 
 _HOOK = Path(".pre-commit-config.yaml")
 _WORKFLOW = Path(".github/workflows/latlint.yml")

@@ -16,7 +16,8 @@ from latlint.report.json import dump
 from latlint.report.plain import Cell, Style, clean, table
 from latlint.review import lock, records
 from latlint.review.lock import Change, Entry
-from latlint.units import counted, format_ms
+from latlint.units import format_ms
+from latlint.words import counted
 
 #: What is the matter with a line, when it is compared and when it is written.
 _WORDS = {

@@ -17,8 +17,8 @@ from latlint.cli._options import (
 )
 from latlint.cli._run import Means, run_options
 from latlint.errors import LatlintError
+from latlint.outcome import Report
 from latlint.report import pieces, shows_hash
-from latlint.report.types import Report
 
 
 @click.command("predict", short_help="Show the latency of every kernel and in total.")

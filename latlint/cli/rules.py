@@ -8,9 +8,9 @@ from latlint.checks import Check, by_code, checks
 from latlint.cli import _completion, _console
 from latlint.cli._options import format_option
 from latlint.errors import LatlintError
-from latlint.patterns import nearest
 from latlint.report.json import dump
 from latlint.report.plain import Cell, table
+from latlint.words import nearest
 
 
 @click.command("rules", short_help="List the rules, or show one rule's page.")

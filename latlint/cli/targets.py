@@ -13,7 +13,7 @@ import click
 
 from latlint.cli import _completion, _console
 from latlint.cli._options import format_option, pack_option
-from latlint.patterns import select_targets
+from latlint.latency.catalogue import select_targets
 from latlint.report.json import dump
 from latlint.report.plain import Cell, Style, clean, table
 

@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from latlint.api import chosen_targets
 from latlint.difference.matching import Pairs, alike, match
 from latlint.difference.types import Base, Difference, KernelChange, Launch, ModelChange, TargetChange
 from latlint.errors import LatlintError
+from latlint.outcome import InputError
 from latlint.project.git import Change, Repository, repository
-from latlint.report.types import InputError
-from latlint.run.work import loaded, predicted
+from latlint.run.targets import chosen_targets, loaded
+from latlint.run.work import predicted
 from latlint.settings import Settings
 
 if TYPE_CHECKING:

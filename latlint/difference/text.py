@@ -9,7 +9,8 @@ from latlint.difference.types import Difference, KernelChange, ModelChange, Targ
 from latlint.latency.types import Prediction
 from latlint.report.plain import Cell, Style, clean, table
 from latlint.report.text import interval, op_name
-from latlint.units import counted, format_change, format_change_ms, format_count, format_ms
+from latlint.units import format_change, format_change_ms, format_count, format_ms
+from latlint.words import counted
 
 #: With more targets than this, kernels are shown only when they are asked for.
 _DETAILED_TARGETS = 3

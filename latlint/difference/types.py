@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from latlint.latency.types import KernelPrediction, Prediction
-from latlint.report.types import InputError
-from latlint.units import short_name
+from latlint.outcome import InputError
+from latlint.words import short_name
 
 #: Times that differ by less than this share are the same but for arithmetic.
 _SAME = 1e-6

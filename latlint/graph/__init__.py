@@ -12,10 +12,10 @@ from pathlib import PurePath
 
 from latlint.errors import LatlintError
 from latlint.graph.detect import lfs_pointer, model_format, other_format
-from latlint.graph.flatbuffer import printable
+from latlint.graph.inputs import InputShape
 from latlint.graph.source import Source
 from latlint.graph.types import ByteRange, Graph, Node, Quantization, Tensor
-from latlint.shapes import InputShape
+from latlint.words import printable
 
 __all__ = ["ByteRange", "Graph", "ModelFile", "Node", "Quantization", "Tensor", "opened", "read"]
 

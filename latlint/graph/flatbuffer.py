@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from latlint.graph.source import MASK, Source
+from latlint.words import printable
 
 Unpack = Callable[[Any, int], tuple[Any, ...]]
 
@@ -32,11 +33,6 @@ MAX_STRUCTURE_BYTES = 1 << 26
 
 #: The widest table of TFLite's schema has fewer than 30 fields; more are never asked for.
 _MAX_FIELDS = 64
-
-
-def printable(text: str) -> str:
-    """``text`` on one line: if any character does not print, all but ASCII is escaped as in a Python literal."""
-    return text if text.isprintable() else text.encode("unicode_escape").decode()
 
 
 class MalformedError(Exception):

@@ -23,8 +23,7 @@ from onnx import (
 
 from latlint.errors import LatlintError
 from latlint.graph import wire
-from latlint.graph.flatbuffer import printable
-from latlint.graph.inputs import fitting, open_notes
+from latlint.graph.inputs import InputShape, dims_text, fitting, open_notes
 from latlint.graph.onnx_ops import Call, ImpossibleError, describe
 from latlint.graph.onnx_shapes import (
     DTYPES,
@@ -38,7 +37,7 @@ from latlint.graph.onnx_shapes import (
 )
 from latlint.graph.ops import lacks_operand
 from latlint.graph.types import ITEM_BYTES, ByteRange, Graph, Node, Quantization, Tensor
-from latlint.shapes import InputShape, dims_text
+from latlint.words import printable
 
 MAX_NODES = 200_000
 MAX_TENSORS = 1_000_000

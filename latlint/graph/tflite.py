@@ -11,12 +11,11 @@ from typing import Any, NamedTuple
 from latlint.errors import LatlintError
 from latlint.graph import tflite_ops
 from latlint.graph.flatbuffer import BOOL, INT8, INT32, UINT8, UINT32, UINT64, Flatbuffer, MalformedError, Table
-from latlint.graph.inputs import fitting, open_notes
+from latlint.graph.inputs import InputShape, fitting, open_notes
 from latlint.graph.ops import CONVOLUTIONS, lacks_operand
 from latlint.graph.source import Source
 from latlint.graph.tflite_ops import Builtin, Operands, impossible
 from latlint.graph.types import ITEM_BYTES, ByteRange, Graph, Node, Quantization, Tensor
-from latlint.shapes import InputShape
 
 IDENTIFIER = b"TFL3"
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from latlint.graph.inputs import dims_text
 from latlint.graph.ops import BINARY, POOLS, REDUCTIONS, UNARY
 from latlint.graph.tflite_ops import impossible
 from latlint.graph.types import Node, Tensor
-from latlint.shapes import dims_text
 
 Shape = tuple[int, ...]
 Array = np.ndarray[Any, Any]

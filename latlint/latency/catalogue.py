@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from latlint.data import data_dir
 from latlint.errors import LatlintError
 from latlint.files import contents
+from latlint.words import nearest
 
 SCHEMA = "latlint.pack/1"
 #: Far more than any pack needs.
@@ -38,6 +40,29 @@ def find_targets(directories: Iterable[Path] = ()) -> dict[str, Path]:
                 raise LatlintError(message, code="LAT901", path=str(path))
             found |= dict.fromkeys((f"{device}/{name}" for name in processors), path.parent)
     return dict(sorted(found.items()))
+
+
+def select_targets(patterns: Iterable[str], known: Collection[str]) -> list[str]:
+    """The known targets that one of ``patterns`` names, sorted; a pattern that names none is an error with the nearest names."""
+    chosen: set[str] = set()
+    for pattern in patterns:
+        matched = [name for name in known if fnmatchcase(name, pattern)]
+        if not matched:
+            raise _unknown_target(pattern, known)
+        chosen.update(matched)
+    return sorted(chosen)
+
+
+def _unknown_target(pattern: str, known: Collection[str]) -> LatlintError:
+    device = pattern.partition("/")[0]
+    processors = [name for name in known if name.startswith(f"{device}/")]
+    if "/" not in pattern and processors:
+        hint = f"name its processor, such as {processors[0]}, or all of them: '{device}/*'"
+    elif guesses := nearest(pattern, processors or known, count=3):
+        hint = f"did you mean {', '.join(guesses)}?"
+    else:
+        hint = "no name is near it"
+    return LatlintError(f"unknown target '{pattern}': {hint} (`latlint targets` lists all)", code="LAT902")
 
 
 def read_card(directory: Path) -> tuple[dict[str, Any], str]:

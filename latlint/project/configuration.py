@@ -16,10 +16,10 @@ from typing import Any
 
 from latlint.errors import LatlintError
 from latlint.files import contents
-from latlint.patterns import nearest
+from latlint.graph.inputs import InputShape, parse_dims
 from latlint.settings import FILE, Budget, Settings, Waiver
-from latlint.shapes import InputShape, parse_dims
 from latlint.units import parse_duration_ms
+from latlint.words import nearest
 
 _Table = Mapping[str, Any]
 _Place = tuple[str | int, ...]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from latlint.errors import LatlintError
 
 if TYPE_CHECKING:
+    from latlint.outcome import Report
     from latlint.report.plain import Style
-    from latlint.report.types import Report
 
 _NOT_FORMATS = frozenset({"annotations", "plain", "types"})
 

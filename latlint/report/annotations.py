@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import quote
 
 from latlint.checks.types import SEVERITIES, Finding, fingerprint
+from latlint.outcome import Report
 from latlint.report.plain import clean
-from latlint.report.types import Report
 
 #: Longer names tell a reader nothing more, and annotations are short.
 NAME_LIMIT = 200

@@ -5,9 +5,9 @@ https://github.com/benchmark-action/github-action-benchmark
 
 from __future__ import annotations
 
+from latlint.outcome import Report
 from latlint.report.json import dump
 from latlint.report.plain import Style, clean
-from latlint.report.types import Report
 
 #: The action puts names between backticks in cells of a Markdown table.
 _MARKUP = str.maketrans({"`": "\\x60", "|": "\\x7c"})

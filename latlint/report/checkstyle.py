@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
+from latlint.outcome import Report
 from latlint.report.annotations import open_findings, sentence
 from latlint.report.plain import Style, clean
-from latlint.report.types import Report
 
 _SEVERITIES = {"error": "error", "warning": "warning", "note": "info"}
 

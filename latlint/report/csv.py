@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from latlint.checks.types import Finding
 from latlint.latency.types import Prediction
+from latlint.outcome import Report, Verdict
 from latlint.report.plain import Style, clean
-from latlint.report.types import Report, Verdict
 
 SHOWS_HASH = False
 

@@ -6,11 +6,11 @@ https://docs.github.com/en/actions/reference/workflow-commands-for-github-action
 from __future__ import annotations
 
 from latlint.checks.types import Finding
+from latlint.outcome import Report
 from latlint.report.annotations import open_findings, place, sentence, title
 from latlint.report.plain import Style, clean
 from latlint.report.text import summary
-from latlint.report.types import Report
-from latlint.units import counted
+from latlint.words import counted
 
 MAX_ANNOTATIONS = 10
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from latlint.checks.types import Finding
+from latlint.outcome import Report
 from latlint.report.annotations import identified, open_findings, place, sentence
 from latlint.report.json import dump
 from latlint.report.plain import Style, clean
-from latlint.report.types import Report
 
 _SEVERITIES = {"error": "major", "warning": "minor", "note": "info"}
 

@@ -19,12 +19,12 @@ from latlint import __version__
 from latlint.checks.types import SEVERITIES, Finding
 from latlint.graph import ops
 from latlint.latency.types import KernelPrediction
+from latlint.outcome import InputError, Report, Verdict
 from latlint.report import text
 from latlint.report.annotations import NAME_LIMIT, open_findings
 from latlint.report.json import dump
 from latlint.report.plain import Style, clean
-from latlint.report.types import InputError, Report, Verdict
-from latlint.units import counted, short_name
+from latlint.words import counted, short_name
 
 SHOWS_HASH = False
 SHOWS_KERNELS = True

@@ -11,8 +11,8 @@ from typing import Any
 from latlint import __version__
 from latlint.checks.types import SEVERITIES, Finding
 from latlint.latency.types import KernelPrediction, Prediction
+from latlint.outcome import InputError, Report, Verdict
 from latlint.report.plain import Style
-from latlint.report.types import InputError, Report, Verdict
 
 
 def predict(report: Report, style: Style) -> str:

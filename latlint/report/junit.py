@@ -11,11 +11,11 @@ from xml.etree.ElementTree import Element, SubElement
 
 from latlint.checks.types import Finding
 from latlint.latency.types import Prediction
+from latlint.outcome import Report, Verdict
 from latlint.report.annotations import gravest_first, sentence, title
 from latlint.report.checkstyle import xml
 from latlint.report.plain import Style, clean
 from latlint.report.text import interval
-from latlint.report.types import Report, Verdict
 from latlint.units import format_limit_ms, format_ms
 
 _FILES = "files"

@@ -8,11 +8,12 @@ from itertools import islice
 
 from latlint.checks.types import Finding
 from latlint.latency.types import Prediction
+from latlint.outcome import Report, Verdict
 from latlint.report.annotations import NAME_LIMIT, open_findings, title
 from latlint.report.plain import Style, clean
 from latlint.report.text import interval, limit, op_name, share, summary
-from latlint.report.types import Report, Verdict
-from latlint.units import counted, format_ms, short_name
+from latlint.units import format_ms
+from latlint.words import counted, short_name
 
 #: A comment on GitHub holds 65,536 characters: what is beyond these is counted, not shown.
 _SHOWN_FINDINGS = 30

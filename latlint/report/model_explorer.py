@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from latlint.latency.types import Prediction
+from latlint.outcome import Report
 from latlint.report.annotations import open_findings
 from latlint.report.json import dump
 from latlint.report.plain import Style
-from latlint.report.types import Report
 
 _GRADIENT = [
     {"stop": 0, "bgColor": "#ffffff"},

@@ -13,10 +13,10 @@ from latlint import __version__
 from latlint.checks import Check, checks
 from latlint.checks.types import Finding
 from latlint.latency.types import Prediction
+from latlint.outcome import Report
 from latlint.report.annotations import NAME_LIMIT, gravest_first, identified, sentence, uri
 from latlint.report.json import dump
 from latlint.report.plain import Style, clean
-from latlint.report.types import Report
 
 #: GitHub refuses a file with more runs, and shows no more results of a run.
 MAX_RUNS = 20

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from latlint.outcome import Report
 from latlint.report import sarif
 from latlint.report.annotations import open_findings
 from latlint.report.plain import Style
-from latlint.report.types import Report
 
 
 def check(report: Report, style: Style) -> str:

@@ -10,9 +10,10 @@ from itertools import groupby, islice
 from latlint.checks._budgets import COSTLIEST
 from latlint.checks.types import SEVERITIES, Finding
 from latlint.latency.types import KernelPrediction, Prediction
+from latlint.outcome import Report, Verdict
 from latlint.report.plain import Cell, Style, clean, table
-from latlint.report.types import Report, Verdict
-from latlint.units import counted, format_chance, format_count, format_limit_ms, format_ms, short_name
+from latlint.units import format_chance, format_count, format_limit_ms, format_ms
+from latlint.words import counted, short_name
 
 SHOWS_HASH = False
 

@@ -13,7 +13,7 @@ from latlint.checks import budget_increase, no_reference
 from latlint.checks.types import SEVERITIES, Finding, Line
 from latlint.errors import LatlintError
 from latlint.latency.types import Prediction
-from latlint.report.types import Report
+from latlint.outcome import Report
 from latlint.review.verdicts import Pair, verdicts
 from latlint.settings import BASELINE_FILE, LOCK_FILE, Settings
 from latlint.units import rounded

@@ -15,8 +15,8 @@ from latlint.checks.types import Finding, Line
 from latlint.checks.unused_baseline_entry import RULE as UNUSED_ENTRY
 from latlint.checks.unused_waiver import RULE as UNUSED_WAIVER
 from latlint.errors import LatlintError
-from latlint.patterns import matches_path
-from latlint.report.types import Report
+from latlint.globs import matches_path
+from latlint.outcome import Report
 from latlint.review import baseline, records
 from latlint.settings import BASELINE_FILE, Settings, Waiver
 from latlint.units import format_ms, rounded

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from latlint import checks
 from latlint.checks.types import Finding
 from latlint.latency.types import Prediction
-from latlint.report.types import Verdict
+from latlint.outcome import Verdict
 from latlint.settings import Settings
 
 #: A model, its path as given, and a target.

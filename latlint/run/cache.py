@@ -24,7 +24,7 @@ from latlint.data import data_dir
 from latlint.files import contents, write_whole
 from latlint.graph.types import ByteRange
 from latlint.latency.types import KernelPrediction, PartitionPrediction, Prediction
-from latlint.report.types import InputError, Outcome
+from latlint.outcome import InputError, Outcome
 
 #: What all entries may take together; the least recently used make room for a quarter of it.
 MAX_BYTES = 256_000_000

@@ -11,7 +11,7 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExec
 from itertools import islice
 from multiprocessing import parent_process
 
-from latlint.report.types import InputError, Outcome
+from latlint.outcome import InputError, Outcome
 from latlint.run.work import Item, Task, done
 
 _Batch = Sequence[Item]

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from latlint.errors import LatlintError
 from latlint.graph import opened
-from latlint.report.types import InputError, Outcome
+from latlint.outcome import InputError, Outcome
 from latlint.run.cache import Cache, key_of
+from latlint.run.targets import TargetPack, loaded
 from latlint.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,14 +26,6 @@ HASHED_BYTES = 64_000_000
 
 #: A file as given, and where it lies in its repository.
 Item = tuple[str, str]
-
-
-class TargetPack(NamedTuple):
-    """A target by name, with the directory and the hash of its pack."""
-
-    name: str
-    directory: Path
-    pack_hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +105,6 @@ def done(task: Task, items: Iterable[Item]) -> list[Outcome]:
 
 def _failed(file: str, error: LatlintError) -> Outcome:
     return Outcome(error=InputError(file, error.code, error.message))
-
-
-@lru_cache(maxsize=1)
-def loaded(targets: tuple[TargetPack, ...]) -> list[Target]:
-    """The targets with their packs. Raises ``LatlintError`` for a damaged pack."""
-    from latlint.latency.packs import targets_in
-
-    return targets_in({target.name: target.directory for target in targets})
 
 
 def predicted(

@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 
 from latlint.graph import read
-from latlint.shapes import InputShape
+from latlint.graph.inputs import InputShape
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]

@@ -11,10 +11,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from latlint.errors import LatlintError
 from latlint.graph import Graph, read
+from latlint.graph.inputs import InputShape, parse_dims
 from latlint.graph.onnx import read_onnx
 from latlint.graph.tflite_shapes import Resized
 from latlint.graph.types import Node, Tensor
-from latlint.shapes import InputShape, parse_dims
 
 F32, I64 = TensorProto.FLOAT, TensorProto.INT64
 

@@ -9,7 +9,7 @@ import pytest
 from latlint.checks.types import Finding
 from latlint.graph.types import ByteRange
 from latlint.latency.types import KernelPrediction, PartitionPrediction, Prediction
-from latlint.report.types import InputError, Report, Verdict
+from latlint.outcome import InputError, Report, Verdict
 
 #: Names that terminals, CI logs, browsers, Markdown, spreadsheets, XML or SARIF viewers would act on, and one of 1 MB.
 HOSTILE = (

@@ -18,9 +18,9 @@ import pytest
 
 from latlint.checks.types import Finding, Line
 from latlint.latency.types import KernelPrediction
+from latlint.outcome import Report
 from latlint.report import formats, render
 from latlint.report.plain import Style
-from latlint.report.types import Report
 
 SENTENCE = (
     "'models/a.tflite' on 'pixel-4/gpu': 12.0 ms is 2.00 ms (20%) over the budget of 10 ms; "

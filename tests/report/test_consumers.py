@@ -26,10 +26,10 @@ from lxml import etree
 
 from latlint.api import Run
 from latlint.checks.types import Line
+from latlint.outcome import Report
 from latlint.report import render
 from latlint.report.annotations import open_findings
 from latlint.report.plain import Style
-from latlint.report.types import Report
 from latlint.settings import Budget, Settings
 
 Npm = Callable[..., Path]

@@ -15,9 +15,9 @@ import pytest
 from markdown_it import MarkdownIt
 
 from latlint.errors import LatlintError
+from latlint.outcome import Report
 from latlint.report import formats, render
 from latlint.report.plain import Style, clean
-from latlint.report.types import Report
 
 COMMANDS = ("check", "predict")
 JSON_FORMATS = ("json", "sarif", "gitlab", "rdjson", "benchmark", "model-explorer")

@@ -13,9 +13,9 @@ from typing import Any, NoReturn
 import pytest
 
 from latlint.api import Run
+from latlint.outcome import Report, Verdict
 from latlint.report import html, render
 from latlint.report.plain import Style
-from latlint.report.types import Report, Verdict
 from latlint.settings import Settings
 from latlint.units import format_ms
 from tests.report.conftest import HOSTILE, over_budget, prediction

@@ -9,9 +9,9 @@ import pytest
 from latlint import __version__
 from latlint.checks.types import Finding
 from latlint.latency.types import KernelPrediction, PartitionPrediction, Prediction
+from latlint.outcome import InputError, Report, Verdict
 from latlint.report import formats, render
 from latlint.report.plain import Style
-from latlint.report.types import InputError, Report, Verdict
 
 PREDICTION = Prediction(
     model="models/mödel\x1b[31m.tflite",

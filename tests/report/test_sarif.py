@@ -16,9 +16,9 @@ import pytest
 from latlint.api import check
 from latlint.checks import checks
 from latlint.checks.types import Finding, Line
+from latlint.outcome import Report
 from latlint.report import render, sarif, sarif_github
 from latlint.report.plain import Style
-from latlint.report.types import Report
 from latlint.settings import Budget, Settings
 
 

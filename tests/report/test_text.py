@@ -10,9 +10,9 @@ import pytest
 
 from latlint.checks.types import Finding
 from latlint.latency.types import KernelPrediction, PartitionPrediction, Prediction
+from latlint.outcome import InputError, Report, Verdict
 from latlint.report import csv, markdown, text
 from latlint.report.plain import Cell, Style, clean, columns, shorten, table
-from latlint.report.types import InputError, Report, Verdict
 
 
 def kernel(index: int, op: str, latency_ms: float, **fields: object) -> KernelPrediction:

@@ -19,7 +19,7 @@ import latlint.run.cache
 from latlint.api import Run
 from latlint.errors import LatlintError
 from latlint.graph import ModelFile
-from latlint.report.types import InputError, Outcome, Report
+from latlint.outcome import InputError, Outcome, Report
 from latlint.run.cache import Cache, user_cache
 from latlint.settings import Budget, Settings
 

@@ -17,9 +17,9 @@ from latlint import Settings, check
 from latlint.api import Run
 from latlint.cli import main
 from latlint.graph import ModelFile
+from latlint.outcome import Report
 from latlint.report import pieces
 from latlint.report.plain import Style
-from latlint.report.types import Report
 from latlint.run.cluster import executor_of
 
 SETTINGS = Settings(targets=("pixel-4/gpu", "pixel-4/cpu-1large"))

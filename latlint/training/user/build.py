@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from latlint.errors import LatlintError
 from latlint.graph import read
 from latlint.graph.types import Graph
+from latlint.latency.catalogue import select_targets
 from latlint.latency.engine import CPU_TERMS, GPU_TERMS, Workload, envelope_class, workload
 from latlint.latency.packs import SCHEMA, Pack, Target, load_targets, vocabulary
 from latlint.latency.trees import Forest
-from latlint.patterns import select_targets
 from latlint.runtime import plan
 from latlint.runtime.types import Processor
 from latlint.training.measurements import cores_of

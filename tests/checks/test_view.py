@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 from sketch import sketch
 
-from latlint import checks, counterfactual
-from latlint.checks._edit import Draft, dead_nodes, with_channels
+from latlint import checks
 from latlint.checks.types import Rule, Subject
-from latlint.counterfactual import view
+from latlint.checks.view import View, view
 from latlint.graph import read
 from latlint.graph.types import Graph
 from latlint.latency import engine
@@ -20,6 +19,8 @@ from latlint.latency.packs import load_targets
 from latlint.runtime import plan
 from latlint.settings import Settings
 from latlint.units import format_ms
+from latlint.whatif import pricing
+from latlint.whatif.edits import EditedGraph, dead_nodes, with_channels
 
 RULE = Rule("LAT999", "a-rule", "warning")
 GELU = """
@@ -85,7 +86,7 @@ def test_targets_that_plan_alike_share_the_edited_plan(monkeypatch: pytest.Monke
 
 
 def test_the_number_of_planned_ops_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counterfactual, "MAX_PLANNED_OPS", 7)
+    monkeypatch.setattr(pricing, "MAX_PLANNED_OPS", 7)
     seen = view(subject(sketch(GELU)))
     assert seen.gain("first", lambda graph: graph) is not None
     assert seen.gain("second", lambda graph: graph) is not None
@@ -122,7 +123,7 @@ def test_a_draft_bypasses_and_prunes_what_nobody_reads_any_more() -> None:
         output b
         """
     )
-    draft = Draft(graph)
+    draft = EditedGraph(graph)
     draft.bypass(graph.nodes[2], slot=0)
     edited = draft.graph()
     sound(edited)
@@ -183,7 +184,7 @@ def test_one_gelu_splits_a_real_model(model: Callable[[str], Path]) -> None:
     graph = read(model("one_gelu.tflite"))
     gelu = found(graph, "pixel-4/gpu")["LAT203"]
     assert gelu.severity == "warning" and gelu.gain_ms is not None and gelu.gain_ms > 0.3 * (gelu.latency_ms or 0)
-    draft = Draft(graph)
+    draft = EditedGraph(graph)
     draft.change(next(node for node in graph.nodes if node.kind == "gelu"), kind="hard_swish")
     assert not {"LAT201", "LAT203"} & set(found(draft.graph(), "pixel-4/gpu"))
     assert not {"LAT201", "LAT203"} & set(found(graph, "pixel-4/cpu-1large"))
@@ -253,7 +254,7 @@ def test_transposes_cancel_through_padding() -> None:
     """
     graph = sketch(text.replace("PADS", "1"))
     pad = next(node for node in graph.nodes if node.kind == "pad")
-    draft = Draft(graph)
+    draft = EditedGraph(graph)
     draft.attributes(pad, pads=((0, 0), (0, 0), (1, 1), (1, 2)))
     finding = found(draft.graph(), "pixel-4/gpu")["LAT301"]
     assert finding.nodes == ("b", "d")
@@ -265,7 +266,7 @@ def test_transposes_cancel_through_padding() -> None:
         e = conv2d c 64 kernel=3 padding=valid
         """
     )
-    padded = Draft(plain)
+    padded = EditedGraph(plain)
     padded.attributes(plain.nodes[1], pads=((0, 0), (1, 1), (1, 2), (0, 0)))
     saved = subject(draft.graph()).prediction.latency_ms - subject(padded.graph()).prediction.latency_ms
     assert finding.gain_ms == pytest.approx(saved)
@@ -304,7 +305,7 @@ def test_a_split_says_what_each_side_and_the_copies_take() -> None:
 def test_what_looks_at_the_graph_alone_is_found_once_for_all_targets_of_a_model() -> None:
     asked = []
 
-    def kinds(seen: counterfactual.View) -> list[str]:
+    def kinds(seen: View) -> list[str]:
         asked.append(seen.graph)
         return [node.kind for node in seen.graph.nodes]
 

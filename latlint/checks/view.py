@@ -1,8 +1,7 @@
-"""What a change would buy: the graph is edited, planned and priced again for the same target.
+"""What a rule sees of one model on one target, and the findings that it makes of it.
 
-Rules look at a model through a ``View``: the graph as the runtime gets it (a file of another format as if converted), its plan, and
-the time of every kernel. ``View.gain`` answers "and if the graph were this one instead?". Edits are shared by all targets that plan
-alike, and their number is bounded, so that linting stays fast whatever the model.
+A ``View`` is the graph as the runtime gets it (a file of another format as if converted), its plan, and the time of every kernel.
+``View.gain`` answers "and if the graph were this one instead?".
 """
 
 from __future__ import annotations
@@ -16,37 +15,30 @@ from latlint.checks.types import Finding, Rule, Subject
 from latlint.graph.types import Graph, Node, Tensor
 from latlint.latency.types import Gain
 from latlint.units import format_ms
+from latlint.whatif.pricing import Alternatives, Edit, Spending
 
 if TYPE_CHECKING:
-    from latlint.latency.engine import Workload
     from latlint.runtime.types import Kernel, Plan
 
 #: A finding whose fix would save less, or less than the settings' share of the model's latency, is a note.
 MIN_GAIN_MS = 0.05
 #: Gains smaller than this share of the model's latency are not worth a line.
 SILENT_SHARE = 0.001
-#: How many ops may be planned again for one model and kind of processor.
-MAX_PLANNED_OPS = 20_000
-
-#: Makes the graph that is compared with, or ``None`` where the change cannot be made.
-Edit = Callable[[Graph], Graph | None]
-
 T = TypeVar("T")
 
 
 @dataclass(slots=True, eq=False)
 class Scene:
-    """What the views of one model share: the graph as converted, and what edited graphs ask of a processor."""
+    """What the views of one model share: the graph as converted, and what becomes of it by edits."""
 
     original: Graph
     graph: Graph
     uses: dict[int, list[tuple[int, int]]]
     producers: dict[int, int]
     outputs: frozenset[int]
+    alternatives: Alternatives
     #: What was found in the graph, by the function that found it.
     found: dict[Callable[[View], Any], Any] = field(default_factory=dict)
-    works: dict[tuple[str, ...], Workload] = field(default_factory=dict)
-    planned: dict[tuple[str, ...], int] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
@@ -135,34 +127,10 @@ class View:
 
         ``label`` names the edit: targets that plan alike share the edited graph's plan by it.
         """
-        from latlint.latency import difference, engine
-        from latlint.runtime import plan
-
-        scene, processor = self.scene, self.subject.target.processor
-        target = self.subject.target
-        key = (processor.runtime, processor.vendor, processor.generation, processor.precision)
-        if (*key, label) not in scene.works:
-            spent = scene.planned.get(key, 0)
-            within = spent + len(scene.graph.nodes) <= MAX_PLANNED_OPS
-            graph = edit(scene.graph) if within else None
-            if graph is None:
-                return None
-            scene.planned[key] = spent + len(scene.graph.nodes)
-            scene.works[(*key, label)] = engine.workload(plan(graph, processor))
-        work = scene.works[(*key, label)]
-        found = engine.times(work, target)
-        names = [kernel.implementation for kernel in work.plan.kernels]
-        after = zip(names, map(float, found.kernels), map(bool, found.predicted), strict=True)
-        return difference.gain(
-            difference.Spending(self._spent(), self.subject.prediction.overhead_ms, self.total_ms),
-            difference.Spending(after, found.overhead_ms, float(found.kernels.sum()) + found.overhead_ms),
-            target,
-            self.plan.precision,
-        )
-
-    def _spent(self) -> Iterator[tuple[str, float, bool]]:
-        for (kernel, ms), source in zip(self.kernels(), self.kernel_sources, strict=True):
-            yield kernel.implementation, ms, source == "predicted"
+        names = (kernel.implementation for kernel in self.plan.kernels)
+        spent = zip(names, self.kernel_ms, (source == "predicted" for source in self.kernel_sources), strict=True)
+        now = Spending(spent, self.subject.prediction.overhead_ms, self.total_ms)
+        return self.scene.alternatives.gain(label, edit, now, self.subject.target, self.plan.precision)
 
     def judge(
         self,
@@ -241,5 +209,7 @@ def _make(subject: Subject) -> View:
 def _scene_of(subject: Subject) -> Scene:
     if _last.scene is None or _last.scene.original is not subject.graph:
         graph = subject.plan.converted.graph if subject.plan.converted else subject.graph
-        _last.scene = Scene(subject.graph, graph, graph.consumers(), graph.producers(), frozenset(graph.outputs))
+        _last.scene = Scene(
+            subject.graph, graph, graph.consumers(), graph.producers(), frozenset(graph.outputs), Alternatives(graph)
+        )
     return _last.scene

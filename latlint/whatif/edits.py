@@ -14,7 +14,7 @@ from latlint.graph.types import Graph, Node
 Shape = tuple[int, ...]
 
 
-class Draft:
+class EditedGraph:
     """A graph in the making. Indices stay those of the graph it began as, until ``graph()`` numbers anew.
 
     Nodes that the changes left without a reader go too, as a converter would drop them.
@@ -85,7 +85,7 @@ def without(found: Iterable[tuple[Node, int]]) -> Callable[[Graph], Graph]:
     """The edit that takes nodes out, each with the slot of the input that is read in its place."""
 
     def edit(graph: Graph) -> Graph:
-        draft = Draft(graph)
+        draft = EditedGraph(graph)
         for node, slot in found:
             draft.bypass(node, slot)
         return draft.graph()
@@ -142,7 +142,7 @@ class _Widening:
     def __init__(self, graph: Graph, wanted: Callable[[int], int]) -> None:
         self.old = graph
         self.wanted = wanted
-        self.draft = Draft(graph)
+        self.draft = EditedGraph(graph)
         self.fixed = _reaching_outputs(graph)
 
     def visit(self, node: Node) -> None:

@@ -1,0 +1,70 @@
+"""Which targets a run is about."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from latlint import checks
+from latlint.errors import LatlintError
+from latlint.graph.ops import KINDS
+from latlint.latency.catalogue import find_targets, pack_hash, select_targets
+from latlint.settings import Settings
+from latlint.words import nearest
+
+if TYPE_CHECKING:
+    from latlint.latency.packs import Target
+
+
+class TargetPack(NamedTuple):
+    """A target by name, with the directory and the hash of its pack."""
+
+    name: str
+    directory: Path
+    pack_hash: str
+
+
+def chosen_targets(settings: Settings) -> tuple[tuple[TargetPack, ...], tuple[str, ...]]:
+    """The targets of a run, sorted by name, and notes on how they came about. Raises ``LatlintError`` for an unknown one."""
+    known = find_targets(settings.packs)
+    patterns, notes = settings.chosen_targets()
+    names = select_targets(patterns, known)
+    _refuse_unknown_in_budgets(settings, known)
+    hashes = {directory: pack_hash(directory) for directory in {known[name] for name in names}}
+    return tuple(TargetPack(name, known[name], hashes[known[name]]) for name in names), notes
+
+
+def refuse_unknown_names(settings: Settings) -> None:
+    """LatlintError for a target, an op or a rule that the settings name and that there is not."""
+    known = find_targets(settings.packs)
+    select_targets(settings.targets, known)
+    _refuse_unknown_in_budgets(settings, known)
+    checks.refuse_unknown_rules(settings)
+
+
+def _refuse_unknown_in_budgets(settings: Settings, known: Collection[str]) -> None:
+    for pattern in (*(each.target for each in settings.budgets), *(each.target for each in settings.waivers)):
+        select_targets((pattern,), known)
+    for budget in settings.budgets:
+        if budget.op:
+            select_ops(budget.op)
+
+
+def select_ops(pattern: str) -> list[str]:
+    """The op kinds that a glob names, sorted; one that names none is an error with the nearest kinds."""
+    if matched := sorted(kind for kind in KINDS if fnmatchcase(kind, pattern)):
+        return matched
+    guesses = nearest(pattern, sorted(KINDS), count=3)
+    hint = f"did you mean {', '.join(guesses)}?" if guesses else "no kind is near it"
+    raise LatlintError(f"unknown op '{pattern}' in a budget: {hint}", code="LAT901")
+
+
+@lru_cache(maxsize=1)
+def loaded(targets: tuple[TargetPack, ...]) -> list[Target]:
+    """The targets with their packs. Raises ``LatlintError`` for a damaged pack."""
+    from latlint.latency.packs import targets_in
+
+    return targets_in({target.name: target.directory for target in targets})

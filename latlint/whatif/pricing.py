@@ -1,0 +1,54 @@
+"""What a change would buy: the graph is edited, planned and priced again for the same target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from latlint.graph.types import Graph
+from latlint.latency import difference, engine
+from latlint.latency.difference import Spending
+from latlint.latency.packs import Target
+from latlint.latency.types import Gain
+from latlint.runtime import plan
+
+__all__ = ["Alternatives", "Edit", "Spending"]
+
+#: How many ops may be planned again for one model and kind of processor.
+MAX_PLANNED_OPS = 20_000
+
+#: Makes the graph that is compared with, or ``None`` where the change cannot be made.
+Edit = Callable[[Graph], Graph | None]
+
+
+class Alternatives:
+    """What edits of ``graph`` would save. Targets that plan alike share the plan of an edited graph; how many are planned is bounded, so
+    that linting stays fast whatever the model."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._works: dict[tuple[str, ...], engine.Workload] = {}
+        self._planned_ops: dict[tuple[str, ...], int] = {}
+
+    def gain(self, label: str, edit: Edit, now: Spending, target: Target, precision: str) -> Gain | None:
+        """What ``edit`` would save of what is spent ``now`` on ``target`` by a model of ``precision``, with its interval; ``None`` where
+        the edit cannot be made or the bound is reached. ``label`` names the edit."""
+        work = self._work(label, edit, target)
+        if work is None:
+            return None
+        found = engine.times(work, target)
+        names = [kernel.implementation for kernel in work.plan.kernels]
+        spent = zip(names, map(float, found.kernels), map(bool, found.predicted), strict=True)
+        after = Spending(spent, found.overhead_ms, float(found.kernels.sum()) + found.overhead_ms)
+        return difference.gain(now, after, target, precision)
+
+    def _work(self, label: str, edit: Edit, target: Target) -> engine.Workload | None:
+        processor = target.processor
+        key = processor.runtime, processor.vendor, processor.generation, processor.precision
+        if (*key, label) not in self._works:
+            planned = self._planned_ops.get(key, 0) + len(self._graph.nodes)
+            graph = edit(self._graph) if planned <= MAX_PLANNED_OPS else None
+            if graph is None:
+                return None
+            self._planned_ops[key] = planned
+            self._works[(*key, label)] = engine.workload(plan(graph, processor))
+        return self._works[(*key, label)]
