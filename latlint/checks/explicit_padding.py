@@ -39,6 +39,7 @@ from collections.abc import Iterator, Sequence
 
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import View, view
+from latlint.graph.ops import CONVOLUTIONS
 from latlint.graph.types import Graph, Node
 from latlint.whatif.edits import EditedGraph
 
@@ -84,7 +85,7 @@ def _is_same(view: View, pad: Node, reader: Node) -> bool:
         total = max((made - 1) * stride + reach - size, 0)
         if made != -(-size // stride) or tuple(pad.attributes["pads"][axis + 1]) != (total // 2, total - total // 2):
             return False
-    return reader.kind != "max_pool2d"
+    return reader.kind in CONVOLUTIONS  # a pool looks at no pixel of SAME's padding, and at the zeros of a PAD it does
 
 
 def _pads(view: View) -> list[tuple[Node, Node]]:

@@ -1,0 +1,22 @@
+"""What the rules find on a graph drawn with ``sketch``, as a run over a file that holds it would."""
+
+from __future__ import annotations
+
+from sketch import sketch, target_of
+
+from latlint import checks
+from latlint.checks.types import Finding, Subject
+from latlint.graph.types import Graph
+from latlint.latency import engine
+from latlint.latency.packs import load_targets
+from latlint.runtime import plan
+from latlint.settings import Settings
+
+
+def findings(drawn: str | Graph, target: str = "") -> dict[str, Finding]:
+    """The findings by code. The target is the one in the drawing's first line, if none is given."""
+    graph = sketch(drawn) if isinstance(drawn, str) else drawn
+    chosen = load_targets()[target or target_of(str(drawn))]
+    planned = plan(graph, chosen.processor)
+    prediction = engine.predict(graph, planned, chosen, model="m.tflite", sha256="")
+    return {found.code: found for found in checks.run(Subject(graph, planned, chosen, prediction, Settings()))}

@@ -1,0 +1,140 @@
+"""Where a rule stops: graphs that differ in one thing, one of which it speaks of and one of which it does not."""
+
+from __future__ import annotations
+
+import pytest
+from linted import findings
+
+GATE = """# pixel-4/gpu
+x = input 1x1x2x64
+a = conv2d x 64 kernel=1 activation=relu
+b = mean a axes=1,2 keep_dims=true
+c = conv2d b 16 kernel=1 activation=relu
+d = conv2d c 64 kernel=1
+e = sigmoid d
+f = mul a e
+g = conv2d f 64 kernel=1
+"""
+TWICE = """# pixel-4/cpu-1large
+x = input 1x112x112x64
+a = conv2d x 64 kernel=1
+b = cast a -> 1x112x112x64 int32
+c = cast a -> 1x112x112x64 int32
+d = add b b
+e = add c c
+"""
+HARD_SWISH = """# pixel-4/gpu
+x = input 1x112x112x64
+three = const 1 value=3
+sixth = const 1 value=0.16666666
+a = conv2d x 64 kernel=1
+b = add a three activation=relu6
+c = mul b sixth
+d = mul a c
+e = conv2d d 64 kernel=1
+"""
+NORMALISED = """# pixel-4/cpu-1large
+x = input 1x224x224x3
+scale = const 3
+a = mul x scale activation=none
+c = conv2d a 32 kernel=3 stride=2 activation=relu
+"""
+CLAMPED = """# pixel-4/cpu-1large
+x = input 1x112x112x64
+a = conv2d x 64 kernel=1
+b = sigmoid a
+c = relu b
+d = conv2d c 64 kernel=1
+"""
+ARG_MAX = """# pixel-4/cpu-1large
+x = input 1x112x112x21
+a = conv2d x 21 kernel=1
+b = softmax a axis=3
+c = arg_max b axis=3 -> 1x112x112 int64
+"""
+TRANSPOSED = """# pixel-4/gpu
+x = input 1x64x64x64
+a = conv2d x 64 kernel=1
+b = transpose a permutation=0,3,1,2
+c = elu b
+d = transpose c permutation=0,2,3,1
+e = conv2d d 64 kernel=1
+"""
+SCALED = """# pixel-4/cpu-1large
+x = input 1x112x112x64
+k = const 64
+a = conv2d x 64 kernel=1
+b = div a k
+d = conv2d b 64 kernel=1
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "drawn", "here", "there"),
+    [
+        pytest.param("LAT225", GATE, "1x1x2x64", "1x1x1x64", id="a map of one pixel has no gate: it is its own mean"),
+        pytest.param("LAT305", TWICE, "c = cast a -> 1x112x112x64 int32", "c = cast a -> 1x112x112x64", id="two types"),
+        pytest.param("LAT224", HARD_SWISH, "value=3", "value=2.5", id="a shift of 2.5 is no hard-swish"),
+        pytest.param("LAT224", HARD_SWISH, "value=3", "value=4", id="a shift of 4 is no hard-swish"),
+        pytest.param("LAT310", NORMALISED, "=none", "=relu", id="no convolution takes over a scale with an activation"),
+        pytest.param("LAT303", CLAMPED, "sigmoid", "tanh", id="tanh has negative values, which a ReLU takes away"),
+        pytest.param("LAT303", CLAMPED, "sigmoid", "elu", id="so has ELU"),
+        pytest.param("LAT312", ARG_MAX, "a axis=3", "a axis=2", id="a softmax over another axis changes the order"),
+        pytest.param("LAT301", TRANSPOSED, "0,2,3,1", "0,3,1,2", id="twice the same permutation does not cancel"),
+        pytest.param("LAT301", TRANSPOSED, "0,2,3,1", "0,1,2,3", id="nor does one that keeps the order"),
+        pytest.param("LAT307", SCALED, "div a k", "div k a", id="a constant divided by the values is no scale"),
+    ],
+)
+def test_one_thing_makes_the_difference(code: str, drawn: str, here: str, there: str) -> None:
+    assert here in drawn
+    assert code in findings(drawn)
+    assert code not in findings(drawn.replace(here, there))
+
+
+@pytest.mark.parametrize(
+    ("reader", "severity"),
+    [
+        ("depthwise_conv2d a kernel=3 padding=valid", "warning"),
+        # zeros are not the lowest values, which SAME leaves the maximum to
+        ("max_pool2d a kernel=3 padding=valid", "note"),
+        # zeros count in the mean, and what SAME adds does not (pooling.cc: filter_count)
+        ("average_pool2d a kernel=3 padding=valid", "note"),
+    ],
+)
+def test_same_padding_is_what_a_pad_does_before_convolutions_alone(reader: str, severity: str) -> None:
+    drawn = f"# pixel-4/cpu-1large\nx = input 1x112x112x32\na = pad x pads=1\nb = {reader}\nc = conv2d b 64 kernel=1"
+    assert findings(drawn)["LAT241"].severity == severity
+
+
+@pytest.mark.parametrize(
+    ("channels", "named"), [(45, "4 3x3 convolutions with 60 "), (46, "5 3x3 convolutions with 46, 60 ")]
+)
+def test_near_to_winograd_is_three_quarters_of_its_channels(channels: int, named: str) -> None:
+    """It needs 61 channels on this GPU."""
+    drawn = f"""# galaxy-s10/gpu
+    x = input 1x56x56x60
+    a = conv2d x 60 kernel=3 activation=relu
+    b = conv2d a 60 kernel=3 activation=relu
+    c = conv2d b 60 kernel=3 activation=relu
+    d = conv2d c 60 kernel=3 activation=relu
+    e = conv2d d {channels} kernel=3
+    """
+    assert findings(drawn)["LAT220"].message.startswith(named)
+
+
+def test_an_op_that_pays_only_if_others_go_too_is_a_note() -> None:
+    drawn = """# pixel-4/gpu
+    x = input 1x56x56x64
+    a = conv2d x 64 kernel=3 activation=relu
+    b = conv2d a 64 kernel=3 activation=relu
+    c = conv2d b 8 kernel=1 stride=8
+    d = reverse c
+    e = gelu d
+    f = reverse e
+    g = conv2d f 8 kernel=1
+    """
+    among = findings(drawn)["LAT203"]
+    assert (among.severity, among.gain_ms) == ("note", None)
+    assert "so are 2 other ops" in among.message
+    alone = findings(drawn.replace("reverse", "relu"))["LAT203"]
+    assert alone.severity == "warning" and alone.gain_ms
