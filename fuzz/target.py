@@ -9,7 +9,7 @@ import zlib
 from latlint import checks
 from latlint.checks.types import Subject
 from latlint.errors import LatlintError
-from latlint.graph.detect import model_format
+from latlint.graph.formats import format_of
 from latlint.graph.inputs import MAX_RANK, InputShape
 from latlint.graph.onnx import read_onnx
 from latlint.graph.source import Source
@@ -19,8 +19,6 @@ from latlint.latency import engine
 from latlint.latency.packs import Target, load_targets
 from latlint.runtime import plan
 from latlint.settings import Settings
-
-FORMS = ("tflite", "onnx")
 
 
 @functools.cache
@@ -40,7 +38,7 @@ def execute(form: str, data: bytes, *, thorough: bool = False) -> str:
     inputs in other sizes in another; ``thorough`` does it all for every kind of processor.
     """
     read = read_tflite if form == "tflite" else read_onnx
-    model_format(Source.of(data))
+    format_of(Source.of(data))
     try:
         graph = read(data, "m")
         dice = zlib.crc32(data)

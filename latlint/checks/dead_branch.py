@@ -48,7 +48,7 @@ RULE = Rule("LAT304", "dead-branch", "warning", (), "source")
 
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
-    dead = dead_nodes(seen.graph) if seen.graph.format == "tflite" and not seen.graph.origins else set()
+    dead = dead_nodes(seen.graph) if seen.graph.dialect == "tflite" and not seen.graph.origins else set()
     found = [seen.graph.nodes[index] for index in sorted(dead)]
     if not found or len(found) == len(seen.graph.nodes):
         return

@@ -44,7 +44,7 @@ RULE = Rule("LAT320", "float16-in-onnx", "note", ("builtin", "xnnpack"), "report
 
 
 def check(subject: Subject) -> Iterator[Finding]:
-    if subject.graph.format != "onnx":
+    if subject.graph.dialect != "onnx":
         return
     found = view(subject).shared(_in_float16)
     if not found:

@@ -47,7 +47,7 @@ _WRITTEN_BY_OPTIMIZER = frozenset(
 
 
 def check(subject: Subject) -> Iterator[Finding]:
-    if subject.graph.format != "onnx":
+    if subject.graph.dialect != "onnx":
         return
     found = view(subject).shared(_written_by_optimizer)
     if not found:

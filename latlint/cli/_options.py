@@ -12,6 +12,7 @@ import click
 
 from latlint.cli import _completion, _console
 from latlint.errors import LatlintError
+from latlint.graph.formats import a_model
 from latlint.outcome import Report
 from latlint.project.configuration import load
 from latlint.report import formats
@@ -150,7 +151,7 @@ def report_asides(report: Report, paths: Sequence[str], *, allow_empty: bool = F
 def report_notes(run: Report, paths: Sequence[str], *, allow_empty: bool = False) -> None:
     """What is known of a run before it starts; a run without a single model is an error unless that is allowed."""
     if not run.files and not allow_empty:
-        raise LatlintError("no .tflite or .onnx file here", code="LAT005", path=", ".join(paths) or ".")
+        raise LatlintError(f"no {a_model()} file here", code="LAT005", path=", ".join(paths) or ".")
     for note in run.notes:
         _console.note(note)
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from latlint.difference.types import Difference, KernelChange, ModelChange, TargetChange
+from latlint.graph.formats import title
 from latlint.latency.types import Prediction
 from latlint.report.plain import Cell, Style, clean, table
 from latlint.report.text import interval, op_name
@@ -15,7 +16,6 @@ from latlint.words import counted
 #: With more targets than this, kernels are shown only when they are asked for.
 _DETAILED_TARGETS = 3
 
-_FORMATS = {"tflite": "TFLite", "onnx": "ONNX"}
 _MARKS = {"added": Cell("+", ("red",)), "removed": Cell("−", ("green",)), "changed": Cell("~", ("yellow",))}
 
 
@@ -43,7 +43,7 @@ def facts(model: ModelChange) -> list[str]:
     else:
         macs = f"{macs} MACs"
     return [
-        _arrow(_FORMATS[before.format], _FORMATS[after.format]),
+        _arrow(title(before.format), title(after.format)),
         _arrow(before.precision, after.precision),
         macs,
         *(["the same content"] if model.before and model.after and before.sha256 == after.sha256 else []),

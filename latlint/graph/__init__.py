@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from latlint.errors import LatlintError
-from latlint.graph.detect import lfs_pointer, model_format, other_format
+from latlint.graph.detect import lfs_pointer, other_format
+from latlint.graph.formats import FORMATS, Format, a_model, claimed_by, format_of, listed
 from latlint.graph.inputs import InputShape
 from latlint.graph.source import Source
 from latlint.graph.types import ByteRange, Graph, Node, Quantization, Tensor
@@ -19,30 +20,20 @@ from latlint.words import printable
 
 __all__ = ["ByteRange", "Graph", "ModelFile", "Node", "Quantization", "Tensor", "opened", "read"]
 
-_EXTENSIONS = {".tflite": "tflite", ".onnx": "onnx"}
-_TITLES = {"tflite": "a TFLite file", "onnx": "an ONNX file"}
-
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """A model file that is open: ``name`` is its path as given, ``format`` is ``tflite`` or ``onnx``."""
+    """A model file that is open: ``name`` is its path as given."""
 
     name: str
-    format: str
+    format: Format
     source: Source
     descriptor: int
 
     def graph(self, shapes: Sequence[InputShape] = ()) -> Graph:
         """What the file says; see ``read``."""
         try:
-            if self.format == "tflite":
-                from latlint.graph.tflite import read_tflite
-
-                return read_tflite(self.source, self.name, shapes)
-            # onnx takes longer to import than a .tflite file takes to read.
-            from latlint.graph.onnx import read_onnx
-
-            return read_onnx(self.source, self.name, shapes)
+            return self.format.read(self.source, self.name, shapes)
         finally:
             self.source.forget()
 
@@ -57,11 +48,11 @@ class ModelFile:
 
 
 def read(path: str | os.PathLike[str], shapes: Sequence[InputShape] = ()) -> Graph:
-    """Read the model file at ``path``, whichever of the two formats it has; weights are not read. ``shapes`` state what the
+    """Read the model file at ``path``, whichever format it has; weights are not read. ``shapes`` state what the
     file leaves open of its inputs.
 
     Raises ``LatlintError`` with ``path`` as given: LAT001 when it is no model or damaged, LAT002 for a Git LFS pointer,
-    LAT003 when the extension claims the other format, LAT004 when it is empty, LAT005 when it cannot be opened, LAT006
+    LAT003 when the extension claims another format, LAT004 when it is empty, LAT005 when it cannot be opened, LAT006
     beyond a safety bound, LAT007 when no runtime could run the graph, LAT008 when it cannot have the ``shapes``.
     """
     name = os.fsdecode(path)
@@ -69,25 +60,33 @@ def read(path: str | os.PathLike[str], shapes: Sequence[InputShape] = ()) -> Gra
         return file.graph(shapes)
 
 
-def _format(source: Source, name: str) -> str:
-    """``tflite`` or ``onnx``, by content; the extension may only agree."""
+def _format(source: Source, name: str) -> Format:
+    """The format by content; the extension may only agree."""
     if pointer := lfs_pointer(source.read(0, 1024)):
         stands_for = "" if pointer.size_bytes is None else f" that stands for a file of {_size(pointer.size_bytes)}"
         message = (
             f'a Git LFS pointer{stands_for}, not the model itself; run: git lfs pull --include="{printable(name)}"'
         )
         raise LatlintError(message, code="LAT002", path=name)
-    found = model_format(source)
+    found = format_of(source)
     if found is None:
-        seems = other_format(source.read(0, 1024)) or "neither a TFLite nor an ONNX file"
-        raise LatlintError(f"{seems}; expected a .tflite or .onnx model", code="LAT001", path=name)
+        neither = (
+            f"{'neither' if len(FORMATS) == 2 else 'none of'} {listed([_an(each) for each in FORMATS], 'nor')} file"
+        )
+        seems = other_format(source.read(0, 1024)) or neither
+        raise LatlintError(f"{seems}; expected a {a_model()} model", code="LAT001", path=name)
     extension = PurePath(name).suffix
-    claimed = _EXTENSIONS.get(extension.lower(), found)
-    if claimed != found:
-        better = printable(f"{PurePath(name).stem}.{found}")
-        message = f"{_TITLES[found]} with the extension {extension}; rename it to {better}"
+    claimed = claimed_by(extension)
+    if claimed not in (None, found):
+        better = printable(f"{PurePath(name).stem}{found.extensions[0]}")
+        message = f"{_an(found)} file with the extension {extension}; rename it to {better}"
         raise LatlintError(message, code="LAT003", path=name)
     return found
+
+
+def _an(found: Format) -> str:
+    """``an ONNX``."""
+    return f"{'an' if found.title[0] in 'AEIOU' else 'a'} {found.title}"
 
 
 @contextlib.contextmanager
@@ -117,7 +116,7 @@ def _status(descriptor: int, name: str) -> os.stat_result:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         what = "a directory" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device"
-        raise LatlintError(f"{what}; expected a .tflite or .onnx file", code="LAT005", path=name)
+        raise LatlintError(f"{what}; expected a {a_model()} file", code="LAT005", path=name)
     if status.st_size == 0:
         raise LatlintError("the file is empty; fetch or export it again", code="LAT004", path=name)
     return status

@@ -1,4 +1,4 @@
-"""Tells what a file is by its first bytes: a model of either format, a Git LFS pointer, or something else."""
+"""Tells what a file is by its first bytes: a model of some format, a Git LFS pointer, or something else."""
 
 from __future__ import annotations
 
@@ -44,11 +44,9 @@ def lfs_pointer(data: bytes) -> Pointer | None:
     return Pointer(int(size[1]) if size else None, oid[1].decode() if oid else "")
 
 
-def model_format(source: Source) -> str | None:
-    """``tflite`` or ``onnx`` by content, else ``None``. A model that is cut short is still told apart."""
-    if source.read(4, 4) == b"TFL3":
-        return "tflite"
-    return "onnx" if _is_onnx(source) else None
+def is_tflite(source: Source) -> bool:
+    """Whether the file is a flatbuffer with TensorFlow Lite's identifier."""
+    return source.read(4, 4) == b"TFL3"
 
 
 def other_format(start: bytes) -> str | None:
@@ -56,7 +54,7 @@ def other_format(start: bytes) -> str | None:
     return next((what for magic, what in _OTHERS if start.startswith(magic)), None)
 
 
-def _is_onnx(source: Source) -> bool:
+def is_onnx(source: Source) -> bool:
     """Whether the fields of a ModelProto follow one another up to its graph, an IR version or opset import among them.
 
     ONNX files have no magic number, and protobuf allows any order of fields, though every known writer starts with the

@@ -340,7 +340,7 @@ class _Reader:
             )
         name = self.model.graph.name or PurePath(self.path).stem
         return Graph(
-            name, "onnx", "nchw", tuple(nodes), tuple(tensors), first, last, tuple(self.notes), assumed=self.assumed
+            name, "onnx", "onnx", tuple(nodes), tuple(tensors), first, last, tuple(self.notes), assumed=self.assumed
         )
 
     def _tensor(self, name: str) -> Tensor:

@@ -134,7 +134,7 @@ class _Reader:
         return Graph(
             name=PurePath(self.path).stem,
             format="tflite",
-            layout="nhwc",
+            dialect="tflite",
             nodes=nodes,
             tensors=tuple(tensors),
             inputs=inputs,

@@ -98,7 +98,8 @@ class Node:
 class Graph:
     """A model's main graph: nodes in file order, which is an execution order.
 
-    ``layout`` is ``nhwc`` or ``nchw``: where the channel dimension of 4-D activations is. ``notes`` are things a reader
+    ``format`` is the file's (``graph.formats``), ``dialect`` whose semantics the ops have, which runtimes go by: ``tflite`` (4-D
+    activations are NHWC) or ``onnx`` (NCHW). ``notes`` are things a reader
     must tell the user (a symbolic dimension that was taken as 1, a subgraph that was not followed). ``origins`` is for a graph
     that was made from another one: for each node, the indices of the nodes it stands for there, the main one first; empty
     where the conversion added the node. ``assumed`` are the inputs with dimensions that nobody stated, by name, as the file has
@@ -107,7 +108,7 @@ class Graph:
 
     name: str
     format: str
-    layout: str
+    dialect: str
     nodes: tuple[Node, ...]
     tensors: tuple[Tensor, ...]
     inputs: tuple[int, ...]

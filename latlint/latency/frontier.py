@@ -199,4 +199,4 @@ class _Drawing:
     def graph(self) -> Graph:
         inputs = tuple(node.inputs[0] for node in self.nodes)
         outputs = tuple(node.outputs[0] for node in self.nodes)
-        return Graph("well shaped", "tflite", "nhwc", tuple(self.nodes), tuple(self.tensors), inputs, outputs)
+        return Graph("well shaped", "tflite", "tflite", tuple(self.nodes), tuple(self.tensors), inputs, outputs)

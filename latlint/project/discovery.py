@@ -6,9 +6,8 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from latlint.graph.formats import claimed_by, is_model_name
 from latlint.settings import Settings
-
-EXTENSIONS = (".tflite", ".onnx")
 
 #: Directories that hold other people's files; hidden directories and virtual environments are skipped as well.
 _SKIPPED = frozenset({"node_modules", "__pycache__", "site-packages"})
@@ -39,12 +38,12 @@ def of_changes(paths: Iterable[str], settings: Settings) -> list[str]:
 
     Anything else is left out, and so is a model that the configuration's ``models`` globs do not name.
     """
-    files = [file for path in paths for file in ([path] if _is_model(path) else holders(path))]
+    files = [file for path in paths for file in ([path] if is_model_name(path) else holders(path))]
     return [file for file in files if not settings.models or settings.names_model(file)]
 
 
 def holders(data: str) -> list[str]:
-    """The ONNX models that keep weights in the file ``data``: those beside it or one directory up that are named as it is
+    """The models that keep weights in the file ``data``: those beside it or one directory up that are named as it is
     (``m.onnx`` of ``m.onnx.data``) or in whose bytes its path stands.
 
     An external tensor's ``location`` is a path relative to the model (onnx.proto, ``TensorProto.external_data``).
@@ -53,7 +52,7 @@ def holders(data: str) -> list[str]:
     found = []
     for directory in list(file.parents)[:2]:
         location = file.relative_to(directory).as_posix()
-        for model in sorted(entry for entry in _entries(directory) if entry.suffix.lower() == ".onnx"):
+        for model in sorted(entry for entry in _entries(directory) if _has_external_data(entry)):
             if location.startswith(f"{model.stem}.") or _mentions(model, os.fsencode(location)):
                 found.append(model.as_posix())
     return found
@@ -62,13 +61,14 @@ def holders(data: str) -> list[str]:
 def _files(path: str, notes: list[str]) -> Iterable[str]:
     if path and Path(path).is_dir():
         return _walk(path, notes)
-    if path and not _is_model(path) and Path(path).is_file():
+    if path and not is_model_name(path) and Path(path).is_file():
         return holders(path) or (path,)
     return (path,)
 
 
-def _is_model(path: str) -> bool:
-    return path.lower().endswith(EXTENSIONS)
+def _has_external_data(model: Path) -> bool:
+    claimed = claimed_by(model.suffix)
+    return claimed is not None and claimed.external
 
 
 def _entries(directory: Path) -> list[Path]:
@@ -105,7 +105,7 @@ def _walk(directory: str, notes: list[str]) -> Iterator[str]:
         directories[:] = sorted(name for name in directories if _enters(current, name))
         for name in sorted(names):
             file = os.path.normpath(os.path.join(current, name))  # noqa: PTH118 - keeps the path as the user gave it
-            if _is_model(name):
+            if is_model_name(name):
                 path = Path(file)
                 if path.is_symlink() and not path.resolve().is_relative_to(top):
                     left_out += 1

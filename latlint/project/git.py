@@ -19,7 +19,7 @@ from typing import IO
 
 from latlint.errors import LatlintError
 from latlint.graph.detect import LFS_POINTER_BYTES, Pointer, lfs_pointer
-from latlint.project.discovery import EXTENSIONS
+from latlint.graph.formats import is_model_name
 
 #: A model in the history that is larger than this is not unpacked.
 MAX_FILE_BYTES = 4 << 30
@@ -176,7 +176,7 @@ class Repository:
         Files that git ignores are left out, those that it does not know yet are new. A file that is gone and a new one with the same
         content are one that was renamed.
         """
-        before = {entry.path: entry for entry in self._entries(commit, below, _is_model)}
+        before = {entry.path: entry for entry in self._entries(commit, below, is_model_name)}
         after, elsewhere = self._working_tree(below)
         changes = [Change(path, path) for path in before.keys() & after if not self._same_content(before[path], path)]
         new = sorted(after - before.keys())
@@ -195,7 +195,7 @@ class Repository:
         there, elsewhere = set(), set()
         for line in listing.split("\0")[:-1]:
             tag, path = line[:1], line[2:]
-            if _is_model(path):
+            if is_model_name(path):
                 file = self.root / path
                 if file.is_file() and not file.is_symlink():
                     there.add(path)
@@ -294,10 +294,6 @@ def _reason(message: bytes) -> str:
     """What git says went wrong, in one line."""
     lines = message.decode("utf-8", "replace").splitlines() or ["no message"]
     return next((line for line in lines if line.startswith("fatal: ")), lines[0]).removeprefix("fatal: ")
-
-
-def _is_model(path: str) -> bool:
-    return path.lower().endswith(EXTENSIONS)
 
 
 def _blob_name(file: Path, size: int, like: str) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 from latlint import __version__
 from latlint.checks.types import SEVERITIES, Finding
 from latlint.graph import ops
+from latlint.graph.formats import title
 from latlint.latency.types import KernelPrediction
 from latlint.outcome import InputError, Report, Verdict
 from latlint.report import text
@@ -167,7 +168,7 @@ def _prediction(report: Report, place: int, verdict: Verdict) -> dict[str, Any]:
     return {
         "place": place,
         "model": clean(prediction.model, NAME_LIMIT),
-        "format": text.FORMATS.get(prediction.format, prediction.format),
+        "format": title(prediction.format),
         "precision": prediction.precision,
         "target": clean(prediction.target, NAME_LIMIT),
         "runtime": clean(prediction.runtime, NAME_LIMIT),

@@ -9,6 +9,7 @@ from itertools import groupby, islice
 
 from latlint.checks._budgets import COSTLIEST
 from latlint.checks.types import SEVERITIES, Finding
+from latlint.graph.formats import title
 from latlint.latency.types import KernelPrediction, Prediction
 from latlint.outcome import Report, Verdict
 from latlint.report.plain import Cell, Style, clean, table
@@ -51,7 +52,6 @@ _VERDICTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "": ("without a budget", ()),
 }
 _ENDS = {"point": "", "low": " (low end)", "high": " (high end)"}
-FORMATS = {"tflite": "TFLite", "onnx": "ONNX"}
 _SEVERITY_PAINT = {"error": ("red", "bold"), "warning": ("yellow", "bold"), "note": ("cyan", "bold")}
 
 
@@ -138,7 +138,7 @@ class _Flow:
 
 
 def _model_line(prediction: Prediction, style: Style) -> str:
-    facts = [FORMATS.get(prediction.format, prediction.format), prediction.precision]
+    facts = [title(prediction.format), prediction.precision]
     if prediction.macs:
         facts.append(f"{format_count(prediction.macs)} MACs")
     return f"{style.paint(clean(prediction.model), 'bold')}  {style.paint(' · '.join(facts), 'dim')}"

@@ -4,50 +4,68 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from importlib import import_module
+from typing import Any
 
 from latlint.errors import LatlintError
 from latlint.graph.types import Graph, Node
-from latlint.runtime.rules import load_rules
+from latlint.runtime.rules import Rules, load_rules
 from latlint.runtime.types import ConvertedPlan, Kernel, Partition, Plan, Processor
 
 __all__ = ["Kernel", "Partition", "Plan", "Processor", "plan"]
+
+#: The planner of each ``kind`` of rules file, ``(graph, processor, rules) -> Plan``, imported when one is planned for.
+PLANNERS = {
+    "cpu": "latlint.runtime.cpu:plan_cpu",
+    "gpu-delegate": "latlint.runtime.gpu:plan_gpu",
+}
+
+#: What makes a graph of one dialect into one of another, as a converter would, ``(graph) -> Graph``: ``(from, to)``.
+CONVERSIONS = {
+    ("onnx", "tflite"): "latlint.runtime.convert:as_tflite",
+}
 
 
 def plan(graph: Graph, processor: Processor) -> Plan:
     """The kernels that ``processor.runtime`` would launch for ``graph``.
 
-    A graph that is not TensorFlow Lite's is planned as if it had been converted; node indices of the result are those of
-    ``graph`` all the same. Raises ``LatlintError`` (LAT901) when there are no usable rules for the runtime.
+    A graph in another dialect than the runtime takes is planned as if it had been converted; node indices of the result are those
+    of ``graph`` all the same. Raises ``LatlintError`` (LAT901) when there are no usable rules for the runtime, or no conversion.
     """
     rules = load_rules(processor.runtime)
-    converted = _as_tflite(graph)
-    if rules.kind == "gpu-delegate":
-        from latlint.runtime.gpu import plan_gpu
-
-        planned = plan_gpu(converted, processor, rules)
-    elif rules.kind == "cpu":
-        from latlint.runtime.cpu import plan_cpu
-
-        planned = plan_cpu(converted, processor, rules)
-    else:
+    if rules.kind not in PLANNERS:
         raise LatlintError(f"rules/{rules.name}.toml: no planner for the kind {rules.kind!r}", code="LAT901")
+    converted = as_taken(graph, rules)
+    planned: Plan = _named(PLANNERS[rules.kind])(converted, processor, rules)
     return planned if converted is graph else _on_original_nodes(planned, graph, converted)
 
 
-_last_converted: tuple[Graph, Graph] | None = None
+def _named(name: str) -> Any:
+    """``module:function``."""
+    module, _, function = name.partition(":")
+    return getattr(import_module(module), function)
 
 
-def _as_tflite(graph: Graph) -> Graph:
-    """``graph`` as if converted. The last one is kept: a model is planned once for each kind of processor."""
+_last_converted: tuple[Graph, str, Graph] | None = None
+
+
+def as_taken(graph: Graph, rules: Rules) -> Graph:
+    """``graph`` in the dialect that the runtime of ``rules`` takes. The last one converted is kept: a model is planned once for each
+    kind of processor."""
     global _last_converted
-    if graph.format == "tflite":
+    if graph.dialect == rules.takes:
         return graph
     known = _last_converted
-    if known is None or known[0] is not graph:
-        from latlint.runtime.convert import as_tflite
-
-        known = _last_converted = (graph, as_tflite(graph))
-    return known[1]
+    if known is None or known[0] is not graph or known[1] != rules.takes:
+        conversion = CONVERSIONS.get((graph.dialect, rules.takes))
+        if conversion is None:
+            raise LatlintError(
+                f"{rules.name} runs {rules.takes} models, and nothing converts {graph.dialect} to that; choose another target",
+                code="LAT902",
+                path=graph.name,
+            )
+        known = _last_converted = (graph, rules.takes, _named(conversion)(graph))
+    return known[2]
 
 
 def _on_original_nodes(planned: Plan, graph: Graph, converted: Graph) -> Plan:

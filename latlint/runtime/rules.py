@@ -15,10 +15,12 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 
 
 class Rules(NamedTuple):
-    """One rules file. ``kind`` says which planner reads ``data``: ``gpu-delegate`` or ``cpu``."""
+    """One rules file. ``kind`` says which planner reads ``data`` (``runtime.planners``), ``takes`` which dialect its graphs are in
+    (``Graph.dialect``): others are planned as if converted to it."""
 
     name: str
     kind: str
+    takes: str
     data: Mapping[str, Any]
 
 
@@ -26,7 +28,7 @@ class Rules(NamedTuple):
 def load_rules(name: str) -> Rules:
     """The rules of the runtime ``name``, such as ``tflite-2.10/gpu-delegate``.
 
-    Raises ``LatlintError`` (LAT901) when there is no such file or when it is not TOML with a ``kind``.
+    Raises ``LatlintError`` (LAT901) when there is no such file or when it is not TOML with a ``kind`` and what it ``takes``.
     """
     root = data_dir("rules")
     path = root / f"{name}.toml"
@@ -37,10 +39,15 @@ def load_rules(name: str) -> Rules:
         data = tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise LatlintError(f"rules/{name}.toml is not valid TOML: {error}", code="LAT901") from error
-    kind = data.pop("kind", None)
-    if not isinstance(kind, str):
-        raise LatlintError(f'rules/{name}.toml does not say its kind: expected kind = "cpu" or similar', code="LAT901")
-    return Rules(name, kind, data)
+    return Rules(name, _word(name, data, "kind", "cpu"), _word(name, data, "takes", "tflite"), data)
+
+
+def _word(name: str, data: dict[str, Any], key: str, example: str) -> str:
+    value = data.pop(key, None)
+    if not isinstance(value, str):
+        message = f'rules/{name}.toml does not say its {key}: expected {key} = "{example}" or similar'
+        raise LatlintError(message, code="LAT901")
+    return value
 
 
 def runtimes() -> list[str]:

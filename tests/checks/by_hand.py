@@ -35,6 +35,6 @@ def prediction(**fields: Any) -> Prediction:
 def subject(tmp_path: Path, prediction: Prediction, **settings: Any) -> Subject:
     """Its model lies in ``tmp_path``; its graph is empty."""
     target = load_targets()[prediction.target]
-    graph = Graph("empty", "tflite", "nhwc", (), (), (), ())
+    graph = Graph("empty", "tflite", "tflite", (), (), (), ())
     prediction = replace(prediction, model=str(tmp_path / prediction.model))
     return Subject(graph, plan(graph, target.processor), target, prediction, Settings(root=tmp_path, **settings))

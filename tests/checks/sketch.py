@@ -170,9 +170,8 @@ class _Builder:
     def graph(self) -> Graph:
         read = {index for node in self.nodes for index in node.inputs}
         ends = [index for node in self.nodes for index in node.outputs if index not in read]
-        layout = "nhwc" if self.format == "tflite" else "nchw"
         return Graph(
-            "sketch", self.format, layout, tuple(self.nodes), tuple(self.tensors), tuple(self.inputs), tuple(self.outputs or ends)
+            "sketch", self.format, self.format, tuple(self.nodes), tuple(self.tensors), tuple(self.inputs), tuple(self.outputs or ends)
         )  # fmt: skip
 
 

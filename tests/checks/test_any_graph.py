@@ -44,7 +44,7 @@ def chain(kinds: list[str], shape: tuple[int, ...] | None, dtype: str, inputs: s
         )
         for i, kind in enumerate(kinds)
     ]
-    return Graph("g", "tflite", "nhwc", tuple(nodes), tuple(tensors), (0,), (len(kinds),))
+    return Graph("g", "tflite", "tflite", tuple(nodes), tuple(tensors), (0,), (len(kinds),))
 
 
 @pytest.mark.parametrize("target", ["pixel-4/gpu", "galaxy-s10/gpu", "pixel-4/cpu-1large"])

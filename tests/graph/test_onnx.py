@@ -751,7 +751,7 @@ def test_every_convolutional_network_of_the_corpus(corpus: Path) -> None:
         graph = _mapped(path)
         assert not [node.native for node in graph.nodes if node.kind == "unknown"], path.name
         assert all(graph.tensors[i].elements is not None for node in graph.nodes for i in node.outputs), path.name
-        assert graph.notes == () and graph.precision == "float32" and graph.layout == "nchw", path.name
+        assert graph.notes == () and graph.precision == "float32" and graph.dialect == "onnx", path.name
 
 
 def test_every_transformer_of_the_corpus_with_all_shapes(corpus: Path) -> None:

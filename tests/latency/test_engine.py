@@ -168,7 +168,7 @@ FREE = Kernel("reshape", "none", (1,), ((1, 14, 14, 64),), ((1, 12544),), free="
 GRAPH = Graph(
     name="by hand",
     format="tflite",
-    layout="nhwc",
+    dialect="tflite",
     nodes=(
         Node(0, "first", "conv2d", "CONV_2D", (0,), (1,)),
         Node(1, "second", "unknown", "com.acme::Thing", (1,), (2,)),

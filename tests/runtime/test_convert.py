@@ -79,7 +79,7 @@ def outputs(graph: Graph, node: Node) -> list[Shape | None]:
 
 def check(graph: Graph) -> None:
     """Nodes in an order in which they can run, and shapes that follow from each other as in TFLite's kernels."""
-    assert (graph.format, graph.layout) == ("tflite", "nhwc")
+    assert (graph.format, graph.dialect) == ("tflite", "tflite")
     assert len(graph.origins) == len(graph.nodes)
     assert any(note.startswith("as if converted") for note in graph.notes)
     written = set(graph.inputs)
@@ -651,7 +651,7 @@ def test_recurrent_layers_are_loops_with_their_work_counted() -> None:
 
 
 def test_a_tflite_graph_stays_as_it_is() -> None:
-    graph = Graph("g", "tflite", "nhwc", (), (), (), ())
+    graph = Graph("g", "tflite", "tflite", (), (), (), ())
     assert as_tflite(graph) is graph
 
 

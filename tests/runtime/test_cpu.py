@@ -58,7 +58,7 @@ class Builder:
         return self.add("pad", (data, self.constant((4, 2), "int32")), shape, pads=pads)
 
     def graph(self, *outputs: int) -> Graph:
-        return Graph("g", "tflite", "nhwc", tuple(self.nodes), tuple(self.tensors), (0,), outputs)
+        return Graph("g", "tflite", "tflite", tuple(self.nodes), tuple(self.tensors), (0,), outputs)
 
     def plan(self, *outputs: int, runtime: str = XNNPACK_2_10) -> Plan:
         processor = Processor("cpu-1large", runtime, "cpu", "arm")
@@ -352,6 +352,6 @@ def test_part_of_a_graph_is_planned_alone() -> None:
 def test_malformed_rules_are_told_apart(change: dict[str, Any], message: str) -> None:
     data = {key: value for key, value in {**load_rules(XNNPACK_2_10).data, **change}.items() if value is not None}
     with pytest.raises(LatlintError, match=message) as caught:
-        parse_cpu_rules(Rules("x/y", "cpu", data))
+        parse_cpu_rules(Rules("x/y", "cpu", "tflite", data))
     assert caught.value.code == "LAT901"
     assert "rules/x/y.toml" in caught.value.message

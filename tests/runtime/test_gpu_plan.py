@@ -89,7 +89,7 @@ class Net:
         )
 
     def graph(self, *outputs: int) -> Graph:
-        return Graph("net", "tflite", "nhwc", tuple(self.nodes), tuple(self.tensors), tuple(self.inputs), outputs)
+        return Graph("net", "tflite", "tflite", tuple(self.nodes), tuple(self.tensors), tuple(self.inputs), outputs)
 
 
 def names(planned: Plan) -> list[str]:
@@ -501,9 +501,9 @@ class TestEveryNode:
         broken = Net()
         tensor = broken.tensor((1, 4))
         node = Node(0, "n0", "conv2d", "CONV_2D", (tensor, -1), (tensor,), {})
-        planned = plan(Graph("loop", "tflite", "nhwc", (node,), tuple(broken.tensors), (), ()), ADRENO)
+        planned = plan(Graph("loop", "tflite", "tflite", (node,), tuple(broken.tensors), (), ()), ADRENO)
         assert [k.nodes for k in planned.kernels] == [(0,)]
-        assert plan(Graph("empty", "tflite", "nhwc", (), (), (), ()), ADRENO).kernels == ()
+        assert plan(Graph("empty", "tflite", "tflite", (), (), (), ()), ADRENO).kernels == ()
 
 
 def _is_consistent(kernel: Kernel) -> bool:
@@ -520,7 +520,7 @@ class TestConverted:
         converted = replace(net.graph(y), origins=((1,), (1, 2), (3,)))
         kinds = ("constant", "conv2d", "relu", "gelu")
         nodes = tuple(Node(i, kind, kind, kind, (), ()) for i, kind in enumerate(kinds))
-        original = Graph("net", "onnx", "nchw", nodes, (), (), ())
+        original = Graph("net", "onnx", "onnx", nodes, (), (), ())
         monkeypatch.setitem(sys.modules, "latlint.runtime.convert", SimpleNamespace(as_tflite=lambda graph: converted))
         planned = plan(original, ADRENO)
         assert [(k.op, k.nodes, bool(k.free)) for k in planned.kernels] == [
@@ -595,5 +595,7 @@ class TestRules:
     def test_a_mistake_in_the_rules_is_named(self, change: dict[str, Any], message: str) -> None:
         data = {**load_rules(RUNTIME).data, **change}
         with pytest.raises(LatlintError, match=message) as caught:
-            parse_gpu_rules(Rules("custom/gpu", "gpu-delegate", {k: v for k, v in data.items() if v is not None}))
+            parse_gpu_rules(
+                Rules("custom/gpu", "gpu-delegate", "tflite", {k: v for k, v in data.items() if v is not None})
+            )
         assert caught.value.code == "LAT901"

@@ -27,7 +27,7 @@ def as_tflite(graph: Graph, *, zero_padding: bool = False) -> Graph:
     with its kind and name. ``zero_padding`` pads a max pool with zeros where its input is never negative, as a model written
     for TensorFlow does; onnx2tf pads with the lowest number, which costs a GPU partition.
     """
-    if graph.format == "tflite":
+    if graph.dialect == "tflite":
         return graph
     w = Writer(_in_float32(graph), zero_padding)
     live = _live(w)

@@ -311,7 +311,7 @@ class Writer:
         return Graph(
             name=self.source.name,
             format="tflite",
-            layout="nhwc",
+            dialect="tflite",
             nodes=nodes,
             tensors=tuple(self.tensors),
             inputs=tuple(inputs),

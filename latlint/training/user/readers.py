@@ -24,6 +24,7 @@ from typing import Any
 
 from latlint.errors import LatlintError
 from latlint.files import contents
+from latlint.graph.formats import extensions
 
 MAX_BYTES = 256_000_000
 MODEL_COLUMN, TIME_COLUMN, FAMILY_COLUMN = "model", "latency_ms", "family"
@@ -199,7 +200,7 @@ def _model_beside(path: Path, graph: str | None = None) -> Path:
     """The model that a profile is of: the file of the name that the report states, or of the profile's own, beside the profile."""
     names = [Path(graph.replace("\\", "/")).name] if graph else []
     stem = re.sub(r"_\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(_\d+)?$", "", path.stem)
-    names += [f"{start}{extension}" for start in dict.fromkeys((stem, path.stem)) for extension in (".tflite", ".onnx")]
+    names += [f"{start}{extension}" for start in dict.fromkeys((stem, path.stem)) for extension in extensions()]
     for name in names:
         if (path.parent / name).is_file():
             return path.parent / name
