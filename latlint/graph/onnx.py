@@ -379,7 +379,8 @@ class _Reader:
             raise ImpossibleError(f"{_label(node)} has {problem}") from None
         except (TypeError, ValueError, IndexError, OverflowError):
             raise ImpossibleError(f"{_label(node)} has attributes of the wrong kind") from None
-        operands = reads if result.inputs is None else [reads[slot] for slot in result.inputs if slot < len(reads)]
+        native = tuple(reads)
+        operands = native if result.inputs is None else tuple(reads[slot] for slot in result.inputs if slot < len(reads))
         if lacks_operand(result.kind, operands, writes):
             raise ImpossibleError(f"{_label(node)} lacks an input or output that every {node.op_type[:80]} has")
         return Node(
@@ -387,16 +388,23 @@ class _Reader:
             name=node.name or (node.output[0] if node.output else ""),
             kind=result.kind,
             native=f"{domain}::{node.op_type}" if domain else node.op_type,
-            inputs=tuple(operands),
+            inputs=operands,
             outputs=tuple(writes),
             attributes=MappingProxyType(result.attributes),
             version=opset,
             location=step.location,
+            native_inputs=native,
+            native_attributes=MappingProxyType(_without_tensors(call.attributes)),
         )
 
     def _bound(self, count: int, limit: int, what: str) -> None:
         if count > limit:
             raise _error(f"beyond what latlint reads: {count:,} {what}, at most {limit:,}", "LAT006", self.path)
+
+
+def _without_tensors(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes that a ``Graph`` can hold: numbers, texts and lists of them."""
+    return {name: value for name, value in attributes.items() if isinstance(value, (int, float, str, tuple))}
 
 
 def _texts(model: ModelProto) -> Iterator[object]:

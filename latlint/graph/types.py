@@ -80,7 +80,9 @@ class Node:
     """One op. ``inputs`` and ``outputs`` index ``Graph.tensors``; an input that is left out is -1.
 
     ``kind`` is from ``graph.ops``; ``native`` is the format's own name (``CONV_2D``, ``com.acme::Thing``), ``version`` the op's
-    version in that format (TFLite's operator version, ONNX's opset).
+    version in that format (TFLite's operator version, ONNX's opset). ``native_inputs`` and ``native_attributes`` are there for
+    a runtime that takes the format as it is: all inputs in the format's order, the steering ones among them, and the numbers,
+    texts and lists among the attributes. Empty where the reader does not keep them.
     """
 
     index: int
@@ -92,6 +94,8 @@ class Node:
     attributes: Mapping[str, Any] = field(default_factory=lambda: _NO_ATTRIBUTES)
     version: int = 1
     location: ByteRange | None = None
+    native_inputs: tuple[int, ...] = ()
+    native_attributes: Mapping[str, Any] = field(default_factory=lambda: _NO_ATTRIBUTES)
 
 
 @dataclass(frozen=True, slots=True)

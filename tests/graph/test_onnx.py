@@ -443,6 +443,14 @@ def test_quantise_dequantise_pairs() -> None:
     assert tensors["w"].quantization is not None and tensors["w"].quantization.scales == (1.0, 2.0)
 
 
+def test_a_node_keeps_its_native_inputs_and_attributes() -> None:
+    resize = ONE("Resize", ["x", "", "scales"], ["y"], mode="nearest", nearest_mode="floor")
+    node = sole(graph := read(model([resize], IMAGE, {"scales": np.array([1, 1, 2, 2], np.float32)})))
+    assert [graph.tensors[i].name if i >= 0 else "" for i in node.native_inputs] == ["x", "", "scales"]
+    assert node.inputs == node.native_inputs[:1]
+    assert dict(node.native_attributes) == {"mode": "nearest", "nearest_mode": "floor"}
+
+
 def test_ops_of_onnxruntime_that_stand_for_standard_ones() -> None:
     add = ONE("QLinearAdd", ["x", "s", "z", "x", "s", "z", "s", "z"], ["y"], domain="com.microsoft")
     constants = {"s": np.array(0.5, np.float32), "z": np.array(0, np.uint8)}
