@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import prod
 from pathlib import PurePath
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf has no stubs of its own
 from onnx import (
@@ -380,7 +380,9 @@ class _Reader:
         except (TypeError, ValueError, IndexError, OverflowError):
             raise ImpossibleError(f"{_label(node)} has attributes of the wrong kind") from None
         native = tuple(reads)
-        operands = native if result.inputs is None else tuple(reads[slot] for slot in result.inputs if slot < len(reads))
+        operands = (
+            native if result.inputs is None else tuple(reads[slot] for slot in result.inputs if slot < len(reads))
+        )
         if lacks_operand(result.kind, operands, writes):
             raise ImpossibleError(f"{_label(node)} lacks an input or output that every {node.op_type[:80]} has")
         return Node(
