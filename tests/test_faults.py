@@ -195,6 +195,29 @@ def test_a_signal_ends_a_run_quietly(here: Path, model: Model, number: int, stat
         os.killpg(run.pid, 0)
 
 
+def test_workers_end_when_the_run_is_killed(here: Path, model: Model) -> None:
+    """Nobody can tell them: they see it."""
+    for index in range(80):
+        (here / f"v{index:03}.onnx").hardlink_to(model("vit_tiny.onnx"))
+    args = ("check", ".", *PIXEL, "--no-cache", "--jobs", "2", "--format", "jsonl")
+    run = subprocess.Popen(
+        command(*args),
+        cwd=here,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    assert run.stdout is not None
+    assert run.stdout.readline() and run.stdout.readline()  # of the run, and of the first file: there are workers
+    run.kill()
+    run.wait(60)
+    with pytest.raises(ProcessLookupError):
+        wait_for_the_end(run.pid)
+        os.killpg(run.pid, 0)
+    run.stdout.close()
+
+
 def wait_for_the_end(group: int) -> None:
     for _ in range(100):
         try:
@@ -211,7 +234,7 @@ def test_a_signal_while_a_file_is_written_leaves_the_former(here: Path, number: 
     report.write_text("former")
     script = (
         "import sys; from pathlib import Path; from latlint.cli import _console\n"
-        "with _console.terminable(): _console.write_atomically('x' * 500_000_000, Path(sys.argv[1]))"
+        "with _console.terminable(): _console.write_atomically('x' * 100_000_000, Path(sys.argv[1]))"
     )
     run = subprocess.Popen(
         [sys.executable, "-c", script, str(report)], env=environment(), stderr=subprocess.DEVNULL, cwd=here

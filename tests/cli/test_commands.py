@@ -445,3 +445,17 @@ def test_shapes_of_the_configuration(latlint: Run, model: Model, repository: Pat
     (repository / "latlint.toml").write_text(shown)
     three = latlint("predict", "m.onnx", "--format", "json").out
     assert json.loads(two)["predictions"][0]["macs"] * 3 == json.loads(three)["predictions"][0]["macs"] * 2
+
+
+@pytest.mark.parametrize("target", ["pixel-4/gpu", "pixel-4/cpu-1large"])
+def test_the_accuracy_shown_is_the_cards(latlint: Run, target: str) -> None:
+    """Percentages as they are kept, but for the share of models within 10 %, which is kept as a share."""
+    device, _, processor = target.partition("/")
+    card = json.loads((data_dir("predictors") / device / "card.json").read_text(encoding="utf-8"))
+    shown = latlint("targets", target).out
+    for precision, found in card["processors"][processor]["accuracy"].items():
+        (row,) = re.findall(rf"^  {precision} +(.*)$", shown, re.MULTILINE)
+        percent = [f"{found[key]:.1f}%" for key in ("mean_error_percent", "median_error_percent")]
+        within = f"{100 * found['within_10_percent']:.0f}%"
+        assert row.split()[:4] == [str(found["models"]), *percent, within]
+        assert float(within[:-1]) > 50

@@ -282,3 +282,12 @@ def test_editors_and_latlint_agree_on_what_is_valid() -> None:
     assert [each for each in verdicts if each[0] != each[1]] == []
     good = sum(valid for valid, _, _ in verdicts)
     assert (good, len(verdicts) - good) > (90, 400), "both kinds are among them"
+
+
+@pytest.mark.parametrize("name", ["latlint.toml", "pyproject.toml"])
+def test_a_byte_order_mark_and_line_ends_of_windows_are_read_over(tmp_path: Path, name: str) -> None:
+    text = (
+        'targets = ["pixel-4/gpu"]\r\n' if name == "latlint.toml" else '[tool.latlint]\r\ntargets = ["pixel-4/gpu"]\r\n'
+    )
+    (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert load(config=tmp_path / name).targets == ("pixel-4/gpu",)

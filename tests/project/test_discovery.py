@@ -54,3 +54,12 @@ def test_named_on_the_command_line_data_stands_for_its_model_and_anything_else_f
         "nets/firmware.bin",
         "missing.bin",
     ]
+
+
+@pytest.mark.parametrize("before", range(6))
+def test_a_name_is_found_wherever_a_large_model_has_it(repository: Path, before: int) -> None:
+    """A model is searched a mebibyte at a time, and the name may stand across the border."""
+    name = b"weights/a.bin"
+    padding = bytes((1 << 20) - len(name) * before // 5)
+    (repository / "nets/a.onnx").write_bytes(padding + name + bytes(100))
+    assert holders("nets/weights/a.bin") == ["nets/a.onnx"]

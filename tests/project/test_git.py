@@ -285,3 +285,15 @@ def test_what_is_too_large_is_not_read(git: Git, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("latlint.project.git.MAX_FILE_BYTES", 4999)
     with pytest.raises(LatlintError, match="not unpacked"):
         old(repo, first, "m.tflite")
+
+
+def test_an_lfs_object_that_stops_short_is_not_read(git: Git) -> None:
+    """As an interrupted fetch leaves it: its name promises more than it holds."""
+    content = b"weights" * 1000
+    put("m.tflite", pointer(content))
+    first = commit(git)
+    oid = hashlib.sha256(content).hexdigest()
+    put(f".git/lfs/objects/{oid[:2]}/{oid[2:4]}/{oid}", content[:-1])
+    with pytest.raises(LatlintError, match="git lfs fetch") as caught:
+        old(repository(), first, "m.tflite")
+    assert caught.value.code == "LAT002"

@@ -93,6 +93,22 @@ def test_a_file_that_kills_its_process_is_named_and_the_others_are_reported(
     assert "02-deadly.tflite: the process that worked on it was killed" in capfd.readouterr().err
 
 
+def test_of_a_batch_the_file_that_kills_its_process_is_found(
+    deadly: None, model: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With so many files, several go to a worker together."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".git").mkdir()
+    names = [f"{number:03}.tflite" for number in range(128 + 64)]
+    names[70] = "070-deadly.tflite"
+    for name in names:
+        Path(name).write_bytes(b"nonsense")
+    shutil.copy(model(MODELS[1]), names[70])
+    errors = run(names).report(jobs=2).errors
+    assert [error.path for error in errors] == names
+    assert [error.path for error in errors if error.code == "LAT000"] == ["070-deadly.tflite"]
+
+
 def test_a_defect_names_the_file_that_showed_it(
     models: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -151,6 +167,15 @@ def test_a_worker_of_a_cluster_that_is_killed_midway_changes_nothing(cluster: Lo
         os.kill(next(iter(cluster.workers.values())).pid, signal.SIGKILL)
         found += parts
     assert repr(found) == repr(expected)
+
+
+def test_workers_of_another_version_are_refused(
+    cluster: LocalCluster, models: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Their predictions would be another's: the cluster is this version's, and here is one that is newer."""
+    monkeypatch.setattr("latlint.run.cluster.__version__", "99.0")
+    assert main(["check", *models, "-t", "pixel-4/gpu", "--scheduler", cluster.scheduler_address]) == 2
+    assert f"have {latlint.__version__}, not latlint 99.0: install it there" in capfd.readouterr().err
 
 
 def test_a_scheduler_that_does_not_answer_is_an_error(
