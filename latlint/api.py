@@ -18,8 +18,8 @@ from latlint.project.configuration import load
 from latlint.project.discovery import find_models
 from latlint.project.repository import locate
 from latlint.run.cache import Cache
-from latlint.run.targets import chosen_targets
-from latlint.run.work import Task, done
+from latlint.run.targets import resolve_targets
+from latlint.run.work import Task, process_items
 from latlint.settings import Settings
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def predict(
     patterns = (targets,) if isinstance(targets, str) else tuple(targets)
     stated = [f"{name}={dims_text(dims)}" for name, dims in shapes.items()]
     settings = Settings(targets=patterns, packs=tuple(packs)).with_flags(shapes=stated)
-    chosen, _ = chosen_targets(settings)
+    chosen, _ = resolve_targets(settings)
     outcome = Task(settings, chosen, judge=False)(os.fspath(path), "")
     if error := outcome.error:
         raise LatlintError(error.message, code=error.code, path=error.path)
@@ -108,7 +108,7 @@ class Run:
         """A run over ``paths``; see ``Task`` for the rest. Raises ``LatlintError`` for what concerns the run as a whole."""
         named = list(paths)
         files, skipped = find_models(named, settings)
-        targets, assumed = chosen_targets(settings)
+        targets, assumed = resolve_targets(settings)
         names = tuple(target.name for target in targets)
         notes = (*settings.notes, *assumed, *skipped)
         located = locate(files, settings)
@@ -128,19 +128,19 @@ class Run:
         where rules look at models, one more for what can be said only then."""
         items = [(file, self.empty.paths[file]) for file in self.files]
         if executor is None and jobs == 1:
-            outcomes: Iterator[Outcome] = (outcome for item in items for outcome in done(self.task, [item]))
+            outcomes: Iterator[Outcome] = (outcome for item in items for outcome in process_items(self.task, [item]))
         else:
-            from latlint.run.pool import on
+            from latlint.run.pool import run_on
 
-            outcomes = on(executor, self.task, items, jobs=jobs)
+            outcomes = run_on(executor, self.task, items, jobs=jobs)
         spare = MOST_KERNELS
         for (file, path), outcome in zip(items, outcomes, strict=True):
             if self.task.judge and self.task.kernels:
                 spare -= len(outcome.predictions)
                 outcome = outcome if spare >= 0 else outcome.without_kernels()
             part = self._part(file, path, outcome)
-            yield self.review.of(part) if self.review else part
-        if self.review and (rest := self.review.rest()):
+            yield self.review.apply(part) if self.review else part
+        if self.review and (rest := self.review.finish()):
             yield replace(self.empty, findings=rest, files=0)
 
     def report(self, executor: Executor | None = None, *, jobs: int = 1) -> Report:

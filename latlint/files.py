@@ -11,7 +11,7 @@ from pathlib import Path
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
-def contents(path: Path, limit: int) -> bytes:
+def read_bounded(path: Path, limit: int) -> bytes:
     """The bytes of a regular file, ``limit`` at most. Raises OSError, and ValueError for what is larger or no regular file: a link
     in somebody else's repository may lead to ``/dev/zero``, or to a pipe, which is not waited for."""
     descriptor = os.open(path, _FLAGS)

@@ -68,6 +68,14 @@ class Waiver:
     expires: date | None = None
     max_ms: float | None = None
 
+    def __str__(self) -> str:
+        return f"the waiver of {self.code} for '{self.model}' on '{self.target}' ({self.reason})"
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What tells it from other waivers, whatever its terms."""
+        return self.code, self.model, self.target
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -187,7 +195,7 @@ class Settings:
             origins["shapes.*"] = " and ".join([*filter(None, [self.origins.get("shapes.*")]), "--shape"])
         return replace(self, **values, notes=(*self.notes, *notes), origins={**self.origins, **origins})
 
-    def chosen_targets(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def target_patterns(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The target patterns of this run, and notes on how they came about.
 
         In this order: those that were asked for; those that budgets name; the two defaults. A budget for "every target"

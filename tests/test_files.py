@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from latlint.files import contents
+from latlint.files import read_bounded
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -17,11 +17,11 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 def test_a_file_is_read_whole_up_to_the_limit(tmp_path: Path) -> None:
     path = tmp_path / "f"
     path.write_bytes(b"12345")
-    assert contents(path, 5) == b"12345"
+    assert read_bounded(path, 5) == b"12345"
     with pytest.raises(ValueError, match="f has more than 4 bytes"):
-        contents(path, 4)
+        read_bounded(path, 4)
     with pytest.raises(FileNotFoundError):
-        contents(tmp_path / "none", 4)
+        read_bounded(tmp_path / "none", 4)
 
 
 def test_nothing_but_files_is_read(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_nothing_but_files_is_read(tmp_path: Path) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     for name in ("pipe", "zeros", "."):
         with pytest.raises(ValueError, match="is not a file"):
-            contents(tmp_path / name, 4)
+            read_bounded(tmp_path / name, 4)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 

@@ -251,15 +251,15 @@ def test_the_command_line_takes_the_place_of_the_file_and_says_so() -> None:
 
 def test_targets_come_from_the_request_then_the_budgets_then_the_default() -> None:
     budgets = (Budget(9.0, target="pixel-4/*"), Budget(5.0, target="*"))
-    assert Settings(targets=("a",), budgets=budgets).chosen_targets() == (("a",), ())
-    assert Settings(budgets=budgets).chosen_targets() == (("pixel-4/*",), ())
-    defaults, notes = Settings().chosen_targets()
+    assert Settings(targets=("a",), budgets=budgets).target_patterns() == (("a",), ())
+    assert Settings(budgets=budgets).target_patterns() == (("pixel-4/*",), ())
+    defaults, notes = Settings().target_patterns()
     assert all(target in notes[0] for target in defaults)
 
 
 def test_a_budget_for_nobody_in_particular_is_refused() -> None:
     with pytest.raises(LatlintError, match="a budget needs a target"):
-        Settings(budgets=(Budget(5.0),)).chosen_targets()
+        Settings(budgets=(Budget(5.0),)).target_patterns()
 
 
 def test_nearest_ignores_case_and_gives_up_on_nonsense() -> None:

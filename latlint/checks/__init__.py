@@ -1,6 +1,8 @@
-"""The rules, one module each: its docstring is its page, ``RULE`` its identity, ``check(subject)`` what it looks for.
+"""The rules, one module each: its docstring is its page, ``RULE`` its identity, and a function what it looks for.
 
-A module without ``check`` documents a rule that is raised elsewhere: by the readers, or where the configuration is read.
+``check(subject)`` looks at one model on one target, ``compare(comparison)`` at what a model took before a change, ``sweep(leftovers)`` at
+what is of no use when all models were seen. A module without any of them documents a rule that is raised elsewhere: by the readers, or
+where the configuration is read.
 """
 
 from __future__ import annotations
@@ -11,21 +13,23 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import NamedTuple
 
-from latlint.checks._budgets import Held, tightest
-from latlint.checks._selection import graded, reach, refuse_unknown, selected, severity
-from latlint.checks.types import SEVERITIES, Finding, Rule, Subject
-from latlint.latency.types import Prediction
+from latlint.checks._selection import graded, reach, refuse_unknown, selected
+from latlint.checks._selection import severity as severity
+from latlint.checks.types import SEVERITIES, Comparison, Finding, Leftovers, Rule, Subject
 from latlint.settings import Settings
 
-_NO_RULES = frozenset({"docs", "types", "view"})
+_NO_RULES = frozenset({"budgets", "docs", "types", "view"})
+_FUNCTIONS = "check", "compare", "sweep"
 
 
 class Check(NamedTuple):
-    """A rule with its ``page`` (Markdown) and, where it looks at models itself, its function."""
+    """A rule with its ``page`` (Markdown) and the functions of its module."""
 
     rule: Rule
     page: str
     run: Callable[[Subject], Iterator[Finding]] | None
+    compare: Callable[[Comparison], Iterator[Finding]] | None = None
+    sweep: Callable[[Leftovers], Iterator[Finding]] | None = None
 
     @property
     def summary(self) -> str:
@@ -46,7 +50,10 @@ def checks() -> tuple[Check, ...]:
     names = [module.name for module in iter_modules(__path__) if module.name not in _NO_RULES]
     modules = [import_module(f"{__name__}.{name}") for name in names if not name.startswith("_")]
     found = [
-        Check(module.RULE, inspect.cleandoc(module.__doc__ or ""), getattr(module, "check", None)) for module in modules
+        Check(
+            module.RULE, inspect.cleandoc(module.__doc__ or ""), *(getattr(module, name, None) for name in _FUNCTIONS)
+        )
+        for module in modules
     ]
     return tuple(sorted(found, key=lambda check: check.rule.code))
 
@@ -55,19 +62,6 @@ def by_code(code: str) -> Check | None:
     """The rule with this code, or with this name."""
     wanted = code.casefold()
     return next((check for check in checks() if wanted in (check.rule.code.casefold(), check.rule.name)), None)
-
-
-def whole_model_limit(prediction: Prediction, settings: Settings) -> Held | None:
-    """The limit for the whole model that ``prediction`` comes nearest to or breaks most: of those that fail, or else of those that
-    warn; none where the rule that holds them is off."""
-    for module, limit in (("budget_exceeded", "max"), ("warning_limit_exceeded", "warn")):
-        held = tightest(prediction, settings, limit).get(None)
-        if held:
-            # These two alone: a report from the cache has no need of the others.
-            rule: Rule = import_module(f"{__name__}.{module}").RULE
-            if severity(rule, settings, prediction.model) != "off":
-                return held
-    return None
 
 
 def refuse_unknown_rules(settings: Settings) -> None:
@@ -84,23 +78,33 @@ def named(selector: str) -> tuple[Rule, ...]:
     return tuple(check.rule for check in checks() if reach(check.rule, selector))
 
 
-def asked(selector: str, settings: Settings) -> bool:
+def would_run(selector: str, settings: Settings) -> bool:
     """Whether a run would have found what the rules that ``selector`` names find, because it goes by one of them, or because there are
     none of them any more."""
     rules = named(selector)
     return not rules or any(selected(rule, settings) for rule in rules)
 
 
-def graded_all(findings: Iterable[Finding], settings: Settings) -> list[Finding]:
-    """Findings of rules without ``check``, each with the severity that the settings give it, those of rules that are off left out."""
-    kept = []
+def compare(comparison: Comparison) -> Iterator[Finding]:
+    """What all rules find in what a model took before."""
+    for check in checks():
+        if check.compare:
+            yield from _graded(check.rule, check.compare(comparison), comparison.settings)
+
+
+def sweep(leftovers: Leftovers, settings: Settings) -> Iterator[Finding]:
+    """What all rules find in what is of no use."""
+    for check in checks():
+        if check.sweep:
+            yield from _graded(check.rule, check.sweep(leftovers), settings)
+
+
+def _graded(rule: Rule, findings: Iterable[Finding], settings: Settings) -> Iterator[Finding]:
+    """The findings of ``rule`` with the severity that the settings give it on each file; none where they turn it off."""
     for finding in findings:
-        check = by_code(finding.code)
-        assert check is not None
-        chosen = severity(check.rule, settings, finding.model)
+        chosen = severity(rule, settings, finding.model)
         if chosen != "off":
-            kept.append(graded(finding, check.rule, chosen))
-    return kept
+            yield graded(finding, rule, chosen)
 
 
 def run(subject: Subject) -> list[Finding]:

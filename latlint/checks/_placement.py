@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from math import prod
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from latlint.checks.types import Finding, Rule
 from latlint.checks.view import View
 from latlint.graph.ops import CONVOLUTIONS, MATRIX, UNARY
 from latlint.graph.types import Graph, Node
 from latlint.whatif.edits import EditedGraph
-from latlint.whatif.pricing import Edit
+
+if TYPE_CHECKING:
+    from latlint.whatif.pricing import Edit
 
 _LEFT_BEHIND = "delegated, but in a smaller partition"
 _FAILED = "the GPU delegate fails to initialise"

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from latlint.checks._budgets import broken, tightest
+from latlint.checks.budgets import broken, tightest
 from latlint.checks.types import Finding, Rule, Subject
 
 RULE = Rule("LAT101", "budget-exceeded", "error")

@@ -29,29 +29,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from latlint.checks.types import Finding, Rule
-from latlint.latency.types import Prediction
-from latlint.settings import Budget, Settings
+from latlint.checks.budgets import allowed_increase
+from latlint.checks.types import Comparison, Finding, Rule
+from latlint.settings import Budget
 from latlint.units import format_ms, rounded
 
 RULE = Rule("LAT103", "budget-increase", "error")
 
 
-def tightest(prediction: Prediction, settings: Settings, base_ms: float) -> tuple[float, Budget] | None:
-    """The latency in milliseconds to which the model may grow from ``base_ms``, and the budget that says so."""
-    budgets = settings.budgets_for(prediction.model, prediction.target)
-    limits = [(limit_ms, budget) for budget in budgets if (limit_ms := budget.highest_ms(rounded(base_ms))) is not None]
-    return min(limits, key=lambda pair: pair[0], default=None)
-
-
-def found(
-    prediction: Prediction, path: str, limit_ms: float, budget: Budget, base_ms: float, base: str
-) -> Iterator[Finding]:
-    """What the tightest budget has to say to the increase from ``base_ms``, the latency in ``base``."""
+def compare(comparison: Comparison) -> Iterator[Finding]:
+    prediction, base_ms = comparison.prediction, comparison.base_ms
+    allowed = None if base_ms is None else allowed_increase(prediction, comparison.settings, base_ms)
     latency_ms = rounded(prediction.latency_ms)
-    if latency_ms > limit_ms:
-        finding = RULE.finding_on(prediction, path, _message(latency_ms, rounded(base_ms), budget, base))
-        yield replace(finding, latency_ms=latency_ms, budget_ms=limit_ms)
+    if base_ms is None or allowed is None or latency_ms <= allowed[0]:
+        return
+    limit_ms, budget = allowed
+    message = _message(latency_ms, rounded(base_ms), budget, comparison.base)
+    found = RULE.finding_on(prediction, comparison.path, message)
+    yield replace(found, latency_ms=latency_ms, budget_ms=limit_ms)
 
 
 def _message(latency_ms: float, base_ms: float, budget: Budget, base: str) -> str:

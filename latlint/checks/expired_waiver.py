@@ -23,6 +23,15 @@ expires = 2027-03-01
 
 from __future__ import annotations
 
-from latlint.checks.types import Rule
+from collections.abc import Iterator
+
+from latlint.checks.types import Finding, Leftovers, Rule
 
 RULE = Rule("LAT905", "expired-waiver", "warning")
+
+
+def sweep(leftovers: Leftovers) -> Iterator[Finding]:
+    for waiver in leftovers.expired_waivers:
+        owner = f"; ask {waiver.owner}" if waiver.owner else ""
+        what = f"has expired on {waiver.expires} and covers nothing{owner}: mend what it covered, or renew it"
+        yield RULE.finding_in(leftovers.source, f"{waiver} {what}", waiver.identity)

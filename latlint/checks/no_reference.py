@@ -13,12 +13,14 @@ Give a new model a `max` of its own. Commit `latlint.lock`: with it, no old mode
 
 from __future__ import annotations
 
-from latlint.checks.types import Finding, Rule
-from latlint.latency.types import Prediction
+from collections.abc import Iterator
+
+from latlint.checks.types import Comparison, Finding, Rule
 
 RULE = Rule("LAT104", "no-reference", "note")
 
 
-def found(prediction: Prediction, path: str, why: str) -> Finding:
-    """The note, with ``why`` there is no reference."""
-    return RULE.finding_on(prediction, path, f"max-increase was not held against it: {why}")
+def compare(comparison: Comparison) -> Iterator[Finding]:
+    if comparison.base_ms is None:
+        message = f"max-increase was not held against it: {comparison.base}"
+        yield RULE.finding_on(comparison.prediction, comparison.path, message)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from latlint.graph.types import ByteRange, Graph
     from latlint.latency.packs import Target
     from latlint.latency.types import Prediction
     from latlint.runtime.types import Plan
-    from latlint.settings import Settings
+    from latlint.settings import Budget, Settings, Waiver
 
 SEVERITIES = ("note", "warning", "error")
 
@@ -51,6 +51,13 @@ class Finding:
     line: Line | None = None
     gain_low_ms: float | None = None
     gain_high_ms: float | None = None
+    #: What ``message`` says before it names kernels, for formats that show those in a table; empty where it names none.
+    headline: str = ""
+
+    def with_remark(self, remark: str) -> Finding:
+        """The same with a further remark."""
+        headline = self.headline and f"{self.headline}; {remark}"
+        return replace(self, message=f"{self.message}; {remark}", headline=headline)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,42 @@ class Subject:
     prediction: Prediction
     settings: Settings
     path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A prediction, and what its model took on the same target before the change: ``base_ms`` in ``base``, such as ``main at 0a1b2c3``;
+    or ``None``, and ``base`` is why that is not known. ``path`` is where the model lies in its repository."""
+
+    prediction: Prediction
+    path: str
+    settings: Settings
+    base_ms: float | None
+    base: str
+
+
+class Accepted(NamedTuple):
+    """A line of the baseline: what it accepts, and where it stands."""
+
+    model: str
+    target: str
+    code: str
+    fingerprint: str
+    line: Line
+
+
+@dataclass(frozen=True, slots=True)
+class Leftovers:
+    """What the configuration (``source``, as the user names it) and the files beside it say that no model of a run has use for."""
+
+    source: str
+    expired_waivers: tuple[Waiver, ...] = ()
+    unused_waivers: tuple[Waiver, ...] = ()
+    unused_entries: tuple[Accepted, ...] = ()
+    unused_budgets: tuple[Budget, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.expired_waivers or self.unused_waivers or self.unused_entries or self.unused_budgets)
 
 
 @dataclass(frozen=True, slots=True)

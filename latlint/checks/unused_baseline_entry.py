@@ -12,6 +12,17 @@ It is not: something was mended. But a line that stays would accept the same fin
 
 from __future__ import annotations
 
-from latlint.checks.types import Rule
+from collections.abc import Iterator
+
+from latlint.checks.types import Finding, Leftovers, Rule
 
 RULE = Rule("LAT906", "unused-baseline-entry", "note")
+
+
+def sweep(leftovers: Leftovers) -> Iterator[Finding]:
+    for entry in leftovers.unused_entries:
+        message = (
+            f"{entry.code} of '{entry.model}' on '{entry.target}' is found no more: run `latlint baseline --prune`"
+        )
+        identity = entry.model, entry.target, entry.code, entry.fingerprint
+        yield RULE.finding_in(entry.line.path, message, identity, entry.line)

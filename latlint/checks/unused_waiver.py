@@ -12,6 +12,13 @@ Remove it from the configuration.
 
 from __future__ import annotations
 
-from latlint.checks.types import Rule
+from collections.abc import Iterator
+
+from latlint.checks.types import Finding, Leftovers, Rule
 
 RULE = Rule("LAT904", "unused-waiver", "warning")
+
+
+def sweep(leftovers: Leftovers) -> Iterator[Finding]:
+    for waiver in leftovers.unused_waivers:
+        yield RULE.finding_in(leftovers.source, f"{waiver} covers nothing: remove it", waiver.identity)

@@ -15,10 +15,10 @@ from latlint.checks.types import Finding, Rule, Subject
 from latlint.graph.types import Graph, Node, Tensor
 from latlint.latency.types import Gain
 from latlint.units import format_ms
-from latlint.whatif.pricing import Alternatives, Edit, Spending
 
 if TYPE_CHECKING:
     from latlint.runtime.types import Kernel, Plan
+    from latlint.whatif.pricing import Alternatives, Edit
 
 #: A finding whose fix would save less, or less than the settings' share of the model's latency, is a note.
 MIN_GAIN_MS = 0.05
@@ -127,6 +127,8 @@ class View:
 
         ``label`` names the edit: targets that plan alike share the edited graph's plan by it.
         """
+        from latlint.whatif.pricing import Spending
+
         names = (kernel.implementation for kernel in self.plan.kernels)
         spent = zip(names, self.kernel_ms, (source == "predicted" for source in self.kernel_sources), strict=True)
         now = Spending(spent, self.subject.prediction.overhead_ms, self.total_ms)
@@ -208,6 +210,8 @@ def _make(subject: Subject) -> View:
 
 def _scene_of(subject: Subject) -> Scene:
     if _last.scene is None or _last.scene.original is not subject.graph:
+        from latlint.whatif.pricing import Alternatives  # NumPy, which a run that lists rules has no use for
+
         graph = subject.plan.converted.graph if subject.plan.converted else subject.graph
         _last.scene = Scene(
             subject.graph, graph, graph.consumers(), graph.producers(), frozenset(graph.outputs), Alternatives(graph)

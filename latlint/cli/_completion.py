@@ -46,4 +46,4 @@ def files(_: Context, __: Parameter, incomplete: str) -> list[CompletionItem]:
 
 
 def _beginning_with(incomplete: str, choices: Iterable[tuple[str, str]]) -> list[CompletionItem]:
-    return [CompletionItem(value, help=told) for value, told in choices if value.startswith(incomplete)]
+    return [CompletionItem(value, help=remark) for value, remark in choices if value.startswith(incomplete)]

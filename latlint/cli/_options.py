@@ -58,7 +58,7 @@ def pack_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
-class Asked(NamedTuple):
+class CommonOptions(NamedTuple):
     """Which configuration a command goes by, and what of it the command line replaces, as ``target_options`` and ``config_options``
     say."""
 
@@ -87,11 +87,11 @@ class Asked(NamedTuple):
 
 
 def config_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``--config``, ``--no-config``; the command gets them, with what ``target_options`` above them say, as ``asked``."""
+    """``--config``, ``--no-config``; the command gets them, with what ``target_options`` above them say, as ``common``."""
 
     @wraps(function)
     def command(**given: Any) -> Any:
-        return function(asked=Asked(*(given.pop(name) for name in Asked._fields)), **given)
+        return function(common=CommonOptions(*(given.pop(name) for name in CommonOptions._fields)), **given)
 
     decorators: tuple[_Decorator, ...] = (
         click.option(
@@ -142,7 +142,7 @@ def format_option(choices: list[str] | None = None) -> _Decorator:
     )
 
 
-def report_asides(report: Report, paths: Sequence[str], *, allow_empty: bool = False) -> None:
+def report_notes_and_errors(report: Report, paths: Sequence[str], *, allow_empty: bool = False) -> None:
     """Notes and errors of a run on stderr; a run without a single model is an error unless that is allowed."""
     report_notes(report, paths, allow_empty=allow_empty)
     report_errors(report)

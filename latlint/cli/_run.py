@@ -26,14 +26,14 @@ _FILES_PER_PROCESS = 8
 _SHOWN_AFTER_S, _SHOWN_EVERY_S = 1.0, 0.2
 
 
-class Means(NamedTuple):
+class RunOptions(NamedTuple):
     """What a run is carried out with, as ``run_options`` say."""
 
     jobs: int | None = None
     scheduler: str | None = None
     no_cache: bool = False
 
-    def run(
+    def prepare(
         self, paths: Iterable[str], settings: Settings, *, judge: bool, hashed: bool = True, kernels: bool = False
     ) -> Run:
         """See ``Run.prepare``."""
@@ -57,7 +57,7 @@ class Means(NamedTuple):
 
 
 def run_options(function: _Command) -> _Command:
-    """``--jobs``, ``--scheduler``, ``--no-cache``; the command gets them as ``means``."""
+    """``--jobs``, ``--scheduler``, ``--no-cache``; the command gets them as ``options``."""
 
     @click.option(
         "-j",
@@ -76,7 +76,7 @@ def run_options(function: _Command) -> _Command:
     def command(*, jobs: int | None, scheduler: str | None, no_cache: bool, **others: Any) -> Any:
         if jobs and scheduler:
             raise LatlintError("--jobs and --scheduler contradict each other")
-        return function(means=Means(jobs, scheduler, no_cache), **others)
+        return function(options=RunOptions(jobs, scheduler, no_cache), **others)
 
     return command
 

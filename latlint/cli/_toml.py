@@ -13,9 +13,9 @@ from latlint.report.plain import clean
 from latlint.settings import Budget, Settings, Waiver
 
 
-def shown(settings: Settings) -> str:
+def settings_text(settings: Settings) -> str:
     """What a run would go by, as a configuration file that says the same, with where each setting comes from in comments."""
-    targets, assumed = settings.chosen_targets()
+    targets, assumed = settings.target_patterns()
     remarks = [f"settings from {settings.source or 'no configuration file'}", *settings.notes, *assumed]
     lines = [f"# {clean(remark)}" for remark in remarks]
     lines += [_line(name, _literal(value), _origin(settings, name)) for name, value in _values(settings, targets)]

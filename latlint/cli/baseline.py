@@ -9,14 +9,14 @@ import click
 
 from latlint.cli import _console
 from latlint.cli._options import (
-    Asked,
+    CommonOptions,
     config_options,
     format_option,
-    report_asides,
+    report_notes_and_errors,
     review_options,
     target_options,
 )
-from latlint.cli._run import Means, run_options
+from latlint.cli._run import RunOptions, run_options
 from latlint.errors import LatlintError
 from latlint.outcome import Report
 from latlint.report.json import dump
@@ -41,10 +41,10 @@ def command(
     prune: bool,
     base: str | None,
     today: date | None,
-    asked: Asked,
+    common: CommonOptions,
     format_name: str,
     allow_empty: bool,
-    means: Means,
+    options: RunOptions,
 ) -> int:
     """Write latlint.baseline beside the configuration: the findings of today, which `latlint check` then accepts.
 
@@ -55,20 +55,20 @@ def command(
     latlint baseline
     latlint baseline --prune
     """
-    settings = asked.settings(base=base, today=today, use_baseline=False)
+    settings = common.settings(base=base, today=today, use_baseline=False)
     # What is written anew as a whole need not be understood first: that is the way out of a merge conflict.
-    whole = not (paths or asked.names_targets or prune)
+    whole = not (paths or common.names_targets or prune)
     old = _console.unless_malformed(lambda: baseline.read(settings), anyway=whole)
-    name = records.shown(baseline.path_of(settings))
+    name = records.display_path(baseline.path_of(settings))
     if prune and old is None:
         raise LatlintError("is not here, so there is nothing to prune: `latlint baseline` writes it", path=name)
-    report = means.report(means.run(paths, settings, judge=True))
-    report_asides(report, paths, allow_empty=allow_empty)
+    report = options.report(options.prepare(paths, settings, judge=True))
+    report_notes_and_errors(report, paths, allow_empty=allow_empty)
     if report.errors:
         raise LatlintError(f"left as it was: {counted(len(report.errors), 'model')} could not be read", path=name)
-    scope = records.Scope.of(settings, paths, report.targets if asked.names_targets else None)
+    scope = records.Scope.of(settings, paths, report.targets if common.names_targets else None)
     new = _renewed(old or [], _acceptable(report, settings), scope, prune=prune)
-    _console.write_atomically(baseline.written(new), baseline.path_of(settings))
+    _console.write_atomically(baseline.to_text(new), baseline.path_of(settings))
     before, after = (Counter(entry.fields() for entry in entries) for entries in (old or [], new))
     added, removed = (after - before).total(), (before - after).total()
     if format_name == "json":

@@ -13,7 +13,7 @@ import click
 from latlint.checks.types import SEVERITIES
 from latlint.cli import _completion, _console
 from latlint.cli._options import (
-    Asked,
+    CommonOptions,
     config_options,
     format_option,
     report_errors,
@@ -21,12 +21,12 @@ from latlint.cli._options import (
     review_options,
     target_options,
 )
-from latlint.cli._run import Means, run_options
-from latlint.cli._toml import shown
+from latlint.cli._run import RunOptions, run_options
+from latlint.cli._toml import settings_text
 from latlint.errors import LatlintError
 from latlint.outcome import Report
-from latlint.project.discovery import of_changes
-from latlint.report import formats, pieces, render, shows_hash, shows_kernels
+from latlint.project.discovery import changed_models
+from latlint.report import formats, render, render_stream, shows_hash, shows_kernels
 from latlint.report.plain import Style
 from latlint.settings import parse_budget
 
@@ -93,14 +93,14 @@ def command(
     base: str | None,
     today: date | None,
     no_baseline: bool,
-    asked: Asked,
+    common: CommonOptions,
     format_name: str,
     outputs: tuple[str, ...],
     exit_zero: bool,
     allow_empty: bool,
     hook: bool,
     show_settings: bool,
-    means: Means,
+    options: RunOptions,
 ) -> int:
     """Lint model files: predict their latency and hold it against budgets.
 
@@ -112,7 +112,7 @@ def command(
     latlint check models/ --target 'galaxy-s10/*' --budget '*/gpu=8ms' --budget '*/cpu-*=30ms'
     """
     files = _parsed_outputs(outputs)
-    settings = asked.settings(
+    settings = common.settings(
         budgets=budgets,
         select=select,
         ignore=ignore,
@@ -122,19 +122,19 @@ def command(
         use_baseline=not no_baseline,
     )
     if show_settings:
-        _console.emit(shown(settings))
+        _console.emit(settings_text(settings))
         return 0
-    if hook and not (paths := tuple(of_changes(paths, settings))):
+    if hook and not (paths := tuple(changed_models(paths, settings))):
         return 0
     names = (format_name, *(name for name, _ in files))
     hashed, kernels = any(map(shows_hash, names)), any(map(shows_kernels, names))
-    run = means.run(paths, settings, judge=True, hashed=hashed, kernels=kernels)
+    run = options.prepare(paths, settings, judge=True, hashed=hashed, kernels=kernels)
     _refuse_idle_budgets(budgets, run.empty.targets)
     report_notes(run.empty, paths, allow_empty=allow_empty)
     status = _Status(settings.fail_on, exit_zero)
-    parts = status.watched(means.parts(run))
+    parts = status.watched(options.parts(run))
     if not files and format_name != "github":
-        for text in pieces(run.empty, parts, "check", format_name, _console.style()):
+        for text in render_stream(run.empty, parts, "check", format_name, _console.style()):
             _console.emit(text)
         return status.code
     report = run.empty.joined(parts)
@@ -155,7 +155,7 @@ class _Status:
     code: int = 0
 
     def watched(self, reports: Iterable[Report]) -> Iterator[Report]:
-        """``reports`` as they come; their errors are told at once."""
+        """``reports`` as they come; their errors are reported at once."""
         grave = SEVERITIES[SEVERITIES.index(self.fail_on) :]
         for report in reports:
             if report_errors(report):

@@ -7,7 +7,7 @@ from importlib import import_module
 import click
 
 from latlint.cli import _completion, _console
-from latlint.cli._options import Asked, config_options, format_option, target_options
+from latlint.cli._options import CommonOptions, config_options, format_option, target_options
 from latlint.errors import LatlintError
 
 
@@ -33,7 +33,7 @@ def command(
     base: str | None,
     top: int | None,
     all_kernels: bool,
-    asked: Asked,
+    common: CommonOptions,
     format_name: str,
 ) -> int:
     """Show what a change does to latency, kernel by kernel.
@@ -51,7 +51,7 @@ def command(
         raise LatlintError("--top and --all-kernels contradict each other")
     if base is None and len(paths) != 2:
         raise click.UsageError("expected OLD and NEW, or --base REV", click.get_current_context())
-    settings = asked.settings()
+    settings = common.settings()
     found = between_files(paths[0], paths[1], settings) if base is None else since(base, paths, settings)
     for note in found.notes:
         _console.note(note)

@@ -13,7 +13,7 @@ import click
 
 from latlint import __version__
 from latlint.cli import _completion, _console, _toml
-from latlint.cli._options import report_asides, target_options
+from latlint.cli._options import report_notes_and_errors, target_options
 from latlint.errors import LatlintError
 from latlint.graph.inputs import dims_text
 from latlint.latency.catalogue import select_targets
@@ -107,7 +107,7 @@ def _configure(paths: tuple[str, ...], settings: Settings, share: float, source:
     from latlint.api import predict_files
 
     report = predict_files(paths, settings)
-    report_asides(report, paths)
+    report_notes_and_errors(report, paths)
     if not report.predictions:
         raise LatlintError(f"none of the models here could be read, so there is nothing to write a {FILE} from")
     rows = [

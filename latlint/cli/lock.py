@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 import click
 
 from latlint.cli import _completion, _console
-from latlint.cli._options import Asked, config_options, format_option, report_asides, target_options
-from latlint.cli._run import Means, run_options
+from latlint.cli._options import CommonOptions, config_options, format_option, report_notes_and_errors, target_options
+from latlint.cli._run import RunOptions, run_options
 from latlint.errors import LatlintError
 from latlint.report.json import dump
 from latlint.report.plain import Cell, Style, clean, table
@@ -46,10 +46,10 @@ def command(
     paths: tuple[str, ...],
     check: bool,
     hook: bool,
-    asked: Asked,
+    common: CommonOptions,
     format_name: str,
     allow_empty: bool,
-    means: Means,
+    options: RunOptions,
 ) -> int:
     """Write latlint.lock beside the configuration: what each model is predicted to take on each target.
 
@@ -63,35 +63,37 @@ def command(
     """
     if check and hook:
         raise LatlintError("--check and --hook contradict each other: one writes nothing, the other writes")
-    settings = asked.settings()
-    whole = not paths and not asked.names_targets
+    settings = common.settings()
+    whole = not paths and not common.names_targets
     # What is written anew as a whole need not be understood first: that is the way out of a merge conflict.
     before = _console.unless_malformed(lambda: lock.read(settings), anyway=whole and not check)
-    report = means.report(means.run(paths, settings, judge=False))
-    report_asides(report, paths, allow_empty=allow_empty)
+    report = options.report(options.prepare(paths, settings, judge=False))
+    report_notes_and_errors(report, paths, allow_empty=allow_empty)
     path = lock.path_of(settings)
     if report.errors:
         state = "not compared" if check else "left as it was"
         raise LatlintError(
-            f"{state}: {counted(len(report.errors), 'model')} could not be read", path=records.shown(path)
+            f"{state}: {counted(len(report.errors), 'model')} could not be read", path=records.display_path(path)
         )
     old = dict(before.entries) if before else {}
-    scope = records.Scope.of(settings, paths, report.targets if asked.names_targets else None)
+    scope = records.Scope.of(settings, paths, report.targets if common.names_targets else None)
     kept = {key: old[key] for key in old if not scope.holds(*key)}
     found = (lock.entry(prediction, settings) for prediction in report.predictions)
     new = kept | {entry.key: entry for entry in found}
-    text = lock.written(new.values())
+    text = lock.to_text(new.values())
     # Lines in another order, as a merge by union leaves them, say the same; they are put in order when the lock is written.
     written = not check and (before is None or before.text != text)
     if written:
         _console.write_atomically(text, path)
-    outcome = _Outcome(records.shown(path), tuple(lock.changes(old, new)), len(new), check, written, before is None)
-    _console.emit(_document(outcome) if format_name == "json" else _summary(outcome, _console.style()))
-    return 1 if (check and not outcome.up_to_date) or (hook and written) else 0
+    result = _Result(
+        records.display_path(path), tuple(lock.changes(old, new)), len(new), check, written, before is None
+    )
+    _console.emit(_document(result) if format_name == "json" else _summary(result, _console.style()))
+    return 1 if (check and not result.up_to_date) or (hook and written) else 0
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome:
+class _Result:
     """What a run came to."""
 
     path: str
@@ -107,14 +109,14 @@ class _Outcome:
         return not self.changes and not self.new
 
 
-def _document(outcome: _Outcome) -> str:
+def _document(result: _Result) -> str:
     return dump(
         {
             "schema": "latlint.lock/1",
-            "lock": outcome.path,
-            "up_to_date": outcome.up_to_date,
-            "written": outcome.written,
-            "lines": outcome.lines,
+            "lock": result.path,
+            "up_to_date": result.up_to_date,
+            "written": result.written,
+            "lines": result.lines,
             "changes": [
                 {
                     "change": change.kind,
@@ -124,7 +126,7 @@ def _document(outcome: _Outcome) -> str:
                     "old": _entry(change.old),
                     "new": _entry(change.new),
                 }
-                for change in outcome.changes
+                for change in result.changes
             ],
         }
     )
@@ -134,17 +136,17 @@ def _entry(entry: Entry | None) -> dict[str, object] | None:
     return None if entry is None else {**asdict(entry), "ops": dict(entry.ops)}
 
 
-def _summary(outcome: _Outcome, style: Style) -> str:
-    lines = f"{counted(outcome.lines, 'line')}"
-    path = clean(outcome.path)
-    if outcome.up_to_date and not outcome.written:
+def _summary(result: _Result, style: Style) -> str:
+    lines = f"{counted(result.lines, 'line')}"
+    path = clean(result.path)
+    if result.up_to_date and not result.written:
         return f"{path} is up to date: {lines}\n"
-    counts = Counter(change.kind for change in outcome.changes)
-    parts = [f"{counts[kind]} {word}" for kind, word in _WORDS[outcome.check].items() if counts[kind]]
-    how = ", ".join(parts) or ("there is none yet" if outcome.check else "in order")
-    rows = [_row(change, _WORDS[outcome.check]) for change in outcome.changes]
-    head = f"{path} is not up to date: {how}" if outcome.check else f"Wrote {path}: {lines}, {how}"
-    tail = ["", "Run: latlint lock"] if outcome.check else []
+    counts = Counter(change.kind for change in result.changes)
+    parts = [f"{counts[kind]} {word}" for kind, word in _WORDS[result.check].items() if counts[kind]]
+    how = ", ".join(parts) or ("there is none yet" if result.check else "in order")
+    rows = [_row(change, _WORDS[result.check]) for change in result.changes]
+    head = f"{path} is not up to date: {how}" if result.check else f"Wrote {path}: {lines}, {how}"
+    tail = ["", "Run: latlint lock"] if result.check else []
     return "\n".join([head, *table(rows, "<<<>><", style, indent=2), *tail]) + "\n"
 
 

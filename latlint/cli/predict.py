@@ -8,17 +8,17 @@ import click
 
 from latlint.cli import _completion, _console
 from latlint.cli._options import (
-    Asked,
+    CommonOptions,
     config_options,
     format_option,
     report_errors,
     report_notes,
     target_options,
 )
-from latlint.cli._run import Means, run_options
+from latlint.cli._run import RunOptions, run_options
 from latlint.errors import LatlintError
 from latlint.outcome import Report
-from latlint.report import pieces, shows_hash
+from latlint.report import render_stream, shows_hash
 
 
 @click.command("predict", short_help="Show the latency of every kernel and in total.")
@@ -41,9 +41,9 @@ def command(
     top: int | None,
     all_kernels: bool,
     explain: bool,
-    asked: Asked,
+    common: CommonOptions,
     format_name: str,
-    means: Means,
+    options: RunOptions,
 ) -> int:
     """Predict the latency of every kernel and in total.
 
@@ -55,21 +55,21 @@ def command(
     """
     if top is not None and all_kernels:
         raise LatlintError("--top and --all-kernels contradict each other")
-    settings = asked.settings()
-    run = means.run(models, settings, judge=False, hashed=shows_hash(format_name))
+    settings = common.settings()
+    run = options.prepare(models, settings, judge=False, hashed=shows_hash(format_name))
     report_notes(run.empty, models)
     chosen = top is not None or all_kernels or explain
     style = _console.style(
         top=None if all_kernels else 15 if top is None else top, kernels_chosen=chosen, explain=explain
     )
     unread: list[str] = []
-    for text in pieces(run.empty, _told(means.parts(run), unread), "predict", format_name, style):
+    for text in render_stream(run.empty, _reported(options.parts(run), unread), "predict", format_name, style):
         _console.emit(text)
     return 2 if unread else 0
 
 
-def _told(reports: Iterable[Report], unread: list[str]) -> Iterator[Report]:
-    """``reports`` as they come; their errors are told at once, and the files are added to ``unread``."""
+def _reported(reports: Iterable[Report], unread: list[str]) -> Iterator[Report]:
+    """``reports`` as they come; their errors are reported at once, and the files are added to ``unread``."""
     for report in reports:
         if report_errors(report):
             unread += [error.path for error in report.errors]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from latlint.cli import _completion, _console
-from latlint.cli._options import Asked, config_options, target_options
+from latlint.cli._options import CommonOptions, config_options, target_options
 from latlint.errors import LatlintError
 from latlint.report.plain import clean
 
@@ -16,7 +16,7 @@ from latlint.report.plain import clean
 @config_options
 def command(
     file: str,
-    asked: Asked,
+    common: CommonOptions,
 ) -> int:
     """Print a model file as text that git diff can compare: its graph, and its kernels with their latency on each target.
 
@@ -26,7 +26,7 @@ def command(
     """
     from latlint.difference import as_text
 
-    settings = asked.settings()
+    settings = common.settings()
     try:
         text = as_text(file, settings)
     except LatlintError as error:

@@ -13,17 +13,16 @@ from latlint.difference.types import Base, Difference, KernelChange, Launch, Mod
 from latlint.errors import LatlintError
 from latlint.outcome import InputError
 from latlint.project.git import Change, Repository, repository
-from latlint.run.targets import chosen_targets, loaded
-from latlint.run.work import predicted
+from latlint.run.past import predict_at, predict_now
+from latlint.run.targets import load_packs, resolve_targets
+from latlint.run.work import predict_graph
 from latlint.settings import Settings
 
 if TYPE_CHECKING:
-    from latlint.graph.types import Graph
     from latlint.latency.packs import Target
     from latlint.latency.types import Prediction
+    from latlint.run.past import Planned
     from latlint.runtime.types import Plan
-
-    Planned = list[tuple[Prediction, Plan]]
 
 #: So many models that are gone are compared with new ones, to see which were renamed.
 _MAX_COMPARED = 400
@@ -33,12 +32,12 @@ _PARAMETERS = ("kernel", "stride", "dilation", "groups")
 
 def between_files(old: str, new: str, settings: Settings) -> Difference:
     """What is different about the model file ``new``, which may be of another format than ``old``."""
-    chosen, assumed = chosen_targets(settings)
-    targets = loaded(chosen)
+    chosen, assumed = resolve_targets(settings)
+    targets = load_packs(chosen)
     models: list[ModelChange] = []
     errors: list[InputError] = []
     try:
-        before, after = (_planned(Path(file), Path(file), file, targets, settings) for file in (old, new))
+        before, after = (predict_now(Path(file), file, settings.input_shapes(file), targets) for file in (old, new))
         models.append(ModelChange(old, new, target_changes(before, after)))
     except LatlintError as error:
         errors.append(InputError(error.path or new, error.code, error.message))
@@ -51,15 +50,15 @@ def since(revision: str, paths: Sequence[str], settings: Settings) -> Difference
     Without paths these are the models that the settings name, or all below their directory. Raises LatlintError where git has no
     answer, and for a path that is in neither state.
     """
-    chosen, assumed = chosen_targets(settings)
-    targets = loaded(chosen)
+    chosen, assumed = resolve_targets(settings)
+    targets = load_packs(chosen)
     repo = repository(paths[0] if paths else settings.root)
     base = Base(revision, repo.merge_base(revision))
     below = [_known(repo, base, path) for path in paths] or [repo.relative(settings.root)]
     found: dict[Change, ModelChange] = {}
     alone: dict[Change, list[Launch]] = {}
     errors: list[InputError] = []
-    for change in repo.changed_models(base.commit, below):
+    for change in repo.model_changes(base.commit, below):
         if paths or not settings.models or any(map(settings.names_model, _files(repo, change))):
             try:
                 before, after = _states(repo, base, change, targets, settings)
@@ -82,11 +81,11 @@ def as_text(file: str, settings: Settings) -> str:
     from latlint.difference.textconv import textconv
     from latlint.graph import opened
 
-    chosen, _ = chosen_targets(settings)
+    chosen, _ = resolve_targets(settings)
     with opened(file, file) as model:
         graph, sha256 = model.graph(settings.input_shapes(file)), model.sha256()
-    found = planned(graph, loaded(chosen), file, sha256)
-    return textconv(graph, [(prediction, launches(prediction, plan)) for prediction, plan in found])
+    found = predict_graph(graph, load_packs(chosen), file, sha256)
+    return textconv(graph, [(prediction, launches(prediction, plan)) for prediction, plan, _ in found])
 
 
 def _known(repo: Repository, base: Base, path: str) -> str:
@@ -110,15 +109,14 @@ def _states(
     before: Planned = []
     after: Planned = []
     if change.old and (entry := repo.entry(base.commit, change.old)):
-        shown = f"{base.revision}:{change.old}"
+        shown, shapes = f"{base.revision}:{change.old}", settings.input_shapes(repo.root / change.old)
         try:
-            with repo.file(entry) as file:
-                before = _planned(file, repo.root / change.old, shown, targets, settings)
+            before = predict_at(repo, entry, shown, shapes, targets)
         except LatlintError as error:
             raise LatlintError(error.message, code=error.code, path=shown) from None
     if change.new:
         new = repo.root / change.new
-        after = _planned(new, new, change.new, targets, settings)
+        after = predict_now(new, change.new, settings.input_shapes(new), targets)
     return before, after
 
 
@@ -139,19 +137,6 @@ def _renamed(alone: Mapping[Change, Sequence[Launch]]) -> Iterator[tuple[Change,
 def _model_change(change: Change, before: Planned, after: Planned) -> ModelChange:
     renamed = change.old is not None and change.new is not None and change.old != change.new
     return ModelChange(change.old, change.new, target_changes(before, after), renamed)
-
-
-def _planned(file: Path, name: Path, shown: str, targets: Sequence[Target], settings: Settings) -> Planned:
-    """``file`` on each target. The settings know it by ``name``, people as ``shown``."""
-    from latlint.graph import opened
-
-    with opened(os.fspath(file), shown) as model:
-        return planned(model.graph(settings.input_shapes(name)), targets, shown, model.sha256())
-
-
-def planned(graph: Graph, targets: Sequence[Target], model: str, sha256: str) -> Planned:
-    """What each of ``targets`` runs for a graph, and its latency; targets that plan alike share one plan."""
-    return [(prediction, plan) for prediction, plan, _ in predicted(graph, targets, model, sha256)]
 
 
 def _names(targets: Sequence[Target]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from latlint.data import data_dir
 from latlint.errors import LatlintError
-from latlint.files import contents
+from latlint.files import read_bounded
 from latlint.words import nearest
 
 SCHEMA = "latlint.pack/1"
@@ -94,7 +94,7 @@ def pack_hash(directory: Path) -> str:
 def _bytes(path: Path, limit: int) -> bytes:
     card = str(path.parent / "card.json")
     try:
-        return contents(path, limit)
+        return read_bounded(path, limit)
     except ValueError as error:
         raise LatlintError(f"not a device pack: {error}", code="LAT901", path=card) from None
     except OSError as error:

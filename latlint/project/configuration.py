@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from latlint.errors import LatlintError
-from latlint.files import contents
+from latlint.files import read_bounded
 from latlint.graph.inputs import InputShape, parse_dims
 from latlint.settings import FILE, Budget, Settings, Waiver
 from latlint.units import parse_duration_ms
@@ -112,7 +112,7 @@ def _table(file: Path) -> dict[str, Any] | None:
     import tomllib
 
     try:
-        document = tomllib.loads(contents(file, _MAX_BYTES).decode("utf-8-sig").replace("\r\n", "\n"))
+        document = tomllib.loads(read_bounded(file, _MAX_BYTES).decode("utf-8-sig").replace("\r\n", "\n"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"is not valid TOML: {error}") from None
     except RecursionError:

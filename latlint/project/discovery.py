@@ -33,7 +33,7 @@ def find_models(paths: Iterable[str], settings: Settings) -> tuple[list[str], li
     return list(once.values()), notes
 
 
-def of_changes(paths: Iterable[str], settings: Settings) -> list[str]:
+def changed_models(paths: Iterable[str], settings: Settings) -> list[str]:
     """What to lint when the files ``paths`` have changed: models, and those whose external data is among them.
 
     Anything else is left out, and so is a model that the configuration's ``models`` globs do not name.

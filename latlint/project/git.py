@@ -170,7 +170,7 @@ class Repository:
         small = entry.size_bytes is not None and entry.size_bytes < LFS_POINTER_BYTES
         return lfs_pointer(self.read(entry, LFS_POINTER_BYTES)) if small else None
 
-    def changed_models(self, commit: str, below: Sequence[str] = (".",)) -> list[Change]:
+    def model_changes(self, commit: str, below: Sequence[str] = (".",)) -> list[Change]:
         """What happened to the model files at and ``below`` some paths from ``commit`` to the working tree, sorted.
 
         Files that git ignores are left out, those that it does not know yet are new. A file that is gone and a new one with the same

@@ -42,7 +42,7 @@ def render(report: Report, command: str, format_name: str, style: Style) -> str:
     return text
 
 
-def pieces(run: Report, parts: Iterable[Report], command: str, format_name: str, style: Style) -> Iterator[str]:
+def render_stream(run: Report, parts: Iterable[Report], command: str, format_name: str, style: Style) -> Iterator[str]:
     """The text of ``render`` for the report that ``parts`` make up, piece by piece where the format can: a format that need not see the
     whole has ``check_parts`` or ``predict_parts``."""
     piecewise = getattr(_module(format_name), f"{command}_parts", None)

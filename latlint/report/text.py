@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 
-from latlint.checks._budgets import COSTLIEST
 from latlint.checks.types import SEVERITIES, Finding
 from latlint.graph.formats import title
 from latlint.latency.types import KernelPrediction, Prediction
@@ -379,9 +378,8 @@ def _finding(finding: Finding, prediction: Prediction, style: Style) -> list[str
         ]
         for kernel in costliest
     ]
-    over = finding.message.rpartition(COSTLIEST)[0] or finding.message
     return [
-        f"        {code} {finding.name}: {clean(over)}{COSTLIEST.rstrip()}",
+        f"        {code} {finding.name}: {clean(finding.headline or finding.message)}; what costs most:",
         *table(rows, ">><<<", style, indent=10),
     ]
 

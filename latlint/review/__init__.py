@@ -6,16 +6,18 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from latlint import checks
-from latlint.checks import budget_increase, no_reference
-from latlint.checks.types import SEVERITIES, Finding, Line
+from latlint.checks.budgets import allowed_increase
+from latlint.checks.types import SEVERITIES, Comparison, Finding, Leftovers, Line
 from latlint.errors import LatlintError
+from latlint.globs import matches_path
 from latlint.latency.types import Prediction
 from latlint.outcome import Report
 from latlint.review.verdicts import Pair, verdicts
-from latlint.settings import BASELINE_FILE, LOCK_FILE, Settings
+from latlint.settings import BASELINE_FILE, LOCK_FILE, Budget, Settings
 from latlint.units import rounded
 
 if TYPE_CHECKING:
@@ -29,7 +31,9 @@ class Review:
     malformed and for a base that git does not know. What there is not is not imported: most runs have neither lock nor baseline."""
 
     def __init__(self, settings: Settings, targets: tuple[str, ...], *, whole: bool) -> None:
-        self._settings = settings
+        self._settings, self._targets, self._whole = settings, targets, whole
+        #: Budgets that have matched no model so far.
+        self._idle_budgets = list(settings.budgets) if whole else []
         self._suppressions: Suppressions | None = None
         self._references: References | None = None
         self._lines: Mapping[Key, Line] = {}
@@ -62,8 +66,11 @@ class Review:
             return True
         return False
 
-    def of(self, part: Report) -> Report:
+    def apply(self, part: Report) -> Report:
         """``part``, the report of one file, with what is to be added to it."""
+        for file in {*(each.model for each in part.predictions), *(each.path for each in part.errors)}:
+            path = self._settings.relative(file)
+            self._idle_budgets = [each for each in self._idle_budgets if not matches_path(each.model, path)]
         increases, limits = self._increases(part)
         found = sorted(
             (*part.findings, *increases), key=lambda each: (each.target or "", -SEVERITIES.index(each.severity))
@@ -73,9 +80,18 @@ class Review:
         judged = verdicts(part.predictions, findings, self._settings, limits)
         return replace(part, findings=tuple(findings), verdicts=judged)
 
-    def rest(self) -> tuple[Finding, ...]:
-        """What is to be said of waivers and the baseline, once every part was seen."""
-        return tuple(checks.graded_all(self._suppressions.idle(), self._settings)) if self._suppressions else ()
+    def finish(self) -> tuple[Finding, ...]:
+        """What is to be said of budgets, waivers and the baseline, once every part was seen."""
+        found = self._suppressions.leftovers() if self._suppressions else Leftovers(self._settings.source or ".")
+        found = replace(found, unused_budgets=self._unused_budgets())
+        return tuple(checks.sweep(found, self._settings)) if found else ()
+
+    def _unused_budgets(self) -> tuple[Budget, ...]:
+        """Budgets that match no model, though the run has looked at all models, and at a target that they are for."""
+        if not self._whole:
+            return ()
+        asked = (each for each in self._idle_budgets if any(fnmatchcase(name, each.target) for name in self._targets))
+        return tuple(each for each in asked if each.model != "*")
 
     def _increases(self, part: Report) -> tuple[list[Finding], dict[Pair, float]]:
         """What relative budgets find, and the limits that they come to."""
@@ -85,13 +101,11 @@ class Review:
         if self._references is None or not relative:
             return findings, limits
         path = part.path(relative[0].model)
-        for prediction, (base_ms, told) in zip(relative, self._references.of(relative), strict=True):
-            if base_ms is None:
-                findings.append(no_reference.found(prediction, path, told))
-            elif tightest := budget_increase.tightest(prediction, self._settings, base_ms):
-                limits[prediction.model, prediction.target] = rounded(tightest[0])
-                findings += budget_increase.found(prediction, path, *tightest, base_ms, told)
-        return checks.graded_all(findings, self._settings), limits
+        for prediction, (base_ms, source) in zip(relative, self._references.of(relative), strict=True):
+            findings += checks.compare(Comparison(prediction, path, self._settings, base_ms, source))
+            if base_ms is not None and (allowed := allowed_increase(prediction, self._settings, base_ms)):
+                limits[prediction.model, prediction.target] = rounded(allowed[0])
+        return findings, limits
 
     def _is_relative(self, prediction: Prediction) -> bool:
         if self._references is None:

@@ -74,7 +74,7 @@ def read(settings: Settings) -> list[Entry] | None:
     """The entries of the baseline, or ``None`` where there is none. Raises LatlintError (LAT903) for one that is malformed."""
     path = path_of(settings)
     text = records.read(path)
-    return None if text is None else parsed(text, records.shown(path))
+    return None if text is None else parsed(text, records.display_path(path))
 
 
 _SHAPE = (
@@ -95,6 +95,6 @@ def parsed(text: str, path: str) -> list[Entry]:
     return found
 
 
-def written(entries: Iterable[Entry]) -> str:
+def to_text(entries: Iterable[Entry]) -> str:
     """The text of a baseline."""
-    return records.written("baseline", _REMARK, (entry.fields() for entry in entries))
+    return records.to_text("baseline", _REMARK, (entry.fields() for entry in entries))

@@ -131,9 +131,9 @@ def _ops(prediction: Prediction) -> tuple[tuple[str, float], ...]:
     return tuple((op, round(spent[op] / total, 2)) for op in most)
 
 
-def written(entries: Iterable[Entry]) -> str:
+def to_text(entries: Iterable[Entry]) -> str:
     """The text of a lock."""
-    return records.written("lock", _REMARK, (entry.fields() for entry in entries))
+    return records.to_text("lock", _REMARK, (entry.fields() for entry in entries))
 
 
 def path_of(settings: Settings) -> Path:
@@ -145,7 +145,7 @@ def read(settings: Settings) -> Lock | None:
     """The lock of the working tree, or ``None``. Raises LatlintError (LAT903) for one that is malformed."""
     path = path_of(settings)
     text = records.read(path)
-    return None if text is None else parsed(text, records.shown(path))
+    return None if text is None else parsed(text, records.display_path(path))
 
 
 def lines(settings: Settings) -> dict[Key, Line]:

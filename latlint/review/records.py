@@ -16,7 +16,7 @@ from itertools import groupby
 from pathlib import Path
 
 from latlint.errors import LatlintError
-from latlint.files import contents
+from latlint.files import read_bounded
 from latlint.settings import Settings
 
 #: Printable, without space, and beginning neither like a quoted field or a comment nor like a conflict marker.
@@ -63,7 +63,7 @@ def unquoted(field: str) -> str:
     return out.decode("utf-8", "surrogateescape")
 
 
-def written(kind: str, remark: str, records: Iterable[Sequence[str]]) -> str:
+def to_text(kind: str, remark: str, records: Iterable[Sequence[str]]) -> str:
     """The text of a file of ``kind`` (``lock``): a header, and ``records``, sorted. The first field of a record is its model."""
     lines = [f"# latlint {kind} 1", f"# {remark}"]
     for _, group in groupby(sorted(map(tuple, records)), key=lambda record: record[0]):
@@ -133,7 +133,7 @@ def matched(
     return matches
 
 
-def shown(path: Path) -> str:
+def display_path(path: Path) -> str:
     """``path`` as the user would name it from the working directory."""
     return os.path.relpath(path).replace(os.sep, "/")
 
@@ -141,13 +141,13 @@ def shown(path: Path) -> str:
 def read(path: Path) -> str | None:
     """The text of the file ``path``, or ``None`` where there is none. Raises LatlintError (LAT903) when it cannot be read."""
     try:
-        return decoded(contents(path, _MAX_BYTES), shown(path))
+        return decoded(read_bounded(path, _MAX_BYTES), display_path(path))
     except FileNotFoundError:
         return None
     except ValueError as error:
-        raise LatlintError(str(error), code="LAT903", path=shown(path)) from None
+        raise LatlintError(str(error), code="LAT903", path=display_path(path)) from None
     except OSError as error:
-        raise LatlintError(f"cannot be read: {error.strerror}", code="LAT903", path=shown(path)) from None
+        raise LatlintError(f"cannot be read: {error.strerror}", code="LAT903", path=display_path(path)) from None
 
 
 def decoded(content: bytes, path: str) -> str:

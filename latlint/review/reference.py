@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,6 +21,8 @@ from latlint.latency.types import Prediction
 from latlint.project import repository
 from latlint.review import lock, records
 from latlint.review.lock import Entry, Key
+from latlint.run.past import predict_at
+from latlint.run.targets import load_packs, targets_named
 from latlint.settings import LOCK_FILE, Settings
 
 if TYPE_CHECKING:
@@ -30,10 +32,10 @@ _MAX_LOCK_BYTES = 64_000_000
 
 
 class Reference(NamedTuple):
-    """``latency_ms``, and ``told`` where it comes from; or ``None``, and why there is nothing to compare with."""
+    """``latency_ms`` and its ``source``, such as ``main at 0a1b2c3``; or ``None``, and why there is nothing to compare with."""
 
     latency_ms: float | None
-    told: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ class References:
         """Models that have another path now: the new to the old, both from the top of the repository. What git does not know by its
         content is known by its name, where one model of that name is gone and one has come."""
         assert self._base is not None
-        changes = self._base.repository.changed_models(self._base.commit)
+        changes = self._base.repository.model_changes(self._base.commit)
         moved = {each.new: each.old for each in changes if each.new and each.old and each.new != each.old}
         gone = _alone_by_name(each.old for each in changes if each.old and not each.new)
         come = _alone_by_name(each.new for each in changes if each.new and not each.old)
@@ -124,25 +126,19 @@ class References:
 
     def _again(self, before: str, model: str, targets: Sequence[str]) -> dict[str, Reference]:
         """The model ``before`` was at the base, predicted on ``targets`` with what latlint knows now."""
-        from latlint.api import predict_files
-
         if self._base is None:
             return dict.fromkeys(targets, Reference(None, _UNKNOWN))
         there = self._base.repository
         file = there.entry(self._base.commit, there.relative(self._settings.root / before))
         if file is None:
             return dict.fromkeys(targets, Reference(None, f"it is new: {self._base.name} has no such model"))
-        shapes = tuple(("*", shape) for shape in self._settings.input_shapes(model))
-        settings = replace(self._settings, targets=tuple(targets), shapes=shapes, models=(), budgets=(), notes=())
         try:
-            with there.file(file) as path:
-                report = predict_files([os.fspath(path)], settings)
-            if report.errors:
-                raise LatlintError(report.errors[0].message)
+            packs = load_packs(targets_named(targets, self._settings.packs))
+            planned = predict_at(there, file, model, self._settings.input_shapes(model), packs)
         except LatlintError as error:
             why = f"as it was in {self._base.name} it cannot be read: {error.message}"
             return dict.fromkeys(targets, Reference(None, why))
-        return {each.target: Reference(each.latency_ms, self.name) for each in report.predictions}
+        return {prediction.target: Reference(prediction.latency_ms, self.name) for prediction, _ in planned}
 
 
 def _alone_by_name(paths: Iterable[str]) -> dict[str, str]:

@@ -10,10 +10,7 @@ from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
 
 from latlint import checks
-from latlint.checks.expired_waiver import RULE as EXPIRED_WAIVER
-from latlint.checks.types import Finding, Line
-from latlint.checks.unused_baseline_entry import RULE as UNUSED_ENTRY
-from latlint.checks.unused_waiver import RULE as UNUSED_WAIVER
+from latlint.checks.types import Accepted, Finding, Leftovers, Line
 from latlint.errors import LatlintError
 from latlint.globs import matches_path
 from latlint.outcome import Report
@@ -48,25 +45,18 @@ class Suppressions:
             finding = self._waived(finding)
             yield finding if finding.suppressed else self._accepted(finding)
 
-    def idle(self) -> Iterator[Finding]:
-        """What is to be said of waivers that have expired, and of waivers and entries that cover nothing, though the run has looked."""
-        source = self._settings.source or "."
-        for waiver in self._settings.waivers:
-            identity = (waiver.code, waiver.model, waiver.target)
-            about = f"the waiver of {waiver.code} for '{waiver.model}' on '{waiver.target}' ({waiver.reason})"
-            if waiver not in self._in_force:
-                owner = f"; ask {waiver.owner}" if waiver.owner else ""
-                said = f"has expired on {waiver.expires} and covers nothing{owner}: mend what it covered, or renew it"
-                yield EXPIRED_WAIVER.finding_in(source, f"{about} {said}", identity)
-            elif waiver not in self._needed and self._looked_for(waiver):
-                yield UNUSED_WAIVER.finding_in(source, f"{about} covers nothing: remove it", identity)
-        path = records.shown(baseline.path_of(self._settings))
-        left = (entry for entries in self._left.values() for entry in entries)
-        for entry in sorted(left, key=lambda entry: entry.number):
-            if self._looked_at(entry):
-                said = f"{entry.code} of '{entry.model}' on '{entry.target}' is found no more: run `latlint baseline --prune`"
-                line = Line(path, entry.number, len(" ".join(map(records.quoted, entry.fields()))))
-                yield UNUSED_ENTRY.finding_in(path, said, entry.identity, line)
+    def leftovers(self) -> Leftovers:
+        """The waivers that have expired, and the waivers and entries that cover nothing, though the run has looked."""
+        waivers = self._settings.waivers
+        unused = [each for each in self._in_force if each not in self._needed and self._looked_for(each)]
+        path = records.display_path(baseline.path_of(self._settings))
+        left = (entry for entries in self._left.values() for entry in entries if self._looked_at(entry))
+        return Leftovers(
+            self._settings.source or ".",
+            expired_waivers=tuple(each for each in waivers if each not in self._in_force),
+            unused_waivers=tuple(unused),
+            unused_entries=tuple(_accepted(entry, path) for entry in sorted(left, key=lambda entry: entry.number)),
+        )
 
     def _waived(self, finding: Finding) -> Finding:
         about = [waiver for waiver in self._in_force if self._is_about(waiver, finding)]
@@ -75,7 +65,7 @@ class Suppressions:
             return replace(finding, suppressed=True, justification=_justification(covering))
         if about:
             limit_ms = max(waiver.max_ms or 0.0 for waiver in about)
-            return replace(finding, message=f"{finding.message}; the waiver is for {format_ms(limit_ms)} at most")
+            return finding.with_remark(f"the waiver is for {format_ms(limit_ms)} at most")
         return finding
 
     def _is_about(self, waiver: Waiver, finding: Finding) -> bool:
@@ -96,20 +86,24 @@ class Suppressions:
         candidates.remove(entry)
         if entry.covers(finding):
             return replace(finding, suppressed=True, justification=f"accepted in {BASELINE_FILE}")
-        limit = format_ms(entry.latency_ms or 0.0)
-        return replace(finding, message=f"{finding.message}; {BASELINE_FILE} accepts {limit} at most")
+        return finding.with_remark(f"{BASELINE_FILE} accepts {format_ms(entry.latency_ms or 0.0)} at most")
 
     def _looked_at(self, entry: baseline.Entry) -> bool:
         """Whether the run would have found what the entry is about; a model that is gone has no findings."""
         model = entry.model in self._read or (self._whole and entry.model not in self._unread)
-        return model and entry.target in self._targets and checks.asked(entry.code, self._settings)
+        return model and entry.target in self._targets and checks.would_run(entry.code, self._settings)
 
     def _looked_for(self, waiver: Waiver) -> bool:
         """Whether the run would have found whatever the waiver may be for."""
         matching = {path for path in self._read | self._unread if matches_path(waiver.model, path)}
         models = bool(matching or self._whole) and not matching & self._unread
         targets = any(fnmatchcase(target, waiver.target) for target in self._targets)
-        return models and targets and checks.asked(waiver.code, self._settings)
+        return models and targets and checks.would_run(waiver.code, self._settings)
+
+
+def _accepted(entry: baseline.Entry, path: str) -> Accepted:
+    line = Line(path, entry.number, len(" ".join(map(records.quoted, entry.fields()))))
+    return Accepted(entry.model, entry.target, entry.code, entry.fingerprint, line)
 
 
 def _covers(waiver: Waiver, finding: Finding) -> bool:

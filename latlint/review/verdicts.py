@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from types import MappingProxyType
 
-from latlint import checks
-from latlint.checks.types import Finding
+from latlint.checks import severity
+from latlint.checks.budgets import BudgetUse, tightest
+from latlint.checks.types import Finding, Rule
 from latlint.latency.types import Prediction
 from latlint.outcome import Verdict
 from latlint.settings import Settings
@@ -41,7 +43,19 @@ def verdicts(
 
 def _nearest(prediction: Prediction, settings: Settings, relative_ms: float | None) -> tuple[float | None, str]:
     """The limit for the whole model that the prediction comes nearest to, and the end of the interval that is held against it."""
-    held = checks.whole_model_limit(prediction, settings)
-    if relative_ms and (held is None or prediction.latency_ms / relative_ms > held.ratio):
+    use = _tightest_use(prediction, settings)
+    if relative_ms and (use is None or prediction.latency_ms / relative_ms > use.ratio):
         return relative_ms, "point"
-    return (held.limit_ms, held.budget.gate or settings.gate) if held else (None, settings.gate)
+    return (use.limit_ms, use.budget.gate or settings.gate) if use else (None, settings.gate)
+
+
+def _tightest_use(prediction: Prediction, settings: Settings) -> BudgetUse | None:
+    """The limit for the whole model that ``prediction`` comes nearest to or breaks most: of those that fail, or else of those that
+    warn; none where the rule that holds them is off."""
+    for module, limit in (("budget_exceeded", "max"), ("warning_limit_exceeded", "warn")):
+        if use := tightest(prediction, settings, limit).get(None):
+            # These two alone: a report from the cache has no need of the others.
+            rule: Rule = import_module(f"latlint.checks.{module}").RULE
+            if severity(rule, settings, prediction.model) != "off":
+                return use
+    return None

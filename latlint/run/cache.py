@@ -21,7 +21,7 @@ from typing import Any
 from latlint import __version__
 from latlint.checks.types import Finding
 from latlint.data import data_dir
-from latlint.files import contents, write_whole
+from latlint.files import read_bounded, write_whole
 from latlint.graph.types import ByteRange
 from latlint.latency.types import KernelPrediction, PartitionPrediction, Prediction
 from latlint.outcome import InputError, Outcome
@@ -49,7 +49,7 @@ class Cache:
         """The outcome that was stored under ``key``, if it is there and whole."""
         path = self._path(key)
         try:
-            entry = contents(path, MAX_ENTRY_BYTES)
+            entry = read_bounded(path, MAX_ENTRY_BYTES)
             digest, _, body = entry.partition(b"\n")
             if digest != _digest(body):
                 return None

@@ -12,7 +12,7 @@ from itertools import islice
 from multiprocessing import parent_process
 
 from latlint.outcome import InputError, Outcome
-from latlint.run.work import Item, Task, done
+from latlint.run.work import Item, Task, process_items
 
 _Batch = Sequence[Item]
 
@@ -21,7 +21,7 @@ _MAX_BATCH = 16
 _AHEAD = 64
 
 
-def on(executor: Executor | None, task: Task, items: Sequence[Item], *, jobs: int = 1) -> Iterator[Outcome]:
+def run_on(executor: Executor | None, task: Task, items: Sequence[Item], *, jobs: int = 1) -> Iterator[Outcome]:
     """The outcome of each item, in order, from the workers of ``executor``, or else from ``jobs`` processes of this machine.
 
     Where a worker died, what was under way is done again in a process of its own, file by file where that dies as well: the file that
@@ -63,7 +63,7 @@ def processes(count: int) -> Executor:
 
 def _submitted(executor: Executor, task: Task, batch: _Batch) -> Future[list[Outcome]] | None:
     try:
-        return executor.submit(done, task, batch)
+        return executor.submit(process_items, task, batch)
     except BrokenExecutor:
         return None
 
@@ -76,7 +76,7 @@ def _died(error: Exception) -> bool:
 def _alone(task: Task, batch: _Batch) -> list[Outcome]:
     try:
         with processes(1) as executor:
-            return executor.submit(done, task, batch).result()
+            return executor.submit(process_items, task, batch).result()
     except BrokenExecutor:
         if len(batch) > 1:
             return [outcome for item in batch for outcome in _alone(task, [item])]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
@@ -27,14 +27,23 @@ class TargetPack(NamedTuple):
     pack_hash: str
 
 
-def chosen_targets(settings: Settings) -> tuple[tuple[TargetPack, ...], tuple[str, ...]]:
+def resolve_targets(settings: Settings) -> tuple[tuple[TargetPack, ...], tuple[str, ...]]:
     """The targets of a run, sorted by name, and notes on how they came about. Raises ``LatlintError`` for an unknown one."""
     known = find_targets(settings.packs)
-    patterns, notes = settings.chosen_targets()
+    patterns, notes = settings.target_patterns()
     names = select_targets(patterns, known)
     _refuse_unknown_in_budgets(settings, known)
+    return _with_packs(names, known), notes
+
+
+def targets_named(names: Sequence[str], packs: Sequence[Path]) -> tuple[TargetPack, ...]:
+    """The targets of these ``names``, which there are, in this order."""
+    return _with_packs(names, find_targets(packs))
+
+
+def _with_packs(names: Sequence[str], known: Mapping[str, Path]) -> tuple[TargetPack, ...]:
     hashes = {directory: pack_hash(directory) for directory in {known[name] for name in names}}
-    return tuple(TargetPack(name, known[name], hashes[known[name]]) for name in names), notes
+    return tuple(TargetPack(name, known[name], hashes[known[name]]) for name in names)
 
 
 def refuse_unknown_names(settings: Settings) -> None:
@@ -63,7 +72,7 @@ def select_ops(pattern: str) -> list[str]:
 
 
 @lru_cache(maxsize=1)
-def loaded(targets: tuple[TargetPack, ...]) -> list[Target]:
+def load_packs(targets: tuple[TargetPack, ...]) -> list[Target]:
     """The targets with their packs. Raises ``LatlintError`` for a damaged pack."""
     from latlint.latency.packs import targets_in
 

@@ -11,7 +11,7 @@ from latlint.errors import LatlintError
 from latlint.graph import opened
 from latlint.outcome import InputError, Outcome
 from latlint.run.cache import Cache, key_of
-from latlint.run.targets import TargetPack, loaded
+from latlint.run.targets import TargetPack, load_packs
 from latlint.settings import Settings
 
 if TYPE_CHECKING:
@@ -59,9 +59,9 @@ class Task:
                 graph = model.graph(self.settings.input_shapes(file))
         except LatlintError as error:
             return _failed(file, error)
-        targets = loaded(self.targets)
+        targets = load_packs(self.targets)
         try:
-            outcome = self._outcome(graph, path, predicted(graph, targets, file, sha256))
+            outcome = self._outcome(graph, path, predict_graph(graph, targets, file, sha256))
         except LatlintError as error:
             return _failed(file, error)
         if self.cache and key:
@@ -89,7 +89,7 @@ class Task:
         return key_of(sha256, file, path, repr(self.settings), str((self.judge, self.kernels)), *packs)
 
 
-def done(task: Task, items: Iterable[Item]) -> list[Outcome]:
+def process_items(task: Task, items: Iterable[Item]) -> list[Outcome]:
     """The outcome of each item, worked out here. Raises ``LatlintError`` for what concerns the run as a whole."""
     outcomes = []
     for file, path in items:
@@ -107,7 +107,7 @@ def _failed(file: str, error: LatlintError) -> Outcome:
     return Outcome(error=InputError(file, error.code, error.message))
 
 
-def predicted(
+def predict_graph(
     graph: Graph, targets: Iterable[Target], model: str, sha256: str
 ) -> Iterator[tuple[Prediction, Plan, Target]]:
     """``graph`` on each of ``targets``, planned and measured out once for each kind of processor; ``model`` and ``sha256`` are the

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from sketch import sketch
 
-from latlint.difference import between_files, markdown, planned, target_changes, text
+from latlint.difference import between_files, markdown, target_changes, text
 from latlint.difference import json as as_json
 from latlint.difference.types import Difference, KernelChange, ModelChange, TargetChange
 from latlint.graph.types import Graph
 from latlint.latency.packs import load_targets
 from latlint.report.plain import Style
+from latlint.run.work import predict_graph
 from latlint.settings import Settings
 
 TARGETS = load_targets()
@@ -23,11 +24,9 @@ TARGETS = load_targets()
 
 def change(old: str | Graph, new: str | Graph, target: str = "pixel-4/gpu") -> TargetChange:
     """What is different about ``new`` on a target."""
-    sides = [
-        planned(sketch(side) if isinstance(side, str) else side, [TARGETS[target]], "m.tflite", "")
-        for side in (old, new)
-    ]
-    (found,) = target_changes(*sides)
+    graphs = [sketch(side) if isinstance(side, str) else side for side in (old, new)]
+    before, after = (list(predict_graph(graph, [TARGETS[target]], "m.tflite", "")) for graph in graphs)
+    (found,) = target_changes([each[:2] for each in before], [each[:2] for each in after])
     assert_adds_up(found)
     return found
 

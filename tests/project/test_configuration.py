@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from latlint.cli._toml import shown
+from latlint.cli._toml import settings_text
 from latlint.errors import LatlintError
 from latlint.project.configuration import load, schema, violation
 from latlint.settings import Budget, Settings
@@ -95,7 +95,7 @@ def test_what_is_shown_is_a_file_that_says_the_same(tmp_path: Path) -> None:
     settings = read(tmp_path, EVERY_KEY)
     assert {*settings.origins} >= {*schema()["properties"]} - {"extend"}, "the example has every key"
     assert settings.budgets[2] == Budget(max_increase=0.051, min_increase_ms=0.2)
-    text = shown(settings)
+    text = settings_text(settings)
     assert all(char.isprintable() or char == "\n" for char in text), "nothing that steers a terminal"
     assert read(tmp_path, text) == settings
 
@@ -106,7 +106,7 @@ def test_numbers_survive_being_shown(tmp_path: Path, text: str, share: str) -> N
     settings = read(
         tmp_path, f'targets = ["*"]\n[[budgets]]\nwarn = "{text}"\nmax-increase = "{share}"\nmin-increase = "{text}"\n'
     )
-    assert read(tmp_path, shown(settings)).budgets == settings.budgets
+    assert read(tmp_path, settings_text(settings)).budgets == settings.budgets
 
 
 def test_each_setting_is_shown_with_where_it_comes_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,7 +117,7 @@ def test_each_setting_is_shown_with_where_it_comes_from(tmp_path: Path, monkeypa
         'extend = "base.toml"\nfail-on = "warning"\nignore = ["LAT9"]\n[severities]\nLAT2 = "error"\n[[budgets]]\n'
         'target = "pixel-4/gpu"\nmax = "9ms"\n',
     )
-    lines = shown(load().with_flags(ignore=["LAT3"])).splitlines()
+    lines = settings_text(load().with_flags(ignore=["LAT3"])).splitlines()
     for line in (
         "# --ignore takes the place of ignore in latlint.toml",
         'targets = ["pixel-4/gpu"]  # named by the budgets',

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from latlint.project.discovery import find_models, holders, of_changes
+from latlint.project.discovery import changed_models, find_models, holders
 from latlint.settings import Settings
 
 
@@ -43,9 +43,9 @@ def test_external_data_belongs_to_the_models_that_name_it(repository: Path, data
 
 def test_of_a_commit_models_and_external_data_count(repository: Path) -> None:
     changed = ["nets/firmware.bin", "nets/weights/a.bin", "nets/pointer.onnx", "nets/a.onnx", "README"]
-    assert find_models(of_changes(changed, Settings()), Settings())[0] == ["nets/a.onnx", "nets/pointer.onnx"]
-    assert of_changes(changed, Settings(models=("pointer.*",))) == ["nets/pointer.onnx"]
-    assert of_changes(["nets/firmware.bin"], Settings()) == []
+    assert find_models(changed_models(changed, Settings()), Settings())[0] == ["nets/a.onnx", "nets/pointer.onnx"]
+    assert changed_models(changed, Settings(models=("pointer.*",))) == ["nets/pointer.onnx"]
+    assert changed_models(["nets/firmware.bin"], Settings()) == []
 
 
 def test_named_on_the_command_line_data_stands_for_its_model_and_anything_else_for_itself(repository: Path) -> None:

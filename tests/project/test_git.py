@@ -108,7 +108,7 @@ def test_changes_are_of_models_by_content(git: Git) -> None:
     put("models/notes.txt", b"1")
     put("build/out.tflite", b"ignored")
     os.utime("models/same.tflite", (0, 0))
-    found = repository().changed_models(first)
+    found = repository().model_changes(first)
     assert set(found) == {
         Change("models/changed.tflite", "models/changed.tflite"),
         Change("models/staged.tflite", "models/staged.tflite"),
@@ -119,7 +119,7 @@ def test_changes_are_of_models_by_content(git: Git) -> None:
         Change(None, "models/new é.onnx"),
     }
     assert found == sorted(found, key=lambda change: change.path)
-    assert repository().changed_models(first, ["models/staged.tflite", "other"]) == [
+    assert repository().model_changes(first, ["models/staged.tflite", "other"]) == [
         Change("models/staged.tflite", "models/staged.tflite"),
         Change(None, "other/edited.tflite"),
     ]
@@ -134,7 +134,7 @@ def test_a_name_is_no_pattern_and_no_option(git: Git) -> None:
     for path in list(Path().glob("*.tflite")):
         path.write_bytes(b"1")
     for name in ("a*.tflite", ":(top).tflite", "--help.tflite"):
-        assert repository().changed_models(first, [name]) == [Change(name, name)]
+        assert repository().model_changes(first, [name]) == [Change(name, name)]
         assert old(repository(), first, name) == b"0"
     for revision in ("--help", "--all", "-h", "HEAD:ab.tflite", "", "\0", "main..main"):
         with pytest.raises(LatlintError):
@@ -146,7 +146,7 @@ def test_a_link_and_a_submodule_are_no_models(git: Git) -> None:
     Path("link.tflite").symlink_to("m.tflite")
     first = commit(git)
     assert repository().entry(first, "link.tflite") is None
-    assert repository().changed_models(first) == []
+    assert repository().model_changes(first) == []
 
 
 def test_a_file_that_a_sparse_checkout_leaves_out_is_not_gone(git: Git) -> None:
@@ -155,7 +155,7 @@ def test_a_file_that_a_sparse_checkout_leaves_out_is_not_gone(git: Git) -> None:
     first = commit(git)
     git("sparse-checkout", "set", "a")
     assert not Path("b/m.tflite").exists()
-    assert repository().changed_models(first) == []
+    assert repository().model_changes(first) == []
 
 
 def test_an_lfs_pointer_stands_for_its_content(git: Git) -> None:
@@ -170,9 +170,9 @@ def test_an_lfs_pointer_stands_for_its_content(git: Git) -> None:
     put(f".git/lfs/objects/{oid[:2]}/{oid[2:4]}/{oid}", content)
     assert old(repo, first, "m.tflite") == content
     path.write_bytes(content)
-    assert repo.changed_models(first) == [], "the content that git lfs puts there is what the pointer says"
+    assert repo.model_changes(first) == [], "the content that git lfs puts there is what the pointer says"
     path.write_bytes(content[::-1])
-    assert repo.changed_models(first) == [Change("m.tflite", "m.tflite")]
+    assert repo.model_changes(first) == [Change("m.tflite", "m.tflite")]
 
 
 def test_a_linked_working_tree_has_the_same_lfs_objects(git: Git, tmp_path: Path) -> None:
@@ -231,9 +231,9 @@ def test_a_partial_clone_fetches_nothing(git: Git, tmp_path: Path) -> None:
     repo = repository(clone)
     with pytest.raises(LatlintError, match="partial clone"):
         old(repo, first, "m.tflite")
-    assert repo.changed_models(first) == [Change("m.tflite", "m.tflite")]
+    assert repo.model_changes(first) == [Change("m.tflite", "m.tflite")]
     Path(clone, "m.tflite").write_bytes(b"0" * 5000)
-    assert repo.changed_models(first) == []
+    assert repo.model_changes(first) == []
 
 
 def test_a_repositorys_programs_are_not_run(git: Git, tmp_path: Path) -> None:
@@ -260,7 +260,7 @@ def test_a_repositorys_programs_are_not_run(git: Git, tmp_path: Path) -> None:
     mark.unlink()
     repo = repository()
     assert old(repo, repo.merge_base("HEAD"), "m.tflite") == b"0"
-    assert repo.changed_models(first) == [Change("m.tflite", "m.tflite")]
+    assert repo.model_changes(first) == [Change("m.tflite", "m.tflite")]
     assert not mark.exists(), mark.read_text()
 
 

@@ -161,6 +161,7 @@ def test_check_has_a_line_for_each_target_and_one_for_the_run() -> None:
         ("block/conv2d",),
         slow.latency_ms,
         10.0,
+        headline="13.0 ms is too much",
     )
     covered = Finding("LAT010", "low-coverage", "warning", fast.model, "coverage 50% is below 80%", fast.target)
     shown = text.check(

@@ -9,7 +9,7 @@ import unicodedata
 import pytest
 
 from latlint.errors import LatlintError
-from latlint.review.records import decoded, quoted, records, unquoted, written
+from latlint.review.records import decoded, quoted, records, to_text, unquoted
 
 NAMES = [
     "models/net.tflite",
@@ -41,7 +41,7 @@ NAMES = [
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_name_survives(name: str) -> None:
-    text = written("lock", "remark", [(name, "first"), (name, "second")])
+    text = to_text("lock", "remark", [(name, "first"), (name, "second")])
     read = [fields for _, fields in records(text, "lock", "latlint.lock")]
     assert read == [[name, "first"], [name, "second"]]
 
@@ -72,9 +72,9 @@ def test_plain_names_are_not_quoted() -> None:
 
 
 def test_lines_are_sorted_and_models_stand_apart() -> None:
-    text = written("lock", "remark", [("b", "x"), ("a b", "y"), ("a b", "x"), ("B", "x")])
+    text = to_text("lock", "remark", [("b", "x"), ("a b", "y"), ("a b", "x"), ("B", "x")])
     assert text == '# latlint lock 1\n# remark\n\nB x\n\n"a b" x\n"a b" y\n\nb x\n'
-    assert written("lock", "remark", []) == "# latlint lock 1\n# remark\n"
+    assert to_text("lock", "remark", []) == "# latlint lock 1\n# remark\n"
 
 
 HEAD = "# latlint lock 1\n"
@@ -111,7 +111,7 @@ def test_a_malformed_file_is_refused_with_its_line(text: str, line: int, wrong: 
 
 
 def test_line_feeds_of_other_systems_are_none_of_the_content() -> None:
-    text = written("lock", "remark", [("a", "b")])
+    text = to_text("lock", "remark", [("a", "b")])
     assert decoded(text.replace("\n", "\r\n").encode(), "latlint.lock") == text
     with pytest.raises(LatlintError, match="line 2 is not UTF-8"):
         decoded(b"# latlint lock 1\n\xff\n", "latlint.lock")

@@ -18,7 +18,7 @@ from latlint.api import Run
 from latlint.cli import main
 from latlint.graph import ModelFile
 from latlint.outcome import Report
-from latlint.report import pieces
+from latlint.report import render_stream
 from latlint.report.plain import Style
 from latlint.run.cluster import executor_of
 
@@ -204,10 +204,10 @@ def test_a_format_that_streams_writes_each_file_as_it_is_known(command: str, nam
             yield part
 
     texts = []
-    for number, text in enumerate(pieces(wanted.empty, parts(), command, name, Style())):
+    for number, text in enumerate(render_stream(wanted.empty, parts(), command, name, Style())):
         assert seen == number
         texts.append(text)
-    assert "".join(texts) == "".join(pieces(wanted.empty, wanted.report().parts(), command, name, Style()))
+    assert "".join(texts) == "".join(render_stream(wanted.empty, wanted.report().parts(), command, name, Style()))
 
 
 def test_a_report_is_its_parts() -> None:

@@ -23,7 +23,7 @@ from statistics import median
 from typing import Any
 
 from latlint.errors import LatlintError
-from latlint.files import contents
+from latlint.files import read_bounded
 from latlint.graph.formats import extensions
 
 MAX_BYTES = 256_000_000
@@ -72,7 +72,7 @@ def _read(argument: str) -> list[Profile]:
 
 def _text(path: Path) -> str:
     try:
-        content = contents(path, MAX_BYTES)
+        content = read_bounded(path, MAX_BYTES)
     except OSError as error:
         raise _error(path, f"cannot be read: {error.strerror}") from None
     except ValueError as error:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.latency.types import KernelPrediction, Prediction
 from latlint.settings import Budget, Settings
-from latlint.units import format_chance, format_limit_ms, format_ms
+from latlint.units import format_chance, format_limit_ms, format_ms, rounded
 from latlint.words import counted, short_name
-
-#: What a finding's message says after how far over the budget it is.
-COSTLIEST = "; what costs most: "
 
 _NAMED_KERNELS = 3
 
 
-class Held(NamedTuple):
+class BudgetUse(NamedTuple):
     """``value_ms``, that end of the interval which the budget's gate names, against ``limit_ms``."""
 
     budget: Budget
@@ -31,56 +29,65 @@ class Held(NamedTuple):
         return self.value_ms / self.limit_ms
 
 
-def tightest(prediction: Prediction, settings: Settings, limit: str) -> dict[str | None, Held]:
+def tightest(prediction: Prediction, settings: Settings, limit: str) -> dict[str | None, BudgetUse]:
     """Of the budgets with this ``limit`` (``max`` or ``warn``) the one that ``prediction`` comes nearest to or breaks most: for the
     whole model (``None``) and for each op that budgets name."""
-    found: dict[str | None, Held] = {}
+    found: dict[str | None, BudgetUse] = {}
     for budget in settings.budgets_for(prediction.model, prediction.target):
         limit_ms = budget.max_ms if limit == "max" else budget.warn_ms
         if limit_ms is not None:
-            held = Held(budget, limit_ms, _value_ms(prediction, budget))
-            if budget.op not in found or held.ratio > found[budget.op].ratio:
-                found[budget.op] = held
+            use = BudgetUse(budget, limit_ms, _value_ms(prediction, budget))
+            if budget.op not in found or use.ratio > found[budget.op].ratio:
+                found[budget.op] = use
     return found
 
 
-def broken(subject: Subject, rule: Rule, held: Held, called: str) -> Iterator[Finding]:
+def allowed_increase(prediction: Prediction, settings: Settings, base_ms: float) -> tuple[float, Budget] | None:
+    """The latency in milliseconds to which the model may grow from ``base_ms``, and the tightest of the budgets that say so."""
+    budgets = settings.budgets_for(prediction.model, prediction.target)
+    limits = [(limit_ms, budget) for budget in budgets if (limit_ms := budget.highest_ms(rounded(base_ms))) is not None]
+    return min(limits, key=lambda pair: pair[0], default=None)
+
+
+def broken(subject: Subject, rule: Rule, use: BudgetUse, called: str) -> Iterator[Finding]:
     """What ``rule`` has to say when the limit, ``called`` a budget, is broken: by how much, which it is, and what costs most."""
-    if held.ratio <= 1:
+    if use.ratio <= 1:
         return
-    prediction, op = subject.prediction, held.budget.op
+    prediction, op = subject.prediction, use.budget.op
     kernels = _kernels_of(prediction, op)
     costliest = sorted(kernels, key=lambda kernel: (-kernel.latency_ms, kernel.index))[:_NAMED_KERNELS]
     what = f"{op} in {counted(len(kernels), 'kernel')}: " if op else ""
     named = "; ".join(_named(kernel, prediction) for kernel in costliest)
-    yield rule.finding(
+    excess = f"{what}{_excess(use, called)}{_chance(prediction, use)}"
+    found = rule.finding(
         subject,
-        f"{what}{_excess(held, called)}{_chance(prediction, held)}{COSTLIEST}{named}",
+        f"{excess}; what costs most: {named}",
         nodes=tuple(kernel.nodes[0] for kernel in costliest if kernel.nodes),
         latency_ms=sum(kernel.latency_ms for kernel in kernels) if op else prediction.latency_ms,
-        budget_ms=held.limit_ms,
+        budget_ms=use.limit_ms,
         identity=("op", op) if op else (),
     )
+    yield replace(found, headline=excess)
 
 
-def _excess(held: Held, called: str) -> str:
+def _excess(use: BudgetUse, called: str) -> str:
     """``12.0 ms is 2.00 ms (20%) over the budget of 10 ms ([[budgets]] number 1 of latlint.toml: what its author says)``."""
-    budget, over_ms = held.budget, held.value_ms - held.limit_ms
-    value = format_ms(held.value_ms)
+    budget, over_ms = use.budget, use.value_ms - use.limit_ms
+    value = format_ms(use.value_ms)
     if budget.gate in ("low", "high"):
         value = f"the {budget.gate} end of the interval, {value},"
     remarks = ": ".join(filter(None, [budget.origin, budget.message]))
     return (
-        f"{value} is {format_ms(over_ms)} ({over_ms / held.limit_ms:.0%}) over the {called} of "
-        f"{format_limit_ms(held.limit_ms)}{f' ({remarks})' if remarks else ''}"
+        f"{value} is {format_ms(over_ms)} ({over_ms / use.limit_ms:.0%}) over the {called} of "
+        f"{format_limit_ms(use.limit_ms)}{f' ({remarks})' if remarks else ''}"
     )
 
 
-def _chance(prediction: Prediction, held: Held) -> str:
+def _chance(prediction: Prediction, use: BudgetUse) -> str:
     """How likely the device is to be over the limit as well. An op's part in the error of the whole is not known."""
-    if held.budget.op is not None:
+    if use.budget.op is not None:
         return ""
-    return f", {format_chance(prediction.chance_above(held.limit_ms))} likely on the device"
+    return f", {format_chance(prediction.chance_above(use.limit_ms))} likely on the device"
 
 
 def _value_ms(prediction: Prediction, budget: Budget) -> float:
