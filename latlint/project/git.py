@@ -2,7 +2,8 @@
 
 A repository is somebody else's: its configuration names programs (filters, text conversions, hooks, file system monitors, remote
 helpers) that git would run. No command here runs any of them. The working tree is compared with a commit by content, not with
-``git diff``, which would. Nothing is fetched.
+``git diff``, which would. Nothing is fetched. The repository is the one whose ``.git`` is above a file: a directory of the working
+tree that has the form of a bare repository, as a pull request can bring one, is none.
 """
 
 from __future__ import annotations
@@ -10,19 +11,27 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
+import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import IO
 
 from latlint.errors import LatlintError
 from latlint.graph.detect import LFS_POINTER_BYTES, Pointer, lfs_pointer
 from latlint.graph.formats import is_model_name
+from latlint.project.repository import top_of
 
-#: A model in the history that is larger than this is not unpacked.
-MAX_FILE_BYTES = 4 << 30
+#: A model in the history that is larger than this is not unpacked. No file of one FlatBuffer or protobuf message is larger.
+MAX_FILE_BYTES = 2 << 30
+
+#: The first git that knows ``safe.bareRepository``.
+_LEAST_VERSION = (2, 38)
 
 _TIMEOUT_S = 120
 
@@ -33,8 +42,12 @@ _OPTIONS = (
     "--literal-pathspecs",
     *("-c", "core.fsmonitor=false"),
     *("-c", f"core.hooksPath={os.devnull}"),
-    *("-c", "protocol.allow=never"),  # a partial clone would fetch what it lacks
+    *("-c", "safe.bareRepository=explicit"),
 )
+
+#: No protocol at all: a partial clone would fetch what it lacks, and a remote helper (``ext::``) is a program. These variables win over
+#: whatever the configuration says of protocols.
+_ENVIRONMENT = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": ""}
 
 #: What a hook of one repository has in its environment must not lead to that one when another is asked about.
 _LOCAL_VARIABLES = (
@@ -68,10 +81,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A git repository with a working tree, whose top is ``root``. Paths in it are relative to the top, with forward slashes;
-    a ``commit`` is always a full object name."""
+    """A git repository with a working tree, whose top is ``root``; ``git_dir`` is where git keeps it. Paths in it are relative to the
+    top, with forward slashes; a ``commit`` is always a full object name."""
 
     root: Path
+    git_dir: Path
 
     def relative(self, path: str | os.PathLike[str]) -> str:
         """``path``, as seen from the working directory, from the top of the working tree."""
@@ -138,14 +152,8 @@ class Repository:
 
     def read(self, entry: Entry, limit: int) -> bytes:
         """The content of a file of a commit, which has ``limit`` bytes at most."""
-        if entry.size_bytes is not None and entry.size_bytes > limit:
-            raise LatlintError(
-                f"{entry.size_bytes} bytes in git; expected {limit} at most", code="LAT006", path=entry.path
-            )
-        with tempfile.TemporaryFile() as out:
-            self._stream(entry, out)
-            out.seek(0)
-            return out.read()
+        self._refuse_beyond(entry, limit)
+        return self._content(entry, subprocess.PIPE)
 
     @contextlib.contextmanager
     def file(self, entry: Entry) -> Iterator[Path]:
@@ -153,16 +161,17 @@ class Repository:
         if pointer := self.pointer(entry):
             yield self._lfs_object(entry, pointer)
             return
-        if entry.size_bytes is not None and entry.size_bytes > MAX_FILE_BYTES:
-            raise LatlintError(
-                f"{entry.size_bytes} bytes in git; more than {MAX_FILE_BYTES} are not unpacked",
-                code="LAT006",
-                path=entry.path,
-            )
-        with tempfile.TemporaryDirectory(prefix="latlint-") as directory:
-            path = Path(directory, PurePosixPath(entry.path).name)
-            with path.open("wb") as out:
-                self._stream(entry, out)
+        size = self._refuse_beyond(entry, MAX_FILE_BYTES)
+        with contextlib.ExitStack() as stack:
+            try:
+                directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="latlint-"))
+                path = Path(directory, PurePosixPath(entry.path).name)
+                _refuse_full(directory, size, entry)
+                with path.open("wb") as out:
+                    self._content(entry, out)
+            except OSError as error:
+                why = error.strerror
+                raise LatlintError(f"cannot be unpacked into a temporary file: {why}", path=entry.path) from None
             yield path
 
     def pointer(self, entry: Entry) -> Pointer | None:
@@ -227,53 +236,94 @@ class Repository:
             )
         return path
 
-    def _stream(self, entry: Entry, out: IO[bytes]) -> None:
-        done = _run(self.root, ("cat-file", "blob", entry.oid), out)
-        if done.returncode:
+    def _refuse_beyond(self, entry: Entry, limit: int) -> int:
+        """The bytes that the content has, ``limit`` at most. Git is asked for the size first: it packs a gigabyte into a megabyte."""
+        if entry.size_bytes is None:
             raise LatlintError(
-                f"git does not have its content, as in a partial clone; run: git cat-file -e {entry.oid}",
+                "git does not have its content, as in a partial clone; clone the repository again without --filter",
                 path=entry.path,
             )
+        if entry.size_bytes > limit:
+            raise LatlintError(
+                f"{entry.size_bytes} bytes in git; at most {limit} are read", code="LAT006", path=entry.path
+            )
+        return entry.size_bytes
+
+    def _content(self, entry: Entry, out: IO[bytes] | int) -> bytes:
+        """The content of a file of a commit, or nothing where it goes to the file ``out``."""
+        done = self._run(("cat-file", "blob", entry.oid), out)
+        if done.returncode:
+            raise LatlintError(f"git cannot read its content: {_reason(done.stderr)}", path=entry.path)
+        return done.stdout or b""
 
     def _if_shallow(self, revision: str) -> str:
         if self._try("rev-parse", "--is-shallow-repository") != "true\n":
             return ""
         return f"; this is a shallow clone: fetch '{revision}' with its history (git fetch --unshallow, or fetch-depth: 0 of actions/checkout)"
 
+    def _run(
+        self, arguments: Sequence[str], out: IO[bytes] | int = subprocess.PIPE, given: str = ""
+    ) -> subprocess.CompletedProcess[bytes]:
+        variables = {"GIT_DIR": os.fspath(self.git_dir), "GIT_WORK_TREE": os.fspath(self.root)}
+        return _run(self.root, arguments, out, given, variables)
+
     def _git(self, *arguments: str) -> str:
-        done = _run(self.root, arguments)
+        done = self._run(arguments)
         if done.returncode:
             raise LatlintError(f"git {arguments[0]} failed: {_reason(done.stderr)}", path=str(self.root))
         return os.fsdecode(done.stdout)
 
     def _try(self, *arguments: str, given: str = "") -> str | None:
-        done = _run(self.root, arguments, given=given)
+        done = self._run(arguments, given=given)
         return None if done.returncode else os.fsdecode(done.stdout)
 
 
 def repository(path: str | os.PathLike[str] = ".") -> Repository:
     """The repository whose working tree holds ``path``, a file or directory that need not be there any more."""
     real = Path(os.path.realpath(path))
-    start = next(each for each in (real, *real.parents) if each.is_dir())
-    done = _run(start, ("rev-parse", "--show-toplevel"))
+    root = top_of(real / "file")
+    if root is None:
+        raise LatlintError("is not in a git repository", path=os.fspath(path))
+    done = _run(root, ("rev-parse", "--show-toplevel", "--absolute-git-dir"))
     if done.returncode:
         reason = _reason(done.stderr)
         if "not a git repository" in reason:
             reason = "is not in a git repository"
         raise LatlintError(reason, path=os.fspath(path))
-    return Repository(Path(os.path.realpath(os.fsdecode(done.stdout).removesuffix("\n"))))
+    top, git_dir = os.fsdecode(done.stdout).removesuffix("\n").rpartition("\n")[::2]
+    # What is called .git may be no repository, and git then goes on above it; core.worktree may name any directory.
+    if Path(os.path.realpath(top)) != root:
+        raise LatlintError("is not the working tree of the git repository in its .git", path=os.fspath(root))
+    return Repository(root, Path(git_dir))
 
 
 def _run(
-    directory: Path, arguments: Sequence[str], out: IO[bytes] | int = subprocess.PIPE, given: str = ""
+    directory: Path,
+    arguments: Sequence[str],
+    out: IO[bytes] | int = subprocess.PIPE,
+    given: str = "",
+    variables: Mapping[str, str] = MappingProxyType({}),
+) -> subprocess.CompletedProcess[bytes]:
+    _refuse_old(_version())
+    try:
+        return _started([*_OPTIONS, *arguments], directory, out, given, variables)
+    except OSError as error:
+        raise LatlintError(f"git cannot be run here: {error.strerror}", path=str(directory)) from None
+
+
+def _started(
+    arguments: Sequence[str],
+    directory: Path | None = None,
+    out: IO[bytes] | int = subprocess.PIPE,
+    given: str = "",
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> subprocess.CompletedProcess[bytes]:
     environment = {name: value for name, value in os.environ.items() if name not in _LOCAL_VARIABLES}
-    environment |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1"}
     try:
         return subprocess.run(
-            ["git", *_OPTIONS, *arguments],
+            ["git", *arguments],
             cwd=directory,
-            env=environment,
+            env={**environment, **_ENVIRONMENT, **variables},
             input=given.encode(),
             stdout=out,
             stderr=subprocess.PIPE,
@@ -283,11 +333,31 @@ def _run(
     except FileNotFoundError:
         raise LatlintError("git is not to be found: install it, or compare two files") from None
     except subprocess.TimeoutExpired:
-        raise LatlintError(f"git {arguments[0]} did not end within {_TIMEOUT_S} s", path=str(directory)) from None
-    except OSError as error:
-        raise LatlintError(f"git cannot be run here: {error.strerror}", path=str(directory)) from None
+        raise LatlintError(f"git {' '.join(arguments[-2:])} did not end within {_TIMEOUT_S} s") from None
     except ValueError:
         raise LatlintError("no name of a revision or file in git has a null character") from None
+
+
+@cache
+def _version() -> str:
+    """What git says of itself: ``git version 2.39.5``."""
+    return _started(["version"]).stdout.decode("utf-8", "replace").strip()
+
+
+def _refuse_old(version: str) -> None:
+    found = re.match(r"git version (\d{1,9})\.(\d{1,9})", version)
+    if found is None or (int(found[1]), int(found[2])) < _LEAST_VERSION:
+        least = ".".join(map(str, _LEAST_VERSION))
+        raise LatlintError(f"git {least} or later is needed to read a repository safely; this is '{version[:40]}'")
+
+
+def _refuse_full(directory: str, size_bytes: int, entry: Entry) -> None:
+    free = shutil.disk_usage(directory).free
+    if size_bytes > free:
+        raise LatlintError(
+            f"needs {size_bytes} bytes in the temporary directory, which has {free} left; name another one in TMPDIR",
+            path=entry.path,
+        )
 
 
 def _reason(message: bytes) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from latlint.errors import LatlintError
+from latlint.project import git as git_module
 from latlint.project.git import Change, Repository, repository
 
 Git = Callable[..., str]
@@ -280,10 +282,95 @@ def test_what_is_too_large_is_not_read(git: Git, monkeypatch: pytest.MonkeyPatch
     repo = repository()
     entry = repo.entry(first, "m.tflite")
     assert entry is not None and repo.read(entry, 5000) == b"0" * 5000
-    with pytest.raises(LatlintError, match="expected 4999 at most"):
+    with pytest.raises(LatlintError, match="at most 4999 are read"):
         repo.read(entry, 4999)
     monkeypatch.setattr("latlint.project.git.MAX_FILE_BYTES", 4999)
-    with pytest.raises(LatlintError, match="not unpacked"):
+    with pytest.raises(LatlintError, match="at most 4999 are read"):
+        old(repo, first, "m.tflite")
+
+
+def test_a_directory_that_a_pull_request_made_look_like_a_repository_is_none(git: Git) -> None:
+    put("models/x/m.tflite", b"0")
+    first = commit(git)
+    put("models/x/m.tflite", b"1")
+    git("clone", "--quiet", "--bare", ".", "models/x/forged")
+    for name in ("HEAD", "objects", "refs", "packed-refs"):
+        if Path("models/x/forged", name).exists():
+            Path("models/x/forged", name).rename(Path("models/x", name))
+    Path("models/x/refs/heads").mkdir(parents=True, exist_ok=True)
+    put("models/x/config", b"[core]\nrepositoryformatversion = 0\nbare = false\nworktree = .\n")
+    top = subprocess.run(
+        ["git", "-C", "models/x", "rev-parse", "--show-toplevel"], capture_output=True, text=True, check=True
+    )
+    assert top.stdout.strip().endswith("models/x"), "git itself takes it for one"
+    for path in ("models/x/m.tflite", "models/x", "models/x/gone/m.tflite"):
+        assert repository(path).root == Path.cwd()
+    assert repository("models/x").changed_models(first) == [Change("models/x/m.tflite", "models/x/m.tflite")]
+
+
+def test_a_working_tree_elsewhere_is_refused(git: Git, tmp_path: Path) -> None:
+    put("m.tflite", b"0")
+    commit(git)
+    (tmp_path / "other").mkdir()
+    git("config", "core.worktree", str(tmp_path / "other"))
+    with pytest.raises(LatlintError, match="not the working tree"):
+        repository()
+
+
+def unaware(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Git as it was before it knew of ``GIT_NO_LAZY_FETCH``."""
+    real = shutil.which("git")
+    old_git = put(str(tmp_path / "bin/git"), f'#!/bin/sh\nunset GIT_NO_LAZY_FETCH\nexec {real} "$@"\n'.encode())
+    old_git.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{old_git.parent}{os.pathsep}{os.environ['PATH']}")
+
+
+def test_no_remote_is_asked_whatever_the_configuration_allows(
+    git: Git, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put("m.tflite", b"0" * 5000)
+    first = commit(git)
+    git("config", "uploadpack.allowFilter", "true")
+    clone = tmp_path / "clone"
+    git("clone", "--quiet", "--filter=blob:none", "--no-checkout", f"file://{Path.cwd()}", str(clone))
+    mark = tmp_path / "ran"
+    trap = put(str(tmp_path / "trap"), f"#!/bin/sh\necho ran >> {mark}\n".encode())
+    trap.chmod(0o755)
+    for key, value in (("remote.origin.url", f"ext::{trap}"), ("protocol.ext.allow", "always")):
+        subprocess.run(["git", "-C", str(clone), "config", key, value], check=True)
+    unaware(tmp_path, monkeypatch)
+    blob = subprocess.run(["git", "rev-parse", f"{first}:m.tflite"], capture_output=True, text=True, check=True)
+    subprocess.run(["git", "-C", str(clone), "cat-file", "-e", blob.stdout.strip()], capture_output=True, check=False)
+    assert mark.exists(), "the trap works"
+    mark.unlink()
+    repo = repository(clone)
+    with pytest.raises(LatlintError, match="partial clone") as caught:
+        old(repo, first, "m.tflite")
+    repo.changed_models(first)
+    assert not mark.exists()
+    assert "cat-file" not in caught.value.message, "advice that would run the trap"
+
+
+@pytest.mark.parametrize("said", ["git version 2.37.9", "git version 1.8.3.1", "fossil 3"])
+def test_an_old_git_is_refused(said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".git").mkdir()
+    fake = put(str(tmp_path / "bin/git"), f"#!/bin/sh\necho {said}\n".encode())
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{fake.parent}{os.pathsep}{os.environ['PATH']}")
+    git_module._version.cache_clear()
+    try:
+        with pytest.raises(LatlintError, match=r"git 2\.38 or later is needed .* this is"):
+            repository(tmp_path)
+    finally:
+        git_module._version.cache_clear()
+
+
+def test_a_full_disk_is_told_from_a_partial_clone(git: Git, monkeypatch: pytest.MonkeyPatch) -> None:
+    put("m.tflite", b"0" * 5000)
+    first = commit(git)
+    repo = repository()
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10000, 6000, 4000))
+    with pytest.raises(LatlintError, match="needs 5000 bytes in the temporary directory, which has 4000 left"):
         old(repo, first, "m.tflite")
 
 
