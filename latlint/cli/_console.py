@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from latlint.errors import LatlintError
-from latlint.files import write_whole
+from latlint.files import write_through, write_whole
 from latlint.report.plain import Style, clean
 
 _BAR_COLUMNS = 30
@@ -131,19 +131,20 @@ def clear_progress() -> None:
 
 
 def write_atomically(text: str, path: Path) -> None:
-    """Write a file whole or not at all; what is no file, such as ``/dev/stdout``, is written straight."""
+    """Write a file whole or not at all, and nothing through a link."""
     try:
-        if _is_device(path):
-            path.write_text(text, encoding="utf-8", newline="\n")
-            return
         write_whole({path: text.encode("utf-8")})
     except OSError as failure:
         raise LatlintError(f"cannot be written: {failure.strerror}", path=str(path)) from None
 
 
-def _is_device(path: Path) -> bool:
-    """Whether ``path`` is there and no file, or stands for an open one, as ``/dev/stdout`` does when it is redirected."""
-    return (path.exists() and not path.is_file()) or path.parent.resolve().as_posix().startswith(("/dev", "/proc"))
+def write_output(text: str, path: Path) -> None:
+    """Write what the user named as an output: a file, or straight to a device, a pipe or an open file such as ``/dev/stdout``."""
+    try:
+        if not write_through(path, text.encode("utf-8")):
+            write_atomically(text, path)
+    except OSError as failure:
+        raise LatlintError(f"cannot be written: {failure.strerror}", path=str(path)) from None
 
 
 def unless_malformed(read: Callable[[], T], *, anyway: bool) -> T | None:

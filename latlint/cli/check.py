@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -140,7 +141,7 @@ def command(
     report = run.empty.joined(parts)
     _console.emit(render(report, "check", format_name, _console.style()))
     for name, path in files:
-        _console.write_atomically(render(report, "check", name, Style()), path)
+        _console.write_output(render(report, "check", name, Style()), path)
     if format_name == "github" and all(name != "markdown" for name, _ in files):
         _console.append_to_job_summary(render(report, "check", "markdown", Style()))
     return status.code
@@ -176,7 +177,7 @@ def _parsed_outputs(outputs: tuple[str, ...]) -> list[tuple[str, Path]]:
         if not Path(path).parent.is_dir():
             raise LatlintError(f"the directory of --output '{output}' does not exist")
         files.append((name, Path(path)))
-    if len({path.resolve() for _, path in files}) < len(files):
+    if len({os.path.realpath(path) for _, path in files}) < len(files):
         raise LatlintError("two --output options name the same file")
     return files
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
+from latlint.errors import LatlintError
+from latlint.files import regular
 from latlint.graph.formats import claimed_by, is_model_name
 from latlint.settings import Settings
 
 #: Directories that hold other people's files; hidden directories and virtual environments are skipped as well.
 _SKIPPED = frozenset({"node_modules", "__pycache__", "site-packages"})
-
-_CHUNK_BYTES = 1 << 20
 
 
 def find_models(paths: Iterable[str], settings: Settings) -> tuple[list[str], list[str]]:
@@ -38,23 +38,35 @@ def changed_models(paths: Iterable[str], settings: Settings) -> list[str]:
 
     Anything else is left out, and so is a model that the configuration's ``models`` globs do not name.
     """
-    files = [file for path in paths for file in ([path] if is_model_name(path) else holders(path))]
-    return [file for file in files if not settings.models or settings.names_model(file)]
+    named = list(paths)
+    held = _holders([path for path in named if not is_model_name(path)])
+    found = [file for path in named for file in held.get(path, [path])]
+    return [file for file in dict.fromkeys(found) if not settings.models or settings.names_model(file)]
 
 
 def holders(data: str) -> list[str]:
-    """The models that keep weights in the file ``data``: those beside it or one directory up that are named as it is
-    (``m.onnx`` of ``m.onnx.data``) or in whose bytes its path stands.
+    """The models that keep weights in the file ``data``."""
+    return _holders([data])[data]
+
+
+def _holders(data: Collection[str]) -> dict[str, list[str]]:
+    """For each of the files ``data`` the models that keep weights in it: those beside it or one directory up that are named as it
+    is (``m.onnx`` of ``m.onnx.data``) or that say its path. Each model is read once, without its weights.
 
     An external tensor's ``location`` is a path relative to the model (onnx.proto, ``TensorProto.external_data``).
     """
-    file = Path(data)
-    found = []
-    for directory in list(file.parents)[:2]:
-        location = file.relative_to(directory).as_posix()
+    below: dict[Path, list[str]] = {}
+    for name in data:
+        for directory in list(Path(name).parents)[:2]:
+            below.setdefault(directory, []).append(name)
+    found: dict[str, list[str]] = {name: [] for name in data}
+    for directory, names in below.items():
         for model in sorted(entry for entry in _entries(directory) if _has_external_data(entry)):
-            if location.startswith(f"{model.stem}.") or _mentions(model, os.fsencode(location)):
-                found.append(model.as_posix())
+            said = _without_weights(model)
+            for name in names:
+                location = Path(name).relative_to(directory).as_posix()
+                if location.startswith(f"{model.stem}.") or os.fsencode(location) in said:
+                    found[name].append(model.as_posix())
     return found
 
 
@@ -78,24 +90,22 @@ def _entries(directory: Path) -> list[Path]:
         return []
 
 
-def _mentions(model: Path, text: bytes) -> bool:
+def _without_weights(model: Path) -> bytes:
+    """What an ONNX model says, less its weights; nothing of what is none, which is for the reader to say when it is linted."""
+    from latlint.graph.source import Source
+    from latlint.graph.wire import lean_model
+
     try:
-        if not model.is_file():  # opening a pipe would wait for a writer
-            return False
-        with model.open("rb") as stream:
-            tail = b""
-            while chunk := stream.read(_CHUNK_BYTES):
-                if text in tail + chunk:
-                    return True
-                tail = chunk[-len(text) :]
-    except OSError:  # for the reader to say when it is linted
-        pass
-    return False
+        with regular(model) as descriptor:
+            return lean_model(Source.of_file(descriptor, model.name), model.name).model
+    except (OSError, ValueError, LatlintError):
+        return b""
 
 
 def _walk(directory: str, notes: list[str]) -> Iterator[str]:
-    """Model files below ``directory``, sorted, without following symbolic links that lead out of it."""
-    top = Path(directory).resolve()
+    """Model files below ``directory``, sorted, without following symbolic links that lead out of it. A link that leads nowhere is one:
+    whoever reads it says so, and a budget does not hold for want of the model."""
+    top = os.path.realpath(directory)
     left_out = 0
 
     def unreadable(error: OSError) -> None:
@@ -107,9 +117,9 @@ def _walk(directory: str, notes: list[str]) -> Iterator[str]:
             file = os.path.normpath(os.path.join(current, name))  # noqa: PTH118 - keeps the path as the user gave it
             if is_model_name(name):
                 path = Path(file)
-                if path.is_symlink() and not path.resolve().is_relative_to(top):
+                if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(top):
                     left_out += 1
-                elif path.is_file():
+                elif path.is_file() or (path.is_symlink() and not path.exists()):
                     yield file.replace(os.sep, "/")
     if left_out:
         files = "file is a symbolic link that leads" if left_out == 1 else "files are symbolic links that lead"

@@ -80,7 +80,7 @@ def read(settings: Settings) -> list[Entry] | None:
 _SHAPE = (
     ("a rule", re.compile(r"LAT\d{3}")),
     ("a fingerprint", re.compile(r"[0-9a-f]{16}")),
-    ("a latency", re.compile(r"-|([0-9]{1,9}(?:\.[0-9]{1,9})?)ms")),
+    ("a latency", re.compile(rf"-|({records.NUMBER})ms")),
 )
 
 

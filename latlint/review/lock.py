@@ -157,7 +157,7 @@ def lines(settings: Settings) -> dict[Key, Line]:
     return {key: Line(found.path, number, len(texts[number - 1])) for key, number in found.lines.items()}
 
 
-_MS = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
+_MS = rf"({records.NUMBER})"
 _SHAPE = (
     ("a latency", re.compile(rf"{_MS}ms")),
     ("an interval", re.compile(rf"{_MS}\.\.{_MS}ms")),

@@ -21,11 +21,15 @@ from latlint.settings import Settings
 
 #: Printable, without space, and beginning neither like a quoted field or a comment nor like a conflict marker.
 _PLAIN = re.compile(r'[^\s"\\#<=>|][^\s"\\]*')
-_FIELD = re.compile(r'"(?:[^"\\]|\\["\\abfnrtv]|\\[0-3][0-7]{2})*"|[^\s"\\]+')
+#: Possessive: what is no field is not tried again in another way, so a line takes time linear in its length.
+_FIELD = re.compile(r'"(?:[^"\\]++|\\["\\abfnrtv]|\\[0-3][0-7]{2})*+"|[^\s"\\]++')
 _ESCAPE = re.compile(r'\\(["\\abfnrtv]|[0-7]{3})|[^\\]+')
 _LETTERS = {"a": 7, "b": 8, "t": 9, "n": 10, "v": 11, "f": 12, "r": 13, '"': 34, "\\": 92}
 _SPELT = {chr(code): f"\\{letter}" for letter, code in _LETTERS.items()}
 _CONFLICT = re.compile(r"(<{7}|\|{7}|={7}|>{7})( |$)")
+
+#: A time as ``four_digits`` writes it, however long: a float has 308 digits before the point at most.
+NUMBER = r"[0-9]{1,308}(?:\.[0-9]{1,9})?"
 
 #: Far more than a lock of thousands of models needs.
 _MAX_BYTES = 64_000_000
@@ -112,10 +116,25 @@ def records(text: str, kind: str, path: str) -> Iterator[tuple[int, list[str]]]:
         raise MalformedError(path, 1, wrong, kind)
     for number, line in enumerate(lines, start=1):
         if line.strip() and not line.startswith("#"):
-            fields = _FIELD.findall(line)
-            if " ".join(fields) != line.rstrip():
+            fields = _fields(line.rstrip())
+            if fields is None:
                 raise MalformedError(path, number, "is not made of fields between single spaces", kind)
             yield number, [unquoted(field) for field in fields]
+
+
+def _fields(line: str) -> list[str] | None:
+    """The fields of a line, as they are written; ``None`` where it is not made of fields between single spaces."""
+    fields: list[str] = []
+    at = 0
+    while field := _FIELD.match(line, at):
+        fields.append(field[0])
+        at = field.end()
+        if at == len(line):
+            return fields
+        if line[at] != " ":
+            return None
+        at += 1
+    return None
 
 
 def matched(
@@ -143,6 +162,8 @@ def read(path: Path) -> str | None:
     try:
         return decoded(read_bounded(path, _MAX_BYTES), display_path(path))
     except FileNotFoundError:
+        if path.is_symlink():
+            raise LatlintError("is a link that leads nowhere", code="LAT903", path=shown(path)) from None
         return None
     except ValueError as error:
         raise LatlintError(str(error), code="LAT903", path=display_path(path)) from None

@@ -3,6 +3,7 @@
 An entry's name is the SHA-256 of all that the outcome depends on: the file, its path, the settings, the packs, this program. So entries
 never go stale, and two processes that write one write the same. Entries are JSON and checked when they are read: what is cut,
 damaged or of another shape counts as not there, and so does a directory that cannot be read or written. The cache never fails a run.
+Directories and entries are the user's alone, and only files that have the names of entries are ever removed.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -30,6 +32,10 @@ from latlint.outcome import InputError, Outcome
 MAX_BYTES = 256_000_000
 #: One entry; a larger one is quicker to work out than to read.
 MAX_ENTRY_BYTES = 16_000_000
+
+#: No other program gives such names: the directory may hold what is not latlint's. The second form is of a file that was not finished.
+_SUFFIX = ".latlint"
+_ENTRY = re.compile(rf"[0-9a-f]{{62}}{re.escape(_SUFFIX)}|\.[0-9a-f]{{62}}{re.escape(_SUFFIX)}\.[0-9]+\.tmp")
 
 #: An int may stand for a float, as an annotation has it.
 _SCALARS: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (float, int), "bool": (bool,)}
@@ -71,8 +77,8 @@ class Cache:
             return
         path = self._path(key)
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_whole({path: _digest(body) + b"\n" + body})
+            _make_private(path.parent)
+            write_whole({path: _digest(body) + b"\n" + body}, mode=0o600)
         except OSError:
             return
         # Looking through all entries takes time: one store in 256 does.
@@ -92,7 +98,7 @@ class Cache:
                     path.unlink()
 
     def _path(self, key: str) -> Path:
-        return self.directory / key[:2] / key[2:]
+        return self.directory / key[:2] / f"{key[2:]}{_SUFFIX}"
 
 
 def user_cache() -> Cache | None:
@@ -134,14 +140,26 @@ def _sources(top: Path) -> Iterable[tuple[str, int, int]]:
                 yield os.path.relpath(directory, top) + "/" + name, status.st_size, status.st_mtime_ns
 
 
+def _make_private(directory: Path) -> None:
+    """Make ``directory`` and what is missing above it, for this user alone whatever the umask."""
+    if not directory.is_dir():
+        _make_private(directory.parent)
+        directory.mkdir(mode=0o700, exist_ok=True)
+
+
 def _sizes(directory: Path) -> Iterable[tuple[float, int, Path]]:
-    """Last use, size and path of every file of the cache."""
-    for current, _, names in os.walk(directory):
-        for name in names:
-            path = Path(current, name)
+    """Last use, size and path of every entry of the cache."""
+    for number in range(256):
+        part = directory / f"{number:02x}"
+        try:
+            found = [] if part.is_symlink() else list(os.scandir(part))
+        except OSError:
+            continue
+        for file in found:
             with contextlib.suppress(OSError):
-                status = path.lstat()
-                yield status.st_mtime, status.st_size, path
+                if _ENTRY.fullmatch(file.name) and file.is_file(follow_symlinks=False):
+                    status = file.stat(follow_symlinks=False)
+                    yield status.st_mtime, status.st_size, Path(file.path)
 
 
 def _digest(body: bytes) -> bytes:
