@@ -17,6 +17,7 @@ from typing import Any
 from latlint.errors import LatlintError
 from latlint.files import read_bounded
 from latlint.graph.inputs import InputShape, parse_dims
+from latlint.project.repository import top_of
 from latlint.settings import FILE, Budget, Settings, Waiver
 from latlint.units import parse_duration_ms
 from latlint.words import nearest
@@ -27,6 +28,16 @@ _Place = tuple[str | int, ...]
 #: Far more than any configuration needs.
 _MAX_BYTES = 4_000_000
 _MAX_EXTENDING = 16
+#: A text of a configuration: a path, a glob, a reason. Reports repeat some for each model and target.
+_MAX_TEXT = 4096
+_MAX_PARTS = 32
+#: TOML as far as it takes to tell the parts of a dotted key from texts and comments.
+_TOML = re.compile(
+    r'''(?P<text>"""(?:[^"\\]++|\\.|""?+(?!"))*+"""|'''
+    r"""'''(?:[^']++|''?+(?!'))*+'''|#[^\n]*+)|"""
+    r"""(?P<part>[A-Za-z0-9_-]++|[ \t]++|"(?:[^"\\\n]++|\\.)*+"|'[^'\n]*+')|(?P<dot>\.)|(?P<other>[^.])""",
+    re.DOTALL,
+)
 _TIMES = ("max", "warn", "min-increase")
 
 _TYPES: Mapping[str, tuple[type, ...]] = {
@@ -48,7 +59,8 @@ def load(start: Path | None = None, *, config: Path | None = None) -> Settings:
     for directory in (start, *start.parents):
         for name in (FILE, "pyproject.toml"):
             path = directory / name
-            if path.is_file() and (found := _read(Path(os.path.relpath(path)))):
+            # What is there and cannot be read, such as a link that leads nowhere, must not pass for no configuration.
+            if os.path.lexists(path) and (found := _read(Path(os.path.relpath(path)))):
                 return found
         if (directory / ".git").exists():
             break
@@ -78,6 +90,7 @@ def _read(file: Path) -> Settings | None:
 def _layers(file: Path, extending: tuple[Path, ...] = ()) -> list[tuple[str, _Table]] | None:
     """The tables of a file and of those that it extends, the farthest first, each with the file's name."""
     try:
+        _refuse_outside(file, (*extending, file)[0])
         table = _table(file)
         if table is None and extending:
             raise ValueError("has no [tool.latlint] to extend")
@@ -102,6 +115,15 @@ def _layers(file: Path, extending: tuple[Path, ...] = ()) -> list[tuple[str, _Ta
     return [*(_layers(base, chain) or () if base else ()), (_named(file), own)]
 
 
+def _refuse_outside(file: Path, first: Path) -> None:
+    """ValueError for a file that is not in the repository of the ``first`` one: messages show keys and values of what is no configuration,
+    and a pull request may name any file of the machine."""
+    place = Path(os.path.realpath(first.parent), first.name)
+    top = top_of(place)
+    if top and not Path(os.path.realpath(file)).is_relative_to(top):
+        raise ValueError("lies outside of the repository: copy it there, or name it with --config")
+
+
 def _named(file: Path) -> str:
     """A file as the user would name it."""
     return os.path.normpath(file).replace(os.sep, "/")
@@ -112,7 +134,9 @@ def _table(file: Path) -> dict[str, Any] | None:
     import tomllib
 
     try:
-        document = tomllib.loads(read_bounded(file, _MAX_BYTES).decode("utf-8-sig").replace("\r\n", "\n"))
+        text = read_bounded(file, _MAX_BYTES).decode("utf-8-sig").replace("\r\n", "\n")
+        _refuse_long_keys(text)
+        document = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"is not valid TOML: {error}") from None
     except RecursionError:
@@ -125,6 +149,20 @@ def _table(file: Path) -> dict[str, Any] | None:
     if not isinstance(tool["latlint"], dict):
         raise ValueError("[tool.latlint] must be a table")
     return tool["latlint"]
+
+
+def _refuse_long_keys(text: str) -> None:
+    """ValueError for a dotted key of more parts than anybody writes: tomllib takes time and memory by the square of their number."""
+    if all(line.count(".") < _MAX_PARTS for line in text.split("\n")):
+        return
+    parts = 0
+    for token in _TOML.finditer(text):
+        if token.lastgroup == "dot":
+            parts += 1
+            if parts >= _MAX_PARTS:
+                raise ValueError(f"has a key of more than {_MAX_PARTS} parts")
+        elif token.lastgroup != "part":
+            parts = 0
 
 
 def _fields(table: _Table, budgets_from: str | None) -> dict[str, Any]:
@@ -217,7 +255,7 @@ def violation(value: Any, part: _Table | None = None, place: _Place = ()) -> str
 
 
 def _violations(value: Any, part: _Table, place: _Place) -> Iterator[str]:
-    if type(value) is date:  # TOML has days; JSON, and so a schema, has text
+    if type(value) is date and part.get("format") == "date":  # TOML has days; JSON, and so a schema, has text
         value = value.isoformat()
     for other in part.get("allOf", ()):
         yield from _violations(value, other, place)
@@ -237,6 +275,8 @@ def _violations(value: Any, part: _Table, place: _Place) -> Iterator[str]:
 
 def _must_be(value: Any, part: _Table, place: _Place) -> str:
     shown = repr(value)
+    if isinstance(value, str) and len(value) > _MAX_TEXT:
+        return f"{_place(place)} has {len(value):,} characters, at most {_MAX_TEXT:,} are read"
     return f"{_place(place)} must be {part['title']}, not {shown if len(shown) <= 80 else f'{shown[:79]}…'}"
 
 
@@ -248,7 +288,7 @@ def _fits(value: Any, part: _Table) -> bool:
         return False
     if isinstance(value, str):
         matches = "pattern" not in part or re.search(part["pattern"], value) is not None
-        return len(value) >= part.get("minLength", 0) and matches and value in part.get("enum", (value,))
+        return part.get("minLength", 0) <= len(value) <= _MAX_TEXT and matches and value in part.get("enum", (value,))
     if isinstance(value, int | float):
         return bool(part.get("minimum", value) <= value <= part.get("maximum", value))  # no bound holds NaN
     return not isinstance(value, list) or len(value) >= part.get("minItems", 0)
@@ -257,6 +297,9 @@ def _fits(value: Any, part: _Table) -> bool:
 def _violations_of_keys(table: _Table, part: _Table, place: _Place) -> Iterator[str]:
     known = part.get("properties", {})
     for key in table:
+        if len(key) > _MAX_TEXT:
+            yield f"a key{_within(place)} has {len(key):,} characters, at most {_MAX_TEXT:,} are read"
+            return
         if part.get("additionalProperties") is False and key not in known:
             guess = nearest(key, known)
             hint = f"did you mean '{guess[0]}'?" if guess else f"known are {', '.join(known)}"

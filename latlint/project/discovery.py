@@ -5,14 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from latlint.errors import LatlintError
 from latlint.files import regular
 from latlint.graph.formats import claimed_by, is_model_name
 from latlint.settings import Settings
 
+if TYPE_CHECKING:
+    from latlint.graph.source import Source
+
 #: Directories that hold other people's files; hidden directories and virtual environments are skipped as well.
 _SKIPPED = frozenset({"node_modules", "__pycache__", "site-packages"})
+
+_CHUNK_BYTES = 1 << 20
 
 
 def find_models(paths: Iterable[str], settings: Settings) -> tuple[list[str], list[str]]:
@@ -51,7 +57,7 @@ def holders(data: str) -> list[str]:
 
 def _holders(data: Collection[str]) -> dict[str, list[str]]:
     """For each of the files ``data`` the models that keep weights in it: those beside it or one directory up that are named as it
-    is (``m.onnx`` of ``m.onnx.data``) or that say its path. Each model is read once, without its weights.
+    is (``m.onnx`` of ``m.onnx.data``) or that say its path. Each model is read once.
 
     An external tensor's ``location`` is a path relative to the model (onnx.proto, ``TensorProto.external_data``).
     """
@@ -62,9 +68,9 @@ def _holders(data: Collection[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {name: [] for name in data}
     for directory, names in below.items():
         for model in sorted(entry for entry in _entries(directory) if _has_external_data(entry)):
-            said = _without_weights(model)
-            for name in names:
-                location = Path(name).relative_to(directory).as_posix()
+            locations = {name: Path(name).relative_to(directory).as_posix() for name in names}
+            said = _mentioned(model, {os.fsencode(location) for location in locations.values()})
+            for name, location in locations.items():
                 if location.startswith(f"{model.stem}.") or os.fsencode(location) in said:
                     found[name].append(model.as_posix())
     return found
@@ -90,16 +96,30 @@ def _entries(directory: Path) -> list[Path]:
         return []
 
 
-def _without_weights(model: Path) -> bytes:
-    """What an ONNX model says, less its weights; nothing of what is none, which is for the reader to say when it is linted."""
+def _mentioned(model: Path, texts: set[bytes]) -> set[bytes]:
+    """Those of ``texts`` that stand in a model: outside of its weights, or anywhere where it cannot be told what is weights."""
     from latlint.graph.source import Source
     from latlint.graph.wire import lean_model
 
     try:
         with regular(model) as descriptor:
-            return lean_model(Source.of_file(descriptor, model.name), model.name).model
-    except (OSError, ValueError, LatlintError):
-        return b""
+            source = Source.of_file(descriptor, model.name)
+            try:
+                said = lean_model(source, model.name).model
+                return {text for text in texts if text in said}
+            except LatlintError:
+                return _found_in(source, texts)
+    except (OSError, ValueError, LatlintError):  # for the reader to say when it is linted
+        return set()
+
+
+def _found_in(source: Source, texts: set[bytes]) -> set[bytes]:
+    found: set[bytes] = set()
+    longest = max(map(len, texts))
+    for start in range(0, source.size, _CHUNK_BYTES):
+        chunk = source.read(start, _CHUNK_BYTES + longest)
+        found |= {text for text in texts - found if text in chunk}
+    return found
 
 
 def _walk(directory: str, notes: list[str]) -> Iterator[str]:

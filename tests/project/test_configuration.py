@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+import tracemalloc
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -291,3 +292,47 @@ def test_a_byte_order_mark_and_line_ends_of_windows_are_read_over(tmp_path: Path
     )
     (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + text.encode())
     assert load(config=tmp_path / name).targets == ("pixel-4/gpu",)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("models = [%]", "targets = [%]", "packs = [%]", "extend = %", "base = %", "min-gain = %", "ignore = [%]"),
+        *('[[budgets]]\nmax = "3ms"\nmessage = %', '[[waivers]]\ncode = "LAT101"\nreason = %', "[shapes]\nx = %"),
+        *("[severities]\nLAT1 = %", "[per-model-ignores]\nx = [%]", "[[budgets]]\nmax = %"),
+    ],
+)
+@pytest.mark.parametrize("value", ["2027-01-01", "2027-01-01T00:00:00Z", "12:00:00"])
+def test_a_day_is_no_text(tmp_path: Path, text: str, value: str) -> None:
+    """TOML has days, and all that asked for text took them."""
+    with pytest.raises(LatlintError, match="must be"):
+        read(tmp_path, text.replace("%", value))
+
+
+@pytest.mark.parametrize(
+    "key", [".".join("a" * 30_000), '"a"' + ' . "a"' * 20_000, "a." + ".".join(["'a b'"] * 20_000)]
+)
+@pytest.mark.parametrize("form", ["{} = 1", "[{}]", "[[{}]]", "x = {{{} = 1}}", '"""\n = "{}"'])
+def test_a_key_of_very_many_parts_is_refused_before_it_is_parsed(tmp_path: Path, key: str, form: str) -> None:
+    """30 kB of it took 883 MB, and four times as much for twice as many."""
+    (tmp_path / "pyproject.toml").write_text(form.format(key), encoding="utf-8")
+    tracemalloc.start()
+    with pytest.raises(LatlintError, match=r"has a key of more than 32 parts|is not valid TOML"):
+        load(config=tmp_path / "pyproject.toml")
+    assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    tracemalloc.stop()
+
+
+def test_dots_in_texts_and_comments_are_not_counted(tmp_path: Path) -> None:
+    dots = "a." * 1000
+    text = f'# {dots}\nmodels = ["{dots}", \'{dots}\']\n[[budgets]]\nmax = "3ms"\nmessage = """\n{dots}"{dots}"""\n'
+    assert read(tmp_path, text).models == (dots, dots)
+
+
+@pytest.mark.parametrize(
+    "text", ['[[budgets]]\nmax = "3ms"\nmessage = "%"', 'models = ["%"]', '"%" = 1', '[shapes]\n"%" = "1"']
+)
+def test_a_text_that_every_report_would_repeat_is_bounded(tmp_path: Path, text: str) -> None:
+    with pytest.raises(LatlintError, match=r"5,000 characters, at most 4,096|must be a list of texts") as caught:
+        read(tmp_path, text.replace("%", "x" * 5000))
+    assert len(caught.value.message) < 200

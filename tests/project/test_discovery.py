@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from latlint.graph import wire
 from latlint.project.discovery import changed_models, find_models, holders
 from latlint.settings import Settings
 
@@ -63,3 +64,12 @@ def test_a_name_is_found_wherever_a_large_model_has_it(repository: Path, before:
     padding = bytes((1 << 20) - len(name) * before // 5)
     (repository / "nets/a.onnx").write_bytes(padding + name + bytes(100))
     assert holders("nets/weights/a.bin") == ["nets/a.onnx"]
+
+
+def test_each_model_is_read_once_however_many_files_changed(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    scan = wire.lean_model
+    monkeypatch.setattr(wire, "lean_model", lambda source, name: read.append(name) or scan(source, name))
+    names = [f"nets/w{number}" for number in range(40)]
+    assert changed_models([*names, "nets/weights/a.bin"], Settings()) == ["nets/a.onnx"]
+    assert sorted(read) == ["a.onnx", "b.ONNX", "empty.onnx", "pointer.onnx"]

@@ -337,3 +337,41 @@ def test_a_used_entry_is_younger_than_an_unused_one(cache: Cache) -> None:
     os.utime(cache._path("1" * 64), (1, 1))
     cache.find("1" * 64)
     assert time.time() - cache._path("1" * 64).stat().st_mtime < 1000
+
+
+def test_only_entries_are_ever_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory of caches may hold what is not latlint's: git's objects of SHA-256 have the names of its keys."""
+    monkeypatch.setattr("latlint.run.cache.MAX_BYTES", 1000)
+    foreign = [
+        tmp_path / name
+        for name in ("data", "00/notes", f"00/{'a' * 62}", f"ab/{'0' * 62}", "pip/wheel", "ab/x.latlint")
+    ]
+    for path in foreign:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(bytes(5000))
+    outside = tmp_path.parent / f"{tmp_path.name}-outside"
+    outside.mkdir()
+    (tmp_path / "cd").symlink_to(outside)
+    (outside / f"{'0' * 62}.latlint").write_bytes(bytes(5000))
+    cache = Cache(tmp_path)
+    for number in range(4):
+        cache.store(f"{number:064x}", Outcome(error=InputError("m", "LAT001", "x" * 500)))
+    (tmp_path / "00" / f".{'0' * 62}.latlint.99.tmp").write_bytes(bytes(5000))
+    os.utime(tmp_path / "00" / f".{'0' * 62}.latlint.99.tmp", (0, 0))
+    cache.shrink()
+    assert all(path.stat().st_size == 5000 for path in foreign)
+    assert (outside / f"{'0' * 62}.latlint").exists()
+    left = [path.name for path in (tmp_path / "00").iterdir() if path not in foreign]
+    assert len(left) == 1, "what was not finished goes as well"
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o022, 0o077])
+def test_the_cache_is_the_users_alone_whatever_the_umask(tmp_path: Path, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        Cache(tmp_path / "home" / ".cache" / "latlint").store("0" * 64, Outcome())
+    finally:
+        os.umask(before)
+    made = list((tmp_path / "home").rglob("*"))
+    assert len(made) == 4
+    assert {path.stat().st_mode & 0o077 for path in made} == {0}
