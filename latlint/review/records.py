@@ -163,7 +163,7 @@ def read(path: Path) -> str | None:
         return decoded(read_bounded(path, _MAX_BYTES), display_path(path))
     except FileNotFoundError:
         if path.is_symlink():
-            raise LatlintError("is a link that leads nowhere", code="LAT903", path=shown(path)) from None
+            raise LatlintError("is a link that leads nowhere", code="LAT903", path=display_path(path)) from None
         return None
     except ValueError as error:
         raise LatlintError(str(error), code="LAT903", path=display_path(path)) from None

@@ -305,7 +305,7 @@ def test_a_directory_that_a_pull_request_made_look_like_a_repository_is_none(git
     assert top.stdout.strip().endswith("models/x"), "git itself takes it for one"
     for path in ("models/x/m.tflite", "models/x", "models/x/gone/m.tflite"):
         assert repository(path).root == Path.cwd()
-    assert repository("models/x").changed_models(first) == [Change("models/x/m.tflite", "models/x/m.tflite")]
+    assert repository("models/x").model_changes(first) == [Change("models/x/m.tflite", "models/x/m.tflite")]
 
 
 def test_a_working_tree_elsewhere_is_refused(git: Git, tmp_path: Path) -> None:
@@ -346,7 +346,7 @@ def test_no_remote_is_asked_whatever_the_configuration_allows(
     repo = repository(clone)
     with pytest.raises(LatlintError, match="partial clone") as caught:
         old(repo, first, "m.tflite")
-    repo.changed_models(first)
+    repo.model_changes(first)
     assert not mark.exists()
     assert "cat-file" not in caught.value.message, "advice that would run the trap"
 
