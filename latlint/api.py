@@ -167,5 +167,6 @@ def _input_finding(error: InputError, path: str) -> Finding:
         severity="error",
         model=error.path,
         message=error.message,
+        help_uri=rule.rule.page if rule else "",
         fingerprint=fingerprint(error.code, path),
     )

@@ -14,3 +14,6 @@ class LatlintError(Exception):
         self.message = message
         self.code = code
         self.path = path
+
+    def __str__(self) -> str:
+        return self.message if self.path is None else f"{self.path}: {self.message}"

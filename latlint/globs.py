@@ -1,8 +1,9 @@
-"""Globs of model paths."""
+"""Globs of model paths and of targets."""
 
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -96,3 +97,18 @@ def _where(text: str, character: str) -> int:
 def _where_class(text: str, token: str) -> int:
     one = re.compile(_class(token), re.DOTALL)
     return int("".join("1" if one.fullmatch(each) else "0" for each in reversed(text)) or "0", 2)
+
+
+def selects_target(pattern: str, target: str) -> bool:
+    """Whether ``pattern`` names ``target``, ``DEVICE/PROCESSOR`` or ``DEVICE/PROCESSOR@RUNTIME``.
+
+    Without ``@`` a glob is about processors with the runtime that they have by default; ``pixel-4/*@*`` is about all runtimes.
+    """
+    processor, _, runtime = target.partition("@")
+    wanted, at, wanted_runtime = pattern.partition("@")
+    return fnmatchcase(processor, wanted) and (fnmatchcase(runtime, wanted_runtime) if at else not runtime)
+
+
+def covers_target(pattern: str, target: str) -> bool:
+    """Whether what is said for ``pattern``, such as a budget, is said of ``target``: ``*``, which stands where nothing is, is every one."""
+    return pattern == "*" or selects_target(pattern, target)

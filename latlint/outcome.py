@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from itertools import zip_longest
 from types import MappingProxyType
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from latlint.checks.types import Finding
-from latlint.latency.types import Prediction
+from latlint import __version__
+from latlint.checks.types import SEVERITIES, Finding
+from latlint.latency.types import KernelPrediction, Prediction
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,29 @@ class Report:
                 verdicts=tuple(verdicts[id(each)] for each in predictions.get(file, ()) if verdicts),
             )
 
+    def failed(self, fail_on: str = "error") -> bool:
+        """Whether `latlint check` would fail: a file could not be read, or a finding that nothing covers is at least as grave as ``fail_on``
+        (``error``, ``warning`` or ``note``)."""
+        grave = SEVERITIES[SEVERITIES.index(fail_on) :]
+        return bool(self.errors) or any(each.severity in grave and not each.suppressed for each in self.findings)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document ``latlint.check/1``, which `latlint check --format json` prints: plain values that JSON has."""
+        counts = Counter(finding.severity for finding in self.findings)
+        return {
+            "schema": "latlint.check/1",
+            "latlint": __version__,
+            "findings": [finding_json(finding) for finding in self.findings],
+            "predictions": judged_json(self),
+            "errors": [error_json(error) for error in self.errors],
+            "summary": {
+                "files": self.files,
+                "targets": len(self.targets),
+                "findings": len(self.findings),
+                "by_severity": {severity: counts[severity] for severity in reversed(SEVERITIES)},
+            },
+        }
+
     def path(self, model: str) -> str:
         """Where ``model``, a path as given, lies in its repository, with forward slashes."""
         return self.paths.get(model, model)
@@ -132,3 +158,94 @@ def _by(items: Iterable[T], attribute: str) -> dict[str, list[T]]:
     for item in items:
         found.setdefault(getattr(item, attribute), []).append(item)
     return found
+
+
+def prediction_json(prediction: Prediction) -> dict[str, Any]:
+    """A prediction without its kernels."""
+    return {
+        "model": prediction.model,
+        "sha256": prediction.sha256,
+        "format": prediction.format,
+        "precision": prediction.precision,
+        "target": prediction.target,
+        "runtime": prediction.runtime,
+        "pack": prediction.pack,
+        "latency_ms": number(prediction.latency_ms),
+        "low_ms": number(prediction.low_ms),
+        "high_ms": number(prediction.high_ms),
+        "interval": prediction.interval,
+        "overhead_ms": number(prediction.overhead_ms),
+        "border_ms": number(prediction.border_ms),
+        "coverage": number(prediction.coverage),
+        "macs": prediction.macs,
+        "partitions": [
+            {**asdict(partition), "latency_ms": number(partition.latency_ms)} for partition in prediction.partitions
+        ],
+        "notes": list(prediction.notes),
+    }
+
+
+def judged_json(report: Report) -> list[dict[str, Any]]:
+    """The predictions of a report of `check`, each with how it stands to its budget."""
+    pairs = zip_longest(report.predictions, report.verdicts)
+    return [prediction_json(prediction) | _verdict_json(prediction, verdict) for prediction, verdict in pairs]
+
+
+def _verdict_json(prediction: Prediction, verdict: Verdict | None) -> dict[str, Any]:
+    """How a prediction stands to the budget that applies to it, and how likely the device is to take longer; nothing without one."""
+    if verdict is None or verdict.budget_ms is None:
+        return {}
+    return {
+        "verdict": {
+            "budget_ms": number(verdict.budget_ms),
+            "gate": verdict.gate,
+            "passed": verdict.passed,
+            "warned": verdict.warned,
+            "chance_over_budget": number(prediction.chance_above(verdict.budget_ms)),
+        }
+    }
+
+
+def kernel_json(kernel: KernelPrediction, explain: bool = False) -> dict[str, Any]:
+    """A kernel of `predict`, on demand with why it is what it is."""
+    fields: dict[str, Any] = {
+        "index": kernel.index,
+        "partition": kernel.partition,
+        "nodes": list(kernel.nodes),
+        "op": kernel.op,
+        "linked": list(kernel.linked),
+        "implementation": kernel.implementation,
+        "latency_ms": number(kernel.latency_ms),
+        "source": kernel.source,
+        "macs": kernel.macs,
+        "bytes": kernel.bytes,
+    }
+    if kernel.reason:
+        fields["reason"] = kernel.reason
+    return {**fields, "explain": list(kernel.explain)} if explain else fields
+
+
+def finding_json(finding: Finding) -> dict[str, Any]:
+    """A finding of `check`."""
+    fields = asdict(finding)
+    for key in ("latency_ms", "budget_ms", "gain_ms", "gain_low_ms", "gain_high_ms"):
+        fields[key] = None if fields[key] is None else number(fields[key])
+    return {
+        key: list(value) if isinstance(value, tuple) else value for key in _FINDING_KEYS for value in (fields[key],)
+    }
+
+
+_FINDING_KEYS = (
+    "code", "name", "severity", "model", "target", "nodes", "message", "latency_ms", "budget_ms", "gain_ms", "gain_low_ms",
+    "gain_high_ms", "help_uri", "fingerprint", "suppressed", "justification",
+)  # fmt: skip
+
+
+def error_json(error: InputError) -> dict[str, Any]:
+    """A file that could not be read."""
+    return {"path": error.path, "code": error.code, "message": error.message}
+
+
+def number(value: float) -> float:
+    """Nine significant digits: more would only show how one machine's arithmetic rounds."""
+    return float(f"{value:.9g}")

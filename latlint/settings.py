@@ -6,19 +6,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from latlint.errors import LatlintError
-from latlint.globs import matches_path
+from latlint.globs import covers_target, matches_path
 from latlint.graph.inputs import InputShape, parse_dims
 from latlint.units import parse_duration_ms
 
 FILE = "latlint.toml"
+
+#: Which end of a prediction's interval is held against a budget, and how grave a finding is, the gravest last.
+GATES = ("point", "low", "high")
+SEVERITIES = ("note", "warning", "error")
 
 #: What lies beside it: see ``latlint.lock`` and ``latlint.baseline``.
 LOCK_FILE, BASELINE_FILE = "latlint.lock", "latlint.baseline"
@@ -47,6 +50,17 @@ class Budget:
     gate: str | None = None
     message: str = ""
     origin: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        limits = {"max_ms": self.max_ms, "warn_ms": self.warn_ms, "max_increase": self.max_increase}
+        stated = {name: limit for name, limit in limits.items() if limit is not None}
+        if not stated:
+            raise LatlintError(f"a budget needs one of {', '.join(limits)}", code="LAT901")
+        for name, limit in (*stated.items(), ("min_increase_ms", self.min_increase_ms)):
+            if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 <= limit < float("inf"):
+                raise LatlintError(f"{name} of a budget: expected a number from 0, not {limit!r}", code="LAT901")
+        if self.gate is not None:
+            _one_of("gate of a budget", self.gate, GATES)
 
     def highest_ms(self, base_ms: float) -> float | None:
         """The latency to which a model may grow that took ``base_ms`` in the lock; ``None`` without ``max_increase``."""
@@ -114,6 +128,21 @@ class Settings:
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
     start: Path = field(default_factory=Path.cwd)
 
+    def __post_init__(self) -> None:
+        for name in ("targets", "models", "select", "ignore", "packs"):
+            object.__setattr__(self, name, _listed(name, getattr(self, name)))
+        object.__setattr__(self, "packs", tuple(map(Path, self.packs)))
+        _one_of("gate", self.gate, GATES)
+        _one_of("fail_on", self.fail_on, SEVERITIES)
+        for name, share in (("min_coverage", self.min_coverage), ("min_gain", self.min_gain)):
+            if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+                raise LatlintError(f"{name}: expected a share from 0 to 1, not {share!r}", code="LAT901")
+        for name, kind in (("budgets", Budget), ("waivers", Waiver)):
+            if not all(isinstance(each, kind) for each in getattr(self, name)):
+                raise LatlintError(f"{name}: expected a sequence of {kind.__name__}", code="LAT901")
+        for rule, severity in self.severities.items():
+            _one_of(f"severities[{rule!r}]", severity, (*SEVERITIES, "off"))
+
     def relative(self, path: str | os.PathLike[str]) -> str:
         """``path`` as seen from ``root``, with forward slashes."""
         return os.path.relpath(self.start / path, self.root).replace(os.sep, "/")
@@ -129,7 +158,7 @@ class Settings:
         return tuple(
             replace(budget, gate=budget.gate or self.gate)
             for budget in self.budgets
-            if fnmatchcase(target, budget.target) and matches_path(budget.model, relative)
+            if covers_target(budget.target, target) and matches_path(budget.model, relative)
         )
 
     def ignored_for(self, model: str | os.PathLike[str]) -> tuple[str, ...]:
@@ -214,6 +243,21 @@ class Settings:
             )
         shown = " and ".join(DEFAULT_TARGETS)
         return DEFAULT_TARGETS, (f"no target chosen, so this shows {shown}; choose with --target or in {FILE}",)
+
+
+def _listed(name: str, value: object) -> tuple[Any, ...]:
+    """``value`` as a tuple: one name stands for a list of it."""
+    if isinstance(value, str | Path):
+        return (value,)
+    found = tuple(value) if isinstance(value, Iterable) else (None,)
+    if not all(isinstance(each, str | Path) for each in found):
+        raise LatlintError(f"{name}: expected names, not {value!r}", code="LAT901")
+    return found
+
+
+def _one_of(name: str, value: object, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise LatlintError(f"{name}: expected {', '.join(choices[:-1])} or {choices[-1]}, not {value!r}", code="LAT901")
 
 
 def parse_budget(text: str) -> Budget:

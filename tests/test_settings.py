@@ -219,6 +219,35 @@ def test_targets_are_names_or_globs_and_come_sorted() -> None:
 
 
 @pytest.mark.parametrize(
+    ("pattern", "chosen"),
+    [
+        ("*", ["a/cpu-1", "a/npu"]),
+        ("a/cpu-*", ["a/cpu-1"]),
+        ("a/cpu-1@xnnpack", ["a/cpu-1@xnnpack"]),
+        ("a/*@xnnpack", ["a/cpu-1@xnnpack"]),
+        ("a/cpu-1@*", ["a/cpu-1", "a/cpu-1@xnnpack"]),
+        ("a/*@*", ["a/cpu-1", "a/cpu-1@xnnpack", "a/npu", "a/npu@litert", "a/npu@qnn"]),
+    ],
+)
+def test_a_runtime_is_chosen_by_name_and_the_usual_one_without(pattern: str, chosen: list[str]) -> None:
+    known = ["a/cpu-1", "a/cpu-1@xnnpack", "a/npu", "a/npu@litert", "a/npu@qnn"]
+    assert select_targets([pattern], known) == chosen
+
+
+def test_a_runtime_that_a_processor_does_not_have_is_answered_with_those_that_it_has() -> None:
+    with pytest.raises(LatlintError, match="this processor's runtimes are a/npu@litert, a/npu@qnn"):
+        select_targets(["a/npu@xnnpack"], ["a/npu@litert", "a/npu@qnn"])
+    with pytest.raises(LatlintError, match="name its runtime: a/npu@litert, a/npu@qnn"):
+        select_targets(["a/npu"], ["a/npu@litert", "a/npu@qnn"])
+
+
+def test_a_budget_without_a_target_holds_on_every_runtime_and_a_glob_on_the_usual_one() -> None:
+    settings = Settings(budgets=(Budget(5.0), Budget(4.0, target="a/*"), Budget(3.0, target="a/*@*")))
+    held = {target: [each.max_ms for each in settings.budgets_for("m.tflite", target)] for target in ("a/b", "a/b@c")}
+    assert held == {"a/b": [5.0, 4.0, 3.0], "a/b@c": [5.0, 3.0]}
+
+
+@pytest.mark.parametrize(
     ("pattern", "hint"),
     [
         ("pixel4/gpu", "did you mean pixel-4/gpu"),
@@ -226,7 +255,13 @@ def test_targets_are_names_or_globs_and_come_sorted() -> None:
         ("pixel-4/cpu-1larg", "did you mean pixel-4/cpu-1large, pixel-4/cpu-1large1med"),
         ("pixel-4", "all of them: 'pixel-4/*'"),
         ("pixle-4/*", "did you mean pixel-4/"),
-        ("qqqq", "no name is near it"),
+        ("qqqq", "no name is near it; `latlint pack build` adds a device"),
+        ("Pixel 4", "did you mean pixel-4/"),
+        ("pixel-9/gpu", "this device is not covered, near it are pixel-4; `latlint pack build` adds"),
+        ("gpu", "take this processor of all of them: '*/gpu'"),
+        ("pixel-4/npu", "pixel-4 has cpu-1large, cpu-1large1med, gpu"),
+        ("pixel-4/gpu@qnn", "this processor's runtimes are pixel-4/gpu (`latlint"),
+        ("", "expected DEVICE/PROCESSOR, such as galaxy-s10/cpu-1large"),
     ],
 )
 def test_an_unknown_target_gets_the_nearest_names(pattern: str, hint: str) -> None:
@@ -294,3 +329,32 @@ def test_a_malformed_shape_shows_how_to_write_one(text: str) -> None:
 
 def test_the_name_of_an_input_may_hold_an_equals_sign() -> None:
     assert parse_shape("a=b=1x3") == InputShape("a=b", (1, 3))
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"gate": "zz"}, "gate: expected point, low or high, not 'zz'"),
+        ({"fail_on": "x"}, "fail_on: expected note, warning or error, not 'x'"),
+        ({"min_coverage": 80}, "min_coverage: expected a share from 0 to 1, not 80"),
+        ({"min_gain": float("nan")}, "min_gain: expected a share from 0 to 1, not nan"),
+        ({"targets": [3]}, "targets: expected names"),
+        ({"budgets": ("10ms",)}, "budgets: expected a sequence of Budget"),
+        ({"severities": {"LAT2": "bad"}}, "severities\\['LAT2'\\]: expected note, warning, error or off, not 'bad'"),
+    ],
+)
+def test_settings_from_python_are_looked_at_as_those_of_a_file(values: dict[str, object], complaint: str) -> None:
+    with pytest.raises(LatlintError, match=complaint):
+        Settings(**values)  # type: ignore[arg-type]
+
+
+def test_one_name_stands_for_a_list_of_it() -> None:
+    settings = Settings(targets="pixel-4/gpu", models="m.tflite", packs=["packs"])  # type: ignore[arg-type]
+    assert (settings.targets, settings.models) == (("pixel-4/gpu",), ("m.tflite",))
+    assert settings.packs == (Path("packs"),)
+
+
+@pytest.mark.parametrize("values", [{}, {"max_ms": -1.0}, {"warn_ms": "10ms"}, {"max_ms": 5.0, "gate": "middle"}])
+def test_a_budget_from_python_has_a_limit_that_can_be_held(values: dict[str, object]) -> None:
+    with pytest.raises(LatlintError, match="budget"):
+        Budget(**values)  # type: ignore[arg-type]

@@ -6,6 +6,8 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from latlint.settings import SEVERITIES as SEVERITIES
+
 if TYPE_CHECKING:
     from latlint.graph.types import ByteRange, Graph
     from latlint.latency.packs import Target
@@ -13,7 +15,8 @@ if TYPE_CHECKING:
     from latlint.runtime.types import Plan
     from latlint.settings import Budget, Settings, Waiver
 
-SEVERITIES = ("note", "warning", "error")
+#: Where the pages of the rules are, with a slash at the end: an address, or as long as there is none the path in latlint's repository.
+RULE_PAGES = "docs/rules/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class Line:
 class Finding:
     """``model`` is the file concerned. ``nodes`` are node names. ``gain_ms`` is what the fix would save on ``target``,
     ``gain_low_ms`` to ``gain_high_ms`` its interval, at the level of the prediction's.
-    ``fingerprint`` identifies the finding across runs and does not depend on milliseconds. ``suppressed`` tells that a waiver or the
+    ``help_uri`` is where the rule's page is (``RULE_PAGES``). ``fingerprint`` identifies the finding across runs and does not depend on milliseconds. ``suppressed`` tells that a waiver or the
     baseline covers it, and ``justification`` why. ``location`` is where the first of the nodes lies in the file. ``line`` stands
     for the finding in a review, where a binary file has no lines to show."""
 
@@ -123,6 +126,11 @@ class Rule:
     runtimes: tuple[str, ...] = ()
     confidence: str = ""
 
+    @property
+    def page(self) -> str:
+        """Where its page is; see ``RULE_PAGES``."""
+        return f"{RULE_PAGES}{self.code}.md"
+
     def applies(self, runtime: str) -> bool:
         """Whether the rule is about ``runtime``, such as ``tflite-2.10/gpu-delegate``."""
         return not self.runtimes or runtime.rpartition("/")[2] in self.runtimes
@@ -147,14 +155,15 @@ class Rule:
     def finding_on(self, prediction: Prediction, path: str, message: str, identity: tuple[str, ...] = ()) -> Finding:
         """A finding on the model of ``prediction``, which lies at ``path`` in its repository."""
         mark = fingerprint(self.code, path, prediction.target, *identity)
-        return Finding(
-            self.code, self.name, self.severity, prediction.model, message, prediction.target, fingerprint=mark
-        )
+        return replace(self._finding(prediction.model, message, mark), target=prediction.target)
 
     def finding_in(self, path: str, message: str, identity: tuple[str, ...], line: Line | None = None) -> Finding:
         """A finding on a file that is no model, ``path`` as given. ``identity`` tells it from the rule's other findings."""
         mark = fingerprint(self.code, *identity)
-        return Finding(self.code, self.name, self.severity, path, message, fingerprint=mark, line=line)
+        return replace(self._finding(path, message, mark), line=line)
+
+    def _finding(self, path: str, message: str, mark: str) -> Finding:
+        return Finding(self.code, self.name, self.severity, path, message, fingerprint=mark, help_uri=self.page)
 
 
 def fingerprint(*parts: str) -> str:

@@ -19,6 +19,11 @@ from latlint.cli import _console
 from latlint.errors import LatlintError
 from latlint.words import nearest
 
+#: What click raises for `latlint pack` alone, whose message is the help; before click 8.2 it printed that itself.
+_NO_ARGUMENTS: tuple[type[click.ClickException], ...] = tuple(
+    filter(None, [getattr(click.exceptions, "NoArgsIsHelpError", None)])
+)
+
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
 _TERMINATED = 143
@@ -42,6 +47,10 @@ class _Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if not name.startswith("-") and name not in self.list_commands(ctx):
+            if _is_model(name) or os.path.exists(name):  # noqa: PTH110 - whatever it is
+                raise click.UsageError(
+                    f"unknown command '{name}': to lint a file, latlint check {name}; to see its kernels, latlint predict {name}"
+                )
             guess = nearest(name, self.list_commands(ctx))
             hint = f"did you mean {guess[0]}?" if guess else f"there are {', '.join(self.list_commands(ctx))}"
             raise click.UsageError(f"unknown command '{name}': {hint}")
@@ -81,6 +90,8 @@ def main(args: Sequence[str] | None = None) -> int:
         return _TERMINATED
     except LatlintError as error:
         _console.error(error.message, path=error.path, code=error.code)
+    except _NO_ARGUMENTS as error:
+        _console.emit(f"{error.format_message()}\n")
     except click.ClickException as error:
         _console.error(_usage_message(error))
     except Exception as error:
@@ -91,6 +102,12 @@ def main(args: Sequence[str] | None = None) -> int:
         else:
             _console.internal_error(error)
     return 2
+
+
+def _is_model(name: str) -> bool:
+    from latlint.graph.formats import is_model_name  # a command line that is right has no need of it
+
+    return is_model_name(name)
 
 
 def _usage_message(error: click.ClickException) -> str:

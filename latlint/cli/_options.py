@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
+from click.shell_completion import CompletionItem
 
 from latlint.cli import _completion, _console
 from latlint.errors import LatlintError
 from latlint.graph.formats import a_model
 from latlint.outcome import Report
 from latlint.project.configuration import load
-from latlint.report import formats
+from latlint.report import formats, shows
 from latlint.settings import Settings
 
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -31,7 +32,7 @@ def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
             multiple=True,
             metavar="TARGET",
             shell_complete=_completion.targets,
-            help="Device and processor, such as pixel-4/gpu, or a glob: 'pixel-4/*'. Repeatable. `latlint targets` lists all.",
+            help="Device and processor, such as pixel-4/gpu, or a glob: 'pixel-4/*'; DEVICE/PROCESSOR@RUNTIME for another runtime than its usual one. Repeatable. `latlint targets` lists all.",
         ),
         click.option("--all-targets", is_flag=True, help="Every target there is."),
         pack_option,
@@ -77,12 +78,10 @@ class CommonOptions(NamedTuple):
     def settings(self, **flags: Any) -> Settings:
         """The configuration with the command line on top (``flags``: see ``Settings.with_flags``); flags that contradict each other
         are an error."""
-        if self.config is not None and self.no_config:
-            raise LatlintError("--config and --no-config contradict each other")
         if self.targets and self.all_targets:
             raise LatlintError("--target and --all-targets contradict each other")
-        settings = Settings() if self.no_config else load(config=self.config)
-        targets = ("*",) if self.all_targets else self.targets
+        settings = load_settings(self.config, self.no_config)
+        targets = ("*@*",) if self.all_targets else self.targets
         return settings.with_flags(targets=targets, packs=self.packs, shapes=self.shapes, **flags)
 
 
@@ -93,6 +92,11 @@ def config_options(function: Callable[..., Any]) -> Callable[..., Any]:
     def command(**given: Any) -> Any:
         return function(common=CommonOptions(*(given.pop(name) for name in CommonOptions._fields)), **given)
 
+    return config_file_options(command)
+
+
+def config_file_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--config``, ``--no-config``."""
     decorators: tuple[_Decorator, ...] = (
         click.option(
             "--config",
@@ -102,7 +106,14 @@ def config_options(function: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--no-config", is_flag=True, help="Read no configuration file."),
     )
-    return _applied(command, decorators)
+    return _applied(function, decorators)
+
+
+def load_settings(config: Path | None, no_config: bool) -> Settings:
+    """What ``config_file_options`` ask for."""
+    if config is not None and no_config:
+        raise LatlintError("--config and --no-config contradict each other")
+    return Settings() if no_config else load(config=config)
 
 
 def review_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -130,12 +141,40 @@ def _parsed_day(context: click.Context, parameter: click.Parameter, text: str | 
         raise LatlintError(f"malformed --today '{text}': expected a day such as 2027-01-31") from None
 
 
-def format_option(choices: list[str] | None = None) -> _Decorator:
+class ReportFormat(click.ParamType):  # type: ignore[type-arg] # generic since click 8.3
+    """A format of reports that can show the output of ``shown``, a command. A format's module is imported when it is asked about."""
+
+    name = "format"
+
+    def __init__(self, shown: str) -> None:
+        self._shown = shown
+
+    @property
+    def choices(self) -> list[str]:
+        """The names of these formats, sorted."""
+        return [name for name in formats() if shows(name, self._shown)]
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """See click; fails with the formats that there are."""
+        if value not in formats() or not shows(value, self._shown):
+            self.fail(f"{value!r} is not one of {', '.join(map(repr, self.choices))}.", param, ctx)
+        return str(value)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """See click: what help shows."""
+        return f"[{'|'.join(self.choices)}]"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """See click."""
+        return [CompletionItem(name) for name in self.choices if name.startswith(incomplete)]
+
+
+def format_option(choices: list[str] | ReportFormat) -> _Decorator:
     """``--format``."""
     return click.option(
         "--format",
         "format_name",
-        type=click.Choice(choices or formats()),
+        type=click.Choice(choices) if isinstance(choices, list) else choices,
         default="text",
         show_default=True,
         help="Output format.",

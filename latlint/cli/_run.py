@@ -13,6 +13,7 @@ import click
 
 from latlint.api import Run
 from latlint.cli import _console
+from latlint.cli._options import config_options, format_option, target_options
 from latlint.errors import LatlintError
 from latlint.outcome import Report
 from latlint.run.cache import user_cache
@@ -79,6 +80,15 @@ def run_options(function: _Command) -> _Command:
         return function(options=RunOptions(jobs, scheduler, no_cache), **others)
 
     return command
+
+
+def record_options(function: _Command) -> _Command:
+    """What `latlint lock` and `latlint baseline`, which write records of models beside the configuration, have in common: targets, the
+    configuration, ``run_options``, ``--format``, ``--allow-empty``."""
+    allow_empty = click.option("--allow-empty", is_flag=True, help="Take it that there may be no model at all.")
+    for decorator in (allow_empty, format_option(["json", "text"]), run_options, config_options, target_options):
+        function = decorator(function)
+    return function
 
 
 def _default_jobs(files: int) -> int:

@@ -10,13 +10,10 @@ import click
 from latlint.cli import _console
 from latlint.cli._options import (
     CommonOptions,
-    config_options,
-    format_option,
     report_notes_and_errors,
     review_options,
-    target_options,
 )
-from latlint.cli._run import RunOptions, run_options
+from latlint.cli._run import RunOptions, record_options
 from latlint.errors import LatlintError
 from latlint.outcome import Report
 from latlint.report.json import dump
@@ -30,12 +27,8 @@ from latlint.words import counted
 @click.command("baseline", short_help="Accept the findings of today: write latlint.baseline.")
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
 @click.option("--prune", is_flag=True, help="Only remove what is found no more; accept nothing new.")
-@target_options
 @review_options
-@config_options
-@run_options
-@format_option(["json", "text"])
-@click.option("--allow-empty", is_flag=True, help="Take it that there may be no model at all.")
+@record_options
 def command(
     paths: tuple[str, ...],
     prune: bool,

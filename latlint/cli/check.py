@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 import click
@@ -15,6 +14,7 @@ from latlint.checks.types import SEVERITIES
 from latlint.cli import _completion, _console
 from latlint.cli._options import (
     CommonOptions,
+    ReportFormat,
     config_options,
     format_option,
     report_errors,
@@ -25,6 +25,7 @@ from latlint.cli._options import (
 from latlint.cli._run import RunOptions, run_options
 from latlint.cli._toml import settings_text
 from latlint.errors import LatlintError
+from latlint.globs import covers_target
 from latlint.outcome import Report
 from latlint.project.discovery import changed_models
 from latlint.report import formats, render, render_stream, shows_hash, shows_kernels
@@ -65,7 +66,7 @@ from latlint.settings import parse_budget
 @review_options
 @click.option("--no-baseline", is_flag=True, help="Show and count what latlint.baseline accepts as well.")
 @config_options
-@format_option()
+@format_option(ReportFormat("check"))
 @click.option(
     "--output",
     "outputs",
@@ -157,11 +158,10 @@ class _Status:
 
     def watched(self, reports: Iterable[Report]) -> Iterator[Report]:
         """``reports`` as they come; their errors are reported at once."""
-        grave = SEVERITIES[SEVERITIES.index(self.fail_on) :]
         for report in reports:
             if report_errors(report):
                 self.code = 2
-            elif any(finding.severity in grave and not finding.suppressed for finding in report.findings):
+            elif report.failed(self.fail_on):
                 self.code = max(self.code, 0 if self.exit_zero else 1)
             yield report
 
@@ -186,7 +186,7 @@ def _refuse_idle_budgets(budgets: tuple[str, ...], targets: tuple[str, ...]) -> 
     """A budget of the command line that holds for none of the run's targets contradicts the rest of it."""
     for text in budgets:
         pattern = parse_budget(text).target
-        if not any(fnmatchcase(target, pattern) for target in targets):
+        if not any(covers_target(pattern, target) for target in targets):
             raise LatlintError(
                 f"--budget '{text}' is for none of the chosen targets: {', '.join(targets)}", code="LAT901"
             )

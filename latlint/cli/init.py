@@ -18,6 +18,7 @@ from latlint.errors import LatlintError
 from latlint.graph.inputs import dims_text
 from latlint.latency.catalogue import select_targets
 from latlint.project.configuration import load
+from latlint.project.repository import top_of
 from latlint.report.plain import clean
 from latlint.settings import DEFAULT_TARGETS, FILE, Budget, Settings
 from latlint.units import format_limit_ms, format_ms
@@ -88,7 +89,7 @@ def command(
 
     status, summary = 0, f"{governed} is here already and stays as it is.\n"
     if not governed:
-        chosen = ("*",) if all_targets else targets or _asked_targets(packs)
+        chosen = ("*@*",) if all_targets else targets or _asked_targets(packs)
         settings = Settings(targets=chosen, packs=packs).with_flags(shapes=shapes)
         status, summary = _configure(paths, settings, share, source)
         if not targets and chosen == DEFAULT_TARGETS:
@@ -191,7 +192,7 @@ def _asked_targets(packs: tuple[Path, ...]) -> tuple[str, ...]:
 
 def _refuse_what_cannot_work(files: list[_File], source: str | None, *, force: bool) -> None:
     """Nothing is written unless everything can be."""
-    top = next((place for place in (Path.cwd(), *Path.cwd().parents) if (place / ".git").exists()), None)
+    top = top_of(Path.cwd())
     for file in files:
         if top not in (None, Path.cwd()):
             raise LatlintError(f"{file.flag} works at the top of the repository, where hooks and workflows run: {top}")

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 import click
 
 from latlint.cli import _completion, _console
-from latlint.cli._options import CommonOptions, config_options, format_option, report_notes_and_errors, target_options
-from latlint.cli._run import RunOptions, run_options
+from latlint.cli._options import CommonOptions, report_notes_and_errors
+from latlint.cli._run import RunOptions, record_options
 from latlint.errors import LatlintError
 from latlint.report.json import dump
 from latlint.report.plain import Cell, Style, clean, table
@@ -37,11 +37,7 @@ _CAUSES = {
 @click.argument("paths", nargs=-1, shell_complete=_completion.files, metavar="[PATH]...")
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 when the lock is not what it should be.")
 @click.option("--hook", is_flag=True, help="Exit with 1 when the lock was written anew, as formatters do in hooks.")
-@target_options
-@config_options
-@run_options
-@format_option(["json", "text"])
-@click.option("--allow-empty", is_flag=True, help="Take it that there may be no model at all.")
+@record_options
 def command(
     paths: tuple[str, ...],
     check: bool,

@@ -9,6 +9,7 @@ import click
 from latlint.cli import _completion, _console
 from latlint.cli._options import (
     CommonOptions,
+    ReportFormat,
     config_options,
     format_option,
     report_errors,
@@ -35,7 +36,7 @@ from latlint.report import render_stream, shows_hash
 )
 @config_options
 @run_options
-@format_option()
+@format_option(ReportFormat("predict"))
 def command(
     models: tuple[str, ...],
     top: int | None,

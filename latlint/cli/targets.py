@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latlint.cli import _completion, _console
-from latlint.cli._options import format_option, pack_option
+from latlint.cli._options import config_file_options, format_option, load_settings, pack_option
 from latlint.latency.catalogue import select_targets
 from latlint.report.json import dump
 from latlint.report.plain import Cell, Style, clean, table
@@ -24,16 +24,18 @@ if TYPE_CHECKING:
 @click.command("targets", short_help="List the targets, or show one target's card.")
 @click.argument("target", required=False, shell_complete=_completion.targets)
 @pack_option
+@config_file_options
 @format_option(["json", "text"])
-def command(target: str | None, packs: tuple[Path, ...], format_name: str) -> int:
-    """List the targets with their measured error, or show the card of one.
+def command(target: str | None, packs: tuple[Path, ...], config: Path | None, no_config: bool, format_name: str) -> int:
+    """List the targets with their measured error, or show the card of one: those of the bundled packs, of --pack, and of the
+    configuration's packs.
 
-    TARGET may be a glob: latlint targets 'pixel-4/*'
+    TARGET may be a glob: latlint targets 'pixel-4/*', with all runtimes of its processors: latlint targets 'pixel-4/*@*'
     """
     from latlint.latency.packs import load_targets
 
-    known = load_targets(packs)
-    chosen = [known[name] for name in select_targets([target or "*"], known)]
+    known = load_targets((*load_settings(config, no_config).packs, *packs))
+    chosen = [known[name] for name in select_targets([target or "*@*"], known)]
     style = _console.style()
     if format_name == "json":
         _console.emit(dump({"schema": "latlint.targets/1", "targets": [_document(each) for each in chosen]}))

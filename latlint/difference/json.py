@@ -6,7 +6,8 @@ from typing import Any
 
 from latlint import __version__
 from latlint.difference.types import Difference, KernelChange, Launch, ModelChange, TargetChange
-from latlint.report.json import dump, error_json, kernel_json, number, prediction_json
+from latlint.outcome import error_json, kernel_json, number, prediction_json
+from latlint.report.json import dump
 from latlint.report.plain import Style
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Collection, Iterable
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from latlint.data import data_dir
 from latlint.errors import LatlintError
 from latlint.files import read_bounded
+from latlint.globs import selects_target
 from latlint.words import nearest
 
 SCHEMA = "latlint.pack/1"
@@ -46,7 +47,7 @@ def select_targets(patterns: Iterable[str], known: Collection[str]) -> list[str]
     """The known targets that one of ``patterns`` names, sorted; a pattern that names none is an error with the nearest names."""
     chosen: set[str] = set()
     for pattern in patterns:
-        matched = [name for name in known if fnmatchcase(name, pattern)]
+        matched = [name for name in known if selects_target(pattern, name)]
         if not matched:
             raise _unknown_target(pattern, known)
         chosen.update(matched)
@@ -54,15 +55,56 @@ def select_targets(patterns: Iterable[str], known: Collection[str]) -> list[str]
 
 
 def _unknown_target(pattern: str, known: Collection[str]) -> LatlintError:
-    device = pattern.partition("/")[0]
-    processors = [name for name in known if name.startswith(f"{device}/")]
-    if "/" not in pattern and processors:
-        hint = f"name its processor, such as {processors[0]}, or all of them: '{device}/*'"
-    elif guesses := nearest(pattern, processors or known, count=3):
-        hint = f"did you mean {', '.join(guesses)}?"
-    else:
-        hint = "no name is near it"
+    hint = next(filter(None, (each(pattern, known) for each in (_runtime_hint, _processor_hint, _device_hint))))
     return LatlintError(f"unknown target '{pattern}': {hint} (`latlint targets` lists all)", code="LAT902")
+
+
+def _runtime_hint(pattern: str, known: Collection[str]) -> str:
+    """Of a processor that is known: the runtimes that its pack has."""
+    processor, at, _ = pattern.partition("@")
+    runs = sorted(name for name in known if selects_target(f"{processor}@*", name))
+    if not runs or (at and not processor.rpartition("/")[0]):
+        return ""
+    return f"this processor's runtimes are {', '.join(runs)}" if at else f"name its runtime: {', '.join(runs)}"
+
+
+def _processor_hint(pattern: str, known: Collection[str]) -> str:
+    """Of a device that is known, or a processor without a device: how the target is written."""
+    device, slash, processor = pattern.partition("@")[0].partition("/")
+    processors = [name for name in known if name.startswith(f"{device}/")]
+    if not slash and processors:
+        return f"name its processor, such as {processors[0]}, or all of them: '{device}/*'"
+    if not slash and any(name.partition("/")[2] == device for name in known):
+        return f"name its device, or take this processor of all of them: '*/{pattern}'"
+    if not processors:
+        return ""
+    kind = processor.partition("-")[0]
+    if alike := [name for name in nearest(pattern, processors, count=3) if name.startswith(f"{device}/{kind}")]:
+        return f"did you mean {', '.join(alike)}?"
+    return f"{device} has {', '.join(name.partition('/')[2] for name in processors)}"
+
+
+def _device_hint(pattern: str, known: Collection[str]) -> str:
+    """Of a device that no pack covers: the one that was meant, where only spelling differs, or else the nearest and what to do."""
+    device, _, processor = pattern.partition("/")
+    if not device.strip():
+        return f"expected DEVICE/PROCESSOR, such as {next(iter(known))}"
+    if re.search(r"[*?\[]", device):
+        guesses = nearest(pattern, known, count=3)
+        return f"nothing matches; near it are {', '.join(guesses)}" if guesses else "nothing matches"
+    devices = sorted({name.partition("/")[0] for name in known})
+    meant = nearest(re.sub(r"[\s_-]+", "-", device.strip()), devices, count=3)
+    alike = [each for each in meant if _series_number(each) == _series_number(device)]
+    if alike:
+        names = [name for name in known if name.startswith(f"{alike[0]}/")]
+        return f"did you mean {', '.join(nearest(f'{alike[0]}/{processor}', names, count=3) or names[:3])}?"
+    near = f"this device is not covered, near it are {', '.join(meant)}" if meant else "no name is near it"
+    return f"{near}; `latlint pack build` adds a device from measurements of it"
+
+
+def _series_number(device: str) -> str:
+    """What tells models of a series apart: a Pixel 9 is no misspelt Pixel 4."""
+    return "".join(re.findall(r"\d", device))
 
 
 def read_card(directory: Path) -> tuple[dict[str, Any], str]:

@@ -56,13 +56,14 @@ def load(start: Path | None = None, *, config: Path | None = None) -> Settings:
     if config is not None:
         return _read(config) or Settings(root=config.absolute().parent, source=config.as_posix())
     start = (start or Path.cwd()).absolute()
+    top = top_of(start)
     for directory in (start, *start.parents):
         for name in (FILE, "pyproject.toml"):
             path = directory / name
             # What is there and cannot be read, such as a link that leads nowhere, must not pass for no configuration.
             if os.path.lexists(path) and (found := _read(Path(os.path.relpath(path)))):
                 return found
-        if (directory / ".git").exists():
+        if directory == top:
             break
     return Settings(root=start)
 
@@ -134,7 +135,7 @@ def _table(file: Path) -> dict[str, Any] | None:
     import tomllib
 
     try:
-        text = read_bounded(file, _MAX_BYTES).decode("utf-8-sig").replace("\r\n", "\n")
+        text = read_bounded(file, _MAX_BYTES).decode("utf-8-sig")
         _refuse_long_keys(text)
         document = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -33,10 +33,11 @@ def locate(files: Collection[str], settings: Settings) -> dict[str, str]:
     return {file: (below(parent, above) / name).as_posix() for file in files for parent, above, name in (place(file),)}
 
 
-def top_of(path: Path) -> Path | None:
-    """The top of the git repository that holds the file ``path``, which has no links."""
+def top_of(directory: Path) -> Path | None:
+    """The top of the git repository that holds ``directory``, an absolute path without links."""
     # Path.exists would raise where os.path.exists does not.
-    return next((directory for directory in path.parents if os.path.exists(directory / ".git")), None)  # noqa: PTH110
+    at_or_above = (directory, *directory.parents)
+    return next((each for each in at_or_above if os.path.exists(each / ".git")), None)  # noqa: PTH110
 
 
 def _top(settings: Settings, directory: str, absolute: bool) -> Path | None:

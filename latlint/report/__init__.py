@@ -22,6 +22,11 @@ def formats() -> list[str]:
     return sorted(module.name.replace("_", "-") for module in iter_modules(__path__) if module.name not in _NOT_FORMATS)
 
 
+def shows(format_name: str, command: str) -> bool:
+    """Whether a format can show the output of ``command`` (``check`` or ``predict``)."""
+    return hasattr(_module(format_name), command)
+
+
 def shows_hash(format_name: str) -> bool:
     """Whether a format shows the SHA-256 of models, which takes reading all of a file."""
     return bool(getattr(_module(format_name), "SHOWS_HASH", True))

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from latlint import __version__
-from latlint.outcome import Report
-from latlint.report.json import dump, error_json, finding_json, judged_json, kernel_json, prediction_json
+from latlint.outcome import Report, error_json, finding_json, judged_json, kernel_json, prediction_json
+from latlint.report.json import dump
 from latlint.report.plain import Style
 
 

@@ -113,6 +113,7 @@ def _rule(check: Check) -> dict[str, Any]:
         "name": "".join(word.capitalize() for word in rule.name.split("-")),
         "shortDescription": {"text": check.summary[:_MAX_DESCRIPTION]},
         "fullDescription": {"text": " ".join(about.split())[:_MAX_DESCRIPTION]},
+        **({"helpUri": rule.page} if "://" in rule.page else {}),
         "help": {"text": check.page, "markdown": check.page},
         "defaultConfiguration": {"level": _LEVELS[rule.severity]},
         "properties": {

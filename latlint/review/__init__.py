@@ -6,14 +6,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from latlint import checks
 from latlint.checks.budgets import allowed_increase
 from latlint.checks.types import SEVERITIES, Comparison, Finding, Leftovers, Line
 from latlint.errors import LatlintError
-from latlint.globs import matches_path
+from latlint.globs import covers_target, matches_path
 from latlint.latency.types import Prediction
 from latlint.outcome import Report
 from latlint.review.verdicts import Pair, verdicts
@@ -90,7 +89,7 @@ class Review:
         """Budgets that match no model, though the run has looked at all models, and at a target that they are for."""
         if not self._whole:
             return ()
-        asked = (each for each in self._idle_budgets if any(fnmatchcase(name, each.target) for name in self._targets))
+        asked = (each for each in self._idle_budgets if any(covers_target(each.target, name) for name in self._targets))
         return tuple(each for each in asked if each.model != "*")
 
     def _increases(self, part: Report) -> tuple[list[Finding], dict[Pair, float]]:

@@ -77,7 +77,7 @@ class References:
     @cached_property
     def _base(self) -> _Base | None:
         wanted = self._settings.base
-        if wanted is None and repository.top_of(Path(os.path.realpath(lock.path_of(self._settings)))) is None:
+        if wanted is None and repository.top_of(Path(os.path.realpath(self._settings.root))) is None:
             return None
         from latlint.project import git
 

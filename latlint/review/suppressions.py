@@ -7,12 +7,11 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from fnmatch import fnmatchcase
 
 from latlint import checks
 from latlint.checks.types import Accepted, Finding, Leftovers, Line
 from latlint.errors import LatlintError
-from latlint.globs import matches_path
+from latlint.globs import covers_target, matches_path
 from latlint.outcome import Report
 from latlint.review import baseline, records
 from latlint.settings import BASELINE_FILE, Settings, Waiver
@@ -72,7 +71,7 @@ class Suppressions:
         return (
             finding.target is not None
             and finding.code in self._codes[waiver.code]
-            and fnmatchcase(finding.target, waiver.target)
+            and covers_target(waiver.target, finding.target)
             and matches_path(waiver.model, self._settings.relative(finding.model))
         )
 
@@ -97,7 +96,7 @@ class Suppressions:
         """Whether the run would have found whatever the waiver may be for."""
         matching = {path for path in self._read | self._unread if matches_path(waiver.model, path)}
         models = bool(matching or self._whole) and not matching & self._unread
-        targets = any(fnmatchcase(target, waiver.target) for target in self._targets)
+        targets = any(covers_target(waiver.target, target) for target in self._targets)
         return models and targets and checks.would_run(waiver.code, self._settings)
 
 

@@ -10,6 +10,7 @@ import click
 import pytest
 
 from latlint.cli import _latlint, main
+from latlint.cli._options import ReportFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,6 @@ def formats_of_commands() -> list[tuple[str, str]]:
             assert command is not None
             for parameter in command.params:
                 if parameter.name == "format_name" and name not in _WITHOUT_MODELS:
-                    assert isinstance(parameter.type, click.Choice)
+                    assert isinstance(parameter.type, click.Choice | ReportFormat)
                     found += [(name, str(choice)) for choice in parameter.type.choices]
     return found
