@@ -24,12 +24,12 @@ from scipy.stats import spearmanr
 import latlint
 from latlint import checks
 from latlint.api import check
-from latlint.latency.difference import UNSHARED, Spending, gain
 from latlint.latency.packs import load_targets
-from latlint.latency.types import Gain, Prediction
+from latlint.latency.types import Prediction
 from latlint.settings import Settings
 from latlint.training.corpus import unpacked
 from latlint.training.measurements import Measurements, load
+from latlint.whatif.gain import UNSHARED, Gain, Spending, gain
 
 #: No rule may warn on more than this share of the networks on any target, unless its author can act on the reason.
 MOST_WARNED = 1 / 3
@@ -244,7 +244,7 @@ def _row(name: str, kind: str, cases: Sequence[Case]) -> str:
     if not cases:
         return f"| {name} | {kind} | 0 | | | | | |"
     measured, predicted, whole = (
-        np.array([float(getattr(case, name)) for case in cases]) for name in ("measured_ms", "predicted", "whole_ms")
+        np.array(column) for column in zip(*((c.measured_ms, c.predicted.ms, c.whole_ms) for c in cases), strict=True)
     )
     same = np.sign(measured) == np.sign(predicted)
     clear = np.array([case.clear for case in cases])

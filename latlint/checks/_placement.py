@@ -77,11 +77,11 @@ def findings(
     indices = [node.index for node in nodes]
     gain = view.gain(f"{rule.code} {label}", edit or (lambda graph: as_if_taken(graph, indices)))
     others = len(set(refused(view)) - set(indices))
-    if others and (gain is None or gain < view.least_gain_ms):
+    if others and (gain is None or gain.ms < view.least_gain_ms):
         message = f"{message} (so are {others} other ops, which must go as well for this to pay)"
         gain = None
         severity = "note"
     else:
         severity = rule.severity
     identity = (label,) if label else ()
-    yield from view.judge(rule, message, nodes, fix=fix, gain_ms=gain, severity=severity, identity=identity)
+    yield from view.judge(rule, message, nodes, fix=fix, gain=gain, severity=severity, identity=identity)

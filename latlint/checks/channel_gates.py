@@ -62,7 +62,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     message = f"{len(found)} channel gates (squeeze-and-excitation)"
     nodes = [node for product, _, path in found for node in (*path, product)]
     yield from seen.judge(
-        RULE, message, nodes, fix="weigh their accuracy against a network without them", gain_ms=gain, severity="note"
+        RULE, message, nodes, fix="weigh their accuracy against a network without them", gain=gain, severity="note"
     )
 
 

@@ -63,11 +63,11 @@ def check(subject: Subject) -> Iterator[Finding]:
     if not found:
         return
     gain = seen.gain("LAT222", lambda graph: with_channels(graph, lambda count: -(-count // 4) * 4))
-    if gain is None or gain < -_FREE_SHARE * seen.total_ms:
+    if gain is None or gain.ms < -_FREE_SHARE * seen.total_ms:
         return
-    if gain < SILENT_SHARE * seen.total_ms:
+    if gain.ms < SILENT_SHARE * seen.total_ms:
         gain = None
     counts = sorted({seen.shape(node.outputs[0])[-1] for node in found})
     named = ", ".join(map(str, counts[:5])) + (", …" if len(counts) > 5 else "")
     message = f"{len(found)} convolutions with {named} channels fill slices of four only in part"
-    yield from seen.judge(RULE, message, found, fix="multiples of 4 take no longer", gain_ms=gain, severity="note")
+    yield from seen.judge(RULE, message, found, fix="multiples of 4 take no longer", gain=gain, severity="note")

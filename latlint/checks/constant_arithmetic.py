@@ -74,7 +74,7 @@ def check(subject: Subject) -> Iterator[Finding]:
             f"{counted(len(found), 'op')} computed from sizes that a phone never changes",
             "export with fixed sizes",
         )
-    yield from seen.judge(RULE, message, found, fix=fix, gain_ms=seen.gain("LAT308", folded))
+    yield from seen.judge(RULE, message, found, fix=fix, gain=seen.gain("LAT308", folded))
 
 
 def _foldable(view: View) -> list[Node]:

@@ -72,7 +72,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     named = ", ".join(f"{name} ×{count}" for name, count in counts.most_common(3))
     message = f"{named}: a pass of its own over each tensor on the CPU"
     gain = seen.gain("LAT242", fused)
-    yield from seen.judge(RULE, message, [node for node, _ in found], fix="ReLU6 is fused at no cost", gain_ms=gain)
+    yield from seen.judge(RULE, message, [node for node, _ in found], fix="ReLU6 is fused at no cost", gain=gain)
 
 
 def _absorber(view: View, node: Node) -> Node | None:

@@ -60,4 +60,4 @@ def check(subject: Subject) -> Iterator[Finding]:
         return draft.graph()
 
     message = f"no output is computed from {counted(len(found), 'op')}"
-    yield from seen.judge(RULE, message, found, fix="remove them", gain_ms=seen.gain("LAT304", without))
+    yield from seen.judge(RULE, message, found, fix="remove them", gain=seen.gain("LAT304", without))

@@ -61,7 +61,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     ]
     gain = None if heads else seen.gain("LAT209", _as_convolutions)
     fix = "write linear layers on tokens as 1x1 convolutions" + (" and attention one head at a time" if heads else "")
-    yield from seen.judge(RULE, failure, [*layers, *heads], fix=fix, gain_ms=gain)
+    yield from seen.judge(RULE, failure, [*layers, *heads], fix=fix, gain=gain)
 
 
 def _as_convolutions(graph: Graph) -> Graph:

@@ -67,7 +67,7 @@ def check(subject: Subject) -> Iterator[Finding]:
 
     message = f"{counted(len(found), 'op')} computed a second time"
     nodes = [node for node, _ in found]
-    yield from seen.judge(RULE, message, nodes, fix="use the first result", gain_ms=seen.gain("LAT305", once))
+    yield from seen.judge(RULE, message, nodes, fix="use the first result", gain=seen.gain("LAT305", once))
 
 
 def _duplicates(view: View) -> list[tuple[Node, Node]]:

@@ -60,9 +60,9 @@ def check(subject: Subject) -> Iterator[Finding]:
     message = (
         f"{len(found)} PAD ops copy the tensor before a convolution or pool ({len(same)} of them are what SAME does)"
     )
-    severity = None if of_same is not None and of_same >= seen.least_gain_ms else "note"
+    severity = None if of_same is not None and of_same.ms >= seen.least_gain_ms else "note"
     fix = "pad inside the convolution (SAME)"
-    yield from seen.judge(RULE, message, [pad for pad, _ in found], fix=fix, gain_ms=gain, severity=severity)
+    yield from seen.judge(RULE, message, [pad for pad, _ in found], fix=fix, gain=gain, severity=severity)
 
 
 def _merged(graph: Graph, pairs: Sequence[tuple[Node, Node]]) -> Graph:

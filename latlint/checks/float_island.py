@@ -74,7 +74,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     named = ", ".join(f"{name} ×{count}" for name, count in counts.most_common(4))
     message = f"{len(inner)} ops of this int8 model run in float ({named})"
     gain = seen.gain("LAT306", quantized)
-    yield from seen.judge(RULE, message, inner, fix="quantise them or use ops that quantise", gain_ms=gain)
+    yield from seen.judge(RULE, message, inner, fix="quantise them or use ops that quantise", gain=gain)
 
 
 def _between(view: View) -> list[Node]:

@@ -56,9 +56,9 @@ def check(subject: Subject) -> Iterator[Finding]:
     dense = seen.gain("LAT240 dense", lambda graph: _dense(graph, found))
     split = seen.gain("LAT240 split", lambda graph: _split(graph, found))
     gains = {fix: gain for fix, gain in ((_DENSE, dense), (_SPLIT, split)) if gain is not None}
-    fix = max(gains, key=lambda each: gains[each], default=_DENSE)
+    fix = max(gains, key=lambda each: gains[each].ms, default=_DENSE)
     message = f"{len(found)} grouped convolutions run on the reference kernel, which has one thread"
-    yield from seen.judge(RULE, message, found, fix=fix, gain_ms=gains.get(fix))
+    yield from seen.judge(RULE, message, found, fix=fix, gain=gains.get(fix))
 
 
 def _is_whole(view: View, node: Node) -> bool:

@@ -65,7 +65,7 @@ def check(subject: Subject) -> Iterator[Finding]:
 
     message = f"hard-swish ×{len(found)} in {len(found[0][0])} ops each, which no kernel before them absorbs"
     nodes = [node for pieces, _ in found for node in pieces]
-    yield from seen.judge(RULE, message, nodes, fix="export it as HARD_SWISH", gain_ms=seen.gain("LAT224", joined))
+    yield from seen.judge(RULE, message, nodes, fix="export it as HARD_SWISH", gain=seen.gain("LAT224", joined))
 
 
 def _pieces(view: View, product: Node) -> tuple[list[Node], int] | None:

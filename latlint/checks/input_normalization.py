@@ -59,7 +59,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     data = [next(slot for slot, t in enumerate(node.inputs) if not seen.tensor(t).constant) for node in found]
     message = f"the input goes through {len(found)} ops that scale or shift it"
     gain = seen.gain("LAT310", without(list(zip(found, data, strict=True))))
-    yield from seen.judge(RULE, message, found, fix="fold them into the first convolution or the app", gain_ms=gain)
+    yield from seen.judge(RULE, message, found, fix="fold them into the first convolution or the app", gain=gain)
 
 
 def _prologue(view: View, source: int) -> list[Node]:

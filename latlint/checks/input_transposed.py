@@ -65,6 +65,4 @@ def check(subject: Subject) -> Iterator[Finding]:
 
     shapes = ", ".join("x".join(map(str, seen.shape(node.inputs[0]))) for node in found)
     message = f"an input of {shapes} is transposed first"
-    yield from seen.judge(
-        RULE, message, found, fix="feed it in the order it is used", gain_ms=seen.gain("LAT309", fed_so)
-    )
+    yield from seen.judge(RULE, message, found, fix="feed it in the order it is used", gain=seen.gain("LAT309", fed_so))

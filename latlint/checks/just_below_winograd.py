@@ -56,7 +56,7 @@ _WINOGRAD = "convolution_winograd_4x4_6x6"
 
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
-    measured = subject.target.pack.card["covers"].get("gpu", {}).get("envelope", {})
+    measured = subject.target.pack.covers(subject.target.key)["envelope"]
     limits = for_processor(load_gpu_rules(seen.plan.runtime).winograd, subject.target.processor)
     if limits is None or not any(name.startswith(_WINOGRAD) for name in measured):
         return
@@ -73,7 +73,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         f"{needed['in']} in and {needed['out']} out"
     )
     severity = "note" if gain is None else None
-    yield from seen.judge(RULE, message, found, fix=f"make them {full} channels", gain_ms=gain, severity=severity)
+    yield from seen.judge(RULE, message, found, fix=f"make them {full} channels", gain=gain, severity=severity)
 
 
 def _plain(view: View) -> list[Node]:

@@ -74,7 +74,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     message = f"layer normalisation ×{len(found)} in {ops} ops"
     fix = "use batch normalisation, which folds into the layer before"
     nodes = [node for nodes in found for node in nodes]
-    yield from seen.judge(RULE, message, nodes, fix=fix, gain_ms=seen.gain("LAT226", without))
+    yield from seen.judge(RULE, message, nodes, fix=fix, gain=seen.gain("LAT226", without))
 
 
 def _norms(view: View) -> list[list[Node]]:

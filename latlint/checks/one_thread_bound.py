@@ -54,7 +54,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
     spent: dict[str, float] = {}
     for kernel, ms in seen.kernels():
-        if kernel.attributes.get("threads") == 1:
+        if kernel.threads == 1:
             spent[kernel.implementation] = spent.get(kernel.implementation, 0.0) + ms
     share = sum(spent.values()) / seen.total_ms if seen.total_ms > 0 else 0.0
     if share < _SHARE:

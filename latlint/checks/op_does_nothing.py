@@ -68,7 +68,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         f"ops that change nothing ({named})",
         nodes,
         fix="remove them",
-        gain_ms=seen.gain("LAT303", without(found)),
+        gain=seen.gain("LAT303", without(found)),
     )
 
 

@@ -64,7 +64,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     gain = seen.gain("LAT201", lambda graph: as_if_taken(graph, sorted(left)))
     message = f"{_placement(seen)}, because the delegate refuses {_listed(seen, left)}"
     fix = f"replace them by ops that it takes{_culprit(seen, left)}"
-    yield from seen.judge(RULE, message, nodes, fix=fix, gain_ms=gain)
+    yield from seen.judge(RULE, message, nodes, fix=fix, gain=gain)
 
 
 def _placement(seen: View) -> str:
@@ -92,7 +92,7 @@ def _culprit(seen: View, left: dict[int, str]) -> str:
         mended = [index for index in sorted(left) if seen.graph.nodes[index].kind == kind]
         gain = seen.gain(f"LAT201 {kind}", lambda graph, mended=mended: as_if_taken(graph, mended))  # type: ignore[misc]
         if gain is not None:
-            alone[kind] = gain
+            alone[kind] = gain.ms
     best = max(alone, key=lambda kind: alone[kind], default="")
     return f" ({best} alone would save {format_ms(alone[best])})" if best and alone[best] >= seen.least_gain_ms else ""
 

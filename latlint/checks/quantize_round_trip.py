@@ -63,5 +63,5 @@ def check(subject: Subject) -> Iterator[Finding]:
     nodes = [node for pair in found for node in pair]
     message = f"{len(found)} pairs of QUANTIZE and DEQUANTIZE lead nowhere"
     yield from seen.judge(
-        RULE, message, nodes, fix="remove both", gain_ms=seen.gain("LAT302", without([(node, 0) for node in nodes]))
+        RULE, message, nodes, fix="remove both", gain=seen.gain("LAT302", without([(node, 0) for node in nodes]))
     )

@@ -54,12 +54,12 @@ def check(subject: Subject) -> Iterator[Finding]:
     if seen.plan.precision != "int8":
         return
     gain = seen.gain("LAT210", in_float)
-    if gain is not None and gain < SILENT_SHARE * seen.total_ms:
+    if gain is not None and gain.ms < SILENT_SHARE * seen.total_ms:
         gain = None
     message = (
         "the GPU computes this int8 model in floating point and rounds after each op, so it is no faster than in float"
     )
-    yield from seen.judge(RULE, message, [], fix="ship the float model to GPUs", gain_ms=gain)
+    yield from seen.judge(RULE, message, [], fix="ship the float model to GPUs", gain=gain)
 
 
 def in_float(graph: Graph) -> Graph:

@@ -63,4 +63,4 @@ def check(subject: Subject) -> Iterator[Finding]:
 
     message = f"{counted(len(found), 'RESHAPE')} right before another RESHAPE"
     gain = seen.gain("LAT311", without([(node, 0) for node in found]))
-    yield from seen.judge(RULE, message, found, fix="reshape once", gain_ms=gain)
+    yield from seen.judge(RULE, message, found, fix="reshape once", gain=gain)

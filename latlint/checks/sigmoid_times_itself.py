@@ -60,4 +60,4 @@ def check(subject: Subject) -> Iterator[Finding]:
 
     message = f"SiLU ×{len(found)} as SIGMOID and MUL is a pass of its own over each tensor"
     nodes = [node for product, gate, _ in found for node in (gate, product)]
-    yield from seen.judge(RULE, message, nodes, fix="use hard-swish", gain_ms=seen.gain("LAT223", swapped))
+    yield from seen.judge(RULE, message, nodes, fix="use hard-swish", gain=seen.gain("LAT223", swapped))

@@ -59,8 +59,8 @@ from latlint.units import format_ms
 from latlint.words import counted
 
 if TYPE_CHECKING:
-    from latlint.latency.frontier import Frontier
     from latlint.runtime.types import Kernel
+    from latlint.whatif.frontier import Frontier
 
 RULE = Rule("LAT230", "slow-op", "warning", (), "measured")
 
@@ -129,7 +129,7 @@ def check(subject: Subject) -> Iterator[Finding]:
 
 def _slow(view: View) -> list[_Slow]:
     """Kernels that were measured and take far longer than the frontier, in the plan's order."""
-    from latlint.latency.frontier import frontier, group_of  # NumPy: listing the rules does without
+    from latlint.whatif.frontier import frontier, group_of  # NumPy: listing the rules does without
 
     kernels, on_gpu = view.plan.kernels, view.kind == "gpu"
     like: dict[tuple[str, str], list[int]] = {}
@@ -153,13 +153,13 @@ def _slow(view: View) -> list[_Slow]:
 def _reasons(view: View, slow: list[_Slow]) -> Iterator[str]:
     """What the excess of each over the frontier is spent on."""
     from latlint.latency import engine
-    from latlint.latency.frontier import PARTS, computed_macs, parts
+    from latlint.whatif.frontier import PURPOSES, computed_macs, spent
 
     if not slow:
         return
     target = view.subject.target
     work = engine.workload(replace(view.plan, kernels=tuple(each.kernel for each in slow)))
-    spent = parts(work, target, [each.ms for each in slow])
+    purposes = spent(work, target, [each.ms for each in slow])
     for row, each in enumerate(slow):
         kernel, curve, near = each.kernel, each.curve, each.curve.nearest(each.kernel.macs)
         if view.plan.partitions[kernel.partition].executor == "builtin" and kernel.nodes[0] in view.plan.fallbacks:
@@ -167,16 +167,16 @@ def _reasons(view: View, slow: list[_Slow]) -> Iterator[str]:
         elif _off_the_fast_path(view, kernel, bool(curve.winograd[near])):
             yield "path"
         else:
-            excess = spent[row] - curve.parts[near] * (kernel.macs / curve.macs[near])
-            part = PARTS[int(excess.argmax())]
+            excess = purposes[row] - curve.spent[near] * (kernel.macs / curve.macs[near])
+            purpose = PURPOSES[int(excess.argmax())]
             computed = computed_macs(work, row)
-            yield "padded" if part in ("arithmetic", "tiles") and computed >= _PADDED * kernel.macs else part
+            yield "padded" if purpose in ("arithmetic", "tiles") and computed >= _PADDED * kernel.macs else purpose
 
 
 def _off_the_fast_path(view: View, kernel: Kernel, winograd: bool) -> bool:
     if view.kind == "cpu":
         return bool(kernel.reason)
-    return (winograd and "winograd" not in kernel.implementation) or kernel.attributes.get("launches", 1) > 3
+    return (winograd and "winograd" not in kernel.implementation) or kernel.launches > 3
 
 
 def _finding(view: View, key: str, found: list[_Slow]) -> Iterator[Finding]:

@@ -58,4 +58,4 @@ def check(subject: Subject) -> Iterator[Finding]:
 
     message = f"{found[0].native or found[0].kind} does not change which value ARG_MAX finds"
     gain = seen.gain("LAT312", without([(node, 0) for node in found]))
-    yield from seen.judge(RULE, message, found, fix="leave it out", gain_ms=gain)
+    yield from seen.judge(RULE, message, found, fix="leave it out", gain=gain)

@@ -68,7 +68,7 @@ def check(subject: Subject) -> Iterator[Finding]:
 
     nodes = [node for chain in found for node in (chain[0], chain[-1])]
     message = f"{len(found)} pairs of TRANSPOSE cancel" if len(found) > 1 else "a pair of TRANSPOSE cancels"
-    yield from seen.judge(RULE, message, nodes, fix="remove both", gain_ms=seen.gain("LAT301", without))
+    yield from seen.judge(RULE, message, nodes, fix="remove both", gain=seen.gain("LAT301", without))
 
 
 def _undone(dims: Sequence[Any], order: Sequence[int]) -> tuple[Any, ...]:

@@ -50,7 +50,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     ]
     if not uneven:
         return
-    launches = sum(int(kernel.attributes.get("launches", 1)) for kernel in uneven)
+    launches = sum(kernel.launches for kernel in uneven)
     message = f"{len(uneven)} grouped convolutions run as {launches} kernels, because their groups are no multiple of 4 channels"
     nodes = [seen.graph.nodes[kernel.nodes[0]] for kernel in uneven]
     yield from seen.judge(RULE, message, nodes, fix="make the groups 4, 8 or 16 channels wide, or fewer")

@@ -68,7 +68,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     nodes = [each for _, tail in found for each in tail]
     message = f"{len(nodes)} scales or shifts per channel follow {len(found)} convolutions or layers"
     gain = seen.gain("LAT307", folded)
-    yield from seen.judge(RULE, message, nodes, fix="fold them into the weights and biases", gain_ms=gain)
+    yield from seen.judge(RULE, message, nodes, fix="fold them into the weights and biases", gain=gain)
 
 
 def _tail(view: View, node: Node) -> list[Node]:

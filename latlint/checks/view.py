@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.graph.types import Graph, Node, Tensor
-from latlint.latency.types import Gain
 from latlint.units import format_ms
 
 if TYPE_CHECKING:
     from latlint.runtime.types import Kernel, Plan
+    from latlint.whatif.gain import Gain
     from latlint.whatif.pricing import Alternatives, Edit
 
 #: A finding whose fix would save less, or less than the settings' share of the model's latency, is a note.
@@ -141,7 +141,7 @@ class View:
         nodes: Iterable[Node],
         *,
         fix: str = "",
-        gain_ms: float | None = None,
+        gain: Gain | None = None,
         severity: str | None = None,
         identity: tuple[str, ...] = (),
     ) -> Iterator[Finding]:
@@ -150,32 +150,30 @@ class View:
         Below the least gain it is a note. Without a gain ``severity`` holds, or else the rule's.
         """
         chosen = list(nodes)
-        if gain_ms is not None and gain_ms <= SILENT_SHARE * self.total_ms:
+        if gain is not None and gain.ms <= SILENT_SHARE * self.total_ms:
             return
         severity = severity or rule.severity
-        if gain_ms is not None and gain_ms < self.least_gain_ms:
+        if gain is not None and gain.ms < self.least_gain_ms:
             severity = "note"
-        saved = "" if gain_ms is None else f", which saves {self._saved(gain_ms)}"
+        saved = "" if gain is None else f", which saves {self._saved(gain)}"
         text = f"{message}: {fix}{saved}" if fix else message
         found = rule.finding(
             self.subject,
             text,
             nodes=tuple(dict.fromkeys(self.name(node) for node in chosen)),
             latency_ms=self.ms(chosen),
-            gain_ms=None if gain_ms is None else float(gain_ms),
             identity=identity,
         )
-        if isinstance(gain_ms, Gain):
-            found = replace(found, gain_low_ms=gain_ms.low_ms, gain_high_ms=gain_ms.high_ms)
+        if gain is not None:
+            found = replace(found, gain_ms=gain.ms, gain_low_ms=gain.low_ms, gain_high_ms=gain.high_ms)
         yield replace(found, severity=severity)
 
-    def _saved(self, gain_ms: float) -> str:
-        """``2.0 ms (12%)``, and ``2.0 ms [1.4–2.6] (12%)`` where the interval is known."""
-        shown = format_ms(gain_ms)
-        if isinstance(gain_ms, Gain):
-            digits = len(shown.partition(" ")[0].partition(".")[2])
-            shown += f" [{gain_ms.low_ms:.{digits}f}–{gain_ms.high_ms:.{digits}f}]".replace("-", "−")
-        return f"{shown} ({percent(gain_ms / self.total_ms)})"
+    def _saved(self, gain: Gain) -> str:
+        """``2.0 ms [1.4–2.6] (12%)``."""
+        shown = format_ms(gain.ms)
+        digits = len(shown.partition(" ")[0].partition(".")[2])
+        interval = f"[{gain.low_ms:.{digits}f}–{gain.high_ms:.{digits}f}]".replace("-", "−")
+        return f"{shown} {interval} ({percent(gain.ms / self.total_ms)})"
 
 
 def percent(share: float) -> str:

@@ -121,7 +121,7 @@ def _coverage_facts(target: Target) -> dict[str, str]:
     """Which kernels were measured, and what never was."""
     from latlint.latency.engine import ENVELOPE_MARGIN
 
-    envelope = target.pack.card["covers"][target.processor.kind]["envelope"]
+    envelope = target.pack.covers(target.key)["envelope"]
     batch = max((round(exp(highest[-1])) for _, highest in envelope.values()), default=1)
     return {
         "measured": ", ".join(sorted({name.rpartition(":")[0] for name in envelope})),

@@ -4,15 +4,18 @@ A card is one JSON object (milliseconds, nanoseconds per unit of a term, gigabyt
 
 ==============  =====================================================================================================
 ``device``      the first half of its targets' names; ``title``, ``soc``, ``sources``, ``method`` are for people
-``processors``  by name, the second half: ``processor`` (the fields of ``runtime.types.Processor``), ``theta`` (the array of
-                costs), ``interval`` by precision (``level``, ``low``, ``high``: logarithms of measured over predicted,
-                for a ``difficulty`` of 1),
-                ``evidence`` by precision (how many families of networks use each implementation), ``title`` and
-                ``accuracy`` for people; a GPU also ``queue`` and ``fallback`` (the CPU that runs the rest)
-``terms``       ``cpu`` and ``gpu``: the names of the terms that each array of costs prices, in its order
+``processors``  by name, the second half: ``PROCESSOR``, or ``PROCESSOR@RUNTIME`` where it has costs for more than one runtime:
+                ``processor`` (the fields of ``runtime.types.Processor``), ``theta`` (the array of costs), ``terms`` (which of the
+                card's ``terms`` and ``covers`` are its own; by default its kind), ``interval`` by precision (``level``, ``low``,
+                ``high``: logarithms of measured over predicted, for a ``difficulty`` of 1), ``evidence`` by precision (how many
+                families of networks use each implementation), ``title`` and ``accuracy`` for people; one that is not the
+                host's also ``queue`` (``scale``, ``dispatch_ms``, ``start_ms``, ``copy_gb_per_s``) and ``fallback`` (the
+                processor that runs the rest)
+``defaults``    by name of a processor without ``@``: the runtime for each dialect of a graph, ``{"npu": {"tflite": "litert", ...}}``
+``terms``       by kind, or another name that processors give: the names of the terms that each array of costs prices, in its order
+``covers``      by the same: what the data exercise, ``measured_terms`` and ``envelope``, by class of kernel the smallest and
+                largest ``engine.sizes``
 ``features``    the names of what the forests look at, in the order of their indices
-``covers``      ``cpu`` and ``gpu``: what the data exercise, ``measured_terms`` and ``envelope``, by class of kernel the smallest
-                and largest ``engine.sizes``
 ``forests``     depth of each forest, by name (``gpu/conv``)
 ``arrays``      where each array lies in ``arrays.bin``: ``offset``, ``dtype``, ``shape``; ``sha256`` of that file
 ==============  =====================================================================================================
@@ -23,7 +26,7 @@ Every function here raises ``DamagedError`` with a one-line message that names t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 from math import inf
 from typing import Any
@@ -31,29 +34,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from latlint.latency import cpu_model, gpu_model
-from latlint.latency.gpu_model import FEATURES
+from latlint.runtime.kinds import KINDS, kind
 from latlint.runtime.types import Processor
 
 Arrays = dict[str, NDArray[Any]]
 
-#: What ``engine.sizes`` gives for a kernel.
+#: How many numbers ``engine.sizes`` gives for a kernel.
 SIZES = 6
 #: The parts of a forest, each an array ``<forest>/<part>``, and their types.
 FOREST_PARTS: Mapping[str, str] = {"feature": "|u1", "number": "<f4", "left": "<u2", "right": "<u2", "roots": "<u2"}
 #: Every type that an array may have, and the bytes of an item. No type with objects in it: those would be pointers.
 ITEM_BYTES: Mapping[str, int] = {"<f8": 8, "<f4": 4, "<u2": 2, "|u1": 1}
-#: A forest's sum is an exponent: beyond this, float64 overflows.
+#: A forest's sum is an exponent: beyond this, float64 overflows. No kernel takes longer or shorter than its terms by more than the second.
 MAX_EXPONENT = 700.0
+MAX_CORRECTION = 50.0
 MAX_DEPTH = 255
 #: Logarithm of the widest interval: a factor of 22,000.
 MAX_WIDTH = 10.0
-#: The terms that costs are for, by kind of processor.
-TERMS: Mapping[str, tuple[str, ...]] = {"cpu": tuple(cpu_model.TERMS), "gpu": tuple(gpu_model.TERMS)}
 #: Far beyond any cost or size, and far from overflowing when multiplied.
 HUGE = 1e15
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_KEY = re.compile(rf"({_NAME.pattern})(?:@({_NAME.pattern}))?")
+_KIND = re.compile(r"[a-z][a-z0-9]{0,15}")
 _QUEUE = ("scale", "dispatch_ms", "start_ms", "copy_gb_per_s")
 
 
@@ -90,41 +93,46 @@ def check(card: Mapping[str, Any], arrays: Arrays) -> None:
     processors = _object(card, "processors")
     if not processors:
         raise DamagedError("processors: expected at least one")
-    kinds = {name: _processor_kind(name, processors) for name in processors}
-    _names(card)
-    for name, kind in kinds.items():
-        _costs(processors[name], arrays, len(TERMS[kind]), f"processors.{name}")
-        if kind == "gpu":
-            _gpu(processors[name], kinds, f"processors.{name}")
-    for kind in sorted(set(kinds.values())):
-        _covers(_object(_object(card, "covers"), kind, "covers."), f"covers.{kind}")
-    for name, depth in _object(card, "forests").items():
+    hosts = {name: _is_host(name, processors) for name in processors}
+    for name, host in hosts.items():
+        at = f"processors.{name}"
+        entry = terms_of(processors[name])
+        terms = _texts(_object(card, "terms").get(entry), f"terms.{_shown(entry)}")
+        if len({*terms}) < len(terms):
+            raise DamagedError(f"terms.{_shown(entry)}: expected each name once")
+        _costs(processors[name], arrays, len(terms), at)
+        _covers(_object(_object(card, "covers"), entry, "covers."), f"covers.{_shown(entry)}")
+        if not host:
+            _offload(processors[name], hosts, at)
+    _defaults(card, processors)
+    forests = _object(card, "forests")
+    features = _texts(card.get("features"), "features") if forests or "features" in card else []
+    for name, depth in forests.items():
         _whole(depth, f"forests: {name!r}", MAX_DEPTH)
-        _forest(name, arrays, len(card["features"]))
+        _forest(name, arrays, len(features))
 
 
-def _names(card: Mapping[str, Any]) -> None:
-    """Costs and forests are arrays: without the names of what they price, another version's would be misread."""
-    for kind, ours in TERMS.items():
-        theirs = _texts(_object(card, "terms").get(kind), f"terms.{kind}")
-        # What a kernel costs is shared out among all terms: none can be left out or added.
-        if sorted(theirs) != sorted(ours):
-            raise DamagedError(f"terms.{kind}: built for another version of latlint{_differing(theirs, ours)}")
-    features = _texts(card.get("features"), "features")
-    if not {*features} <= {*FEATURES}:
-        raise DamagedError(f"features: built for another version of latlint{_differing(features, FEATURES)}")
+def terms_of(processor: Mapping[str, Any]) -> str:
+    """Which of a card's ``terms`` and ``covers`` a processor's costs are for."""
+    return str(processor.get("terms", processor["processor"]["kind"]))
 
 
-def _differing(theirs: Iterable[str], ours: Iterable[str]) -> str:
-    found = sorted({*theirs} ^ {*ours})
-    return f" ({found[0]!r} is not in both); build it again" if found else "; build it again"
+def _defaults(card: Mapping[str, Any], processors: Mapping[str, Any]) -> None:
+    """Every default is a processor of the card, and none stands beside a processor of the same name."""
+    for name in card.get("defaults", {}) and _object(card, "defaults"):
+        runtimes = _object(card["defaults"], name, "defaults.")
+        if not _NAME.fullmatch(name) or name in processors or not runtimes:
+            raise DamagedError(f"defaults: {name!r}: expected the name of a processor that has its runtimes after @")
+        for dialect in runtimes:
+            if f"{name}@{_text(runtimes, dialect, f'defaults.{name}.')}" not in processors:
+                raise DamagedError(f"defaults.{name}: {_shown(dialect)}: expected a runtime that {name}@… names")
 
 
-def _processor_kind(name: str, processors: Mapping[str, Any]) -> str:
-    """``cpu`` or ``gpu``, of a processor whose description can be planned for and shown."""
+def _is_host(name: str, processors: Mapping[str, Any]) -> bool:
+    """Whether a processor, whose description can be planned for and shown, is where the program runs."""
     at = f"processors: {name!r}"
-    if not _NAME.fullmatch(name):
-        raise DamagedError(f"{at}: expected letters, digits, dots and dashes")
+    if not _KEY.fullmatch(name):
+        raise DamagedError(f"{at}: expected letters, digits, dots and dashes, and no more than one @")
     card = _object(processors, name, "processors.")
     facts = _object(card, "processor", f"processors.{name}.")
     known = {field.name for field in fields(Processor)} - {"name"}
@@ -134,9 +142,11 @@ def _processor_kind(name: str, processors: Mapping[str, Any]) -> str:
         _text(facts, key, f"{at} ")
     if not _whole(facts.get("threads", 1), f"{at} threads", 1024):
         raise DamagedError(f"{at} threads: expected at least 1")
-    if facts["kind"] not in {"cpu", "gpu"}:
-        raise DamagedError(f"{at} kind: expected cpu or gpu")
-    return str(facts["kind"])
+    if not _KIND.fullmatch(facts["kind"]):
+        raise DamagedError(f"{at} kind: expected a word such as {', '.join(KINDS)}")
+    if "terms" in card:
+        _text(card, "terms", f"{at} ")
+    return kind(facts["kind"]).host
 
 
 def _costs(card: Mapping[str, Any], arrays: Arrays, terms: int, at: str) -> None:
@@ -178,15 +188,15 @@ def _facts(card: Mapping[str, Any], key: str, at: str) -> dict[str, Any]:
     return found
 
 
-def _gpu(card: Mapping[str, Any], kinds: Mapping[str, str], at: str) -> None:
-    """What a GPU has besides costs: its queue, and the processor that runs what it does not."""
+def _offload(card: Mapping[str, Any], hosts: Mapping[str, bool], at: str) -> None:
+    """What a processor has besides costs that is not the host's: its queue, and the processor that runs what it does not."""
     queue = _object(card, "queue", f"{at}.")
     for key in _QUEUE:
         _number(queue.get(key), f"{at}.queue.{key}", 0)
     for key in ("scale", "copy_gb_per_s"):
         if not queue[key] > 0:
             raise DamagedError(f"{at}.queue.{key}: expected more than 0")
-    if kinds.get(_text(card, "fallback", f"{at}.")) != "cpu":
+    if not hosts.get(_text(card, "fallback", f"{at}.")):
         raise DamagedError(f"{at}.fallback: expected the name of a CPU of this pack")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,11 @@ from latlint.files import read_bounded
 from latlint.globs import selects_target
 from latlint.words import nearest
 
-SCHEMA = "latlint.pack/1"
+#: A card's ``schema`` is this and the version of the format. 1: processors called ``cpu…`` and ``gpu``, each with one runtime, and the terms of
+#: both. 2: any kind of processor, more than one runtime each (``PROCESSOR@RUNTIME``, ``defaults``), only the terms that occur.
+SCHEMA = "latlint.pack/"
+#: The newest version of the format that is read here.
+FORMAT = 2
 #: Far more than any pack needs.
 MAX_CARD_BYTES = 8_000_000
 MAX_ARRAYS_BYTES = 64_000_000
@@ -39,7 +43,7 @@ def find_targets(directories: Iterable[Path] = ()) -> dict[str, Path]:
             if not isinstance(device, str) or not isinstance(processors, dict):
                 message = "damaged pack: expected a device and its processors"
                 raise LatlintError(message, code="LAT901", path=str(path))
-            found |= dict.fromkeys((f"{device}/{name}" for name in processors), path.parent)
+            found |= dict.fromkeys((f"{device}/{name}" for name in names(card)), path.parent)
     return dict(sorted(found.items()))
 
 
@@ -107,6 +111,12 @@ def _series_number(device: str) -> str:
     return "".join(re.findall(r"\d", device))
 
 
+def names(card: Mapping[str, Any]) -> list[str]:
+    """The processors of a card, sorted: those with a runtime of their own (``npu@litert``) and those whose runtime is a default."""
+    defaults = card.get("defaults", {})
+    return sorted({*card["processors"], *(defaults if isinstance(defaults, dict) else ())})
+
+
 def read_card(directory: Path) -> tuple[dict[str, Any], str]:
     """The card of the pack in ``directory``, and the SHA-256 of its file. Raises ``LatlintError`` (LAT901) when it cannot be read or is no card."""
     path = directory / "card.json"
@@ -117,8 +127,16 @@ def read_card(directory: Path) -> tuple[dict[str, Any], str]:
         raise LatlintError("cannot be read: nested too deeply", code="LAT901", path=str(path)) from None
     except ValueError as error:
         raise LatlintError(f"not a device pack: {error}", code="LAT901", path=str(path)) from None
-    if not isinstance(card, dict) or card.get("schema") != SCHEMA:
-        raise LatlintError(f"not a device pack: expected schema {SCHEMA}", code="LAT901", path=str(path))
+    schema = str(card.get("schema")) if isinstance(card, dict) else ""
+    version = re.fullmatch(re.escape(SCHEMA) + r"([1-9][0-9]{0,5})", schema)
+    if version is None:
+        raise LatlintError(f"not a device pack: expected schema {SCHEMA}{FORMAT}", code="LAT901", path=str(path))
+    if int(version[1]) > FORMAT:
+        message = (
+            f"a device pack of format {version[1]}, and this version of latlint reads up to {FORMAT}: "
+            "update latlint, or build the pack with this version"
+        )
+        raise LatlintError(message, code="LAT901", path=str(path))
     return card, hashlib.sha256(written).hexdigest()
 
 

@@ -1,8 +1,8 @@
 """Plan + device pack -> Prediction.
 
-``time = sum(theta * terms)``, for a GPU times a correction by trees where kernels like this one were measured. What an
-inference costs besides its kernels is the overhead: on a CPU a constant, on a GPU a start, and for each launch what the queue
-adds when the kernel is shorter than the time it takes to dispatch the next one.
+``time = sum(theta * terms)``, times a correction by trees where kernels like this one were measured. What an inference costs besides
+its kernels is the overhead: on the host a constant, on a processor that work is sent to a start, and for each launch what the
+queue adds when the kernel is shorter than the time it takes to dispatch the next one, and copies where a model is split.
 """
 
 from __future__ import annotations
@@ -16,15 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latlint.graph.types import Graph
-from latlint.latency import cpu_model, gpu_model
+from latlint.latency.cards import MAX_CORRECTION, SIZES
+from latlint.latency.models import model_of
 from latlint.latency.packs import Target
+from latlint.latency.terms import CostModel, Terms
 from latlint.latency.types import KernelPrediction, PartitionPrediction, Prediction
-from latlint.runtime.types import Kernel, Plan
-
-GPU_TERMS = tuple(gpu_model.TERMS)
-CPU_TERMS = tuple(cpu_model.TERMS)
-_GPU_INDEX = {name: index for index, name in enumerate(GPU_TERMS)}
-_CPU_INDEX = {name: index for index, name in enumerate(CPU_TERMS)}
+from latlint.runtime.kinds import kind
+from latlint.runtime.types import Kernel, Partition, Plan
 
 #: A kernel may be this many times larger or smaller than any that was measured, and still count as predicted.
 ENVELOPE_MARGIN = 2.0
@@ -34,73 +32,99 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Workload:
-    """What a plan asks of its processors, before any device's speed: shared by all targets that run the same plan.
+class Part:
+    """What a plan asks of one executor: ``positions`` of its kernels, in order, with their ``terms`` (kernels, terms), ``features`` (kernels,
+    features), ``classes`` and ``launches``, as its ``model`` has them."""
 
-    ``gpu`` and ``cpu`` hold kernel positions; ``gpu_terms`` (kernels, terms), ``features`` (kernels, features), ``classes`` and
-    ``launches`` go with ``gpu``, ``cpu_terms`` with ``cpu``; ``sizes`` (see ``sizes``), ``bytes`` and ``envelope``, which is the class (see
-    ``envelope_class``) as an index of ``envelopes``, are of all kernels.
-    """
-
-    plan: Plan
-    gpu: tuple[int, ...]
-    gpu_terms: Array
+    model: CostModel
+    positions: tuple[int, ...]
+    terms: Array
     features: NDArray[np.float32]
     classes: tuple[str, ...]
     launches: Array
-    cpu: tuple[int, ...]
-    cpu_terms: Array
+
+    @property
+    def host(self) -> bool:
+        """Whether its kernels run where the program runs."""
+        return kind(self.model.kind).host
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What a plan asks of its processors, before any device's speed: shared by all targets that run the same plan.
+
+    ``parts`` hold the kernels that have a cost, ``unknown`` the positions of those whose cost nobody knows. ``sizes`` (see ``sizes``), ``bytes``
+    and ``envelope``, which is the class (see ``envelope_class``) as an index of ``envelopes``, are of all kernels. ``once`` is the
+    term that an inference costs besides on the host, and its model; ``None`` where there is none.
+    """
+
+    plan: Plan
+    parts: tuple[Part, ...]
     unknown: frozenset[int]
     envelopes: tuple[str, ...]
     envelope: NDArray[np.intp]
     sizes: Array
     bytes: tuple[int, ...]
-    model_term: str
+    once: tuple[CostModel, str] | None
+
+    @property
+    def offloaded(self) -> tuple[Part, ...]:
+        """The parts that run elsewhere than on the host."""
+        return tuple(part for part in self.parts if not part.host)
 
 
 def workload(plan: Plan) -> Workload:
-    """The terms and features of every kernel of a plan."""
+    """The terms and features of every kernel of a plan. Raises ``LatlintError`` (LAT901) for an executor that nobody prices."""
     kernels = plan.kernels
-    gpu: list[int] = []
-    cpu: list[int] = []
+    models = [model_of(partition.executor) for partition in plan.partitions]
+    counted: dict[CostModel, dict[int, Terms]] = {}
     unknown: set[int] = set()
-    # rows for all kernels on both, of which those that are not written take no memory
-    gpu_terms, cpu_terms = (np.zeros((len(kernels), len(index))) for index in (_GPU_INDEX, _CPU_INDEX))
-    executors = [partition.executor for partition in plan.partitions]
     for position, kernel in enumerate(kernels):
         if kernel.free:
             continue
-        executor = executors[kernel.partition] if executors else "builtin"
-        on_gpu = executor == "gpu"
-        found = gpu_model.terms(kernel) if on_gpu else cpu_model.terms(kernel, executor)
+        model = models[kernel.partition]
+        found = model.price(kernel)
         if found is None:
             unknown.add(position)
-            continue
-        positions, rows, index = (gpu, gpu_terms, _GPU_INDEX) if on_gpu else (cpu, cpu_terms, _CPU_INDEX)
-        row = rows[len(positions)]
-        for name, count in found.items():
-            row[index[name]] = count
-        positions.append(position)
+        else:
+            counted.setdefault(model, {})[position] = found
     envelopes: dict[str, int] = {}
     envelope = [envelopes.setdefault(envelope_class(kernel), len(envelopes)) for kernel in kernels]
     return Workload(
         plan=plan,
-        gpu=tuple(gpu),
-        gpu_terms=gpu_terms[: len(gpu)],
-        features=np.array([gpu_model.features(kernels[i]) for i in gpu], np.float32).reshape(
-            len(gpu), len(gpu_model.FEATURES)
-        ),
-        classes=tuple(gpu_model.kernel_class(kernels[i]) for i in gpu),
-        launches=np.array([float(_launches(kernels[i])) for i in gpu]),
-        cpu=tuple(cpu),
-        cpu_terms=cpu_terms[: len(cpu)],
+        parts=tuple(_part(plan, model, rows) for model, rows in counted.items()),
         unknown=frozenset(unknown),
         envelopes=tuple(envelopes),
         envelope=np.array(envelope, np.intp),
-        sizes=np.array([sizes(kernel) for kernel in kernels]).reshape(len(kernels), 6),
+        sizes=np.array([sizes(kernel) for kernel in kernels]).reshape(len(kernels), SIZES),
         bytes=tuple(kernel.bytes for kernel in kernels),
-        model_term=cpu_model.model_term(set(executors), plan.precision),
+        once=_once(models, plan.precision),
     )
+
+
+def _part(plan: Plan, model: CostModel, counts: Mapping[int, Terms]) -> Part:
+    kernels = [plan.kernels[position] for position in counts]
+    terms = np.zeros((len(kernels), len(model.names)))
+    for row, found in zip(terms, counts.values(), strict=True):
+        for name, count in found.items():
+            row[model.index[name]] = count
+    features = [model.features(kernel) for kernel in kernels] if model.features else []
+    return Part(
+        model=model,
+        positions=tuple(counts),
+        terms=terms,
+        features=np.array(features, np.float32).reshape(len(kernels), len(model.feature_names)),
+        classes=tuple([model.kernel_class(kernel) for kernel in kernels])
+        if model.kernel_class
+        else ("",) * len(kernels),
+        launches=np.array([float(kernel.launches) for kernel in kernels]),
+    )
+
+
+def _once(models: list[CostModel], precision: str) -> tuple[CostModel, str] | None:
+    hosts = [model for model in models if model.once]
+    chosen = next((model for model in hosts if model.leads), hosts[0] if hosts else None)
+    return (chosen, chosen.once(precision)) if chosen and chosen.once else None
 
 
 def sizes(kernel: Kernel) -> tuple[float, ...]:
@@ -122,62 +146,53 @@ def envelope_class(kernel: Kernel) -> str:
     return f"{kernel.implementation}:{kernel.input_dtype}"
 
 
-def _launches(kernel: Kernel) -> int:
-    return int(kernel.attributes.get("launches", 1))
-
-
 class Times(NamedTuple):
     """Milliseconds of each kernel of a plan (0 where free or unknown) and of the rest; which kernels are ``predicted``."""
 
     kernels: Array
     overhead_ms: float
     predicted: NDArray[np.bool_]
-    #: The part of the overhead that copies and synchronisation between CPU and GPU take, where a model is split.
+    #: The part of the overhead that copies and synchronisation between processors take, where a model is split.
     border_ms: float = 0.0
 
 
 def times(work: Workload, target: Target) -> Times:
-    """What each kernel of ``work`` takes on ``target``."""
+    """What each kernel of ``work`` takes on ``target``. Raises ``LatlintError`` (LAT901) where its pack cannot price them."""
     kernels = np.zeros(len(work.plan.kernels))
     predicted = np.zeros(len(kernels), bool)
     overhead = border = 0.0
-    if work.gpu:
-        at = list(work.gpu)
-        kernels[at], predicted[at] = _gpu_times(work, target)
-        border = _border_ms(work, target)
-        overhead += _queue_ms(kernels[at], work.launches, target.card["queue"]) + border
-    if work.cpu:
-        at = list(work.cpu)
-        card = (
-            target.card if target.processor.kind == "cpu" else target.pack.card["processors"][target.card["fallback"]]
-        )
-        theta = target.pack.arrays[card["theta"]]
-        kernels[at], predicted[at] = _cpu_times(work, target, theta)
-        if not work.gpu:
-            overhead += float(theta[_CPU_INDEX[work.model_term]]) * 1e-6
-    if target.processor.kind == "gpu" and (work.plan.precision == "int8" or not work.gpu):
+    for part in work.parts:
+        at = list(part.positions)
+        kernels[at], predicted[at] = _part_times(work, part, target)
+        if not part.host:
+            queue = target.card["queue"]
+            queued_ms = queued(kernels[at], part.launches, queue["scale"], queue["dispatch_ms"])
+            overhead += float((queued_ms - kernels[at]).sum())
+    offloaded = work.offloaded
+    if offloaded:
+        border = border_ms(work.plan.partitions, target.card["queue"])
+        overhead += float(target.card["queue"]["start_ms"]) + border
+    elif work.parts and work.once:
+        model, name = work.once
+        overhead += float(target.costs(model)[model.index[name]]) * 1e-6
+    if not target.host and not any(work.plan.precision not in part.model.derived for part in offloaded):
         predicted[:] = False
     return Times(kernels, overhead, predicted, border)
 
 
-def _gpu_times(work: Workload, target: Target) -> tuple[Array, NDArray[np.bool_]]:
-    theta = target.pack.arrays[target.card["theta"]]
-    summed = work.gpu_terms @ theta * 1e-6
-    covers = target.pack.card["covers"]["gpu"]
-    inside = _inside(work, work.gpu, covers)
-    found = summed.copy()
-    for name in sorted(set(work.classes)):
-        forest = target.pack.forest(f"{target.key}/{name}")
-        rows = np.array([name == other for other in work.classes]) & inside
+def _part_times(work: Workload, part: Part, target: Target) -> tuple[Array, NDArray[np.bool_]]:
+    """Milliseconds of a part's kernels on the processor that runs them, and which of them are predicted."""
+    key = target.runs(part.model)
+    theta, covers = target.pack.costs(key, part.model), target.pack.covers(key)
+    found = part.terms @ theta * 1e-6
+    inside = _inside(work, part.positions, covers)
+    for name in sorted(set(part.classes)) if part.model.feature_names else ():
+        forest = target.pack.forest(key, name, part.model)
+        rows = np.array([name == other for other in part.classes]) & inside
         if forest is not None and rows.any():
-            found[rows] *= np.exp(forest.predict(work.features[rows]))
-    return found, inside & _measured(work.gpu_terms, theta, covers, _GPU_INDEX)
-
-
-def _cpu_times(work: Workload, target: Target, theta: Array) -> tuple[Array, NDArray[np.bool_]]:
-    covers = target.pack.card["covers"]["cpu"]
-    measured = _measured(work.cpu_terms, theta, covers, _CPU_INDEX) & _inside(work, work.cpu, covers)
-    return work.cpu_terms @ theta * 1e-6, measured
+            correction = forest.predict(part.features[rows])
+            found[rows] *= np.exp(np.clip(correction, -MAX_CORRECTION, MAX_CORRECTION))
+    return found, inside & _measured(part.terms, theta, covers, part.model.index)
 
 
 def _measured(terms: Array, theta: Array, covers: Mapping[str, Any], index: Mapping[str, int]) -> NDArray[np.bool_]:
@@ -198,31 +213,36 @@ def _inside(work: Workload, positions: tuple[int, ...], covers: Mapping[str, Any
 
 
 #: No size lies between these.
-_NOWHERE = ([np.inf] * 6, [-np.inf] * 6)
+_NOWHERE = ([np.inf] * SIZES, [-np.inf] * SIZES)
 #: The last size, the batch, has no margin: nothing but what was measured.
-_SLACK = np.array([log(ENVELOPE_MARGIN)] * 5 + [1e-9])
-
-
-def _queue_ms(kernels: Array, launches: Array, queue: Mapping[str, float]) -> float:
-    """What end to end adds to the sum of the kernels: a start, slower kernels when they follow each other, and the wait for the
-    next dispatch where a kernel is shorter than that. The maximum is rounded at the corner."""
-    return queue["start_ms"] + float((queued(kernels, launches, queue["scale"], queue["dispatch_ms"]) - kernels).sum())
+_SLACK = np.array([log(ENVELOPE_MARGIN)] * (SIZES - 1) + [1e-9])
 
 
 def queued(kernels: Array, launches: Array, scale: float, dispatch_ms: float) -> Array:
-    """Time from one kernel's start to the next one's: a smooth maximum of its own time and the dispatch of its launches."""
+    """Time from one kernel's start to the next one's: a smooth maximum of its own time, slower where kernels follow each other, and the dispatch
+    of its launches."""
     run, wait = scale * kernels, dispatch_ms * launches
     return np.asarray(0.5 * (run + wait + np.sqrt((run - wait) ** 2 + (0.5 * wait) ** 2)))
 
 
-def _border_ms(work: Workload, target: Target) -> float:
-    """Copies between CPU and GPU inside a model, and the synchronisation that each needs."""
-    partitions = work.plan.partitions
-    if len(partitions) < 2:
-        return 0.0
-    crossed = sum(part.input_bytes + part.output_bytes for part in partitions if part.executor == "gpu")
-    queue = target.card["queue"]
-    return float(queue["start_ms"] * 0.5 * (len(partitions) - 1) + crossed * 1e-6 / queue["copy_gb_per_s"])
+#: A border inside a model waits for what runs on one side: this much of what starting an inference takes. Nothing here measured it.
+BORDER_STARTS = 0.5
+
+
+def starts(partitions: tuple[Partition, ...]) -> float:
+    """How often the queue of a processor that is not the host's is started: once, and partly again at every border."""
+    return 1.0 + BORDER_STARTS * (len(partitions) - 1)
+
+
+def crossing_bytes(partitions: tuple[Partition, ...]) -> int:
+    """Bytes that are copied to and from the host inside a model; what only enters and leaves it is in no split."""
+    return sum(part.input_bytes + part.output_bytes for part in partitions) if len(partitions) > 1 else 0
+
+
+def border_ms(partitions: tuple[Partition, ...], queue: Mapping[str, float]) -> float:
+    """Copies between processors inside a model, and the synchronisation that each needs."""
+    waits = queue["start_ms"] * (starts(partitions) - 1.0)
+    return float(waits + crossing_bytes(partitions) * 1e-6 / queue["copy_gb_per_s"])
 
 
 def predict(
@@ -299,7 +319,7 @@ def _kernels(graph: Graph, work: Workload, found: Times) -> Iterator[KernelPredi
 def _coverage(work: Workload, found: Times) -> float:
     """Share of the kernels' time that is predicted, lowered by the share of kernels whose time is not known at all."""
     total = float(found.kernels.sum())
-    priced = len(work.gpu) + len(work.cpu)
+    priced = sum(len(part.positions) for part in work.parts)
     known = priced / (priced + len(work.unknown)) if priced + len(work.unknown) else 1.0
     share = float(found.kernels[found.predicted].sum()) / total if total > 0 else float(known == 1.0)
     return min(share * known, 1.0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,45 +18,91 @@ from numpy.typing import NDArray
 
 from latlint.errors import LatlintError
 from latlint.files import write_whole
-from latlint.latency import cards, gpu_model
-from latlint.latency.catalogue import SCHEMA, find_targets, read_blob, read_card
+from latlint.latency import cards
+from latlint.latency.catalogue import FORMAT, SCHEMA, find_targets, names, read_blob, read_card
+from latlint.latency.costs import UnpricedError, costs
+from latlint.latency.terms import CostModel
 from latlint.latency.trees import Forest
+from latlint.runtime.kinds import kind
 from latlint.runtime.types import Processor
 
-__all__ = ["SCHEMA", "Pack", "Target", "load_targets", "read_pack", "vocabulary", "write_pack"]
+__all__ = ["Pack", "Target", "load_targets", "read_pack", "vocabulary", "write_pack"]
 
 
 @dataclass(frozen=True)
 class Pack:
     """One device: its ``card`` (see ``cards`` for the keys) and its arrays, by name. ``revision`` stands for both, as they were
-    read: eight hexadecimal digits."""
+    read: eight hexadecimal digits; ``path`` is the card's."""
 
     card: Mapping[str, Any]
     arrays: Mapping[str, NDArray[Any]] = field(repr=False)
     revision: str = ""
-    _forests: dict[str, Forest] = field(default_factory=dict, init=False, repr=False, compare=False)
+    path: str = ""
+    _costs: dict[tuple[str, str], NDArray[np.float64]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    _forests: dict[tuple[str, str], Forest] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def device(self) -> str:
         return str(self.card["device"])
 
-    def forest(self, name: str) -> Forest | None:
-        """The forest of a class of kernels, such as ``gpu/conv``, or ``None`` where there is none."""
+    def processor(self, key: str) -> Processor:
+        """What planning must know of a processor."""
+        return Processor(name=key.partition("@")[0], **self.card["processors"][key]["processor"])
+
+    def costs(self, key: str, model: CostModel) -> NDArray[np.float64]:
+        """What the processor ``key`` pays for each of the model's terms, in ns, shape (terms,). Raises ``LatlintError`` (LAT901) where the pack
+        cannot say."""
+        if (key, model.executor) not in self._costs:
+            card = self.card["processors"][key]
+            entry = cards.terms_of(card)
+            known = dict(zip(self.card["terms"][entry], self.arrays[card["theta"]].tolist(), strict=True))
+            measured = self.card["covers"][entry]["measured_terms"]
+            try:
+                found = costs(model, known, measured, self.processor(key).threads)
+            except UnpricedError as error:
+                message = f"damaged pack: terms.{entry}: {error}"
+                raise LatlintError(message, code="LAT901", path=self.path) from None
+            self._costs[key, model.executor] = found
+        return self._costs[key, model.executor]
+
+    def covers(self, key: str) -> Mapping[str, Any]:
+        """What the data exercise of the terms and kernels of the processor ``key``."""
+        found: Mapping[str, Any] = self.card["covers"][cards.terms_of(self.card["processors"][key])]
+        return found
+
+    def forest(self, key: str, kernel_class: str, model: CostModel) -> Forest | None:
+        """The forest that corrects a class of kernels on the processor ``key``, looking at features in the model's order, or ``None``
+        where there is none. Raises ``LatlintError`` (LAT901) for one that looks at what this version does not know."""
+        name = f"{key}/{kernel_class}"
         depth = self.card.get("forests", {}).get(name)
         if depth is None:
             return None
-        if name not in self._forests:
+        if (name, model.executor) not in self._forests:
             parts = {part: self.arrays[f"{name}/{part}"] for part in cards.FOREST_PARTS}
-            self._forests[name] = Forest(**parts, depth=int(depth))
-        return self._forests[name]
+            parts["feature"] = self._features(model)[parts["feature"]]
+            self._forests[name, model.executor] = Forest(**parts, depth=int(depth))
+        return self._forests[name, model.executor]
+
+    def _features(self, model: CostModel) -> NDArray[np.uint8]:
+        """Index of a feature here -> its index among the model's."""
+        for name in self.card["features"]:
+            if name not in model.feature_names:
+                message = f"damaged pack: features: {name!r} is of another version of latlint; update it, or build the pack again"
+                raise LatlintError(message, code="LAT901", path=self.path)
+        return np.array([model.feature_names.index(name) for name in self.card["features"]], np.uint8)
 
     def targets(self) -> list[Target]:
-        return [Target(f"{self.device}/{name}", self, name) for name in sorted(self.card["processors"])]
+        return [Target(f"{self.device}/{name}", self, name) for name in names(self.card)]
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """``device/processor``, such as ``pixel-4/gpu``: what a prediction is for."""
+    """``device/processor`` or ``device/processor@runtime``, such as ``pixel-4/gpu``: what a prediction is for.
+
+    ``key`` is the name of its processor in the pack's card. Where the runtime follows the file, ``for_dialect`` says what the target is for one.
+    """
 
     name: str
     pack: Pack
@@ -67,6 +113,21 @@ class Target:
         return self.pack.device
 
     @property
+    def defaults(self) -> Mapping[str, str]:
+        """Runtime by dialect of the graph, of a target whose runtime follows the file; else empty."""
+        found: Mapping[str, str] = self.pack.card.get("defaults", {}).get(self.key, {})
+        return found
+
+    def for_dialect(self, dialect: str) -> Target:
+        """The target, of the same name, with the runtime that graphs of ``dialect`` have there. Raises ``LatlintError`` (LAT903) where it has none."""
+        if self.key in self.pack.card["processors"]:
+            return self
+        if dialect not in self.defaults:
+            runs = ", ".join(sorted(self.defaults)) or "nothing"
+            raise LatlintError(f"{self.name} runs {runs}, not {dialect}: name a runtime after @", code="LAT901")
+        return replace(self, key=f"{self.key}@{self.defaults[dialect]}")
+
+    @property
     def card(self) -> Mapping[str, Any]:
         """The processor's part of the pack's card."""
         found: Mapping[str, Any] = self.pack.card["processors"][self.key]
@@ -74,7 +135,34 @@ class Target:
 
     @property
     def processor(self) -> Processor:
-        return Processor(name=self.key, **self.card["processor"])
+        return self.pack.processor(self.key)
+
+    @property
+    def runtime(self) -> str:
+        """The runtime with its version, ``tflite-2.10/gpu-delegate``."""
+        return str(self.card["processor"]["runtime"])
+
+    @property
+    def host(self) -> bool:
+        """Whether the target is where the program runs, not one that work is sent to."""
+        return kind(self.card["processor"]["kind"]).host
+
+    def runs(self, model: CostModel) -> str:
+        """The processor, by its name in the card, that runs kernels of ``model`` in this target's plans. Raises ``LatlintError`` (LAT901) for
+        kernels that none does."""
+        kinds = self.card["processor"]["kind"], self.pack.card["processors"][self.card.get("fallback", self.key)]
+        if model.kind == kinds[0]:
+            return self.key
+        if model.kind == kinds[1]["processor"]["kind"]:
+            return str(self.card["fallback"])
+        message = (
+            f"{self.name} has no processor for kernels that run on {model.executor!r}: its runtime is {self.runtime}"
+        )
+        raise LatlintError(message, code="LAT901", path=self.pack.path)
+
+    def costs(self, model: CostModel) -> NDArray[np.float64]:
+        """What the target pays for each of the model's terms (see ``Pack.costs``)."""
+        return self.pack.costs(self.runs(model), model)
 
 
 def load_targets(directories: Iterable[Path] = ()) -> dict[str, Target]:
@@ -102,29 +190,28 @@ def read_pack(directory: Path) -> Pack:
     try:
         arrays = cards.read_arrays(card, blob)
         cards.check(card, arrays)
-        return _in_our_order(card, arrays, written[:8])
     except cards.DamagedError as error:
         raise LatlintError(f"damaged pack: {error}", code="LAT901", path=str(path)) from None
+    return Pack(card, arrays, written[:8], str(path))
 
 
-def _in_our_order(card: Mapping[str, Any], arrays: cards.Arrays, revision: str) -> Pack:
-    """The pack with costs and features in the order of this version, whatever their order where it was built."""
-    ordered = dict(arrays)
-    order = {kind: [card["terms"][kind].index(name) for name in names] for kind, names in cards.TERMS.items()}
-    for processor in card["processors"].values():
-        ordered[processor["theta"]] = arrays[processor["theta"]][order[processor["processor"]["kind"]]]
-    index = np.array([gpu_model.FEATURES.index(name) for name in card["features"]], np.uint8)
-    for forest in card["forests"]:
-        ordered[f"{forest}/feature"] = index[arrays[f"{forest}/feature"]]
-    return Pack({**card, **vocabulary()}, ordered, revision)
+def vocabulary(*models: CostModel) -> dict[str, Any]:
+    """A card's ``terms`` and ``features`` for processors that run kernels of ``models``, by kind."""
+    terms: dict[str, list[str]] = {}
+    for model in models:
+        terms.setdefault(model.kind, []).extend(model.names)
+    return {"terms": terms, "features": [name for model in models for name in model.feature_names]}
 
 
-def vocabulary() -> dict[str, Any]:
-    """The names by which a card tells which cost and which feature is which."""
-    return {
-        "terms": {kind: list(terms) for kind, terms in cards.TERMS.items()},
-        "features": list(gpu_model.FEATURES),
-    }
+def _format(card: Mapping[str, Any]) -> int:
+    """The oldest version of the format that can hold ``card``."""
+    kinds = {each["processor"]["kind"] for each in card["processors"].values()}
+    beyond = "defaults" in card or any("@" in name for name in card["processors"]) or not kinds <= {*_FIRST_KINDS}
+    return FORMAT if beyond or not {*_FIRST_KINDS} <= card["terms"].keys() else 1
+
+
+#: What format 1 knows, and always has the terms of.
+_FIRST_KINDS = ("cpu", "gpu")
 
 
 def write_pack(pack: Pack, directory: Path) -> None:
@@ -139,7 +226,8 @@ def write_pack(pack: Pack, directory: Path) -> None:
         where[name] = {"offset": len(blob), "dtype": array.dtype.str, "shape": list(array.shape)}
         blob.extend(array.tobytes())
     card = {
-        **{key: value for key, value in pack.card.items() if key not in {"arrays", "sha256"}},
+        "schema": f"{SCHEMA}{_format(pack.card)}",
+        **{key: value for key, value in pack.card.items() if key not in {"schema", "arrays", "sha256"}},
         "sha256": hashlib.sha256(blob).hexdigest(),
         "arrays": where,
     }

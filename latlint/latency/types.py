@@ -80,16 +80,3 @@ class Prediction:
             return float(self.latency_ms > limit_ms)
         distance = log(limit_ms / self.latency_ms) / width * log((1 + self.interval) / (1 - self.interval))
         return 1.0 / (1.0 + exp(min(max(distance, -700.0), 700.0)))
-
-
-class Gain(float):
-    """Milliseconds saved; negative where more is spent. The measured difference lies within ``low_ms`` to ``high_ms`` with about the
-    probability of the target's intervals."""
-
-    low_ms: float
-    high_ms: float
-
-    def __new__(cls, ms: float, low_ms: float, high_ms: float) -> Gain:
-        gain = super().__new__(cls, ms)
-        gain.low_ms, gain.high_ms = low_ms, high_ms
-        return gain

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from latlint.graph.types import Graph
     from latlint.latency.packs import Target
     from latlint.latency.types import Prediction
-    from latlint.runtime.types import Plan, Processor
+    from latlint.runtime.types import Plan
 
 #: Larger files are not hashed for the cache: the graph of one is read sooner than all of it.
 HASHED_BYTES = 64_000_000
@@ -117,16 +117,16 @@ def predict_graph(
 
     works: dict[tuple[str, ...], engine.Workload] = {}
     for target in targets:
-        key = _planning_key(target.processor)
+        target = target.for_dialect(_dialect(graph))
+        key = target.processor.plan_key
         if key not in works:
             works[key] = engine.workload(plan(graph, target.processor))
         work = works[key]
         yield engine.predict(graph, work.plan, target, model=model, sha256=sha256, work=work), work.plan, target
 
 
-def _planning_key(processor: Processor) -> tuple[str, ...]:
-    """What a plan depends on: core configurations of one CPU share theirs."""
-    return processor.runtime, processor.kind, processor.vendor, processor.generation, processor.precision
+def _dialect(graph: Graph) -> str:
+    return "tflite" if graph.format == "tflite" else "onnx"
 
 
 def _located(findings: list[Finding], graph: Graph) -> list[Finding]:

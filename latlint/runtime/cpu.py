@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import prod
 from types import MappingProxyType
 from typing import Any
 
@@ -231,7 +230,8 @@ class _Delegation:
             (node, *merged),
             rule.implementation,
             partition,
-            attributes=attributes | {"threads": rule.threads},
+            attributes=attributes,
+            threads=rule.threads,
             static=self.static,
             reason=rule.reason,
             explain=(*merges, *why, *filter(None, [apart])),
@@ -261,10 +261,16 @@ def _builtin(graph: Graph, node: Node, rules: Mapping[str, tuple[KernelRule, ...
             "a pass of its own: built-in kernels fuse an activation only where the file has it in the op before",
         )
     reason = rule.reason if node.kind != UNKNOWN else f"nothing is known of the kernel of {node.native}"
-    attributes = dict(node.attributes) | {"threads": rule.threads}
-    if rule.implementation in {"conv_ruy_im2col", "conv_ruy_dilated_im2col"}:
-        attributes["im2col_bytes"] = _im2col_bytes(graph, node)
-    return _kernel(graph, (node,), rule.implementation, partition, attributes=attributes, reason=reason, explain=why)
+    return _kernel(
+        graph,
+        (node,),
+        rule.implementation,
+        partition,
+        attributes=node.attributes,
+        threads=rule.threads,
+        reason=reason,
+        explain=why,
+    )
 
 
 def _choose(kernels: Sequence[KernelRule], found: Mapping[str, Any]) -> tuple[KernelRule, tuple[str, ...]]:
@@ -283,15 +289,6 @@ def _choose(kernels: Sequence[KernelRule], found: Mapping[str, Any]) -> tuple[Ke
     return rule, (*passed, *(["one thread, however many there are"] if rule.threads == 1 else []))
 
 
-def _im2col_bytes(graph: Graph, node: Node) -> int:
-    """Bytes of the matrix that a convolution's input is copied to: one row of ``kernel * channels`` for each output pixel."""
-    data, output = tensor_at(graph, node.inputs, 0), tensor_at(graph, node.outputs, 0)
-    if data is None or output is None or not data.shape or not output.shape:
-        return 0
-    row = prod(node.attributes.get("kernel", ())) * dims(data)[-1]
-    return int(prod(dims(output)[:-1]) * row * ITEM_BYTES.get(data.dtype, 0))
-
-
 def _kernel(
     graph: Graph,
     nodes: Sequence[Node],
@@ -300,6 +297,7 @@ def _kernel(
     *,
     attributes: Mapping[str, Any] = MappingProxyType({}),
     static: frozenset[int] = frozenset(),
+    threads: str | int = "all",
     free: str = "",
     reason: str = "",
     explain: tuple[str, ...] = (),
@@ -328,6 +326,8 @@ def _kernel(
         attributes=MappingProxyType(dict(attributes)),
         macs=0 if free else macs(graph, main),
         weight_bytes=0 if free else _weight_bytes(graph, main, static),
+        threads=threads,
+        own_inputs=len(runtime),
         free=free,
         reason=reason,
         explain=explain,

@@ -28,6 +28,11 @@ class Processor:
     precision: str = "float32"
     threads: int = 1
 
+    @property
+    def plan_key(self) -> tuple[str, ...]:
+        """All that a plan depends on: processors whose keys are equal share their plans."""
+        return self.runtime, self.kind, self.vendor, self.generation, self.precision
+
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
@@ -37,6 +42,9 @@ class Kernel:
     or merged into it. ``inputs`` and ``outputs`` are shapes of run-time tensors (NHWC for 4-D), the linked ops' extra operands
     included, the main input first; constants are not among them. ``input_dtype``/``output_dtype`` are of the first of each.
     ``attributes`` are the main op's (see ``graph.ops``), as the kernel runs it: a merged PAD is in ``padding``.
+    ``launches`` is how many calls or dispatches it stands for; ``threads`` ``"all"`` where it divides its work among the processor's, or 1;
+    ``own_inputs`` how many of ``inputs`` it reads itself, before those of what is linked; ``sized`` whether the shapes of all its
+    run-time operands are known: what is not sized has no cost that shapes could tell.
     ``reason`` says why the op runs where and as it does, when that is not the fastest way; ``explain`` all that decided it: what was
     merged, which faster implementation it missed and by how much, what stopped the next op from being fused.
     """
@@ -53,6 +61,10 @@ class Kernel:
     attributes: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     macs: int = 0
     weight_bytes: int = 0
+    launches: int = 1
+    threads: str | int = "all"
+    own_inputs: int = 1
+    sized: bool = True
     free: str = ""
     reason: str = ""
     explain: tuple[str, ...] = ()

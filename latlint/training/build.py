@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from latlint.latency.packs import SCHEMA, Pack, vocabulary
+from latlint.latency.cards import FOREST_PARTS
+from latlint.latency.packs import Pack, vocabulary
 from latlint.training import cpu, gpu
 from latlint.training.coverage import covers
-from latlint.training.design import Design
+from latlint.training.design import CPU, GPU, Design
 from latlint.training.measurements import cores_of
 
 SOURCE = (
@@ -42,7 +43,7 @@ def _pack(
     facts = design.measurements.devices[device]
     arrays: dict[str, NDArray[Any]] = {"gpu/theta": gpu_model.theta}
     for name, forest in gpu_model.forests.items():
-        for part in ("feature", "number", "left", "right", "roots"):
+        for part in FOREST_PARTS:
             arrays[f"gpu/{name}/{part}"] = getattr(forest, part)
     processors: dict[str, Any] = {"gpu": _gpu_card(design, device, gpu_model)}
     for target, theta in cpus.items():
@@ -51,7 +52,6 @@ def _pack(
             arrays[f"{name}/theta"] = theta
             processors[name] = _cpu_card(design, device, name)
     card = {
-        "schema": SCHEMA,
         "device": device,
         "title": facts["title"],
         "soc": facts["soc"],
@@ -62,7 +62,7 @@ def _pack(
             "gpu": covers(gpu.measured_terms(design, column), [design.gpu[device][name] for name in models]),
             "cpu": covers(cpu.measured_terms(design), [design.cpu[p][name] for p in design.cpu for name in models]),
         },
-        **vocabulary(),
+        **vocabulary(*CPU.models, *GPU.models),
         "forests": {f"gpu/{name}": forest.depth for name, forest in gpu_model.forests.items()},
     }
     return Pack(card, arrays)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from math import ceil
 from typing import Any
 
 import numpy as np
@@ -14,10 +13,10 @@ from latlint.latency.engine import difficulty, shares, times
 from latlint.latency.packs import Pack, Target
 from latlint.training.build import build
 from latlint.training.design import Design
+from latlint.training.evaluation import accuracy, interval
 from latlint.training.held_out import HeldOut
 from latlint.training.measurements import Series
 
-LEVEL = 0.9
 #: A family counts as using an implementation when a model of it spends this share of its time there.
 NOTABLE = 0.05
 Array = NDArray[np.float64]
@@ -43,7 +42,12 @@ def packs(design: Design, held_out: HeldOut) -> dict[str, Pack]:
         card = cards[each.device][each.processor]
         card["interval"][each.precision] = interval(scores)
         card["evidence"][each.precision] = evidence(design, spent)
-        card["accuracy"][each.precision] = accuracy(held_out.ratios(each), each, design)
+        card["accuracy"][each.precision] = accuracy(
+            held_out.ratios(each),
+            design.measurements.models,
+            design.measurements.families,
+            float(np.median(each.std_ns / each.mean_ns)),
+        )
     return {device: replace(pack, card={**pack.card, "processors": cards[device]}) for device, pack in fitted.items()}
 
 
@@ -78,15 +82,6 @@ def held_out_scores(design: Design, held_out: HeldOut, series: Series, spent: Se
     return np.asarray(logs / np.array(hard))
 
 
-def interval(scores: Array, level: float = LEVEL) -> dict[str, float]:
-    """Split-conformal interval: the quantile of held-out ``scores`` that covers ``level`` of new models from families like these,
-    with the finite-sample correction (Vovk et al., *Algorithmic Learning in a Random World*)."""
-    ordered = np.sort(scores[np.isfinite(scores)])
-    rank = min(ceil((len(ordered) + 1) * level), len(ordered))
-    width = round(float(ordered[rank - 1]), 4)
-    return {"level": level, "low": -width, "high": width}
-
-
 def stretches(design: Design, held_out: HeldOut) -> Array:
     """How far each measurement lies from its held-out prediction, in widths of its interval, (series, models): inside up to 1.
 
@@ -100,24 +95,3 @@ def stretches(design: Design, held_out: HeldOut) -> Array:
         widths = {family: interval(scores[families != family])["high"] for family in set(families)}
         found.append(scores / np.array([widths[family] for family in families]))
     return np.array(found)
-
-
-def accuracy(ratios: Array, series: Series, design: Design) -> dict[str, Any]:
-    """Held-out error of one target in percent: over all models, by family, and the measurements' own noise."""
-    held = np.isfinite(ratios)
-    errors = np.abs(ratios - 1)[held] * 100
-    models = np.array(design.measurements.models)[held]
-    families = np.array(design.measurements.families)[held]
-    worst = int(errors.argmax())
-    return {
-        "models": len(errors),
-        "mean_error_percent": round(float(errors.mean()), 2),
-        "median_error_percent": round(float(np.median(errors)), 2),
-        "within_10_percent": round(float((errors <= 10).mean()), 3),
-        "worst_model": str(models[worst]),
-        "worst_error_percent": round(float(errors[worst]), 1),
-        "noise_percent": round(float(np.median(series.std_ns / series.mean_ns)) * 100, 2),
-        "by_family_percent": {
-            str(family): round(float(errors[families == family].mean()), 1) for family in sorted(set(families))
-        },
-    }

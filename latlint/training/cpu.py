@@ -5,15 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from latlint.latency import cpu_model
-from latlint.latency.engine import CPU_TERMS
-from latlint.training.design import Design, cpu_counts
-from latlint.training.hierarchy import Configurations, Terms
+from latlint.runtime.kinds import kind_of
+from latlint.training.design import CPU, Design, cpu_counts
+from latlint.training.hierarchy import Configurations
 from latlint.training.hierarchy import fit as fit_costs
 from latlint.training.measurements import Measurements, Series, cores_of
 
 Array = NDArray[np.float64]
-_INT8 = np.array([name.startswith("i8.") for name in CPU_TERMS])
+_INT8 = np.array([name.startswith("i8.") for name in CPU.names])
 
 
 def fit(design: Design, models: NDArray[np.bool_]) -> dict[str, Array]:
@@ -28,7 +27,7 @@ def fit(design: Design, models: NDArray[np.bool_]) -> dict[str, Array]:
         series = cpu_series(design.measurements, precision)
         counts = cpu_counts(design, precision, names)
         times = np.stack([each.mean_ns[models] for each in series], axis=1)
-        costs = fit_costs(counts, times, terms(), configurations(series))
+        costs = fit_costs(counts, times, CPU.terms, configurations(series))
         for each, theta in zip(series, costs, strict=True):
             found[each.target] = np.where(_INT8, theta, found[each.target]) if precision == "int8" else theta
     return found
@@ -38,11 +37,11 @@ def measured_terms(design: Design) -> list[str]:
     """Terms that the models of the corpus exercise."""
     models = design.measurements.models
     used = sum(cpu_counts(design, precision, models).sum(axis=0) for precision in ("float32", "int8"))
-    return [name for name, count in zip(CPU_TERMS, np.asarray(used), strict=True) if count > 0]
+    return [name for name, count in zip(CPU.names, np.asarray(used), strict=True) if count > 0]
 
 
 def cpu_series(measurements: Measurements, precision: str) -> list[Series]:
-    return [each for each in measurements.series if each.processor != "gpu" and each.precision == precision]
+    return [each for each in measurements.series if kind_of(each.processor).host and each.precision == precision]
 
 
 def configurations(series: list[Series]) -> Configurations:
@@ -51,8 +50,3 @@ def configurations(series: list[Series]) -> Configurations:
     order = sorted(set(keys))
     threads = [sum(count for count, _ in cores_of(each.processor)) for each in series]
     return Configurations(np.array([order.index(key) for key in keys], np.intp), np.log(np.array(threads, float)))
-
-
-def terms() -> Terms:
-    terms = list(cpu_model.TERMS.values())
-    return Terms(np.array([term.prior_ns for term in terms]), np.array([term.parallel for term in terms]))

@@ -10,13 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latlint.graph import read
-from latlint.latency.engine import CPU_TERMS, Workload, workload
+from latlint.latency.engine import Part, Workload, workload
 from latlint.runtime import plan
 from latlint.runtime.types import Kernel, Plan, Processor
+from latlint.training.columns import Columns
 from latlint.training.measurements import CPU_RUNTIME, KernelTime, Measurements
 
 #: The kinds of op whose kernels the measurements list.
 LISTED = frozenset(["conv2d", "depthwise_conv2d", "fully_connected", "mean", "concat", "max_pool2d", "average_pool2d"])
+#: What the costs of the phones' CPUs and GPUs are for.
+CPU, GPU = Columns.of(("builtin", "xnnpack")), Columns.of(("gpu",))
 _CPU = Processor("cpu", CPU_RUNTIME, "cpu", "arm")
 _ARCHIVES = {"float32": "tflite_fp32", "int8": "tflite_int8"}
 
@@ -71,11 +74,12 @@ def listed(planned: Plan) -> list[int]:
 
 
 def _rows(measurements: Measurements, gpu: Mapping[str, Mapping[str, Workload]]) -> KernelRows:
-    rows: dict[tuple[int, int, str], tuple[Workload, int, dict[int, float]]] = {}
+    rows: dict[tuple[int, int, str], tuple[Part, int, dict[int, float]]] = {}
     for column, (device, works) in enumerate(gpu.items()):
         for number, model in enumerate(measurements.models):
             measured = measurements.kernels[device][model]
             work = works[model]
+            (part,) = work.offloaded
             positions = listed(work.plan)
             if len(positions) != len(measured):
                 raise ValueError(f"{model} on {device}: {len(positions)} kernels planned, {len(measured)} measured")
@@ -83,7 +87,7 @@ def _rows(measurements: Measurements, gpu: Mapping[str, Mapping[str, Workload]])
                 kernel = work.plan.kernels[position]
                 _same(kernel, time, model, device)
                 key = number, kernel.nodes[0], kernel.implementation
-                rows.setdefault(key, (work, work.gpu.index(position), {}))[2][column] = time.time_ns
+                rows.setdefault(key, (part, part.positions.index(position), {}))[2][column] = time.time_ns
     found = list(rows.values())
     times = np.full((len(found), len(gpu)), np.nan)
     for row, (_, _, by_device) in enumerate(found):
@@ -91,9 +95,9 @@ def _rows(measurements: Measurements, gpu: Mapping[str, Mapping[str, Workload]])
             times[row, column] = time_ns
     return KernelRows(
         model=np.array([number for number, _, _ in rows], np.intp),
-        terms=np.array([work.gpu_terms[at] for work, at, _ in found]),
-        features=np.array([work.features[at] for work, at, _ in found]),
-        classes=np.array([work.classes[at] for work, at, _ in found]),
+        terms=np.array([part.terms[at] for part, at, _ in found]),
+        features=np.array([part.features[at] for part, at, _ in found]),
+        classes=np.array([part.classes[at] for part, at, _ in found]),
         time_ns=times,
     )
 
@@ -108,9 +112,4 @@ def _same(kernel: Kernel, time: KernelTime, model: str, device: str) -> None:
 
 def cpu_counts(design: Design, precision: str, models: Sequence[str]) -> NDArray[np.float64]:
     """Sums of the terms over each model's kernels, (models, terms), the model's own term included."""
-    counts = np.zeros((len(models), len(CPU_TERMS)))
-    for row, model in enumerate(models):
-        work = design.cpu[precision][model]
-        counts[row] = work.cpu_terms.sum(axis=0)
-        counts[row, CPU_TERMS.index(work.model_term)] += 1
-    return counts
+    return np.stack([CPU.counts(design.cpu[precision][model]) for model in models])

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from latlint.latency import gpu_model
-from latlint.latency.engine import GPU_TERMS, Workload, queued
+from latlint.latency.engine import queued
 from latlint.latency.trees import Forest, flatten
-from latlint.training.design import Design, KernelRows, listed
-from latlint.training.hierarchy import Configurations, Strength, Terms
+from latlint.runtime.kinds import kind_of
+from latlint.training.design import GPU, Design, KernelRows, listed
+from latlint.training.hierarchy import Configurations, Strength
 from latlint.training.hierarchy import fit as fit_costs
 
 Array = NDArray[np.float64]
@@ -49,7 +49,7 @@ TREES: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class GpuModel:
-    """One GPU's ``theta`` in ns per term, its forests by class of kernel, and its queue (see ``engine._queue_ms``)."""
+    """One GPU's ``theta`` in ns per term, its forests by class of kernel, and its queue (see ``engine.queued``)."""
 
     theta: Array
     forests: Mapping[str, Forest]
@@ -60,13 +60,13 @@ def fit(design: Design, models: Mask) -> dict[str, GpuModel]:
     """A model of every GPU, from the kernels and end-to-end times of ``models`` alone, a mask over the measured models."""
     rows = design.rows
     costs = _costs(rows, models[rows.model])
-    end_to_end = {s.device: s.mean_ns for s in design.measurements.series if s.processor == "gpu"}
+    end_to_end = {s.device: s.mean_ns for s in design.measurements.series if not kind_of(s.processor).host}
     found = {}
     for column, device in enumerate(design.gpu):
         theta = costs[column]
         forests = _forests(rows, models[rows.model], column, theta)
         queue, other = _queue(design, device, column, models, end_to_end[device], theta)
-        theta = np.where([name.startswith(("other.", "matmul.")) for name in GPU_TERMS], theta * other, theta)
+        theta = np.where([name.startswith(("other.", "matmul.")) for name in GPU.names], theta * other, theta)
         found[device] = GpuModel(theta, forests, queue)
     return found
 
@@ -76,18 +76,17 @@ def measured_terms(design: Design, column: int) -> list[str]:
     rows = design.rows
     used = rows.terms[np.isfinite(rows.time_ns[:, column])].sum(axis=0)
     for work in design.gpu[list(design.gpu)[column]].values():
-        used = used + work.gpu_terms.sum(axis=0)
-    return [name for name, count in zip(GPU_TERMS, used, strict=True) if count > 0]
+        used = used + GPU.counts(work)
+    return [name for name, count in zip(GPU.names, used, strict=True) if count > 0]
 
 
 def _costs(rows: KernelRows, train: Mask) -> Array:
     """Costs of every term on every GPU, (devices, terms)."""
     devices = rows.time_ns.shape[1]
-    terms = list(gpu_model.TERMS.values())
     return fit_costs(
         rows.terms[train],
         rows.time_ns[train],
-        Terms(np.array([term.prior_ns for term in terms]), np.array([term.parallel for term in terms])),
+        GPU.terms,
         Configurations(np.arange(devices), np.zeros(devices)),
         STRENGTH,
     )
@@ -155,12 +154,13 @@ class _Kernels:
 def _flat(design: Design, device: str, column: int, theta: Array) -> _Kernels:
     parts: list[tuple[int, float, float, float]] = []
     for number, model in enumerate(design.measurements.models):
-        work: Workload = design.gpu[device][model]
+        work = design.gpu[device][model]
+        (part,) = work.offloaded
         times = dict(zip(listed(work.plan), design.measurements.kernels[device][model], strict=True))
-        summed = work.gpu_terms @ theta * 1e-6
-        for at, position in enumerate(work.gpu):
+        summed = part.terms @ theta * 1e-6
+        for at, position in enumerate(part.positions):
             time = times.get(position)
             measured = time.time_ns * 1e-6 if time else 0.0
-            parts.append((number, measured, 0.0 if time else float(summed[at]), float(work.launches[at])))
+            parts.append((number, measured, 0.0 if time else float(summed[at]), float(part.launches[at])))
     table = np.array(parts)
     return _Kernels(table[:, 0].astype(np.intp), table[:, 1], table[:, 2], table[:, 3])

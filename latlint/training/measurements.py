@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from latlint.runtime.kinds import kind_of
 from latlint.runtime.types import Processor
 
 GPU_RUNTIME = "tflite-2.10/gpu-delegate"
@@ -62,7 +63,7 @@ class Measurements:
 
     def processor(self, device: str, name: str) -> Processor:
         """What planning must know of a processor."""
-        if name != "gpu":
+        if kind_of(name).host:
             threads = sum(count for count, _ in cores_of(name))
             return Processor(name, CPU_RUNTIME, "cpu", "arm", "armv8", "float32", threads)
         gpu = self.devices[device]["gpu"]

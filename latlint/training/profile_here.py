@@ -19,7 +19,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -28,23 +27,25 @@ from numpy.typing import NDArray
 
 from latlint.errors import LatlintError
 from latlint.graph import read
-from latlint.latency import cpu_model
-from latlint.latency.engine import CPU_TERMS, Workload, workload
-from latlint.latency.packs import SCHEMA, Pack, vocabulary, write_pack
+from latlint.latency.engine import workload
+from latlint.latency.packs import Pack, vocabulary, write_pack
 from latlint.runtime import plan
 from latlint.runtime.types import Processor
 from latlint.training.blocks import generated
+from latlint.training.columns import Columns
 from latlint.training.coverage import covers
-from latlint.training.hierarchy import Configurations, Strength, Terms, fit
+from latlint.training.evaluation import accuracy, interval
+from latlint.training.hierarchy import Configurations, Strength, fit
 
 RUNTIME = "litert-2.3/xnnpack"
+#: What runs there, and so what a pack of this machine has costs for.
+COLUMNS = Columns.of(("builtin", "xnnpack"))
 #: Passes over all networks: between them lie minutes, in which other programs come and go.
 PASSES = 3
 #: Runs before the clock starts: the first fault pages in, and packed weights find their way into caches.
 WARM_UP = 2
 #: The fewest timed runs of a network in one pass.
 RUNS = 3
-LEVEL = 0.9
 METHOD = "fastest of interleaved runs of generated networks; costs of physical terms, maximum a posteriori"
 
 Progress = Callable[[int, int, str], None]
@@ -151,14 +152,13 @@ def build_pack(paths: Sequence[Path], times: Sequence[Timing], *, device: str, t
     """The pack from measured models; a model's kind, for the held-out error, is its name up to the first ``-``."""
     here = processor(threads)
     works = [workload(plan(read(path), here)) for path in paths]
-    counts = np.stack([_counts(work) for work in works])
+    counts = np.stack([COLUMNS.counts(work) for work in works])
     measured = np.array([each.best_ns for each in times])
     kinds = np.array([path.stem.partition("-")[0] for path in paths])
     held_out = _held_out(counts, measured, kinds, threads)
     facts = {key: getattr(here, key) for key in ("runtime", "kind", "vendor", "generation", "precision", "threads")}
-    used = [name for name, count in zip(CPU_TERMS, counts.sum(axis=0), strict=True) if count > 0]
+    used = [name for name, count in zip(COLUMNS.names, counts.sum(axis=0), strict=True) if count > 0]
     card = {
-        "schema": SCHEMA,
         "device": device,
         "title": f"this machine, measured by latlint ({platform.machine()})",
         "soc": _cpu_name(),
@@ -169,29 +169,30 @@ def build_pack(paths: Sequence[Path], times: Sequence[Timing], *, device: str, t
                 "title": f"{threads} thread{'s' if threads > 1 else ''}",
                 "processor": facts,
                 "theta": f"{here.name}/theta",
-                "interval": {"float32": _interval(held_out / measured)},
-                "accuracy": {"float32": _accuracy(held_out / measured, kinds, paths, times)},
+                "interval": {"float32": interval(np.abs(np.log(held_out / measured)))},
+                "accuracy": {
+                    "float32": accuracy(
+                        held_out / measured,
+                        [path.stem for path in paths],
+                        kinds.tolist(),
+                        float(np.median([each.spread for each in times])),
+                    )
+                },
             }
         },
         "covers": {"cpu": covers(used, works)},
         "forests": {},
-        **vocabulary(),
+        **vocabulary(*COLUMNS.models),
     }
     return Pack(card, {f"{here.name}/theta": _costs(counts, measured, threads)})
 
 
-def _counts(work: Workload) -> Array:
-    found: Array = work.cpu_terms.sum(axis=0)
-    found[CPU_TERMS.index(work.model_term)] += 1
-    return found
-
-
 def _costs(counts: Array, measured_ns: Array, threads: int) -> Array:
     """Costs in ns per term, shape (terms,)."""
-    known = list(cpu_model.TERMS.values())
-    terms = Terms(np.array([term.prior_ns for term in known]), np.array([term.parallel for term in known]))
     only = Configurations(np.zeros(1, np.intp), np.log(np.array([float(threads)])))
-    return np.asarray(fit(counts, measured_ns[:, None], terms, only, Strength(softness=0.02, iterations=1000))[0])
+    return np.asarray(
+        fit(counts, measured_ns[:, None], COLUMNS.terms, only, Strength(softness=0.02, iterations=1000))[0]
+    )
 
 
 def _held_out(counts: Array, measured_ns: Array, kinds: NDArray[np.str_], threads: int) -> Array:
@@ -201,29 +202,6 @@ def _held_out(counts: Array, measured_ns: Array, kinds: NDArray[np.str_], thread
         out = kinds == kind
         found[out] = counts[out] @ _costs(counts[~out], measured_ns[~out], threads)
     return found
-
-
-def _interval(ratios: Array) -> dict[str, float]:
-    """Split-conformal interval from kinds of networks that were held out (as ``calibrate`` has it for phones)."""
-    scores = np.sort(np.abs(np.log(ratios)))
-    width = round(float(scores[min(ceil((len(scores) + 1) * LEVEL), len(scores)) - 1]), 4)
-    return {"level": LEVEL, "low": -width, "high": width}
-
-
-def _accuracy(ratios: Array, kinds: NDArray[np.str_], paths: Sequence[Path], times: Sequence[Timing]) -> dict[str, Any]:
-    """Error in percent where a kind of network is held out, and the measurements' own spread."""
-    errors = np.abs(ratios - 1) * 100
-    worst = int(errors.argmax())
-    return {
-        "models": len(errors),
-        "mean_error_percent": round(float(errors.mean()), 2),
-        "median_error_percent": round(float(np.median(errors)), 2),
-        "within_10_percent": round(float((errors <= 10).mean()), 3),
-        "worst_model": paths[worst].stem,
-        "worst_error_percent": round(float(errors[worst]), 1),
-        "noise_percent": round(float(np.median([each.spread for each in times])) * 100, 2),
-        "by_family_percent": {str(kind): round(float(errors[kinds == kind].mean()), 1) for kind in sorted(set(kinds))},
-    }
 
 
 def _cpu_name() -> str:

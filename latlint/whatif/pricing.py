@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from latlint.graph.types import Graph
-from latlint.latency import difference, engine
-from latlint.latency.difference import Spending
+from latlint.latency import engine
 from latlint.latency.packs import Target
-from latlint.latency.types import Gain
 from latlint.runtime import plan
+from latlint.whatif.gain import Gain, Spending, gain
 
 __all__ = ["Alternatives", "Edit", "Spending"]
 
@@ -39,11 +38,11 @@ class Alternatives:
         names = [kernel.implementation for kernel in work.plan.kernels]
         spent = zip(names, map(float, found.kernels), map(bool, found.predicted), strict=True)
         after = Spending(spent, found.overhead_ms, float(found.kernels.sum()) + found.overhead_ms)
-        return difference.gain(now, after, target, precision)
+        return gain(now, after, target, precision)
 
     def _work(self, label: str, edit: Edit, target: Target) -> engine.Workload | None:
         processor = target.processor
-        key = processor.runtime, processor.vendor, processor.generation, processor.precision
+        key = processor.plan_key
         if (*key, label) not in self._works:
             planned = self._planned_ops.get(key, 0) + len(self._graph.nodes)
             graph = edit(self._graph) if planned <= MAX_PLANNED_OPS else None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from latlint.latency.frontier import GROUPS, PARTS, frontier, parts
 from sketch import sketch
 
 from latlint import checks
@@ -14,7 +15,6 @@ from latlint.checks.types import Finding, Subject
 from latlint.graph import read
 from latlint.graph.types import Graph
 from latlint.latency import engine
-from latlint.latency.frontier import GROUPS, PARTS, frontier, parts
 from latlint.latency.packs import load_targets
 from latlint.runtime import plan
 from latlint.settings import Settings

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
 from latlint.latency.difference import UNSHARED, Spending, gain
+
 from latlint.latency.packs import load_targets
 
 TARGET = load_targets()["pixel-4/cpu-1large"]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from latlint.latency.gpu_model import FEATURES
 
 from latlint.latency.engine import CPU_TERMS, GPU_TERMS
-from latlint.latency.gpu_model import FEATURES
 from latlint.runtime.types import Kernel, Partition, Plan
 from latlint.training.design import Design, build, cpu_counts, listed
 from latlint.training.measurements import Measurements

@@ -17,14 +17,9 @@ from latlint.runtime.partition import Epoch, epochs, keep_largest
 from latlint.runtime.rules import Rules, load_rules
 from latlint.runtime.types import Kernel, Partition, Plan, Processor
 
-__all__ = ["launches", "plan_gpu"]
+__all__ = ["plan_gpu"]
 
 GPU = "gpu"
-
-
-def launches(kernel: Kernel) -> int:
-    """How many GPU kernels one ``Kernel`` stands for: 0 where it is free, 3 for a Winograd convolution, mostly 1."""
-    return 0 if kernel.free else int(kernel.attributes.get("launches", 1))
 
 
 def plan_gpu(graph: Graph, processor: Processor, rules: Rules) -> Plan:
@@ -161,6 +156,8 @@ def _kernel(draft: Draft, model: Model, processor: Processor, partition: int) ->
         attributes=MappingProxyType(draft.attributes),
         macs=draft.macs,
         weight_bytes=int(draft.weights * ITEM_BYTES[processor.precision]),
+        launches=draft.launches,
+        own_inputs=draft.own_inputs,
         reason=draft.reason,
         explain=tuple(draft.explain),
     )

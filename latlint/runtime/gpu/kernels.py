@@ -28,6 +28,8 @@ class Draft:
     linked: list[str] = field(default_factory=list)
     weights: int = 0
     macs: int = 0
+    launches: int = 1
+    own_inputs: int = 1
     attributes: dict[str, Any] = field(default_factory=dict)
     reason: str = ""
     explain: list[str] = field(default_factory=list)
@@ -54,19 +56,24 @@ def select_kernels(model: Model, processor: Processor, rules: GpuRules) -> list[
 def _draft(model: Model, op: Op, processor: Processor, rules: GpuRules) -> Draft:
     # it takes the op's lists over: nobody else looks at the op from here on but to follow it
     draft = Draft(
-        op, op.name, op.nodes, op.inputs, op.outputs, weights=op.weights, macs=op.macs, attributes=op.attributes
+        op,
+        op.name,
+        op.nodes,
+        op.inputs,
+        op.outputs,
+        weights=op.weights,
+        macs=op.macs,
+        own_inputs=len(op.inputs),
+        attributes=op.attributes,
     )
     draft.linkable = op.name in rules.linkable and _keeps_layout(model, op)
     rule = rules.ops.get(op.kind)
-    if rule is not None and rule.launches != 1:
-        draft.attributes.setdefault("launches", rule.launches)
+    draft.launches = op.launches or (1 if rule is None else rule.launches)
     if op.name == "convolution_2d":
         _select_convolution(model, draft, processor, rules)
     if op.name == "concat":
         _split_concat(draft, processor, rules)
-    chosen, why = variant(model, op, draft.name, processor, rules)
-    if chosen:
-        draft.attributes["variant"] = chosen
+    why = variant(model, op, draft.name, processor, rules)
     draft.explain += [*op.notes, why] if why else op.notes
     return draft
 
@@ -75,7 +82,7 @@ def _split_concat(draft: Draft, processor: Processor, rules: GpuRules) -> None:
     """Some GPUs take only so many inputs in one kernel (operation_selector.cc: CONCAT)."""
     limit = for_processor(rules.concat_inputs, processor)
     if limit is not None and len(draft.inputs) >= limit:
-        launches = draft.attributes["launches"] = -(-len(draft.inputs) // limit)
+        launches = draft.launches = -(-len(draft.inputs) // limit)
         draft.explain.append(f"{len(draft.inputs)} inputs take {launches} kernels: {limit} at a time on this GPU")
 
 
@@ -95,7 +102,7 @@ def _select_convolution(model: Model, draft: Draft, processor: Processor, rules:
     op = draft.op
     if len(op.inputs) > 1:
         draft.name = "convolution_dynamic"
-        draft.attributes["launches"] = 2  # bhwc_tensor_to_conv_weights comes first
+        draft.launches = 2  # bhwc_tensor_to_conv_weights comes first
         return
     groups = op.attributes.get("groups", 1)
     if groups > 1:
@@ -107,7 +114,7 @@ def _select_convolution(model: Model, draft: Draft, processor: Processor, rules:
     draft.reason = winograd_obstacle(model, op, processor, rules)
     if not draft.reason:
         draft.name = "convolution_winograd_4x4_6x6"
-        draft.attributes["launches"] = 3
+        draft.launches = 3
     draft.explain += _winograd_limits(model, op, processor, rules)
 
 
@@ -117,7 +124,7 @@ def _select_grouped(model: Model, draft: Draft, groups: int) -> None:
     if (channels // groups) % 4 == 0 and (outputs // groups) % 4 == 0:
         draft.name = "convolution_2d_grouped"
         return
-    draft.attributes["launches"] = groups + 2
+    draft.launches = groups + 2
     draft.reason = (
         f"groups of {channels // groups} and {outputs // groups} channels are not multiples of 4: {groups} convolutions"
     )
@@ -212,6 +219,7 @@ def _special(op: Op, followers: list[Op]) -> Draft:
         list(pointwise.outputs),
         weights=sum(part.weights for part in together),
         macs=sum(part.macs for part in together),
+        own_inputs=len(op.inputs),
         attributes={**op.attributes, "pointwise": {**pointwise.attributes, "macs": pointwise.macs}},
         explain=[
             *op.notes,

@@ -25,8 +25,8 @@ class Op:
 
     ``name`` is the delegate's word, ``kind`` the vocabulary's; ``nodes`` the TFLite nodes that it stands for, its own first.
     ``inputs`` are run-time values only. ``arity`` counts all inputs; ``operand`` is the kind of a constant second operand: ``scalar``, ``linear`` (one
-    number a channel), ``full``, or empty. ``weights`` counts constant elements; ``weight_shape`` is a convolution's filter. ``notes`` say
-    what transformations made of it.
+    number a channel), ``full``, or empty. ``weights`` counts constant elements; ``launches`` the kernels that it takes, 0 where its kind says
+    so. ``notes`` say what transformations made of it.
     """
 
     name: str
@@ -38,8 +38,8 @@ class Op:
     operand: str = ""
     arity: int = 1
     weights: int = 0
-    weight_shape: Shape = ()
     macs: int = 0
+    launches: int = 0
     alive: bool = True
     notes: list[str] = field(default_factory=list)
 
@@ -175,8 +175,6 @@ class _Builder:
             weights=context.weight_elements(node),
             macs=macs(context.graph, node),
         )
-        if len(node.inputs) > 1 and node.inputs[1] >= 0:
-            op.weight_shape = context.shape(node.inputs[1])
         if node.kind in BINARY:
             self._operands(node, op)
         if node.kind == "fully_connected":
@@ -189,7 +187,7 @@ class _Builder:
         if len(op.inputs) > 1:
             op.name = "convolution_2d"
         elif (height, width) != (1, 1):
-            op.attributes["launches"] = 2
+            op.launches = 2
 
     def _operands(self, node: Node, op: Op) -> None:
         constants = [t for t in node.inputs if t >= 0 and self.context.is_constant(t)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from math import ceil, log
+from math import log
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,15 @@ from latlint.errors import LatlintError
 from latlint.graph import read
 from latlint.graph.types import Graph
 from latlint.latency.catalogue import select_targets
-from latlint.latency.engine import CPU_TERMS, GPU_TERMS, Workload, envelope_class, workload
-from latlint.latency.packs import SCHEMA, Pack, Target, load_targets, vocabulary
+from latlint.latency.cards import FOREST_PARTS
+from latlint.latency.engine import Workload, crossing_bytes, envelope_class, starts, workload
+from latlint.latency.packs import Pack, Target, load_targets, vocabulary
 from latlint.latency.trees import Forest
 from latlint.runtime import plan
+from latlint.runtime.kinds import kind, kind_of
 from latlint.runtime.types import Processor
+from latlint.training.columns import Columns
+from latlint.training.evaluation import accuracy, interval
 from latlint.training.measurements import cores_of
 from latlint.training.user.matching import kernel_times
 from latlint.training.user.readers import Profile
@@ -38,10 +42,9 @@ PARTS = 10
 MAX_NODES = 1 << 16
 #: How many of the ways in which known processors differ are used (``transfer.directions``).
 DIRECTIONS = 4
-LEVEL = 0.9
 #: The width of an interval, as a logarithm, below which no few measurements bring it.
 MIN_WIDTH = 0.1
-#: The CPU that runs what a GPU leaves, taken over from the donor and never measured.
+#: The CPU that runs what another processor leaves, taken over from the donor and never measured.
 FALLBACK = "cpu-fallback"
 
 
@@ -71,10 +74,11 @@ class Built:
 
 @dataclass(frozen=True, slots=True)
 class Donor:
-    """A known processor: its target, its costs, and the samples as its runtime would run the measured models."""
+    """A known processor: its target, its costs and the terms that they are for, and the samples as its runtime would run the measured models."""
 
     target: Target
     processor: Processor
+    columns: Columns
     costs: Costs
     samples: Samples
     works: tuple[Workload, ...]
@@ -85,15 +89,15 @@ def build(profiles: Sequence[Profile], wanted: Wanted, known: Mapping[str, Targe
 
     Raises LatlintError for measurements that cannot be used.
     """
-    kind = "gpu" if wanted.processor == "gpu" else "cpu"
-    known = {name: target for name, target in (known or load_targets()).items() if target.processor.kind == kind}
+    kind_name = kind_of(wanted.processor).name
+    known = {name: target for name, target in (known or load_targets()).items() if _is_donor(target, kind_name)}
     candidates = [known[name] for name in select_targets((wanted.like or "*",), known)]
     models = sorted({str(profile.model) for profile in profiles})
     if len(models) < MIN_MODELS:
         raise LatlintError(f"{len(models)} measured models are too few: at least {MIN_MODELS} are needed")
     planned = _planned(profiles, wanted, candidates)
     totals = np.array([profile.total_ms * 1e6 for profile in profiles])
-    pool = Pool(list(known.values()), wanted, lambda processor: planned[_key(processor)], totals)
+    pool = Pool(list(known.values()), wanted, lambda processor: planned[processor.plan_key], totals)
     donors = [pool.donor(target) for target in candidates]
     everything = np.ones(len(profiles), bool)
     _check_units(profiles, donors)
@@ -116,16 +120,13 @@ def _processor(wanted: Wanted, donor: Processor) -> Processor:
         donor,
         name=wanted.processor,
         runtime=wanted.runtime or donor.runtime,
-        threads=1 if donor.kind == "gpu" else wanted.threads or named or donor.threads,
+        threads=wanted.threads or named or donor.threads if kind(donor.kind).host else 1,
     )
 
 
-_Key = tuple[str, str, str, str]
-
-
-def _key(processor: Processor) -> _Key:
-    """What a plan depends on."""
-    return processor.runtime, processor.vendor, processor.generation, processor.precision
+def _is_donor(target: Target, kind_name: str) -> bool:
+    """Whether it is of the kind, and has costs of its own rather than a default that follows the file."""
+    return not target.defaults and target.processor.kind == kind_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +137,9 @@ class Planned:
     timed: tuple[Mapping[int, float], ...]
 
 
-def _planned(profiles: Sequence[Profile], wanted: Wanted, targets: Iterable[Target]) -> dict[_Key, Planned]:
+def _planned(profiles: Sequence[Profile], wanted: Wanted, targets: Iterable[Target]) -> dict[tuple[str, ...], Planned]:
     """Every model planned once for each kind of processor among the targets'."""
-    processors = {_key(p): p for p in (_processor(wanted, target.processor) for target in targets)}
+    processors = {p.plan_key: p for p in (_processor(wanted, target.processor) for target in targets)}
     graphs = [read(profile.model) for profile in profiles]
     return {key: _planned_for(processor, graphs, profiles) for key, processor in processors.items()}
 
@@ -149,8 +150,9 @@ def _planned_for(processor: Processor, graphs: Sequence[Graph], profiles: Sequen
         planned = plan(graph, processor)
         works.append(workload(planned))
         timed.append(kernel_times(graph, planned, profile))
-        if processor.kind == "gpu" and not works[-1].gpu:
-            raise LatlintError("the GPU delegate takes none of its ops: leave it out", path=str(profile.model))
+        if not kind(processor.kind).host and not works[-1].offloaded:
+            title = kind(processor.kind).title
+            raise LatlintError(f"the {title} delegate takes none of its ops: leave it out", path=str(profile.model))
     return Planned(tuple(works), tuple(timed))
 
 
@@ -167,11 +169,12 @@ class Pool:
         forests = self.forests(target)
         processor = _processor(self.wanted, target.processor)
         planned = self.planned(processor)
-        sampled = samples(planned, self.total_ns, forests)
+        columns = Columns.for_works(processor.kind, planned.works)
+        sampled = samples(planned, self.total_ns, columns, forests)
         extra = np.array([elsewhere_ns(work, target) for work in planned.works])
         share = np.full(len(forests), 1 / max(len(forests), 1))
-        costs = Costs(target.pack.arrays[target.card["theta"]], share, queue_of(target))
-        return Donor(target, processor, costs, replace(sampled, extra_ns=extra), planned.works)
+        costs = Costs(costs_of(target, columns), share, queue_of(target))
+        return Donor(target, processor, columns, costs, replace(sampled, extra_ns=extra), planned.works)
 
     def forests(self, donor: Target) -> list[Mapping[str, Forest]]:
         """The forests, by class of kernel, of the known GPUs whose costs are most like the donor's, the donor's first; none of a CPU.
@@ -181,8 +184,9 @@ class Pool:
         """
         found: list[Mapping[str, Forest]] = []
         nodes: Counter[str] = Counter()
-        for target in sorted(self.targets, key=lambda each: (_unlike(each, donor), each.name)):
-            forests = _forests(target)
+        columns = Columns.for_works(donor.processor.kind, ())
+        for target in sorted(self.targets, key=lambda each: (_unlike(each, donor, columns), each.name)):
+            forests = _forests(target, columns)
             nodes.update({name: len(forest.number) for name, forest in forests.items()})
             if not forests or max(nodes.values()) > MAX_NODES:
                 break
@@ -191,62 +195,59 @@ class Pool:
 
     def fit(self, donor: Donor, models: NDArray[np.bool_]) -> Costs:
         """The costs that explain ``models``, a mask."""
-        covers = donor.target.pack.card["covers"][donor.processor.kind]["measured_terms"]
-        seen = np.array([name in covers for name in _terms(donor.processor)])
-        along = directions([target.pack.arrays[target.card["theta"]] for target in self.targets], DIRECTIONS)
+        measured = donor.target.pack.covers(donor.target.key)["measured_terms"]
+        seen = np.array([name in measured for name in donor.columns.names])
+        along = directions([costs_of(target, donor.columns) for target in self.targets], DIRECTIONS)
         return fit(donor.samples.only(models), donor.costs, along, seen)
 
 
-def _terms(processor: Processor) -> tuple[str, ...]:
-    return GPU_TERMS if processor.kind == "gpu" else CPU_TERMS
+def costs_of(target: Target, columns: Columns) -> Array:
+    """What a target pays for each term of ``columns``, (terms,)."""
+    return np.concatenate([target.costs(model) for model in columns.models])
 
 
-def _unlike(one: Target, other: Target) -> float:
+def _unlike(one: Target, other: Target, columns: Columns) -> float:
     """How much the costs of two processors differ beyond a common factor, as a logarithm."""
-    thetas = (np.maximum(target.pack.arrays[target.card["theta"]], 1e-9) for target in (one, other))
+    thetas = (np.maximum(costs_of(target, columns), 1e-9) for target in (one, other))
     return round(float(np.std(np.subtract(*(np.log(theta) for theta in thetas)))), 9)
 
 
-def _forests(target: Target) -> dict[str, Forest]:
+def _forests(target: Target, columns: Columns) -> dict[str, Forest]:
     prefix = f"{target.key}/"
     names = [name.removeprefix(prefix) for name in target.pack.card["forests"] if name.startswith(prefix)]
-    return {name: forest for name in names if (forest := target.pack.forest(prefix + name)) is not None}
+    model = columns.models[0]
+    return {name: forest for name in names if (forest := target.pack.forest(target.key, name, model)) is not None}
 
 
 def queue_of(target: Target) -> Queue:
-    """A GPU's queue. No wait for a dispatch is shorter than can be moved from: 5 microseconds."""
-    if target.processor.kind != "gpu":
+    """The queue of a processor that is not the host's. No wait for a dispatch is shorter than can be moved from: 5 microseconds."""
+    if target.host:
         return Queue()
     queue = target.card["queue"]
     return Queue(queue["scale"], max(queue["dispatch_ms"] * 1e6, 5e3), max(queue["start_ms"] * 1e6, 1e4))
 
 
 def elsewhere_ns(work: Workload, target: Target) -> float:
-    """What a GPU model spends outside its GPU, on the donor: the CPU's kernels, and copies at the borders."""
-    if not work.gpu or len(work.plan.partitions) < 2:
+    """What a model that is sent elsewhere spends on the host, on the donor, and on copies at the borders."""
+    if not work.offloaded or len(work.plan.partitions) < 2:
         return 0.0
-    fallback = target.pack.card["processors"][target.card["fallback"]]
-    crossed = sum(part.input_bytes + part.output_bytes for part in work.plan.partitions if part.executor == "gpu")
-    kernels = float((work.cpu_terms @ target.pack.arrays[fallback["theta"]]).sum())
-    return kernels + crossed / float(target.card["queue"]["copy_gb_per_s"])
+    hosts = [part for part in work.parts if part.host]
+    kernels = sum(float((part.terms @ target.costs(part.model)).sum()) for part in hosts)
+    return kernels + crossing_bytes(work.plan.partitions) / float(target.card["queue"]["copy_gb_per_s"])
 
 
-def _starts(work: Workload) -> float:
-    """How often a GPU's queue is started: once, and half of that again at every border (see ``engine``)."""
-    return 1.0 + 0.5 * (len(work.plan.partitions) - 1) if work.gpu else 0.0
-
-
-def samples(planned: Planned, total_ns: Array, forests: Sequence[Mapping[str, Forest]]) -> Samples:
-    """Measured models as ``transfer`` takes them: a GPU's kernels, or a CPU's with one more for what an inference costs once."""
+def samples(planned: Planned, total_ns: Array, columns: Columns, forests: Sequence[Mapping[str, Forest]]) -> Samples:
+    """Measured models as ``transfer`` takes them: the kernels that ``columns`` prices, on the host with one more for what an inference costs
+    once."""
     model, terms, correction, launches, kernel_ns = [], [], [], [], []
     for number, (work, times) in enumerate(zip(planned.works, planned.timed, strict=True)):
-        on_gpu = bool(work.gpu)
-        positions = work.gpu if on_gpu else work.cpu
-        rows = len(positions) if on_gpu else len(positions) + 1
+        queued = bool(work.offloaded)
+        positions, counted = columns.kernels(work)
+        rows = len(positions) if queued else len(positions) + 1
         model.append(np.full(rows, number))
-        terms.append(work.gpu_terms if on_gpu else np.vstack([work.cpu_terms, _once(work)]))
-        correction.append(_correction(work, forests) if on_gpu else np.zeros((rows, len(forests))))
-        launches.append(work.launches if on_gpu else np.zeros(rows))
+        terms.append(counted if queued else np.vstack([counted, columns.once(work)]))
+        correction.append(_correction(work, forests) if queued else np.zeros((rows, len(forests))))
+        launches.append(_launches(work) if queued else np.zeros(rows))
         found = np.full(rows, np.nan)
         for at, position in enumerate(positions):
             found[at] = times.get(position, np.nan) * 1e6
@@ -258,25 +259,25 @@ def samples(planned: Planned, total_ns: Array, forests: Sequence[Mapping[str, Fo
         launches=np.concatenate(launches),
         kernel_ns=np.concatenate(kernel_ns),
         extra_ns=np.zeros(len(planned.works)),
-        starts=np.array([_starts(work) for work in planned.works]),
+        starts=np.array([starts(work.plan.partitions) if work.offloaded else 0.0 for work in planned.works]),
         total_ns=total_ns,
     )
 
 
-def _once(work: Workload) -> Array:
-    found = np.zeros((1, len(CPU_TERMS)))
-    found[0, CPU_TERMS.index(work.model_term)] = 1.0
-    return found
+def _launches(work: Workload) -> Array:
+    (part,) = work.offloaded
+    return part.launches
 
 
 def _correction(work: Workload, forests: Sequence[Mapping[str, Forest]]) -> Array:
-    """What each known GPU's forests say of the kernels, (kernels, GPUs)."""
-    classes = np.array(work.classes)
-    found = np.zeros((len(work.gpu), len(forests)))
+    """What the forests of each known processor say of the kernels that are queued, (kernels, processors)."""
+    (part,) = work.offloaded
+    classes = np.array(part.classes)
+    found = np.zeros((len(part.positions), len(forests)))
     for column, by_class in enumerate(forests):
         for name, forest in by_class.items():
             rows = classes == name
-            found[rows, column] = forest.predict(work.features[rows])
+            found[rows, column] = forest.predict(part.features[rows])
     return found
 
 
@@ -340,7 +341,7 @@ def held_out(pool: Pool, donors: Sequence[Donor], groups: Iterable[NDArray[np.bo
 
 
 def _pack(wanted: Wanted, pool: Pool, donor: Donor, costs: Costs, profiles: Sequence[Profile], ratios: Array) -> Pack:
-    name, kind = wanted.processor, donor.processor.kind
+    name = wanted.processor
     precisions = [work.plan.precision for work in donor.works]
     facts = {key: value for key, value in asdict(donor.processor).items() if key != "name"}
     card: dict[str, Any] = {
@@ -348,13 +349,14 @@ def _pack(wanted: Wanted, pool: Pool, donor: Donor, costs: Costs, profiles: Sequ
         "processor": facts,
         "theta": f"{name}/theta",
         "interval": intervals(ratios, precisions),
-        "accuracy": accuracy(ratios, precisions, profiles),
+        "accuracy": accuracies(ratios, precisions, profiles),
     }
     arrays: dict[str, NDArray[Any]] = {f"{name}/theta": costs.theta}
     processors = {name: card}
-    covers = {kind: _covers(donor)}
+    covers = {donor.processor.kind: _covers(donor)}
+    models = list(donor.columns.models)
     forests: dict[str, Forest] = {}
-    if kind == "gpu":
+    if not donor.target.host:
         queue = costs.queue
         copies = donor.target.card["queue"]["copy_gb_per_s"]
         card["queue"] = {
@@ -370,22 +372,23 @@ def _pack(wanted: Wanted, pool: Pool, donor: Donor, costs: Costs, profiles: Sequ
             "title": f"not measured: {donor.target.device}'s CPU, for what the GPU does not run",
             "theta": f"{FALLBACK}/theta",
         }
-        arrays[f"{FALLBACK}/theta"] = donor.target.pack.arrays[theirs["theta"]]
-        covers["cpu"] = {"measured_terms": [], "envelope": {}}
+        host = Columns.for_works(theirs["processor"]["kind"], donor.works)
+        arrays[f"{FALLBACK}/theta"] = costs_of(donor.target, host)
+        covers[theirs["processor"]["kind"]] = {"measured_terms": [], "envelope": {}}
+        models += host.models
         forests = mixed(pool.forests(donor.target), costs.share)
     for label, forest in forests.items():
-        for part in ("feature", "number", "left", "right", "roots"):
+        for part in FOREST_PARTS:
             arrays[f"{name}/{label}/{part}"] = getattr(forest, part)
     return Pack(
         {
-            "schema": SCHEMA,
             "device": wanted.device,
             "title": wanted.device,
             "sources": [f"{len(profiles)} models measured on the device", *donor.target.pack.card.get("sources", ())],
             "method": f"costs of {donor.target.name}, moved as far as the measurements ask for (latlint pack build)",
             "processors": processors,
             "covers": covers,
-            **vocabulary(),
+            **vocabulary(*models),
             "forests": {f"{name}/{label}": forest.depth for label, forest in forests.items()},
         },
         arrays,
@@ -422,9 +425,9 @@ def _shifted(parts: Sequence[NDArray[np.uint16]], starts: NDArray[np.int_]) -> N
 
 def _covers(donor: Donor) -> dict[str, Any]:
     """What the donor's data and the measured models exercise: the terms, and the sizes of kernels."""
-    known = donor.target.pack.card["covers"][donor.processor.kind]
+    known = donor.target.pack.covers(donor.target.key)
     used = donor.samples.terms.sum(axis=0) > 0
-    names = {*known["measured_terms"]} | {name for name, use in zip(_terms(donor.processor), used, strict=True) if use}
+    names = {*known["measured_terms"]} | {name for name, use in zip(donor.columns.names, used, strict=True) if use}
     envelope = {name: [list(low), list(high)] for name, (low, high) in known["envelope"].items()}
     for work in donor.works:
         for position, kernel in enumerate(work.plan.kernels):
@@ -439,30 +442,15 @@ def _covers(donor: Donor) -> dict[str, Any]:
 
 
 def intervals(ratios: Array, precisions: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Split-conformal intervals of the log of measured over predicted, by precision; with few models the largest error, and never
-    narrower than ``MIN_WIDTH``."""
-    found = {}
-    for precision in sorted(set(precisions)):
-        scores = np.sort(np.abs(np.log(ratios[np.array(precisions) == precision])))
-        rank = min(ceil((len(scores) + 1) * LEVEL), len(scores))
-        width = round(max(float(scores[rank - 1]), MIN_WIDTH), 4)
-        found[precision] = {"level": LEVEL, "low": -width, "high": width}
-    return found
+    """Intervals by precision, never narrower than ``MIN_WIDTH``."""
+    scores, of = np.abs(np.log(ratios)), np.array(precisions)
+    return {name: interval(scores[of == name], least=MIN_WIDTH) for name in sorted(set(precisions))}
 
 
-def accuracy(ratios: Array, precisions: Sequence[str], profiles: Sequence[Profile]) -> dict[str, dict[str, Any]]:
-    """Error on held-out models in percent, by precision."""
+def accuracies(ratios: Array, precisions: Sequence[str], profiles: Sequence[Profile]) -> dict[str, dict[str, Any]]:
+    """Errors on held-out models by precision."""
     found: dict[str, dict[str, Any]] = {}
     for precision in sorted(set(precisions)):
         at = [number for number, each in enumerate(precisions) if each == precision]
-        errors = np.abs(ratios[at] - 1) * 100
-        worst = int(errors.argmax())
-        found[precision] = {
-            "models": len(at),
-            "mean_error_percent": round(float(errors.mean()), 2),
-            "median_error_percent": round(float(np.median(errors)), 2),
-            "within_10_percent": round(float((errors <= 10).mean()), 3),
-            "worst_model": Path(profiles[at[worst]].model).stem,
-            "worst_error_percent": round(float(errors[worst]), 1),
-        }
+        found[precision] = accuracy(ratios[at], [Path(profiles[number].model).stem for number in at])
     return found

@@ -11,7 +11,6 @@ A group is planned once for all targets that plan alike, and priced once a targe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from math import prod
 from types import MappingProxyType
@@ -22,8 +21,9 @@ from numpy.typing import NDArray
 
 from latlint.graph.types import Graph, Node, Tensor
 from latlint.latency import engine
-from latlint.latency.engine import CPU_TERMS, GPU_TERMS, Array, Workload
+from latlint.latency.engine import Array, Workload
 from latlint.latency.packs import Target
+from latlint.latency.terms import CostModel
 from latlint.runtime import plan
 from latlint.runtime.types import Kernel, Processor
 
@@ -58,17 +58,17 @@ _SPENT_ON = {
     **dict.fromkeys(("weights", "l2", "l3"), "weights"),
     **dict.fromkeys(("launch", "call"), "launch"),
 }
-#: The parts of a kernel's time, in the order of ``Frontier.parts``.
-PARTS = ("arithmetic", "tiles", "input", "output", "weights", "launch", "other")
+#: What a kernel's time is spent on, in the order of ``Frontier.spent``.
+PURPOSES = ("arithmetic", "tiles", "input", "output", "weights", "launch", "other")
 
 
 class Frontier(NamedTuple):
     """Well-shaped convolutions of one group on one target, the best of each size: ``macs`` (sizes,), ascending; ``ms`` (sizes,);
-    ``parts`` (sizes, parts), the milliseconds of ``ms`` by ``PARTS``; ``winograd`` (sizes,) tells which run on Winograd kernels."""
+    ``spent`` (sizes, purposes), the milliseconds of ``ms`` by ``PURPOSES``; ``winograd`` (sizes,) tells which run on Winograd kernels."""
 
     macs: Array
     ms: Array
-    parts: Array
+    spent: Array
     winograd: NDArray[np.bool_]
 
     def prices(self, macs: Sequence[int]) -> Array:
@@ -97,15 +97,18 @@ def group_of(kernel: Kernel) -> str | None:
     return "1x1" if taps == 1 else "kxk"
 
 
-_known: dict[tuple[str, str, str, str], Frontier] = {}
+_known: dict[tuple[str, str, str, str, str], Frontier] = {}
+_well_shaped: dict[tuple[tuple[str, ...], str, str], Workload] = {}
 
 
 def frontier(target: Target, group: str, dtype: str) -> Frontier:
     """The frontier of ``group`` on ``target`` for activations of ``dtype``; empty where nothing like it was measured."""
-    key = (target.name, str(target.pack.card.get("sha256", "")), group, dtype)
+    key = (target.name, target.key, str(target.pack.card.get("sha256", "")), group, dtype)
     if key not in _known:
-        processor = replace(target.processor, name="", threads=1)  # plans do not depend on either
-        _known[key] = _best(_well_shaped(processor, group, dtype), target)
+        processor = target.processor
+        work = _well_shaped.get((processor.plan_key, group, dtype)) or _drawn(processor, group, dtype)
+        _well_shaped[processor.plan_key, group, dtype] = work
+        _known[key] = _best(work, target)
     return _known[key]
 
 
@@ -121,45 +124,42 @@ def _best(work: Workload, target: Target) -> Frontier:
     return Frontier(
         macs[chosen],
         times.kernels[chosen],
-        parts(work, target, times.kernels)[chosen],
+        spent(work, target, times.kernels)[chosen],
         np.array(["winograd" in work.plan.kernels[at].implementation for at in chosen], bool),
     )
 
 
-def parts(work: Workload, target: Target, kernel_ms: Sequence[float] | Array) -> Array:
-    """(kernels, parts): what the milliseconds of each kernel are spent on, from the terms that price it. What trees add to the sum of
-    the terms goes to all parts alike."""
-    found = np.zeros((len(work.plan.kernels), len(PARTS)))
-    on_gpu = target.processor.kind == "gpu"
-    at, terms = (work.gpu, work.gpu_terms) if on_gpu else (work.cpu, work.cpu_terms)
-    if at:
-        cost = terms * target.pack.arrays[target.card["theta"]]
-        rows = list(at)
-        for part, name in enumerate(PARTS):
-            found[rows, part] = cost[:, _columns(on_gpu)[name]].sum(axis=1)
+def spent(work: Workload, target: Target, kernel_ms: Sequence[float] | Array) -> Array:
+    """(kernels, purposes): what the milliseconds of each kernel are spent on, from the terms that price it. What trees add to the sum of
+    the terms goes to all purposes alike."""
+    found = np.zeros((len(work.plan.kernels), len(PURPOSES)))
+    for part in work.parts:
+        cost = part.terms * target.costs(part.model)
+        rows = list(part.positions)
+        for purpose, columns in enumerate(_columns(part.model)):
+            found[rows, purpose] = cost[:, columns].sum(axis=1)
         found[rows] *= (np.asarray(kernel_ms)[rows] / np.maximum(cost.sum(axis=1), 1e-12))[:, None]
     return found
 
 
 def computed_macs(work: Workload, position: int) -> float:
     """Multiply-accumulates of a kernel as it computes them, whole tiles and slices; 0 where it is priced by others."""
-    pairs = ((work.gpu, work.gpu_terms, GPU_TERMS), (work.cpu, work.cpu_terms, CPU_TERMS))
-    for at, terms, names in pairs:
-        if position in at:
-            row = terms[at.index(position)]
-            return float(max(row[index] for index, name in enumerate(names) if name.endswith("conv.macs")))
+    for part in work.parts:
+        if position in part.positions:
+            row = part.terms[part.positions.index(position)]
+            columns = [column for name, column in part.model.index.items() if name.endswith("conv.macs")]
+            return float(max(row[columns], default=0.0))
     return 0.0
 
 
-@lru_cache(maxsize=2)
-def _columns(on_gpu: bool) -> dict[str, list[int]]:
-    """Part -> the terms that belong to it."""
-    spent = [_SPENT_ON.get(name.rpartition(".")[2], "other") for name in (GPU_TERMS if on_gpu else CPU_TERMS)]
-    return {part: [index for index, name in enumerate(spent) if name == part] for part in PARTS}
+@lru_cache(maxsize=16)
+def _columns(model: CostModel) -> tuple[list[int], ...]:
+    """The columns of the terms that are spent on each purpose."""
+    purposes = [_SPENT_ON.get(name.rpartition(".")[2], "other") for name in model.names]
+    return tuple([column for column, name in enumerate(purposes) if name == purpose] for purpose in PURPOSES)
 
 
-@lru_cache(maxsize=128)
-def _well_shaped(processor: Processor, group: str, dtype: str) -> Workload:
+def _drawn(processor: Processor, group: str, dtype: str) -> Workload:
     """The group's convolutions as the runtime of ``processor`` would run them."""
     op, size = GROUPS[group]
     drawing = _Drawing(dtype)

@@ -16,13 +16,13 @@ from math import log, prod
 from types import MappingProxyType
 
 from latlint.graph.ops import BINARY, MOVEMENT, REDUCTIONS, UNARY
-from latlint.latency.cpu_model import UNPRICED, Term, Terms
+from latlint.latency.terms import UNPRICED, CostModel, Term, Terms
 from latlint.runtime.types import Kernel
 
 #: Priors for a GPU of about 200 GFLOP/s in these kernels and 10 GB/s; every term is divided by nothing: a queue is serial.
 TERMS: Mapping[str, Term] = MappingProxyType(
     {
-        name: Term(prior, 0)
+        name: Term(prior)
         for name, prior in {
             "conv.launch": 8000,
             "conv.macs": 0.01,
@@ -102,7 +102,7 @@ def kernel_class(kernel: Kernel) -> str:
     return "matmul" if kernel.macs else "other"
 
 
-def terms(kernel: Kernel) -> Terms | None:
+def price(kernel: Kernel) -> Terms | None:
     """The terms of one GPU kernel, by name; empty where it is free, ``None`` where its cost is not known from its shapes."""
     if kernel.free:
         return {}
@@ -110,18 +110,10 @@ def terms(kernel: Kernel) -> Terms | None:
         return None
     name = kernel_class(kernel)
     found = _PRICING[name](kernel)
-    found[f"{name}.launch"] = float(kernel.attributes.get("launches", 1)) if name in {"matmul", "other"} else 1.0
+    found[f"{name}.launch"] = float(kernel.launches) if name in {"matmul", "other"} else 1.0
     if kernel.linked and name != "other":
-        found["linked.operand"] = float(sum(_sliced(shape) for shape in kernel.inputs[_own_inputs(kernel) :]))
+        found["linked.operand"] = float(sum(_sliced(shape) for shape in kernel.inputs[kernel.own_inputs :]))
     return found
-
-
-def _own_inputs(kernel: Kernel) -> int:
-    """How many inputs the absorbing kernel itself reads; those after it belong to what is linked."""
-    if kernel.op == "concat":
-        extra = sum(word in {"add", "mul", "sub", "div", "maximum", "minimum"} for word in kernel.linked)
-        return max(len(kernel.inputs) - extra, 1) if len(kernel.inputs) > 2 else len(kernel.inputs)
-    return 1
 
 
 def _bhwc(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
@@ -342,3 +334,17 @@ def features(kernel: Kernel) -> list[float]:
         float(channels // groups),
         float("hard_swish" in kernel.linked),
     ]
+
+
+MODEL = CostModel(
+    executor="gpu",
+    kind="gpu",
+    terms=TERMS,
+    price=price,
+    prefixes=("",),
+    kernel_class=kernel_class,
+    features=features,
+    feature_names=FEATURES,
+    # The delegate computes an int8 model in float: only float models were measured.
+    derived=frozenset({"int8"}),
+)

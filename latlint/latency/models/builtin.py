@@ -1,0 +1,240 @@
+"""TensorFlow Lite's built-in CPU kernels: multiply-accumulates as the kernel executes them (tiles padded to its registers), tiles, elements
+copied, packed and written, weights that do not fit a cache level and are streamed again for every block of rows.
+
+Priors are for a core of about 2.5 GHz. Terms are named ``<kernels>.<op>.<what>``: ``f32`` and ``i8`` are the kernels on ruy.
+
+Sources: ``tensorflow/lite/kernels/{conv,depthwise_conv}.cc`` and ``internal/{optimized,reference}/``; ruy's ``kernel_arm64.cc`` (8 by 8
+blocks) and ``pack_arm64.cc``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from latlint.latency.counts import (
+    Pricing,
+    Product,
+    blocks,
+    depthwise,
+    generic,
+    only_read,
+    only_written,
+    pool,
+    read,
+    taps_of,
+    written,
+)
+from latlint.latency.terms import UNPRICED, CostModel, Term, Terms
+from latlint.runtime.types import Kernel
+
+#: Blocks of ruy's matrix product, 8 by 8, int8 in depths of 16.
+RUY_ROWS = RUY_COLUMNS = 8
+RUY_INT8_DEPTH = 16
+#: Taps a side; what is larger exists in no published network, and counting it one by one would take a hostile file's time.
+LARGEST_FILTER = 64
+
+#: Built-in kernels, float32 and int8. Copies and arithmetic on elements have one thread; matrix products have all; packing and
+#: what follows a product share the memory bus.
+_BUILTIN: Mapping[str, tuple[float, float, float]] = MappingProxyType(
+    {
+        # name: prior for float32, prior for int8, parallel
+        "conv.macs": (0.055, 0.03, 1),
+        "conv.tiles": (20, 40, 1),
+        # Rows of the product: pointers and sums of each are set up when it is packed.
+        "conv.pixels": (5, 5, 1),
+        "conv.call": (1000, 1000, 0.2),
+        "conv.pack": (0.3, 0.05, 0.5),
+        "conv.output": (0.4, 0.15, 0.5),
+        "conv.weights": (0.6, 0.1, 0.5),
+        "im2col.elements": (0.5, 0.1, 0),
+        "im2col.rows": (5, 5, 0),
+        "weights.l2": (0.03, 0.004, 1),
+        "weights.l3": (0.03, 0.004, 1),
+        # One row of float32 has a kernel of its own, bound by reading four bytes a weight at some 20 GB/s.
+        "row.macs": (0.2, 0.2, 0.5),
+        # Packed anew at each inference, in strides that no prefetcher follows, from memory.
+        "fully_connected.weights": (0.5, 0.5, 0.5),
+        "dwconv.1x1": (0.12, 0.08, 1),
+        "dwconv.3x3": (0.12, 0.08, 1),
+        "dwconv.5x5": (0.12, 0.08, 1),
+        "dwconv.large": (0.12, 0.08, 1),
+        "dwconv.strided": (0.05, 0.02, 1),
+        "dwconv.input": (0.2, 0.2, 1),
+        "dwconv.output": (0.2, 0.3, 1),
+        # The reference kernel: a chain of dependent multiply-adds (two cycles each), and an inner loop to enter for each tap.
+        "grouped.macs": (0.7, 0.7, 0),
+        "grouped.taps": (2.0, 2.0, 0),
+        "grouped.output": (1.0, 1.0, 0),
+        "add": (0.5, 1.0, 0),
+        "add.broadcast": (0.3, 1.0, 0),
+        "mul": (0.3, 1.0, 0),
+        "mul.broadcast": (0.3, 2.0, 0),
+        "hard_swish": (0.2, 0.2, 0),
+        # float32: a rational function in vectors (Eigen's logistic), some ten cycles for four; int8 looks each value up in a table
+        "sigmoid": (1.0, 1.0, 0),
+        "pool.taps": (0.1, 0.1, 0),
+        "pool.elements": (0.2, 0.2, 0),
+        "mean": (0.3, 0.5, 0),
+        # the reference kernel works out every element's index anew
+        "mean.generic": (5.0, 1.0, 0),
+        "pad": (0.3, 0.8, 0),
+        "concat": (0.3, 0.3, 0),
+        "slice": (0.3, 0.3, 0),
+        "quantize": (1.0, 1.0, 0),
+        "elementwise": (0.5, 1.0, 0),
+        "transcendental": (3.0, 3.0, 0),
+        "softmax": (3.0, 3.0, 0),
+        "reduce": (1.0, 1.0, 0),
+        "move": (0.5, 0.3, 0),
+        "matmul.macs": (0.08, 0.06, 1),
+        "matmul.elements": (0.3, 0.3, 0.5),
+        "resize": (3.0, 3.0, 0),
+        "call": (1000, 1000, 0.2),
+        "model": (100_000, 100_000, 0.2),
+    }
+)
+TERMS: Mapping[str, Term] = MappingProxyType(
+    {f"f32.{name}": Term(float32, parallel) for name, (float32, _, parallel) in _BUILTIN.items()}
+    | {f"i8.{name}": Term(int8, parallel) for name, (_, int8, parallel) in _BUILTIN.items()}
+)
+
+_QUANTISED = frozenset({"int8", "uint8", "int16"})
+_COPIES = ("concat", "split", "split_v", "reshape", "squeeze", "expand_dims", "flatten", "pack", "unpack", "identity")
+
+
+def price(kernel: Kernel) -> Terms | None:
+    """The terms of one kernel, by name; empty where it is free, ``None`` where its cost is not known from its shapes."""
+    if kernel.op in UNPRICED:
+        return None
+    if kernel.free or not kernel.outputs:
+        return {}
+    pricing = _BY_IMPLEMENTATION.get(kernel.implementation) or _BY_OP.get(kernel.op, generic)
+    kernels = "i8" if _quantised(kernel) else "f32"
+    found = {f"{kernels}.{name}": count for name, count in pricing(kernel).items()}
+    found[f"{kernels}.call"] = 1.0
+    return found
+
+
+def _once(precision: str) -> str:
+    return "i8.model" if precision == "int8" else "f32.model"
+
+
+def _quantised(kernel: Kernel) -> bool:
+    return kernel.input_dtype in _QUANTISED or kernel.output_dtype in _QUANTISED
+
+
+def _ruy(kernel: Kernel) -> Terms:
+    """A matrix product on ruy: pack both sides, multiply in blocks, write."""
+    product = Product.of(kernel)
+    quantised = _quantised(kernel)
+    if product.pixels <= 1 and not quantised:
+        return {"row.macs": product.weights, "conv.call": 1.0}
+    tiles = blocks(product.pixels, RUY_ROWS) * blocks(product.columns, RUY_COLUMNS)
+    deep = RUY_INT8_DEPTH if quantised else 1
+    return {
+        "conv.macs": tiles * RUY_ROWS * RUY_COLUMNS * (blocks(product.depth, deep) * deep),
+        "conv.tiles": tiles,
+        "conv.pixels": product.pixels,
+        "conv.call": 1.0,
+        "conv.pack": product.pixels * product.depth,
+        "conv.output": written(kernel),
+        "conv.weights": product.weights,
+        **product.streamed(RUY_ROWS, 1 if quantised else 4),
+    }
+
+
+def _ruy_im2col(kernel: Kernel) -> Terms:
+    """Any other convolution first copies its input to a matrix, on one thread, a run of bytes for each row of the filter."""
+    product = Product.of(kernel)
+    copied = {
+        "im2col.elements": product.pixels * product.depth,
+        "im2col.rows": product.pixels * kernel.attributes.get("kernel", (1,))[0],
+    }
+    return _ruy(kernel) | (copied if product.pixels > 1 else {})
+
+
+def _fully_connected(kernel: Kernel) -> Terms:
+    """float32 rows share one kernel (``cpu_backend_gemm_custom_gemv.h``); int8 reads its weights from afar, then multiplies."""
+    product = Product.of(kernel)
+    if not _quantised(kernel):
+        return {"row.macs": float(kernel.macs)} if product.pixels <= 1 else _ruy(kernel)
+    return {"fully_connected.weights": product.weights} | (_ruy(kernel) if product.pixels > 1 else {})
+
+
+def _depthwise(kernel: Kernel) -> Terms:
+    return depthwise(kernel, taps_of(kernel))
+
+
+def _grouped(kernel: Kernel) -> Terms:
+    """Taps in the padding are skipped, not multiplied by zero."""
+    out, reached = written(kernel), _reached(kernel)
+    return {
+        "grouped.macs": kernel.macs * reached,
+        "grouped.taps": out * taps_of(kernel) * reached,
+        "grouped.output": out,
+    }
+
+
+def _reached(kernel: Kernel) -> float:
+    """Share of the filter's taps that fall on the input, not on its padding."""
+    if not kernel.inputs:  # its data are a constant
+        return 1.0
+    facts = kernel.attributes
+    geometry = (facts.get(name, ()) for name in ("kernel", "stride", "dilation"))
+    sides = zip(kernel.inputs[0][1:3], kernel.outputs[0][1:3], *geometry, facts.get("padding", ())[::2], strict=False)
+    share = 1.0
+    for size, positions, taps, stride, dilation, before in sides:
+        if not (0 < taps <= LARGEST_FILTER and stride > 0 and positions > 0):
+            continue
+        first = (max(-((tap * dilation - before) // stride), 0) for tap in range(taps))
+        last = (min((size - 1 + before - tap * dilation) // stride, positions - 1) for tap in range(taps))
+        share *= sum(max(b - a + 1, 0) for a, b in zip(first, last, strict=True)) / (taps * positions)
+    return share
+
+
+def _arithmetic(name: str) -> Pricing:
+    def price(kernel: Kernel) -> Terms:
+        return {f"{name}.broadcast" if len(set(kernel.inputs)) > 1 else name: written(kernel)}
+
+    return price
+
+
+def _mean(kernel: Kernel) -> Terms:
+    """float32 without kept dimensions takes the reference kernel; int8 costs the same either way (reduce.cc)."""
+    return {"mean" if _quantised(kernel) else "mean.generic": read(kernel)}
+
+
+_BY_IMPLEMENTATION: Mapping[str, Pricing] = MappingProxyType(
+    {
+        "conv_ruy_1x1": _ruy,
+        "conv_ruy_im2col": _ruy_im2col,
+        "conv_ruy_dilated_im2col": _ruy_im2col,
+        "conv_grouped_reference": _grouped,
+        "mean_spatial": only_read("mean"),
+    }
+)
+_BY_OP: Mapping[str, Pricing] = MappingProxyType(
+    {
+        "conv2d": _ruy_im2col,
+        "depthwise_conv2d": _depthwise,
+        "fully_connected": _fully_connected,
+        "add": _arithmetic("add"),
+        "sub": _arithmetic("add"),
+        "mul": _arithmetic("mul"),
+        "hard_swish": only_written("hard_swish"),
+        "sigmoid": only_written("sigmoid"),
+        "max_pool2d": pool,
+        "average_pool2d": pool,
+        "mean": _mean,
+        "pad": only_written("pad"),
+        # copies of whole runs of memory, as a concatenation makes them: a reshape is one, unless it happens in place
+        **dict.fromkeys(_COPIES, only_written("concat")),
+        "strided_slice": only_written("slice"),
+        "slice": only_written("slice"),
+        "quantize": only_written("quantize"),
+        "dequantize": only_written("quantize"),
+    }
+)
+
+MODEL = CostModel("builtin", "cpu", TERMS, price, prefixes=("f32.", "i8."), once=_once)

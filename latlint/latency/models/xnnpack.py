@@ -1,0 +1,177 @@
+"""XNNPACK's kernels on the CPU. Terms are named ``xnn.<op>.<what>``; priors are for a core of about 2.5 GHz.
+
+Sources: XNNPACK's ``src/operators/convolution-nhwc.c``, ``src/f32-gemm/``, ``src/f32-igemm/``, ``src/f32-dwconv/``, ``src/configs/``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from latlint.latency.counts import (
+    L1,
+    Pricing,
+    Product,
+    beyond,
+    blocks,
+    depthwise,
+    elements,
+    generic,
+    only_read,
+    only_written,
+    pool,
+    read,
+    taps_of,
+    written,
+)
+from latlint.latency.terms import UNPRICED, CostModel, Term, Terms
+from latlint.runtime.types import Kernel
+
+#: f32 kernels of 6 rows by 8 channels.
+ROWS, COLUMNS = 6, 8
+#: With AVX-512, f32 kernels of 7 rows by 32 or by 16 channels (gemm-config.c), and depthwise ones of 16 channels.
+WIDE_ROWS, WIDE, NARROW = 7, 32, 16
+#: Taps of the depthwise kernels: what has fewer is filled up.
+TILES = (9.0, 25.0)
+#: What leaves a server core's own cache, in bytes.
+LARGE = 2e6
+
+_COSTS: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {
+        # A processor runs either the first of these or the others: which, its times tell.
+        "conv.macs": (0.055, 1),
+        "conv.tiles": (20, 1),
+        "wide.macs": (1e-3, 1),
+        "narrow.macs": (1e-3, 1),
+        "wide.tiles": (1, 1),
+        "igemm.taps": (8, 1),
+        "igemm.gather": (0.15, 1),
+        "conv.input": (0.2, 1),
+        "conv.output": (0.2, 1),
+        "conv.weights": (0.2, 1),
+        "panel.l1": (0.05, 1),
+        "weights.l2": (0.05, 1),
+        "weights.l3": (0.05, 1),
+        "weights.large": (0.05, 1),
+        "row.macs": (0.2, 0.4),
+        "dwconv.3x3": (0.08, 1),
+        "dwconv.5x5": (0.08, 1),
+        # More than 25 taps have no dwconv kernel: a matrix product with one useful column of eight.
+        "dwconv.large": (0.3, 1),
+        "dwconv.strided": (0.02, 1),
+        "dwconv.input": (0.2, 1),
+        "dwconv.output": (0.2, 1),
+        "dwconv.pixels": (5, 1),
+        "dwconv.weights": (0.05, 1),
+        "elementwise": (0.3, 1),
+        # Clamps after arithmetic: newer versions run them as a pass of their own.
+        "clamp": (1e-2, 1),
+        "pad": (0.3, 1),
+        # Activations that do not fit a core's own cache.
+        "memory": (0.05, 0.5),
+        "transcendental": (0.6, 1),
+        "softmax": (1.5, 1),
+        "pool.taps": (0.1, 1),
+        "pool.elements": (0.2, 1),
+        "reduce": (0.3, 1),
+        "move": (0.3, 1),
+        "resize": (1.0, 1),
+        "matmul.macs": (0.07, 1),
+        "matmul.elements": (0.3, 1),
+        "call": (3000, 0.4),
+        "model": (100_000, 0.4),
+    }
+)
+
+TERMS: Mapping[str, Term] = MappingProxyType(
+    {f"xnn.{name}": Term(prior, parallel) for name, (prior, parallel) in _COSTS.items()}
+)
+
+
+def price(kernel: Kernel) -> Terms | None:
+    """The terms of one kernel, by name; empty where it is free, ``None`` where its cost is not known from its shapes."""
+    if kernel.op in UNPRICED:
+        return None
+    if kernel.free or not kernel.outputs:
+        return {}
+    pricing = _PRICING.get(kernel.implementation, generic)
+    found = {f"xnn.{name}": count for name, count in pricing(kernel).items()}
+    touched = elements(kernel)
+    return found | {"xnn.call": 1.0, "xnn.memory": touched * beyond(4 * touched, LARGE)}
+
+
+def _once(_: str) -> str:
+    return "xnn.model"
+
+
+def _gemm(kernel: Kernel) -> Terms:
+    """1x1 convolutions and fully connected layers (``f32-gemm``)."""
+    return _product(kernel, prefer_narrow=True)
+
+
+def _igemm(kernel: Kernel) -> Terms:
+    """Other convolutions: a matrix product that gathers its rows through pointers, one a tap (``f32-igemm``)."""
+    found = _product(kernel, prefer_narrow=False)
+    product = Product.of(kernel)
+    if product.pixels > 1:
+        found |= {"igemm.taps": found["wide.tiles"] * taps_of(kernel), "igemm.gather": product.pixels * product.depth}
+    return found
+
+
+def _product(kernel: Kernel, *, prefer_narrow: bool) -> Terms:
+    """A product for each group of channels, in whole tiles of rows and columns (``convolution-nhwc.c``)."""
+    product = Product.of(kernel)
+    if product.pixels <= 1:
+        return {"row.macs": product.weights}
+    groups = max(int(kernel.attributes.get("groups", 1)), 1)
+    columns = product.columns / groups
+    tiles = groups * blocks(product.pixels, ROWS) * blocks(columns, COLUMNS)
+    # Seen in the times of 2.3 for 8 to 240 channels: narrow tiles below 32 channels, in f32-gemm also where they leave less padding.
+    padded = blocks(columns, NARROW) * NARROW
+    narrow = columns < WIDE or (prefer_narrow and padded % WIDE > 0)
+    width = NARROW if narrow else WIDE
+    wide_tiles = groups * blocks(product.pixels, WIDE_ROWS) * blocks(columns, width)
+    return {
+        "conv.macs": tiles * ROWS * COLUMNS * product.depth,
+        "conv.tiles": tiles,
+        ("narrow.macs" if narrow else "wide.macs"): wide_tiles * WIDE_ROWS * width * product.depth,
+        "wide.tiles": wide_tiles,
+        "conv.input": read(kernel),
+        "conv.output": written(kernel),
+        "conv.weights": product.weights,
+        "panel.l1": kernel.macs * beyond(ROWS * product.depth * 4, L1),
+        **product.streamed(ROWS, 4),
+        "weights.large": blocks(product.pixels, WIDE_ROWS) * product.weights * beyond(4 * product.weights, LARGE),
+    }
+
+
+def _depthwise(kernel: Kernel) -> Terms:
+    """Whole vectors of channels, a call for each pixel; the weights are read again for every pixel (``f32-dwconv``)."""
+    taps = taps_of(kernel)
+    found = depthwise(kernel, next((tile for tile in TILES if taps <= tile), taps))
+    channels = max(kernel.outputs[0][-1], 1)
+    vectors = blocks(channels, NARROW) * NARROW / channels
+    found = {name: count * vectors if name.startswith("dwconv.") else count for name, count in found.items()}
+    weights = written(kernel) * taps * beyond(4 * channels * taps, L1)
+    return found | {"dwconv.pixels": written(kernel) / channels, "dwconv.weights": weights}
+
+
+def _arithmetic(kernel: Kernel) -> Terms:
+    return {"elementwise": elements(kernel)} | ({"clamp": 2 * written(kernel)} if kernel.linked else {})
+
+
+_PRICING: Mapping[str, Pricing] = MappingProxyType(
+    {
+        "gemm": _gemm,
+        "igemm": _igemm,
+        "dwconv": _depthwise,
+        "maxpool": pool,
+        "avgpool": pool,
+        "gavgpool": only_read("reduce"),
+        "pad": only_written("pad"),
+        "copy": only_written("move"),
+        **dict.fromkeys(("vadd", "vsub", "vmul", "vdiv"), _arithmetic),
+    }
+)
+
+MODEL = CostModel("xnnpack", "cpu", TERMS, price, prefixes=("xnn.",), once=_once, leads=True)
