@@ -21,9 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from latlint.training.calibrate import LEVEL, accuracy, stretches
+from latlint.training.calibrate import record, stretches
 from latlint.training.corpus import unpacked
 from latlint.training.design import Design, build
+from latlint.training.evaluation import LEVEL
 from latlint.training.held_out import HeldOut, hold_out
 from latlint.training.measurements import Series, load
 
@@ -184,7 +185,7 @@ def row(series: Series, held_out: HeldOut, design: Design) -> dict[str, Any]:
     return {
         "target": series.target,
         "precision": series.precision,
-        **accuracy(held_out.ratios(series), series, design),
+        **record(design, held_out, series),
     }
 
 

@@ -21,9 +21,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from latlint.latency import cpu_model, gpu_model
 from latlint.latency.packs import Pack, Target
+from latlint.runtime.kinds import kind_of
 from latlint.training.build import build as build_packs
+from latlint.training.columns import Columns
 from latlint.training.corpus import unpacked
 from latlint.training.design import Design, build, listed
 from latlint.training.measurements import Series, load
@@ -151,9 +152,9 @@ def _fitted(
 
 def _pool(design: Design, packs: Mapping[str, Pack], series: Series, *, kernels: bool) -> Pool:
     """The other phones' processors of this kind, and all models as the new phone runs them."""
-    on_gpu = series.processor == "gpu"
+    kind = kind_of(series.processor).name
     targets: Sequence[Target] = [
-        target for pack in packs.values() for target in pack.targets() if (target.key == "gpu") == on_gpu
+        target for pack in packs.values() for target in pack.targets() if target.processor.kind == kind
     ]
     works, timed = [], []
     for model in design.measurements.models:
@@ -169,12 +170,13 @@ def _pool(design: Design, packs: Mapping[str, Pack], series: Series, *, kernels:
 
 def _alone(pool: Pool, samples: Samples) -> Costs:
     """Costs from the profile alone: from the priors of the terms, without any phone's."""
-    on_gpu = pool.wanted.processor == "gpu"
-    priors = gpu_model.TERMS if on_gpu else cpu_model.TERMS
-    theta = np.array([term.prior_ns for term in priors.values()])
+    kind = kind_of(pool.wanted.processor)
+    theta = Columns.for_works(kind.name, ()).terms.prior
     share = np.zeros(samples.correction.shape[1])
     alone = replace(samples, correction=np.zeros_like(samples.correction))
-    costs = fit(alone, Costs(theta, share, NO_QUEUE if on_gpu else Queue()), np.zeros((len(theta), 0)), strength=ALONE)
+    costs = fit(
+        alone, Costs(theta, share, Queue() if kind.host else NO_QUEUE), np.zeros((len(theta), 0)), strength=ALONE
+    )
     return replace(costs, share=share)
 
 

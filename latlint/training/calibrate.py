@@ -42,12 +42,7 @@ def packs(design: Design, held_out: HeldOut) -> dict[str, Pack]:
         card = cards[each.device][each.processor]
         card["interval"][each.precision] = interval(scores)
         card["evidence"][each.precision] = evidence(design, spent)
-        card["accuracy"][each.precision] = accuracy(
-            held_out.ratios(each),
-            design.measurements.models,
-            design.measurements.families,
-            float(np.median(each.std_ns / each.mean_ns)),
-        )
+        card["accuracy"][each.precision] = record(design, held_out, each)
     return {device: replace(pack, card={**pack.card, "processors": cards[device]}) for device, pack in fitted.items()}
 
 
@@ -80,6 +75,13 @@ def held_out_scores(design: Design, held_out: HeldOut, series: Series, spent: Se
     known = {family: evidence(design, spent, family) for family in set(design.measurements.families)}
     hard = [difficulty(of, known[family]) for family, of in zip(design.measurements.families, spent, strict=True)]
     return np.asarray(logs / np.array(hard))
+
+
+def record(design: Design, held_out: HeldOut, series: Series) -> dict[str, Any]:
+    """The accuracy of one target, as its card states it."""
+    measured = design.measurements
+    noise = float(np.median(series.std_ns / series.mean_ns))
+    return accuracy(held_out.ratios(series), measured.models, measured.families, noise)
 
 
 def stretches(design: Design, held_out: HeldOut) -> Array:

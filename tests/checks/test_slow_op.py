@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from latlint.latency.frontier import GROUPS, PARTS, frontier, parts
 from sketch import sketch
 
 from latlint import checks
@@ -18,6 +17,7 @@ from latlint.latency import engine
 from latlint.latency.packs import load_targets
 from latlint.runtime import plan
 from latlint.settings import Settings
+from latlint.whatif.frontier import GROUPS, PURPOSES, frontier, spent
 
 TARGETS = load_targets()
 LEFT_BEHIND = "x = input 1x112x112x32\na = conv2d x 5 kernel=3"
@@ -36,7 +36,7 @@ def found(graph: Graph, target: str) -> list[Finding]:
 def test_the_frontier_is_made_of_the_targets_own_predictions(target: str, group: str) -> None:
     curve = frontier(TARGETS[target], group, "float32")
     assert len(curve.macs) >= 4 and np.all(np.diff(curve.macs) > 0)
-    assert curve.parts.sum(axis=1) == pytest.approx(curve.ms)
+    assert curve.spent.sum(axis=1) == pytest.approx(curve.ms)
     for macs, ms in zip(curve.macs, curve.ms, strict=True):
         assert curve.prices([macs]) == pytest.approx([ms])
     below, beyond = curve.prices([curve.macs[0] * 0.5, curve.macs[-1] * 2])
@@ -139,9 +139,9 @@ def test_small_losses_are_silent_and_large_ones_of_a_real_network_are_told(model
     assert finding.severity == "warning" and "16 to 96 channels on 112x112" in finding.message
 
 
-def test_parts_add_up_to_the_kernel() -> None:
+def test_what_is_spent_adds_up_to_the_kernel() -> None:
     target = TARGETS["galaxy-s10/gpu"]
     work = engine.workload(plan(sketch("x = input 1x28x28x64\na = conv2d x 64 kernel=3\nb = relu a"), target.processor))
     times = engine.times(work, target)
-    assert parts(work, target, times.kernels).shape == (len(times.kernels), len(PARTS))
-    assert parts(work, target, times.kernels).sum(axis=1) == pytest.approx(times.kernels)
+    assert spent(work, target, times.kernels).shape == (len(times.kernels), len(PURPOSES))
+    assert spent(work, target, times.kernels).sum(axis=1) == pytest.approx(times.kernels)

@@ -21,6 +21,7 @@ from latlint.settings import Settings
 from latlint.units import format_ms
 from latlint.whatif import pricing
 from latlint.whatif.edits import EditedGraph, dead_nodes, with_channels
+from latlint.whatif.gain import Gain
 
 RULE = Rule("LAT999", "a-rule", "warning")
 GELU = """
@@ -59,17 +60,18 @@ def test_a_view_costs_what_was_predicted_and_no_change_gains_nothing(
 ) -> None:
     seen = view(subject(read(model(name)), target))
     assert seen.total_ms == pytest.approx(seen.subject.prediction.latency_ms)
-    assert seen.gain("nothing", lambda graph: graph) == pytest.approx(0.0, abs=1e-9)
+    gain = seen.gain("nothing", lambda graph: graph)
+    assert gain is not None and gain.ms == pytest.approx(0.0, abs=1e-9)
 
 
 def test_a_gain_is_the_difference_of_two_predictions() -> None:
     before, after = sketch(GELU), sketch(GELU.replace("gelu", "hard_swish"))
     gain = view(subject(before)).gain("swish", lambda graph: after)
-    assert gain == pytest.approx(subject(before).prediction.latency_ms - subject(after).prediction.latency_ms)
-    assert gain is not None and gain > 1.0
-    assert gain.low_ms < gain < gain.high_ms
-    (finding,) = view(subject(before)).judge(RULE, "m", [before.nodes[0]], fix="f", gain_ms=gain)
-    assert (finding.gain_ms, finding.gain_low_ms, finding.gain_high_ms) == (float(gain), gain.low_ms, gain.high_ms)
+    assert gain is not None and gain.ms > 1.0
+    assert gain.ms == pytest.approx(subject(before).prediction.latency_ms - subject(after).prediction.latency_ms)
+    assert gain.low_ms < gain.ms < gain.high_ms
+    (finding,) = view(subject(before)).judge(RULE, "m", [before.nodes[0]], fix="f", gain=gain)
+    assert (finding.gain_ms, finding.gain_low_ms, finding.gain_high_ms) == gain
     assert f" ms [{gain.low_ms:.2f}–{gain.high_ms:.2f}] (" in finding.message
 
 
@@ -82,7 +84,7 @@ def test_targets_that_plan_alike_share_the_edited_plan(monkeypatch: pytest.Monke
 
     gains = [view(subject(graph, f"pixel-4/cpu-{cores}")).gain("x", edit) for cores in ("1large", "2med", "1large")]
     assert len(edits) == 1
-    assert gains == pytest.approx([0.0, 0.0, 0.0], abs=1e-9)
+    assert [gain and gain.ms for gain in gains] == pytest.approx([0.0, 0.0, 0.0], abs=1e-9)
 
 
 def test_the_number_of_planned_ops_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,20 +96,26 @@ def test_the_number_of_planned_ops_is_bounded(monkeypatch: pytest.MonkeyPatch) -
     assert seen.gain("first", lambda graph: graph) is not None
 
 
+def exactly(ms: float) -> Gain:
+    return Gain(ms, ms, ms)
+
+
 def test_what_gains_little_is_a_note_and_what_gains_nothing_is_silent() -> None:
     seen = view(subject(sketch(GELU)))
     node = seen.graph.nodes[0]
 
     def severities(gain_ms: float | None) -> list[str]:
-        return [finding.severity for finding in seen.judge(RULE, "m", [node], fix="f", gain_ms=gain_ms)]
+        return [
+            finding.severity for finding in seen.judge(RULE, "m", [node], fix="f", gain=gain_ms and exactly(gain_ms))
+        ]
 
     assert severities(0.02 * seen.total_ms) == ["warning"]
     assert severities(0.005 * seen.total_ms) == ["note"]
     assert severities(0.0005 * seen.total_ms) == severities(-1.0) == []
     assert severities(None) == ["warning"]
     strict = view(replace(seen.subject, settings=Settings(min_gain=0.03)))
-    assert [f.severity for f in strict.judge(RULE, "m", [node], gain_ms=0.02 * seen.total_ms)] == ["note"]
-    (finding,) = seen.judge(RULE, "what is", [node], fix="what to do", gain_ms=2.0)
+    assert [f.severity for f in strict.judge(RULE, "m", [node], gain=exactly(0.02 * seen.total_ms))] == ["note"]
+    (finding,) = seen.judge(RULE, "what is", [node], fix="what to do", gain=exactly(2.0))
     assert finding.message.startswith("what is: what to do, which saves 2.00 ms (")
     assert (finding.gain_ms, finding.nodes) == (2.0, ("a",))
 

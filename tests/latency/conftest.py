@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from latlint.latency.packs import SCHEMA, Pack, vocabulary, write_pack
+from latlint.latency.models import model_of
+from latlint.latency.packs import Pack, vocabulary, write_pack
 
 Damage = Callable[[Callable[[dict[str, Any]], object]], Path]
 
@@ -26,7 +27,7 @@ def _processor(kind: str) -> dict[str, Any]:
 @pytest.fixture
 def pack() -> Pack:
     """The phone ``toy`` with one CPU core and a GPU, all costs 1 ns, and a tree that doubles convolutions of many channels."""
-    names = vocabulary()
+    names = vocabulary(*map(model_of, ("builtin", "xnnpack", "gpu")))
     covers = {
         kind: {"measured_terms": names["terms"][kind], "envelope": {"convolution_2d:float32": [[0] * 6, [20] * 6]}}
         for kind in ("cpu", "gpu")
@@ -43,7 +44,7 @@ def pack() -> Pack:
         },
     }
     card = {
-        "schema": SCHEMA,
+        "schema": "latlint.pack/1",
         "device": "toy",
         "title": "Toy",
         "processors": processors,

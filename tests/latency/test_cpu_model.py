@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from latlint.latency import cpu_model
+from latlint.latency.models import builtin
 from latlint.runtime.types import Kernel
 
 
@@ -44,7 +44,7 @@ def test_taps_in_the_padding_of_a_grouped_convolution_are_not_counted(
     kernel = grouped(size, taps, stride, dilation, padding)
     out = kernel.outputs[0][1]
     reached = sum(0 <= at * stride + tap * dilation - padding[0] < size for at, tap in product(range(out), range(taps)))
-    found = cpu_model.terms(kernel)
+    found = builtin.price(kernel)
     assert found is not None
     assert found["f32.grouped.macs"] == pytest.approx(reached**2 * 8 * 8)
     assert found["f32.grouped.taps"] == pytest.approx(reached**2 * 8)
@@ -53,7 +53,7 @@ def test_taps_in_the_padding_of_a_grouped_convolution_are_not_counted(
 def test_a_filter_of_absurd_size_is_not_walked_tap_by_tap() -> None:
     kernel = grouped(4, 3, 1, 1, (1, 1))
     kernel.attributes["kernel"] = (2**31, 2**31)  # type: ignore[index]
-    found = cpu_model.terms(kernel)
+    found = builtin.price(kernel)
     assert found is not None
     assert found["f32.grouped.macs"] == kernel.macs
 
@@ -72,7 +72,7 @@ def test_more_rows_of_an_int8_fully_connected_layer_cost_what_one_does_and_more(
             macs=rows * 64 * 32,
             weight_bytes=64 * 32,
         )
-        return cpu_model.terms(kernel) or {}
+        return builtin.price(kernel) or {}
 
     one, two = priced(1), priced(2)
     assert one["i8.fully_connected.weights"] == 64 * 32

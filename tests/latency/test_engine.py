@@ -17,7 +17,8 @@ import pytest
 
 import latlint
 from latlint.graph.types import Graph, Node, Tensor
-from latlint.latency import engine, gpu_model
+from latlint.latency import engine
+from latlint.latency.models import gpu
 from latlint.latency.packs import Pack, Target, load_targets, read_pack, write_pack
 from latlint.latency.types import Prediction
 from latlint.runtime.types import Kernel, Partition, Plan
@@ -243,7 +244,7 @@ def test_the_trees_correct_a_gpu_kernel_by_their_exponential(toy: dict[str, Targ
     """The toy pack's one tree doubles convolutions of more than 64 output channels."""
     wide = replace(GPU_CONV, outputs=((1, 14, 14, 128),), macs=2 * GPU_CONV.macs)
     for kernel, factor in ((GPU_CONV, 1), (wide, 2)):
-        terms = gpu_model.terms(kernel)
+        terms = gpu.price(kernel)
         assert terms is not None
         found = predicted(planned(kernel, executor="gpu"), toy["gpu"])
         assert found.kernels[0].latency_ms == pytest.approx(factor * sum(terms.values()) * 1e-6)
@@ -252,7 +253,7 @@ def test_the_trees_correct_a_gpu_kernel_by_their_exponential(toy: dict[str, Targ
 
 def test_outside_the_envelope_a_kernel_is_the_sum_of_its_terms_and_derived(toy: dict[str, Target]) -> None:
     wide = replace(GPU_CONV, outputs=((1, 14, 14, 128),), macs=4 * 10**9)
-    terms = gpu_model.terms(wide)
+    terms = gpu.price(wide)
     assert terms is not None
     found = predicted(planned(wide, executor="gpu"), toy["gpu"])
     assert found.kernels[0].source == "derived"

@@ -16,6 +16,7 @@ import pytest
 from latlint.data import data_dir
 from latlint.errors import LatlintError
 from latlint.latency import cards, engine
+from latlint.latency.models import model_of
 from latlint.latency.packs import Pack, load_targets, read_pack, write_pack
 from latlint.runtime.types import Kernel
 
@@ -104,34 +105,57 @@ def test_costs_and_features_are_found_by_name_whatever_their_order(pack: Pack, t
         "features": known_features[::-1],
     }
     write_pack(Pack({**pack.card, **names}, {**arrays, **there}), tmp_path)
-    found = read_pack(tmp_path)
-    for name in ("cpu/theta", "gpu/theta"):
-        np.testing.assert_array_equal(found.arrays[name], arrays[name])
-    forest = found.forest("gpu/conv")
+    found = {target.key: target for target in read_pack(tmp_path).targets()}
+    for key, executor in (("cpu-1large", "builtin"), ("cpu-1large", "xnnpack"), ("gpu", "gpu")):
+        model, kind = model_of(executor), found[key].processor.kind
+        costs = found[key].costs(model)
+        assert costs.tolist() == [known[kind].index(name) for name in model.names]
+    forest = found["gpu"].pack.forest("gpu", "conv", model_of("gpu"))
     assert forest is not None
     rows = np.zeros((2, len(known_features)), np.float32)
     rows[1, known_features.index("outputs")] = 100
     assert forest.predict(rows).tolist() == pytest.approx([0, np.log(2)])
-    assert found.card["terms"] == known
-    assert found.card["features"] == known_features
 
 
 @pytest.mark.parametrize("kind", ["cpu", "gpu"])
 @pytest.mark.parametrize("change", [lambda terms: terms.pop(), lambda terms: terms.append("conv.new")])
-def test_a_pack_with_other_terms_is_refused(kind: str, change: Callable[[list[str]], object], damaged: Damage) -> None:
-    message = refusal(damaged(lambda card: change(card["terms"][kind])))
-    assert f"terms.{kind}: built for another version of latlint" in message
+def test_a_pack_with_fewer_or_more_names_than_costs_is_refused(
+    kind: str, change: Callable[[list[str]], object], damaged: Damage
+) -> None:
+    assert "theta: expected the name of an array of" in refusal(damaged(lambda card: change(card["terms"][kind])))
 
 
-def test_a_pack_whose_term_has_another_name_is_refused(damaged: Damage) -> None:
+def test_a_pack_that_names_a_term_twice_is_refused(damaged: Damage) -> None:
+    def twice(card: dict[str, Any]) -> None:
+        card["terms"]["gpu"][0] = card["terms"]["gpu"][1]
+
+    assert "terms.gpu: expected each name once" in refusal(damaged(twice))
+
+
+@pytest.mark.parametrize(("executor", "name"), [("gpu", "a.new.name"), ("xnnpack", "xnn.new"), ("builtin", "i8.new")])
+def test_a_term_that_this_version_does_not_know_is_refused_by_the_model_that_it_is_for(
+    executor: str, name: str, damaged: Damage
+) -> None:
+    """What a kernel costs is shared out among all terms: without one of them a prediction is too low."""
+    model = model_of(executor)
+
     def rename(card: dict[str, Any]) -> None:
-        card["terms"]["gpu"][0] = "a.new.name"
+        terms = card["terms"][model.kind]
+        terms[terms.index(model.names[3])] = name
 
-    assert "'a.new.name' is not in both" in refusal(damaged(rename))
+    found = read_pack(damaged(rename))
+    target = next(target for target in found.targets() if target.processor.kind == model.kind)
+    with pytest.raises(LatlintError, match=f"{name}' is a term of another version") as caught:
+        target.costs(model)
+    assert (caught.value.code, Path(caught.value.path).name) == ("LAT901", "card.json")
+    for other in {"builtin", "xnnpack"} - {executor}:
+        assert next(t for t in found.targets() if t.host).costs(model_of(other)).all()
 
 
-def test_a_pack_that_looks_at_other_features_is_refused(damaged: Damage) -> None:
-    assert "features: built for another" in refusal(damaged(lambda card: card["features"].__setitem__(3, "colour")))
+def test_a_forest_that_looks_at_another_feature_is_refused(damaged: Damage) -> None:
+    found = read_pack(damaged(lambda card: card["features"].__setitem__(3, "colour")))
+    with pytest.raises(LatlintError, match="features: 'colour' is of another version"):
+        found.forest("gpu", "conv", model_of("gpu"))
 
 
 def set_at(*path: Any) -> Change:
@@ -163,7 +187,9 @@ GPU = ("processors", "gpu")
 ENVELOPE = ("covers", "gpu", "envelope", "convolution_2d:float32")
 
 DAMAGES: dict[str, Change] = {
-    "another schema": set_at("schema", "latlint.pack/2"),
+    "another schema": set_at("schema", "latlint.plan/1"),
+    "a version that is none": set_at("schema", "latlint.pack/one"),
+    "a version of many digits": set_at("schema", "latlint.pack/" + "9" * 5000),
     "no schema": drop("schema"),
     "no arrays": drop("arrays"),
     "arrays are a list": set_at("arrays", []),
@@ -203,7 +229,16 @@ DAMAGES: dict[str, Change] = {
     "a processor with a fact more": set_at(*GPU, "processor", "ghz", 2.8),
     "a processor without runtime": drop(*GPU, "processor", "runtime"),
     "a runtime that is a number": set_at(*GPU, "processor", "runtime", 2.1),
-    "a kind that nobody knows": set_at(*GPU, "processor", "kind", "npu"),
+    "a kind that is no word": set_at(*GPU, "processor", "kind", "../npu"),
+    "another kind without its terms": set_at(*GPU, "processor", "kind", "npu"),
+    "terms of its own that are not there": set_at(*GPU, "terms", "npu"),
+    "terms of its own that are a list": set_at(*GPU, "terms", ["gpu"]),
+    "two runtimes after one another": lambda card: card["processors"].update({"a@b@c": card["processors"]["gpu"]}),
+    "a runtime without a name": lambda card: card["processors"].update({"gpu@": card["processors"]["gpu"]}),
+    "defaults that are a list": set_at("defaults", ["npu"]),
+    "a default that is not there": set_at("defaults", {"npu": {"tflite": "litert"}}),
+    "a default beside a processor of its name": set_at("defaults", {"gpu": {"tflite": "litert"}}),
+    "no default": set_at("defaults", {"npu": {}}),
     "no threads": set_at(*GPU, "processor", "threads", 0),
     "threads in words": set_at(*GPU, "processor", "threads", "two"),
     "costs that are not there": set_at(*GPU, "theta", "gpu/costs"),

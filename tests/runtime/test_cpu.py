@@ -169,14 +169,14 @@ def test_op_that_xnnpack_lacks_splits_the_graph() -> None:
     assert executors(plan) == ["xnnpack", "builtin", "xnnpack"]
     assert [kernel.partition for kernel in plan.kernels] == [0, 1, 2]
     assert plan.fallbacks[1] == "XNNPACK does not take GELU"
-    assert plan.kernels[1].attributes["threads"] == 1
+    assert plan.kernels[1].threads == 1
 
 
 def test_grouped_convolution_without_xnnpack_has_one_thread_and_says_so() -> None:
     model = Builder()
     kernel = only(model.plan(model.conv(0, groups=4), runtime=BUILTIN_2_10))
     assert kernel.implementation == "conv_grouped_reference"
-    assert kernel.attributes["threads"] == 1
+    assert kernel.threads == 1
     assert "one thread" in kernel.reason
     assert kernel.macs == 14 * 14 * 8 * 9 * 2
     model = Builder()
@@ -187,8 +187,6 @@ def test_built_in_convolutions_say_what_they_copy() -> None:
     model = Builder()
     plan = model.plan(model.conv(model.conv(0, kernel=1), stride=2, activation="relu"), runtime=BUILTIN_2_10)
     assert names(plan) == ["conv_ruy_1x1", "conv_ruy_im2col"]
-    assert "im2col_bytes" not in plan.kernels[0].attributes
-    assert plan.kernels[1].attributes["im2col_bytes"] == 7 * 7 * 9 * 8 * 4
     assert plan.kernels[1].linked == ("relu",)
 
 
@@ -248,7 +246,7 @@ def test_built_in_mean(dtype: str, keep: bool, name: str, threads: object) -> No
     model = Builder(dtype=dtype)
     value = model.add("mean", (0, model.constant((2,), "int32")), (1, 1, 1, 8), axes=(1, 2), keep_dims=keep)
     kernel = only(model.plan(value, runtime=BUILTIN_2_10))
-    assert (kernel.implementation, kernel.attributes["threads"], kernel.weight_bytes) == (name, threads, 0)
+    assert (kernel.implementation, kernel.threads, kernel.weight_bytes) == (name, threads, 0)
 
 
 def test_dynamic_range_weights_are_computed_by_the_hybrid_kernel() -> None:

@@ -15,7 +15,6 @@ import pytest
 from latlint.errors import LatlintError
 from latlint.graph import Graph, Node, Quantization, Tensor, read
 from latlint.runtime import Kernel, Plan, Processor, plan
-from latlint.runtime.gpu import launches
 from latlint.runtime.gpu.rules import load_gpu_rules, parse_gpu_rules
 from latlint.runtime.partition import epochs, keep_largest
 from latlint.runtime.rules import Rules, load_rules, runtimes
@@ -300,7 +299,7 @@ class TestSelection:
         y = net.conv(net.input(1, size, size, channels), channels, kernel=3, activation="relu")
         (kernel,) = plan(net.graph(y), processor).kernels
         expected = "convolution_winograd_4x4_6x6" if winograd else "convolution_2d"
-        assert (kernel.implementation, kernel.linked, launches(kernel)) == (expected, ("relu",), 3 if winograd else 1)
+        assert (kernel.implementation, kernel.linked, kernel.launches) == (expected, ("relu",), 3 if winograd else 1)
         assert bool(kernel.reason) != winograd
 
     @pytest.mark.parametrize("change", [{"stride": 2}, {"groups": 2}, {"dilation": (2, 2)}, {"kernel": 5}])
@@ -314,7 +313,7 @@ class TestSelection:
 
     def test_other_groups_are_split(self, net: Net, x: int) -> None:
         (kernel,) = plan(net.graph(net.conv(x, 32, kernel=3, groups=16)), ADRENO).kernels
-        assert (kernel.implementation, launches(kernel)) == ("convolution_2d", 18)
+        assert (kernel.implementation, kernel.launches) == ("convolution_2d", 18)
 
     @pytest.mark.parametrize(
         ("processor", "channels", "outputs", "together"),
@@ -346,8 +345,9 @@ class TestSelection:
 
     def test_variants(self, net: Net, x: int) -> None:
         out = [net.depthwise(x), net.depthwise(x, kernel=5), net.conv(x, 16), net.conv(x, 64)]
-        variants = [k.attributes["variant"] for k in plan(net.graph(*out), ADRENO).kernels]
-        assert variants == ["3x3", "generic", "constant_memory", "generic"]
+        told = [k.explain[0] if k.explain else "" for k in plan(net.graph(*out), ADRENO).kernels]
+        starts = ["the kernel for 3x3", "the 3x3 kernel needs one pixel", "its 9216 bytes of weights fit", ""]
+        assert [text.startswith(start) for text, start in zip(told, starts, strict=True)] == [True] * 4, told
 
     def test_work_and_bytes(self, net: Net, x: int) -> None:
         (kernel,) = plan(net.graph(net.conv(x, 16, kernel=3)), APPLE).kernels
@@ -507,9 +507,7 @@ class TestEveryNode:
 
 
 def _is_consistent(kernel: Kernel) -> bool:
-    if kernel.free:
-        return launches(kernel) == 0
-    return launches(kernel) >= 1 and bool(kernel.outputs)
+    return bool(kernel.free) or (kernel.launches >= 1 and bool(kernel.outputs))
 
 
 class TestConverted:

@@ -12,7 +12,8 @@ import pytest
 from latlint.latency import engine
 from latlint.latency.packs import Pack
 from latlint.training import calibrate
-from latlint.training.calibrate import accuracy, evidence, held_out_scores, interval
+from latlint.training.calibrate import evidence, held_out_scores
+from latlint.training.evaluation import interval
 from latlint.training.held_out import HeldOut
 from latlint.training.measurements import Measurements, Series
 
@@ -51,7 +52,7 @@ def test_nine_of_ten_new_models_lie_in_the_interval() -> None:
 def test_accuracy_is_the_error_of_predictions_over_measurements() -> None:
     ratios = held_out(1.09, 1.82, 4.0, 12.0).ratios(SERIES)
     assert ratios.tolist() == pytest.approx([1.09, 0.91, 1.0, 1.5])
-    assert accuracy(ratios, SERIES, DESIGN) == {
+    assert calibrate.record(DESIGN, held_out(1.09, 1.82, 4.0, 12.0), SERIES) == {
         "models": 4,
         "mean_error_percent": 17.0,
         "median_error_percent": 9.0,
@@ -64,7 +65,7 @@ def test_accuracy_is_the_error_of_predictions_over_measurements() -> None:
 
 
 def test_accuracy_leaves_out_what_was_not_held_out() -> None:
-    found = accuracy(held_out(np.nan, np.nan, 4.0, 12.0).ratios(SERIES), SERIES, DESIGN)
+    found = calibrate.record(DESIGN, held_out(np.nan, np.nan, 4.0, 12.0), SERIES)
     assert (found["models"], found["mean_error_percent"]) == (2, 25.0)
     assert found["by_family_percent"] == {"b": 0.0, "c": 50.0}
 

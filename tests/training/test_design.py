@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from latlint.latency.gpu_model import FEATURES
 
-from latlint.latency.engine import CPU_TERMS, GPU_TERMS
+from latlint.latency.models.gpu import FEATURES
 from latlint.runtime.types import Kernel, Partition, Plan
-from latlint.training.design import Design, build, cpu_counts, listed
+from latlint.training.design import CPU, GPU, Design, build, cpu_counts, listed
 from latlint.training.measurements import Measurements
 
 
@@ -69,7 +68,7 @@ def test_measured_kernels_that_are_not_planned_are_an_error(change: object, few:
 def test_rows_have_a_value_for_every_term_and_feature(design: Design) -> None:
     rows = design.rows
     count = len(rows.model)
-    assert rows.terms.shape == (count, len(GPU_TERMS))
+    assert rows.terms.shape == (count, len(GPU.names))
     assert rows.features.shape == (count, len(FEATURES))
     assert rows.time_ns.shape == (count, 6)
     assert rows.classes.shape == (count,)
@@ -96,7 +95,7 @@ def test_a_models_counts_are_those_of_its_kernels_and_one_model(precision: str, 
     kernels = "f32" if precision == "float32" else "i8"
     for row, model in enumerate(models):
         work = design.cpu[precision][model]
-        found = dict(zip(CPU_TERMS, counts[row], strict=True))
+        found = dict(zip(CPU.names, counts[row], strict=True))
         assert found[f"{kernels}.model"] == 1
         assert found[f"{kernels}.call"] == sum(not kernel.free for kernel in work.plan.kernels)
         other = "i8" if precision == "float32" else "f32"

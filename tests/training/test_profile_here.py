@@ -17,8 +17,8 @@ import pytest
 from latlint.cli import main
 from latlint.errors import LatlintError
 from latlint.graph import read
-from latlint.latency import cpu_model
-from latlint.latency.engine import CPU_TERMS, times, workload
+from latlint.latency.engine import times, workload
+from latlint.latency.models import xnnpack
 from latlint.latency.packs import Pack, read_pack, write_pack
 from latlint.runtime import plan
 from latlint.runtime.types import Kernel, Plan
@@ -131,14 +131,13 @@ def test_what_published_networks_run_is_what_is_timed(corpus: Path, networks: li
 
 def true_costs() -> np.ndarray[Any, np.dtype[np.float64]]:
     """A machine seven times as fast as the priors' core, with slow memory."""
-    return np.array([term.prior_ns / 7 * (3 if "memory" in name else 1) for name, term in cpu_model.TERMS.items()])
+    return COLUMNS.terms.prior / 7 * np.where(["memory" in name for name in COLUMNS.names], 3, 1)
 
 
 def made_up(networks: list[Path]) -> list[Timing]:
     found = []
     for path in networks:
-        work = workload(planned(path))
-        total = work.cpu_terms.sum(axis=0) @ true_costs() + true_costs()[CPU_TERMS.index(work.model_term)]
+        total = COLUMNS.counts(workload(planned(path))) @ true_costs()
         found.append(Timing((total * 1.1, total, total * 1.02)))
     return found
 
@@ -194,7 +193,7 @@ def product(channels: int, implementation: str, groups: int = 1, size: int = 28)
     ],
 )
 def test_products_run_in_whole_tiles(channels: int, implementation: str, padded: int, tile: str) -> None:
-    found = cpu_model.terms(product(channels, implementation), "xnnpack")
+    found = xnnpack.price(product(channels, implementation))
     assert found is not None
     depth = 64 if implementation == "gemm" else 64 * 9
     assert found[f"xnn.{tile}.macs"] == 28 * 28 * padded * depth
@@ -202,7 +201,7 @@ def test_products_run_in_whole_tiles(channels: int, implementation: str, padded:
 
 
 def test_each_group_has_tiles_of_its_own() -> None:
-    found = cpu_model.terms(product(64, "igemm", groups=8), "xnnpack")
+    found = xnnpack.price(product(64, "igemm", groups=8))
     assert found is not None
     assert found["xnn.narrow.macs"] == 28 * 28 * 9 * 8 * (8 * 16)
 
