@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 from latlint.latency import engine
 from latlint.runtime.kinds import kind_of
 from latlint.training import build, cpu, gpu, hierarchy
+from latlint.training import design as designs
 from latlint.training.corpus import unpacked
-from latlint.training.design import CPU, Design, cpu_counts
+from latlint.training.design import Design, cpu_counts
 from latlint.training.design import build as build_design
 from latlint.training.held_out import hold_out
 from latlint.training.hierarchy import Configurations, Strength, Terms
@@ -106,7 +107,7 @@ def _cpu_ratios(design: Design, variant: CpuVariant, precision: str) -> Array:
     series = cpu.cpu_series(measured, precision)
     counts = cpu_counts(design, precision, measured.models)
     gone = {f"{kernels}.{name}" for kernels in ("f32", "i8") for name in variant.without}
-    counts = counts * np.array([name not in gone for name in CPU.names])
+    counts = counts * np.array([name not in gone for name in designs.CPU.names])
     times = np.stack([each.mean_ns for each in series], axis=1)
     configurations = cpu.configurations(series)
     families = np.array(measured.families)
@@ -116,7 +117,7 @@ def _cpu_ratios(design: Design, variant: CpuVariant, precision: str) -> Array:
         for columns in _apart(len(series)) if variant.alone else [slice(None)]:
             some = Configurations(_numbered(configurations.group[columns]), configurations.log_threads[columns])
             costs = hierarchy.fit(
-                counts[~out], times[~out][:, columns], variant.change(CPU.terms), some, variant.strength
+                counts[~out], times[~out][:, columns], variant.change(designs.CPU.terms), some, variant.strength
             )
             predicted[np.ix_(out, np.arange(len(series))[columns])] = counts[out] @ costs.T
     return predicted / times

@@ -117,16 +117,12 @@ def predict_graph(
 
     works: dict[tuple[str, ...], engine.Workload] = {}
     for target in targets:
-        target = target.for_dialect(_dialect(graph))
+        target = target.for_dialect(graph.dialect)
         key = target.processor.plan_key
         if key not in works:
             works[key] = engine.workload(plan(graph, target.processor))
         work = works[key]
         yield engine.predict(graph, work.plan, target, model=model, sha256=sha256, work=work), work.plan, target
-
-
-def _dialect(graph: Graph) -> str:
-    return "tflite" if graph.format == "tflite" else "onnx"
 
 
 def _located(findings: list[Finding], graph: Graph) -> list[Finding]:

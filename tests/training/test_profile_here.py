@@ -24,7 +24,7 @@ from latlint.runtime import plan
 from latlint.runtime.types import Kernel, Plan
 from latlint.training import blocks, profile_here
 from latlint.training.generate import Network
-from latlint.training.profile_here import RUNTIME, Timing, build_pack, processor
+from latlint.training.profile_here import COLUMNS, RUNTIME, Timing, build_pack, processor
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,7 @@ def saved(
     before: list[tuple[str, float, bool]], after: list[tuple[str, float, bool]], *rest: float, total: float = 0.0
 ) -> tuple[float, ...]:
     had, has = rest or (0.1, 0.1)
-    found = gain(Spending(before, had, total), Spending(after, has, total), TARGET, "float32")
-    return found
+    return gain(Spending(before, had, total), Spending(after, has, total), TARGET, "float32")
 
 
 def test_what_both_have_cancels_however_wrong_it_is() -> None:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from latlint.errors import LatlintError
 from latlint.graph import read
 from latlint.graph.types import Graph
-from latlint.latency.catalogue import select_targets
 from latlint.latency.cards import FOREST_PARTS
+from latlint.latency.catalogue import select_targets
 from latlint.latency.engine import Workload, crossing_bytes, envelope_class, starts, workload
 from latlint.latency.packs import Pack, Target, load_targets, vocabulary
 from latlint.latency.trees import Forest
