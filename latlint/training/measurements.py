@@ -75,21 +75,28 @@ def cores_of(processor: str) -> list[tuple[int, str]]:
     return [(int(count), kind) for count, kind in re.findall(r"(\d+)([a-z]+)", processor)]
 
 
+def networks() -> frozenset[str]:
+    """The networks that the bundled packs are made from: the data may hold more."""
+    return frozenset(Path(__file__).with_name("networks.txt").read_text("utf-8").split())
+
+
 def load(data: Path) -> Measurements:
-    """Measurements from ``data``, the directory that holds ``mobile-ml-benchmark/``."""
+    """Measurements of ``networks()`` from ``data``, the directory that holds ``mobile-ml-benchmark/``. Raises ``ValueError`` where some are missing."""
     root = data / "mobile-ml-benchmark"
     devices = tomllib.loads(Path(__file__).with_name("devices.toml").read_text("utf-8"))
     with (root / "families.csv").open(newline="", encoding="utf-8") as file:
         family = {row["model"]: row["family"] for row in csv.DictReader(file)}
     with (root / "tflite_cnn_e2e.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+        rows = [row for row in csv.DictReader(file) if row["model"] in networks()]
+    if missing := networks() - {row["model"] for row in rows}:
+        raise ValueError(f"{root}: no measurements of {', '.join(sorted(missing))}")
     models = tuple(row["model"] for row in rows)
     names = {device["column"]: name for name, device in devices.items()}
     return Measurements(
         models=models,
         families=tuple(family[model] for model in models),
         series=tuple(_series(rows, column, names) for column in rows[0] if column.endswith("|mean")),
-        kernels=_kernels(root / "tflite_cnn_ops_gpu.csv", names),
+        kernels=_kernels(root / "tflite_cnn_ops_gpu.csv", names, frozenset(models)),
         devices=devices,
     )
 
@@ -105,12 +112,14 @@ def _series(rows: list[dict[str, str]], column: str, names: Mapping[str, str]) -
     )
 
 
-def _kernels(path: Path, names: Mapping[str, str]) -> dict[str, dict[str, tuple[KernelTime, ...]]]:
+def _kernels(
+    path: Path, names: Mapping[str, str], models: frozenset[str]
+) -> dict[str, dict[str, tuple[KernelTime, ...]]]:
     found: dict[str, dict[str, list[KernelTime]]] = {name: {} for name in names.values()}
     raw: dict[tuple[str, str], str] = {}
     with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            for column, device in names.items():
+            for column, device in names.items() if row["model"] in models else ():
                 name = row[f"{column}|gpu|kernel"]
                 # one kernel that covers two ops is listed at both
                 listed_twice = "plus_1x1" in name and raw.get((device, row["model"])) == name
