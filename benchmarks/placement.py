@@ -126,22 +126,25 @@ def planned_xnnpack(path: Path) -> tuple[list[list[int]], set[int]]:
 def planned_gpu(path: Path) -> dict[int, str]:
     """Node -> why latlint says that the GPU delegate does not take it, whatever becomes of the whole."""
     from latlint.graph import read
+    from latlint.runtime.context import Context
+    from latlint.runtime.gpu import refusals, weight_unpackers
     from latlint.runtime.gpu.rules import load_gpu_rules
-    from latlint.runtime.gpu.support import Context, refusal, weight_unpackers
+    from latlint.runtime.reasons import sentence
 
     graph, rules = read(path), load_gpu_rules(RUNTIMES["gpu"])
-    unpackers = weight_unpackers(graph)
-    context = Context(graph, frozenset(tensor for node in unpackers for tensor in graph.nodes[node].outputs))
-    verdicts = ((node.index, refusal(context, node, rules)) for node in graph.nodes if node.index not in unpackers)
-    return {node: why for node, why in verdicts if why}
+    everything = range(len(graph.nodes))
+    unpackers = weight_unpackers(Context(graph), everything)
+    context = Context(graph, (tensor for node in unpackers for tensor in graph.nodes[node].outputs))
+    found = refusals(context, (node for node in everything if node not in unpackers), rules)
+    return {node: sentence(why) for node, why in found.items()}
 
 
 #: What explains a node on which the two differ, by words of the one that refuses it. The analyzer looks at the op and its
 #: attributes; types, ranks, sizes and versions are checked later, when the delegate is applied (model_builder.cc).
 EXPLAINED = {
-    "the analyzer does not look at versions": "the GPU delegate knows versions up to",
-    "the analyzer does not look at types": "the GPU delegate computes in floating point",
-    "the analyzer does not look at ranks": "the GPU delegate takes up to",
+    "the analyzer does not look at versions": "knows versions up to",
+    "the analyzer does not look at types": "takes float32",
+    "the analyzer does not look at ranks": "takes up to",
     "the analyzer does not look at sizes": "is not known before run time",
     "the analyzer counts float16 weights as computed": "runtime inputs",
 }

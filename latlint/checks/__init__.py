@@ -16,6 +16,7 @@ from typing import NamedTuple
 from latlint.checks._selection import graded, reach, refuse_unknown, selected
 from latlint.checks._selection import severity as severity
 from latlint.checks.types import SEVERITIES, Comparison, Finding, Leftovers, Rule, Subject
+from latlint.runtime.planners import traits
 from latlint.settings import Settings
 
 _NO_RULES = frozenset({"budgets", "docs", "types", "view"})
@@ -110,8 +111,9 @@ def _graded(rule: Rule, findings: Iterable[Finding], settings: Settings) -> Iter
 def run(subject: Subject) -> list[Finding]:
     """What all rules find in ``subject``: the gravest first, then what gains most, then by code."""
     found = []
+    known = traits(subject.target.processor)
     for check in checks():
-        if check.run and check.rule.applies(subject.prediction.runtime):
+        if check.run and check.rule.applies(known):
             chosen = severity(check.rule, subject.settings, subject.prediction.model)
             if chosen != "off":
                 found += [graded(finding, check.rule, chosen) for finding in check.run(subject)]

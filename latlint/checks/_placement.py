@@ -1,4 +1,4 @@
-"""What the rules about GPU placement share: which ops the delegate refuses, and the graph in which it would not."""
+"""What the rules about placement share: which ops the delegate refuses, and the graph in which it would not."""
 
 from __future__ import annotations
 
@@ -11,25 +11,33 @@ from latlint.checks.types import Finding, Rule
 from latlint.checks.view import View
 from latlint.graph.ops import CONVOLUTIONS, MATRIX, UNARY
 from latlint.graph.types import Graph, Node
+from latlint.runtime.reasons import Refusal, sentence
 from latlint.whatif.edits import EditedGraph
 
 if TYPE_CHECKING:
     from latlint.whatif.pricing import Edit
 
-_LEFT_BEHIND = "delegated, but in a smaller partition"
-_FAILED = "the GPU delegate fails to initialise"
+#: Refusals of nodes that the delegate would take but for the others.
+_LEFT_BEHIND = ("SMALLER_PARTITION", "SMALL_PARTITION", "READERS_REFUSED")
+#: Refusals of the whole model at once.
+_OF_ALL = ("INIT_FAILED", "DYNAMIC_GRAPH")
 
 
-def initialisation_failure(view: View) -> str:
-    """The note of the plan that says why the delegate takes nothing at all; empty where it starts."""
-    return next((note for note in view.plan.notes if note.startswith(_FAILED)), "")
+def whole_refusal(view: View) -> Refusal | None:
+    """Why the delegate takes nothing at all; ``None`` where it starts."""
+    return next((why for why in view.plan.fallbacks.values() if why.code in _OF_ALL), None)
 
 
-def refused(view: View) -> dict[int, str]:
+def refused(view: View) -> dict[int, Refusal]:
     """Node -> why the delegate does not take it; without what it would take but for the others."""
-    if view.kind != "gpu" or initialisation_failure(view):
+    if whole_refusal(view):
         return {}
-    return {node: why for node, why in view.plan.fallbacks.items() if not why.startswith(_LEFT_BEHIND)}
+    return {node: why for node, why in view.plan.fallbacks.items() if why.code not in _LEFT_BEHIND}
+
+
+def brief(why: Refusal, by: str = "the delegate") -> str:
+    """``why`` where the delegate was named before: it is called ``by`` here."""
+    return str(why.values["why"]) if why.code == "FORM" else sentence(why._replace(values={**why.values, "by": by}))
 
 
 def as_if_taken(graph: Graph, nodes: Iterable[int]) -> Graph | None:

@@ -47,7 +47,7 @@ from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import SILENT_SHARE, view
 from latlint.whatif.edits import with_channels
 
-RULE = Rule("LAT222", "channels-not-in-fours", "note", ("gpu-delegate",), "source")
+RULE = Rule("LAT222", "channels-not-in-fours", "note", ("gpu",), "source")
 
 #: Up to this share of the model's latency more is nothing.
 _FREE_SHARE = 0.005

@@ -44,7 +44,7 @@ from latlint.graph.ops import CONVOLUTIONS
 from latlint.graph.types import Graph, Node
 from latlint.whatif.edits import EditedGraph
 
-RULE = Rule("LAT242", "costly-activation", "warning", ("builtin", "xnnpack"), "measured")
+RULE = Rule("LAT242", "costly-activation", "warning", ("host",), "measured")
 
 _ACTIVATIONS = frozenset("hard_swish gelu elu leaky_relu prelu relu relu6 tanh softplus mish hard_sigmoid".split())
 _ABSORBS = CONVOLUTIONS | {"fully_connected", "add"}

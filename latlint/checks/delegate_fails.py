@@ -37,19 +37,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from latlint.checks._placement import initialisation_failure
+from latlint.checks._placement import whole_refusal
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import view
 from latlint.graph.types import Graph
+from latlint.runtime.reasons import sentence
 from latlint.whatif.edits import EditedGraph
 
-RULE = Rule("LAT209", "delegate-fails", "warning", ("gpu-delegate",), "reported")
+RULE = Rule("LAT209", "delegate-fails", "warning", ("offload",), "reported")
 
 
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
-    failure = initialisation_failure(seen)
-    if not failure:
+    failure = whole_refusal(seen)
+    if failure is None or failure.code != "INIT_FAILED":
         return
     layers = [
         node for node in seen.graph.nodes if node.kind == "fully_connected" and len(seen.shape(node.inputs[0])) > 2
@@ -61,7 +62,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     ]
     gain = None if heads else seen.gain("LAT209", _as_convolutions)
     fix = "write linear layers on tokens as 1x1 convolutions" + (" and attention one head at a time" if heads else "")
-    yield from seen.judge(RULE, failure, [*layers, *heads], fix=fix, gain=gain)
+    yield from seen.judge(RULE, sentence(failure), [*layers, *heads], fix=fix, gain=gain)
 
 
 def _as_convolutions(graph: Graph) -> Graph:

@@ -37,6 +37,15 @@ every example: those that fail must be found, those that pass must not.
 """
 
 
+#: What ``Rule.about`` means, in words.
+_ABOUT = {
+    "host": "CPUs",
+    "offload": "processors other than the CPU",
+    "gpu": "GPUs",
+    "builtin": "built-in CPU kernels",
+}
+
+
 def pages() -> dict[str, str]:
     """File name -> text of every page, and of the index, ``README.md``."""
     made = {f"{check.rule.code}.md": _page(check) for check in checks()}
@@ -47,7 +56,7 @@ def _page(check: Check) -> str:
     rule = check.rule
     summary, _, rest = check.page.partition("\n")
     facts = [f"severity: {rule.severity}"]
-    facts.append(f"runtimes: {', '.join(rule.runtimes)}" if rule.runtimes else "")
+    facts.append(f"about: {', '.join(_ABOUT.get(each, each) for each in rule.about)}" if rule.about else "")
     facts.append(_CONFIDENCE.get(rule.confidence, ""))
     return f"# {rule.code} {rule.name}\n\n{summary}\n\n*{'; '.join(filter(None, facts))}*\n{rest}\n"
 

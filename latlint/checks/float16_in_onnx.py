@@ -40,7 +40,7 @@ from latlint.checks.view import View, view
 from latlint.graph.types import Node
 from latlint.words import counted
 
-RULE = Rule("LAT320", "float16-in-onnx", "note", ("builtin", "xnnpack"), "reported")
+RULE = Rule("LAT320", "float16-in-onnx", "note", ("host",), "reported")
 
 
 def check(subject: Subject) -> Iterator[Finding]:

@@ -39,7 +39,7 @@ from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import view
 from latlint.units import format_count
 
-RULE = Rule("LAT244", "float16-weights-on-cpu", "note", ("builtin", "xnnpack"), "source")
+RULE = Rule("LAT244", "float16-weights-on-cpu", "note", ("host",), "source")
 
 
 def check(subject: Subject) -> Iterator[Finding]:

@@ -45,7 +45,7 @@ from latlint.checks.view import View, view
 from latlint.graph.types import Graph, Node
 from latlint.whatif.edits import EditedGraph
 
-RULE = Rule("LAT306", "float-island", "warning", ("builtin", "xnnpack"), "source")
+RULE = Rule("LAT306", "float-island", "warning", ("host",), "source")
 
 
 def check(subject: Subject) -> Iterator[Finding]:

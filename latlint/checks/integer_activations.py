@@ -46,7 +46,7 @@ from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import View, view
 from latlint.graph.types import Node
 
-RULE = Rule("LAT206", "integer-activations", "warning", ("gpu-delegate",), "source")
+RULE = Rule("LAT206", "integer-activations", "warning", ("offload",), "source")
 
 _INTEGERS = frozenset("int16 int32 int64 uint16 uint32 uint64 bool".split())
 

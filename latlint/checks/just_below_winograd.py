@@ -46,9 +46,10 @@ from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import View, view
 from latlint.graph.types import Node
 from latlint.runtime.gpu.rules import for_processor, load_gpu_rules
+from latlint.runtime.reasons import Obstacle, Refusal
 from latlint.whatif.edits import with_channels
 
-RULE = Rule("LAT220", "just-below-winograd", "warning", ("gpu-delegate",), "measured")
+RULE = Rule("LAT220", "just-below-winograd", "warning", ("gpu",), "measured")
 
 _NEAR = 0.75
 _WINOGRAD = "convolution_winograd_4x4_6x6"
@@ -82,10 +83,13 @@ def _plain(view: View) -> list[Node]:
         view.graph.nodes[kernel.nodes[0]]
         for kernel in view.plan.kernels
         if kernel.implementation == "convolution_2d"
-        and kernel.reason.startswith("Winograd needs")
-        and "channels" in kernel.reason
+        and _too_few_channels(kernel.obstacle)
         and view.graph.nodes[kernel.nodes[0]].kind == "conv2d"
     ]
+
+
+def _too_few_channels(obstacle: Obstacle | Refusal | None) -> bool:
+    return obstacle is not None and obstacle.code == "BELOW_WINOGRAD" and "channels" in obstacle.values["what"]
 
 
 def _channels(view: View, node: Node) -> tuple[int, int]:

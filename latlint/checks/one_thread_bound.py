@@ -42,7 +42,7 @@ from collections.abc import Iterator
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import view
 
-RULE = Rule("LAT243", "one-thread-bound", "note", ("builtin", "xnnpack"), "measured")
+RULE = Rule("LAT243", "one-thread-bound", "note", ("host",), "measured")
 
 _SHARE = 1 / 3
 

@@ -39,32 +39,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from latlint.checks._placement import findings, refused
+from latlint.checks._placement import brief, findings, refused
 from latlint.checks.rank_above_four import rank
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import view
 from latlint.graph.types import Node
+from latlint.runtime.reasons import Refusal
 
-RULE = Rule("LAT208", "op-form-refused", "warning", ("gpu-delegate",), "source")
+RULE = Rule("LAT208", "op-form-refused", "warning", ("offload",), "source")
 
-#: Reasons that other rules are about.
-_OTHERS = (
-    "is not an op of",
-    "dimensions: the GPU",
-    "computes in floating point",
-    "not known before run",
-    "no input is",
-)
+#: Other rules are about the rest.
+_OF_FORM = ("LACKS_TENSOR", "VERSION", "COUNT", "ACTIVATION", "FORM", "COMPUTED", "HYBRID")
 
 
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
-    by_reason: dict[tuple[str, str], list[Node]] = {}
+    by_reason: dict[tuple[str, str, str], list[Node]] = {}
     for index, why in sorted(refused(seen).items()):
         node = seen.graph.nodes[index]
-        if rank(seen, node) <= 4 and not any(other in why for other in _OTHERS):
-            by_reason.setdefault((node.native or node.kind, why), []).append(node)
-    for (native, why), nodes in by_reason.items():
-        message = f"the GPU delegate refuses {native} ×{len(nodes)}"
-        label = f"LAT208 {native} {why}"
-        yield from findings(seen, RULE, nodes, f"{message} ({why})", "write it in the form that it takes", label=label)
+        if rank(seen, node) <= 4 and why.code in _OF_FORM:
+            by_reason.setdefault((node.native or node.kind, brief(why), _identity(why)), []).append(node)
+    for (native, why_not, identity), nodes in by_reason.items():
+        message = f"{seen.delegate} refuses {native} ×{len(nodes)} ({why_not})"
+        label = f"LAT208 {native} {identity}"
+        yield from findings(seen, RULE, nodes, message, "write it in the form that it takes", label=label)
+
+
+def _identity(why: Refusal) -> str:
+    """The reason without the runtime's version, which a finding outlives."""
+    return brief(why, "the GPU delegate")

@@ -48,7 +48,7 @@ from latlint.checks.view import view
 from latlint.graph.types import Graph
 from latlint.whatif.edits import EditedGraph
 
-RULE = Rule("LAT202", "padded-max-pool", "warning", ("gpu-delegate",), "source")
+RULE = Rule("LAT202", "padded-max-pool", "warning", ("offload",), "source")
 
 
 def check(subject: Subject) -> Iterator[Finding]:
@@ -67,5 +67,5 @@ def check(subject: Subject) -> Iterator[Finding]:
             draft.change(node, kind="pad", inputs=node.inputs[:2])
         return draft.graph()
 
-    message = "the GPU delegate refuses PADV2, the padding of a max pool"
+    message = f"{seen.delegate} refuses PADV2, the padding of a max pool"
     yield from findings(seen, RULE, pads, message, "pad with zeros, which is the same after a ReLU", plain)

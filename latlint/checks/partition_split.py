@@ -41,12 +41,13 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from latlint.checks._placement import as_if_taken, refused
+from latlint.checks._placement import as_if_taken, brief, refused
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import View, view
+from latlint.runtime.reasons import Refusal
 from latlint.units import format_ms
 
-RULE = Rule("LAT201", "partition-split", "warning", ("gpu-delegate",), "source")
+RULE = Rule("LAT201", "partition-split", "warning", ("offload",), "source")
 
 _NAMED = 4
 #: Kinds whose replacement alone is priced.
@@ -62,7 +63,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         return
     nodes = [seen.graph.nodes[index] for index in sorted(left)]
     gain = seen.gain("LAT201", lambda graph: as_if_taken(graph, sorted(left)))
-    message = f"{_placement(seen)}, because the delegate refuses {_listed(seen, left)}"
+    message = f"{_placement(seen)}, because {seen.delegate} refuses {_listed(seen, left)}"
     fix = f"replace them by ops that it takes{_culprit(seen, left)}"
     yield from seen.judge(RULE, message, nodes, fix=fix, gain=gain)
 
@@ -70,19 +71,19 @@ def check(subject: Subject) -> Iterator[Finding]:
 def _placement(seen: View) -> str:
     """How many ops run where, how long they take there, and what the borders cost."""
     partitions, prediction = seen.plan.partitions, seen.subject.prediction
-    on_gpu = sum(part.nodes for part in partitions if part.executor == "gpu")
-    if not on_gpu:
-        return "nothing runs on the GPU"
-    spent = {"gpu": 0.0, "cpu": 0.0}
+    taken = sum(part.nodes for part in partitions if part.executor == seen.plan.delegate)
+    if not taken:
+        return f"nothing runs on the {seen.place}"
+    spent_ms = {True: 0.0, False: 0.0}
     for kernel, ms in seen.kernels():
-        spent["gpu" if partitions[kernel.partition].executor == "gpu" else "cpu"] += ms
+        spent_ms[partitions[kernel.partition].executor == seen.plan.delegate] += ms
     return (
-        f"the GPU runs {on_gpu} of {len(seen.graph.nodes)} ops in {format_ms(spent['gpu'])}, the CPU the others in "
-        f"{format_ms(spent['cpu'])}, and copies between them take {format_ms(prediction.border_ms)}"
+        f"the {seen.place} runs {taken} of {len(seen.graph.nodes)} ops in {format_ms(spent_ms[True])}, the CPU the others in "
+        f"{format_ms(spent_ms[False])}, and copies between them take {format_ms(prediction.border_ms)}"
     )
 
 
-def _culprit(seen: View, left: dict[int, str]) -> str:
+def _culprit(seen: View, left: dict[int, Refusal]) -> str:
     """The one kind of op, of the most frequent, whose replacement alone would gain most."""
     kinds = Counter(seen.graph.nodes[index].kind for index in left)
     if len(kinds) < 2:
@@ -97,8 +98,10 @@ def _culprit(seen: View, left: dict[int, str]) -> str:
     return f" ({best} alone would save {format_ms(alone[best])})" if best and alone[best] >= seen.least_gain_ms else ""
 
 
-def _listed(seen: View, left: dict[int, str]) -> str:
+def _listed(seen: View, left: dict[int, Refusal]) -> str:
     counts = Counter(seen.graph.nodes[index].native or seen.graph.nodes[index].kind for index in left)
     why = {(seen.graph.nodes[index].native or seen.graph.nodes[index].kind): reason for index, reason in left.items()}
-    named = [f"{name} ×{count} ({_NAME.sub('a tensor', why[name])})" for name, count in counts.most_common(_NAMED)]
+    named = [
+        f"{name} ×{count} ({_NAME.sub('a tensor', brief(why[name]))})" for name, count in counts.most_common(_NAMED)
+    ]
     return ", ".join(named) + (f" and {len(counts) - _NAMED} more kinds" if len(counts) > _NAMED else "")

@@ -44,7 +44,7 @@ from latlint.checks.view import SILENT_SHARE, view
 from latlint.graph.types import Graph
 from latlint.whatif.edits import EditedGraph
 
-RULE = Rule("LAT210", "quantized-on-gpu", "note", ("gpu-delegate",), "source")
+RULE = Rule("LAT210", "quantized-on-gpu", "note", ("gpu",), "source")
 
 _QUANTIZED = ("int8", "uint8")
 

@@ -48,7 +48,7 @@ from latlint.checks._placement import findings, refused
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import view
 
-RULE = Rule("LAT204", "reshape-by-another-name", "warning", ("gpu-delegate",), "source")
+RULE = Rule("LAT204", "reshape-by-another-name", "warning", ("offload",), "source")
 
 
 def check(subject: Subject) -> Iterator[Finding]:
@@ -60,5 +60,5 @@ def check(subject: Subject) -> Iterator[Finding]:
     if not found:
         return
     kinds = " and ".join(sorted({node.native or node.kind for node in found}))
-    message = f"the GPU delegate refuses {kinds} ×{len(found)}"
+    message = f"{seen.delegate} refuses {kinds} ×{len(found)}"
     yield from findings(seen, RULE, found, message, "use RESHAPE, which does the same")

@@ -43,7 +43,7 @@ from latlint.checks.view import view
 from latlint.graph.types import Graph
 from latlint.whatif.edits import EditedGraph
 
-RULE = Rule("LAT223", "sigmoid-times-itself", "warning", ("gpu-delegate", "builtin", "xnnpack"), "source")
+RULE = Rule("LAT223", "sigmoid-times-itself", "warning", (), "source")
 
 
 def check(subject: Subject) -> Iterator[Finding]:

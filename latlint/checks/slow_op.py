@@ -131,13 +131,13 @@ def _slow(view: View) -> list[_Slow]:
     """Kernels that were measured and take far longer than the frontier, in the plan's order."""
     from latlint.whatif.frontier import frontier, group_of  # NumPy: listing the rules does without
 
-    kernels, on_gpu = view.plan.kernels, view.kind == "gpu"
+    kernels, refuses = view.plan.kernels, view.offloads
     like: dict[tuple[str, str], list[int]] = {}
     for position, (kernel, source) in enumerate(zip(kernels, view.kernel_sources, strict=True)):
         group = group_of(kernel) if source == "predicted" else None
         if group is None or kernel.inputs[0][-1] <= _IMAGE_CHANNELS:
             continue
-        if on_gpu and view.plan.partitions[kernel.partition].executor != "gpu":
+        if refuses and view.plan.partitions[kernel.partition].executor != view.plan.delegate:
             continue  # what the delegate refuses is what LAT201 to LAT209 are about
         like.setdefault((group, kernel.input_dtype), []).append(position)
     slow: dict[int, _Slow] = {}
@@ -174,8 +174,8 @@ def _reasons(view: View, slow: list[_Slow]) -> Iterator[str]:
 
 
 def _off_the_fast_path(view: View, kernel: Kernel, winograd: bool) -> bool:
-    if view.kind == "cpu":
-        return bool(kernel.reason)
+    if not view.offloads:
+        return kernel.obstacle is not None
     return (winograd and "winograd" not in kernel.implementation) or kernel.launches > 3
 
 
@@ -191,7 +191,7 @@ def _finding(view: View, key: str, found: list[_Slow]) -> Iterator[Finding]:
     )
     worst = found[0].kernel
     height, width, read = worst.inputs[0][-3:]
-    missed = next((each for each in (worst.reason, *worst.explain) if "Winograd" in each or view.kind == "cpu"), "")
+    missed = worst.reason or next(iter(worst.explain), "")
     why = f" ({missed})" if key == "path" and missed else ""
     severity = reason.severity if lost_ms >= _GRAVE * view.total_ms else "note"
     message = (

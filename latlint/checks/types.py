@@ -115,15 +115,15 @@ class Leftovers:
 class Rule:
     """A rule's identity. ``code`` is never reused; ``name`` is the name of its module with hyphens.
 
-    ``runtimes`` are the last parts of the names of the runtimes that it is about (``gpu-delegate``, ``builtin``, ``xnnpack``); none
-    means all. ``confidence`` tells what the rule rests on: ``measured`` on devices, ``source`` code of the runtime, ``reported``
+    ``about`` says on which processors it looks at a model: by what they are (``host``, ``offload``) or by the executor of their runtime
+    (``gpu``, ``builtin``, ``xnnpack`` …); none means all. ``confidence`` tells what the rule rests on: ``measured`` on devices, ``source`` code of the runtime, ``reported``
     by users; empty for rules that state plain facts about a file.
     """
 
     code: str
     name: str
     severity: str
-    runtimes: tuple[str, ...] = ()
+    about: tuple[str, ...] = ()
     confidence: str = ""
 
     @property
@@ -131,9 +131,9 @@ class Rule:
         """Where its page is; see ``RULE_PAGES``."""
         return f"{RULE_PAGES}{self.code}.md"
 
-    def applies(self, runtime: str) -> bool:
-        """Whether the rule is about ``runtime``, such as ``tflite-2.10/gpu-delegate``."""
-        return not self.runtimes or runtime.rpartition("/")[2] in self.runtimes
+    def applies(self, traits: frozenset[str]) -> bool:
+        """Whether the rule is about a processor of these traits (``runtime.planners.traits``)."""
+        return not self.about or not traits.isdisjoint(self.about)
 
     def finding(
         self,

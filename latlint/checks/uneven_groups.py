@@ -38,16 +38,12 @@ from collections.abc import Iterator
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import view
 
-RULE = Rule("LAT221", "uneven-groups", "warning", ("gpu-delegate",), "reported")
+RULE = Rule("LAT221", "uneven-groups", "warning", ("gpu",), "reported")
 
 
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
-    uneven = [
-        kernel
-        for kernel in seen.plan.kernels
-        if kernel.implementation == "convolution_2d" and "are not multiples of 4" in kernel.reason
-    ]
+    uneven = [kernel for kernel in seen.plan.kernels if kernel.obstacle and kernel.obstacle.code == "UNEVEN_GROUPS"]
     if not uneven:
         return
     launches = sum(kernel.launches for kernel in uneven)

@@ -41,12 +41,12 @@ from latlint.checks.view import view
 from latlint.graph.types import Graph
 from latlint.whatif.edits import EditedGraph
 
-RULE = Rule("LAT207", "unknown-shape", "warning", ("gpu-delegate",), "source")
+RULE = Rule("LAT207", "unknown-shape", "warning", ("offload",), "source")
 
 
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
-    found = [seen.graph.nodes[index] for index, why in sorted(refused(seen).items()) if "not known before run" in why]
+    found = [seen.graph.nodes[index] for index, why in sorted(refused(seen).items()) if why.code == "OPEN_SHAPE"]
     if not found:
         return
 

@@ -45,7 +45,7 @@ from latlint.checks.view import view
 from latlint.graph.types import Graph
 from latlint.whatif.edits import EditedGraph
 
-RULE = Rule("LAT203", "unsupported-activation", "warning", ("gpu-delegate",), "source")
+RULE = Rule("LAT203", "unsupported-activation", "warning", ("offload",), "source")
 
 _ACTIVATIONS = frozenset("gelu erf hard_sigmoid softplus softsign mish clip relu_0_to_1".split())
 
@@ -64,5 +64,5 @@ def check(subject: Subject) -> Iterator[Finding]:
         return draft.graph()
 
     kinds = " and ".join(sorted({node.native or node.kind for node in found}))
-    message = f"the GPU delegate refuses {kinds} ×{len(found)}"
+    message = f"{seen.delegate} refuses {kinds} ×{len(found)}"
     yield from findings(seen, RULE, found, message, "use hard-swish or ReLU6 instead", swapped)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.graph.types import Graph, Node, Tensor
+from latlint.runtime.kinds import kind
+from latlint.runtime.rules import load_rules
 from latlint.units import format_ms
 
 if TYPE_CHECKING:
@@ -59,8 +61,23 @@ class View:
 
     @property
     def kind(self) -> str:
-        """``gpu`` or ``cpu``."""
+        """``gpu``, ``cpu`` …"""
         return self.subject.target.processor.kind
+
+    @property
+    def offloads(self) -> bool:
+        """Whether the processor is another than the one that the program runs on."""
+        return not kind(self.kind).host
+
+    @property
+    def place(self) -> str:
+        """``GPU``: where the target runs a model, for people."""
+        return kind(self.kind).title
+
+    @property
+    def delegate(self) -> str:
+        """``the GPU delegate of TensorFlow Lite 2.10``: who takes or refuses the nodes."""
+        return load_rules(self.plan.runtime).title
 
     def shared(self, find: Callable[[View], T]) -> T:
         """``find(self)`` of a function that looks at nothing but the graph: found once for all targets of a model."""

@@ -22,6 +22,7 @@ from latlint.latency.packs import Target
 from latlint.latency.terms import CostModel, Terms
 from latlint.latency.types import KernelPrediction, PartitionPrediction, Prediction
 from latlint.runtime.kinds import kind
+from latlint.runtime.reasons import sentence
 from latlint.runtime.types import Kernel, Partition, Plan
 
 #: A kernel may be this many times larger or smaller than any that was measured, and still count as predicted.
@@ -281,6 +282,7 @@ def predict(
         ),
         kernels=tuple(_kernels(graph, work, found)),
         border_ms=found.border_ms,
+        delegate=plan.delegate,
         notes=plan.notes,
         pack=target.pack.revision,
     )
@@ -298,7 +300,7 @@ def _kernels(graph: Graph, work: Workload, found: Times) -> Iterator[KernelPredi
     fallbacks = work.plan.fallbacks
     times, predicted = found.kernels.tolist(), found.predicted.tolist()
     for index, kernel in enumerate(work.plan.kernels):
-        fallback = fallbacks.get(kernel.nodes[0], "") if kernel.nodes else ""
+        fallback = fallbacks.get(kernel.nodes[0]) if kernel.nodes else None
         known = "unknown" if index in work.unknown else "predicted" if predicted[index] else "derived"
         yield KernelPrediction(
             index=index,
@@ -311,7 +313,7 @@ def _kernels(graph: Graph, work: Workload, found: Times) -> Iterator[KernelPredi
             source="free" if kernel.free else known,
             macs=kernel.macs,
             bytes=work.bytes[index],
-            reason=kernel.free or kernel.reason or fallback,
+            reason=kernel.free or kernel.reason or (sentence(fallback) if fallback else ""),
             explain=kernel.explain,
         )
 

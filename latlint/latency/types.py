@@ -62,6 +62,8 @@ class Prediction:
     pack: str = ""
     #: The part of the overhead that goes to copies and synchronisation between CPU and GPU.
     border_ms: float = 0.0
+    #: The executor that was asked first, where what it refuses runs elsewhere.
+    delegate: str = ""
 
     def end_ms(self, gate: str) -> float:
         """The latency that a budget's ``gate`` names: the prediction (``point``) or an end of its interval (``low``, ``high``)."""

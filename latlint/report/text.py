@@ -29,7 +29,6 @@ _SHOWN_REASONS = 5
 _ALIGNED_FILES = 1000
 
 #: Runtimes with a delegate: what its partitions are called, and where its kernels run.
-_DELEGATES = {"gpu-delegate": ("gpu", "on the GPU"), "xnnpack": ("xnnpack", "in XNNPACK")}
 
 #: Reasons that differ only in the tensor which they name are one reason.
 _QUOTED = re.compile(r"'[^']*'")
@@ -280,7 +279,7 @@ def _partition(name: str, nodes: int, latency_ms: float) -> str:
 
 def _fallbacks(prediction: Prediction, style: Style) -> list[str]:
     """What the runtime's delegate does not take, costliest first, with its reason."""
-    executor, place = _DELEGATES.get(prediction.runtime.rpartition("/")[2], ("", ""))
+    executor = prediction.delegate
     if not executor:
         return []
     elsewhere: dict[str, list[KernelPrediction]] = {}
@@ -301,6 +300,8 @@ def _fallbacks(prediction: Prediction, style: Style) -> list[str]:
         rows.append(
             [Cell(format_ms(sum(costs[reason] for reason in more))), Cell(f"… for {counted(len(more), 'reason')} more")]
         )
+    offloads = prediction.target.partition("/")[2].startswith(executor)
+    place = f"{'on the' if offloads else 'in'} {executor.upper()}"
     return ["", f"  not {place}:", *table(rows, "><<", style, indent=4)] if rows else []
 
 

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from importlib import import_module
-from typing import Any
 
 from latlint.errors import LatlintError
 from latlint.graph.types import Graph, Node
+from latlint.runtime.context import Context
+from latlint.runtime.planners import named, planner
 from latlint.runtime.rules import Rules, load_rules
 from latlint.runtime.types import ConvertedPlan, Kernel, Partition, Plan, Processor
 
 __all__ = ["Kernel", "Partition", "Plan", "Processor", "plan"]
-
-#: The planner of each ``kind`` of rules file, ``(graph, processor, rules) -> Plan``, imported when one is planned for.
-PLANNERS = {
-    "cpu": "latlint.runtime.cpu:plan_cpu",
-    "gpu-delegate": "latlint.runtime.gpu:plan_gpu",
-}
 
 #: What makes a graph of one dialect into one of another, as a converter would, ``(graph) -> Graph``: ``(from, to)``.
 CONVERSIONS = {
@@ -33,17 +27,25 @@ def plan(graph: Graph, processor: Processor) -> Plan:
     of ``graph`` all the same. Raises ``LatlintError`` (LAT901) when there are no usable rules for the runtime, or no conversion.
     """
     rules = load_rules(processor.runtime)
-    if rules.kind not in PLANNERS:
-        raise LatlintError(f"rules/{rules.name}.toml: no planner for the kind {rules.kind!r}", code="LAT901")
     converted = as_taken(graph, rules)
-    planned: Plan = _named(PLANNERS[rules.kind])(converted, processor, rules)
-    return planned if converted is graph else _on_original_nodes(planned, graph, converted)
+    chosen = planner(processor.runtime)
+    planned = chosen.plan(Context(converted), range(len(converted.nodes)), processor)
+    found = Plan(
+        runtime=processor.runtime,
+        processor=processor.name,
+        precision=converted.precision,
+        kernels=planned.kernels,
+        partitions=planned.partitions,
+        fallbacks=planned.fallbacks,
+        delegate=chosen.executors[0] if len(chosen.executors) > 1 else "",
+        notes=(*converted.notes, *planned.notes, *_notes(converted)),
+    )
+    return found if converted is graph else _on_original_nodes(found, graph, converted)
 
 
-def _named(name: str) -> Any:
-    """``module:function``."""
-    module, _, function = name.partition(":")
-    return getattr(import_module(module), function)
+def _notes(graph: Graph) -> Iterator[str]:
+    if any(dim < 0 for tensor in graph.tensors for dim in tensor.shape or ()):
+        yield "dimensions that are only known at run time are taken as 1"
 
 
 _last_converted: tuple[Graph, str, Graph] | None = None
@@ -64,7 +66,7 @@ def as_taken(graph: Graph, rules: Rules) -> Graph:
                 code="LAT902",
                 path=graph.name,
             )
-        known = _last_converted = (graph, rules.takes, _named(conversion)(graph))
+        known = _last_converted = (graph, rules.takes, named(conversion)(graph))
     return known[2]
 
 
@@ -73,17 +75,17 @@ def _on_original_nodes(planned: Plan, graph: Graph, converted: Graph) -> Plan:
     origins = converted.origins
     kernels = [
         # a node that the conversion adds has no index to keep its refusal under: its kernel keeps it
-        replace(k, nodes=_unique(o for n in k.nodes for o in origins[n]), reason=k.reason or _refusal(planned, k))
+        replace(
+            k,
+            nodes=_unique(o for n in k.nodes for o in origins[n]),
+            obstacle=k.obstacle or (planned.fallbacks.get(k.nodes[0]) if k.nodes else None),
+        )
         for k in planned.kernels
     ]
     covered = {node for kernel in kernels for node in kernel.nodes}
     kernels += [_folded(node) for node in graph.nodes if node.index not in covered]
     fallbacks = {o: reason for n, reason in planned.fallbacks.items() for o in origins[n]}
     return replace(planned, kernels=tuple(kernels), fallbacks=fallbacks, converted=ConvertedPlan(converted, planned))
-
-
-def _refusal(planned: Plan, kernel: Kernel) -> str:
-    return planned.fallbacks.get(kernel.nodes[0], "") if kernel.nodes else ""
 
 
 def _folded(node: Node) -> Kernel:

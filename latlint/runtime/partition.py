@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
-from latlint.graph.types import Graph
+from latlint.runtime.context import Context
 
 
 class Epoch(NamedTuple):
@@ -16,10 +16,10 @@ class Epoch(NamedTuple):
     nodes: tuple[int, ...]
 
 
-def epochs(graph: Graph, delegable: Callable[[int], bool], dropped: Iterable[int] = ()) -> list[Epoch]:
-    """The greedy split: an epoch takes the kind of the first node that is ready and then every ready node of that kind,
-    skipping past the others (so parallel branches can share an epoch). ``dropped`` nodes take no part. O(n log n)."""
-    waiting, consumers = _dependencies(graph, frozenset(dropped))
+def epochs(context: Context, nodes: Sequence[int], delegable: Callable[[int], bool]) -> list[Epoch]:
+    """The greedy split of ``nodes``: an epoch takes the kind of the first node that is ready and then every ready node of that kind,
+    skipping past the others (so parallel branches can share an epoch). O(n log n)."""
+    waiting, consumers = _dependencies(context, nodes)
     ready: dict[bool, list[int]] = {True: [], False: []}
     for node, count in waiting.items():
         if count == 0:
@@ -41,25 +41,33 @@ def epochs(graph: Graph, delegable: Callable[[int], bool], dropped: Iterable[int
     return result
 
 
-def _dependencies(graph: Graph, dropped: frozenset[int]) -> tuple[dict[int, int], dict[int, list[int]]]:
-    """For every node the number of inputs that other nodes still have to write, and for every node its consumers."""
-    producers = graph.producers()
-    waiting: dict[int, int] = {}
+def _dependencies(context: Context, nodes: Sequence[int]) -> tuple[dict[int, int], dict[int, list[int]]]:
+    """For every node the number of inputs that others of ``nodes`` still have to write, and for every node its consumers."""
+    producers = context.producers
+    waiting = dict.fromkeys(nodes, 0)
     consumers: dict[int, list[int]] = {}
-    for node in graph.nodes:
-        if node.index in dropped:
-            continue
-        waiting[node.index] = 0
-        for tensor in node.inputs:
-            producer = producers.get(tensor, node.index)
-            if producer != node.index and producer not in dropped:
-                waiting[node.index] += 1
-                consumers.setdefault(producer, []).append(node.index)
+    for index in nodes:
+        for tensor in context.graph.nodes[index].inputs:
+            producer = producers.get(tensor, index)
+            if producer != index and producer in waiting:
+                waiting[index] += 1
+                consumers.setdefault(producer, []).append(index)
     return waiting, consumers
 
 
-def keep_largest(split: list[Epoch], count: int) -> list[Epoch]:
+def keep_largest(split: Sequence[Epoch], count: int) -> list[Epoch]:
     """``split`` with only the ``count`` largest delegated epochs kept: by number of nodes, not by work; the first of equals."""
     order = sorted((i for i, e in enumerate(split) if e.delegated), key=lambda i: -len(split[i].nodes))
     kept = set(order[:count])
     return [Epoch(i in kept, epoch.nodes) for i, epoch in enumerate(split)]
+
+
+def joined(split: Sequence[Epoch]) -> list[Epoch]:
+    """``split`` with neighbours that are not delegated as one."""
+    result: list[Epoch] = []
+    for epoch in split:
+        if result and not epoch.delegated and not result[-1].delegated:
+            result[-1] = Epoch(False, (*result[-1].nodes, *epoch.nodes))
+        else:
+            result.append(epoch)
+    return result

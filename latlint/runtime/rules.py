@@ -16,11 +16,12 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 
 class Rules(NamedTuple):
     """One rules file. ``kind`` says which planner reads ``data`` (``runtime.planners``), ``takes`` which dialect its graphs are in
-    (``Graph.dialect``): others are planned as if converted to it."""
+    (``Graph.dialect``): others are planned as if converted to it; ``title`` is what sentences call it, with its version."""
 
     name: str
     kind: str
     takes: str
+    title: str
     data: Mapping[str, Any]
 
 
@@ -28,7 +29,7 @@ class Rules(NamedTuple):
 def load_rules(name: str) -> Rules:
     """The rules of the runtime ``name``, such as ``tflite-2.10/gpu-delegate``.
 
-    Raises ``LatlintError`` (LAT901) when there is no such file or when it is not TOML with a ``kind`` and what it ``takes``.
+    Raises ``LatlintError`` (LAT901) when there is no such file or when it is not TOML with a ``title``, a ``kind`` and what it ``takes``.
     """
     root = data_dir("rules")
     path = root / f"{name}.toml"
@@ -39,7 +40,13 @@ def load_rules(name: str) -> Rules:
         data = tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise LatlintError(f"rules/{name}.toml is not valid TOML: {error}", code="LAT901") from error
-    return Rules(name, _word(name, data, "kind", "cpu"), _word(name, data, "takes", "tflite"), data)
+    return Rules(
+        name,
+        kind=_word(name, data, "kind", "cpu"),
+        takes=_word(name, data, "takes", "tflite"),
+        title=_word(name, data, "title", "XNNPACK of LiteRT 2.3"),
+        data=data,
+    )
 
 
 def _word(name: str, data: dict[str, Any], key: str, example: str) -> str:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from latlint.graph.types import ITEM_BYTES, Graph
+from latlint.runtime.reasons import Obstacle, Refusal, sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,8 @@ class Kernel:
     ``launches`` is how many calls or dispatches it stands for; ``threads`` ``"all"`` where it divides its work among the processor's, or 1;
     ``own_inputs`` how many of ``inputs`` it reads itself, before those of what is linked; ``sized`` whether the shapes of all its
     run-time operands are known: what is not sized has no cost that shapes could tell.
-    ``reason`` says why the op runs where and as it does, when that is not the fastest way; ``explain`` all that decided it: what was
-    merged, which faster implementation it missed and by how much, what stopped the next op from being fused.
+    ``obstacle`` is why it is not the fastest that the op can have (of an op that a conversion adds: why a delegate left it);
+    ``explain`` all that decided it: what was merged, which faster implementation it missed and by how much, what stopped the next op from being fused.
     """
 
     op: str
@@ -66,8 +67,13 @@ class Kernel:
     own_inputs: int = 1
     sized: bool = True
     free: str = ""
-    reason: str = ""
+    obstacle: Obstacle | Refusal | None = None
     explain: tuple[str, ...] = ()
+
+    @property
+    def reason(self) -> str:
+        """``obstacle`` in words; empty where there is none."""
+        return sentence(self.obstacle) if self.obstacle else ""
 
     @property
     def input_bytes(self) -> int:
@@ -89,7 +95,7 @@ class Partition:
 
     executor: str
     nodes: int
-    #: Bytes that cross into and out of a GPU partition.
+    #: Bytes that cross into and out of it, where it is a delegate's.
     input_bytes: int = 0
     output_bytes: int = 0
 
@@ -99,15 +105,17 @@ class Plan:
     """``kernels`` in launch order; ``partitions[kernel.partition]`` is where each runs; ``fallbacks`` maps a node that the
     delegate refused to the reason; ``notes`` are what the user must know to trust it (such as "as if converted").
 
-    ``converted`` is there where the model was planned as if converted: the plan of that graph, kernel for kernel the same."""
+    ``delegate`` is the executor that was asked first, where what it refuses runs elsewhere; ``converted`` is there where the model
+    was planned as if converted: the plan of that graph, kernel for kernel the same."""
 
     runtime: str
     processor: str
     precision: str
     kernels: tuple[Kernel, ...]
     partitions: tuple[Partition, ...]
-    fallbacks: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))
+    fallbacks: Mapping[int, Refusal] = field(default_factory=lambda: MappingProxyType({}))
     notes: tuple[str, ...] = ()
+    delegate: str = ""
     converted: ConvertedPlan | None = field(default=None, repr=False, compare=False)
 
 

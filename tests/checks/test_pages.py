@@ -16,6 +16,8 @@ from latlint.graph.types import Graph
 from latlint.latency import engine
 from latlint.latency.packs import load_targets
 from latlint.runtime import plan
+from latlint.runtime.planners import planner
+from latlint.runtime.rules import runtimes
 from latlint.settings import Settings
 
 MECHANISM = [check for check in checks.checks() if check.rule.code[:4] in ("LAT2", "LAT3")]
@@ -78,7 +80,7 @@ def test_a_page_has_all_its_parts(check: Check) -> None:
         "References",
     ]
     assert check.rule.confidence in ("measured", "source", "reported")
-    assert check.rule.runtimes == () or set(check.rule.runtimes) <= {"gpu-delegate", "builtin", "xnnpack"}
+    assert set(check.rule.about) <= {"host", "offload", *(planner(name).executors[0] for name in runtimes())}
 
 
 def test_the_pages_in_docs_are_those_of_the_rules() -> None:

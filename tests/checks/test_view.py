@@ -299,7 +299,7 @@ def test_a_split_says_what_each_side_and_the_copies_take() -> None:
     assert 0 < border_ms < given.prediction.overhead_ms
     assert (
         f"the GPU runs 2 of 6 ops in {format_ms(spent['gpu'])}, the CPU the others in {format_ms(spent['builtin'])}, "
-        f"and copies between them take {format_ms(border_ms)}, because the delegate refuses "
+        f"and copies between them take {format_ms(border_ms)}, because the GPU delegate of TensorFlow Lite 2.10 refuses "
     ) in finding.message
     alone = {
         kind: given.prediction.latency_ms - subject(sketch(text.replace(kind, "hard_swish"))).prediction.latency_ms

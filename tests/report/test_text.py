@@ -39,6 +39,7 @@ def prediction(
         "format": "tflite",
         "precision": "float32",
         "runtime": "tflite-2.10/gpu-delegate",
+        "delegate": "gpu",
         "latency_ms": total,
         "low_ms": 0.9 * total,
         "high_ms": 1.1 * total,

@@ -18,7 +18,7 @@ from latlint.graph import Graph, Node, read
 from latlint.graph.onnx import read_onnx
 from latlint.graph.ops import BINARY, UNARY
 from latlint.runtime.convert import as_tflite, handlers
-from latlint.runtime.cpu_facts import macs
+from latlint.runtime.work import macs
 
 F32 = TensorProto.FLOAT
 Shape = tuple[int, ...]

@@ -8,8 +8,11 @@ import pytest
 
 from latlint.errors import LatlintError
 from latlint.graph.types import Graph, Node, Quantization, Tensor
-from latlint.runtime.cpu import plan_cpu, plan_nodes
-from latlint.runtime.cpu_rules import parse_cpu_rules
+from latlint.runtime import plan as plan_of
+from latlint.runtime.context import Context
+from latlint.runtime.delegate import parse
+from latlint.runtime.planners import planner
+from latlint.runtime.reasons import sentence
 from latlint.runtime.rules import Rules, load_rules
 from latlint.runtime.types import Kernel, Plan, Processor
 
@@ -62,9 +65,9 @@ class Builder:
 
     def plan(self, *outputs: int, runtime: str = XNNPACK_2_10) -> Plan:
         processor = Processor("cpu-1large", runtime, "cpu", "arm")
-        plan = plan_cpu(self.graph(*outputs), processor, load_rules(runtime))
-        assert sorted(node for kernel in plan.kernels for node in kernel.nodes) == list(range(len(self.nodes)))
-        return plan
+        made = plan_of(self.graph(*outputs), processor)
+        assert sorted(node for kernel in made.kernels for node in kernel.nodes) == list(range(len(self.nodes)))
+        return made
 
 
 def only(plan: Plan) -> Kernel:
@@ -149,7 +152,7 @@ def test_fused_tanh_is_refused_by_xnnpack() -> None:
     model = Builder()
     plan = model.plan(model.conv(0, activation="tanh"))
     assert executors(plan) == ["builtin"]
-    assert "tanh" in plan.fallbacks[0]
+    assert plan.fallbacks[0].code == "ACTIVATION" and "tanh" in sentence(plan.fallbacks[0])
 
 
 def test_convolution_without_bias_is_refused_by_xnnpack() -> None:
@@ -158,7 +161,8 @@ def test_convolution_without_bias_is_refused_by_xnnpack() -> None:
     model.nodes[0] = Node(
         0, "c", "conv2d", "CONV_2D", (*model.nodes[0].inputs[:2], -1), (value,), model.nodes[0].attributes
     )
-    assert "2 inputs" in model.plan(value).fallbacks[0]
+    refusal = model.plan(value).fallbacks[0]
+    assert refusal.code == "COUNT" and "2 inputs" in sentence(refusal)
 
 
 def test_op_that_xnnpack_lacks_splits_the_graph() -> None:
@@ -168,7 +172,8 @@ def test_op_that_xnnpack_lacks_splits_the_graph() -> None:
     plan = model.plan(model.conv(value, padding=1))
     assert executors(plan) == ["xnnpack", "builtin", "xnnpack"]
     assert [kernel.partition for kernel in plan.kernels] == [0, 1, 2]
-    assert plan.fallbacks[1] == "XNNPACK does not take GELU"
+    assert plan.fallbacks[1].code == "NOT_AN_OP"
+    assert sentence(plan.fallbacks[1]) == "GELU is not an op of XNNPACK of TensorFlow Lite 2.10"
     assert plan.kernels[1].threads == 1
 
 
@@ -200,7 +205,7 @@ def test_int8_runs_on_built_in_kernels_in_2_10_and_on_xnnpack_in_2_15() -> None:
     value = model.conv(model.conv(0, depthwise=True, weights="int8"), kernel=1, weights="int8")
     old, new = model.plan(value), model.plan(value, runtime=XNNPACK_2_15)
     assert names(old) == ["depthwise_3x3", "conv_ruy_1x1"]
-    assert old.fallbacks[0] == "int8 activations are left to the built-in kernels"
+    assert sentence(old.fallbacks[0]) == "'input' is int8: XNNPACK of TensorFlow Lite 2.10 takes float32"
     assert old.kernels[0].input_dtype == old.kernels[0].output_dtype == "int8"
     assert names(new) == ["dwconv", "gemm"]
     assert new.fallbacks == {}
@@ -326,7 +331,7 @@ def test_part_of_a_graph_is_planned_alone() -> None:
     value = model.conv(value, padding=1)
     graph = model.graph(value)
     processor = Processor("gpu", "tflite-2.10/gpu-delegate", "gpu", "mali")
-    planned = plan_nodes(graph, [1, 2], processor, load_rules(XNNPACK_2_10))
+    planned = planner(XNNPACK_2_10).plan(Context(graph), [1, 2], processor)
     assert [kernel.nodes for kernel in planned.kernels] == [(1,), (2,)]
     assert [(part.executor, part.nodes) for part in planned.partitions] == [("xnnpack", 2)]
 
@@ -342,14 +347,21 @@ def test_part_of_a_graph_is_planned_alone() -> None:
         ),
         ({"ops": {"conv2d": {"kernels": [{"implementation": "x", "threads": 2}]}}}, "'threads' is"),
         ({"ops": {"conv2d": {"kernels": [{"implementation": "x"}], "rank": [4]}}}, "rank"),
-        ({"ops": None}, "go together"),
-        ({"builtin": None}, "'builtin' is missing"),
-        ({"colour": 1}, "no rule is called 'colour'"),
+        (
+            {"ops": {"conv2d": {"kernels": [{"implementation": "x"}], "refuse": ["blue"]}}},
+            "no refusal is called 'blue'",
+        ),
+        ({"refusals": {"blue": {"reason": "it is blue"}}}, "needs 'when' or 'unless'"),
+        ({"refusals": {"blue": {"unless": {"rank": 4}}}}, "needs a reason"),
+        ({"ops": None}, "'ops' is missing"),
+        ({"fallback": None}, "fallback"),
+        ({"max_rank": "six"}, "six"),
+        ({"colour": 1}, "colour"),
     ],
 )
 def test_malformed_rules_are_told_apart(change: dict[str, Any], message: str) -> None:
     data = {key: value for key, value in {**load_rules(XNNPACK_2_10).data, **change}.items() if value is not None}
     with pytest.raises(LatlintError, match=message) as caught:
-        parse_cpu_rules(Rules("x/y", "cpu", "tflite", data))
+        parse(Rules("x/y", "delegate", "tflite", "XNNPACK of LiteRT 9.9", data))
     assert caught.value.code == "LAT901"
     assert "rules/x/y.toml" in caught.value.message

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from latlint.graph import read
-from latlint.runtime.cpu import plan_cpu
-from latlint.runtime.rules import load_rules
+from latlint.runtime import plan
 from latlint.runtime.types import Plan, Processor
 
 VERSIONS = ("2.10", "2.15")
@@ -28,7 +27,7 @@ def probes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def planned(path: Path, version: str) -> Plan:
     name = f"tflite-{version}/xnnpack"
-    return plan_cpu(read(path), Processor("cpu-1large", name, "cpu", "arm"), load_rules(name))
+    return plan(read(path), Processor("cpu-1large", name, "cpu", "arm"))
 
 
 def delegated(plan: Plan) -> list[list[int]]:
@@ -56,8 +55,8 @@ def test_small_models_are_delegated_as_the_interpreter_does(probes: Path, versio
     assert len(names) > 550
     wrong = []
     for name, parts in names.items():
-        plan = planned(probes / f"{name}.tflite", version)
-        if delegated(plan) != without_unpackers(parts, plan):
+        made = planned(probes / f"{name}.tflite", version)
+        if delegated(made) != without_unpackers(parts, made):
             wrong.append(name)
     assert wrong == []
 
@@ -76,10 +75,9 @@ def test_corpus_is_delegated_as_the_interpreter_does(probes: Path, corpus: Path,
 
 @pytest.mark.parametrize("runtime", ["tflite-2.10/builtin", "tflite-2.10/xnnpack", "tflite-2.15/xnnpack"])
 def test_every_corpus_node_is_in_exactly_one_kernel(corpus: Path, runtime: str) -> None:
-    rules = load_rules(runtime)
     for path in sorted(corpus.glob("tflite_*/*.tflite")):
         graph = read(path)
-        plan = plan_cpu(graph, Processor("cpu-1large", runtime, "cpu", "arm"), rules)
-        assert sorted(node for kernel in plan.kernels for node in kernel.nodes) == list(range(len(graph.nodes))), path
-        assert sum(partition.nodes for partition in plan.partitions) == len(graph.nodes), path
-        assert all(kernel.op != "unknown" and kernel.outputs for kernel in plan.kernels), path
+        made = plan(graph, Processor("cpu-1large", runtime, "cpu", "arm"))
+        assert sorted(node for kernel in made.kernels for node in kernel.nodes) == list(range(len(graph.nodes))), path
+        assert sum(partition.nodes for partition in made.partitions) == len(graph.nodes), path
+        assert all(kernel.op != "unknown" and kernel.outputs for kernel in made.kernels), path

@@ -15,8 +15,10 @@ import pytest
 from latlint.errors import LatlintError
 from latlint.graph import Graph, Node, Quantization, Tensor, read
 from latlint.runtime import Kernel, Plan, Processor, plan
+from latlint.runtime.context import Context
 from latlint.runtime.gpu.rules import load_gpu_rules, parse_gpu_rules
 from latlint.runtime.partition import epochs, keep_largest
+from latlint.runtime.reasons import sentence
 from latlint.runtime.rules import Rules, load_rules, runtimes
 
 RUNTIME = "tflite-2.10/gpu-delegate"
@@ -346,7 +348,7 @@ class TestSelection:
     def test_variants(self, net: Net, x: int) -> None:
         out = [net.depthwise(x), net.depthwise(x, kernel=5), net.conv(x, 16), net.conv(x, 64)]
         told = [k.explain[0] if k.explain else "" for k in plan(net.graph(*out), ADRENO).kernels]
-        starts = ["the kernel for 3x3", "the 3x3 kernel needs one pixel", "its 9216 bytes of weights fit", ""]
+        starts = ["the kernel for 3x3", "the 3x3 kernel needs one pixel", "its 2048 bytes of weights fit", ""]
         assert [text.startswith(start) for text, start in zip(told, starts, strict=True)] == [True] * 4, told
 
     def test_work_and_bytes(self, net: Net, x: int) -> None:
@@ -365,8 +367,10 @@ class TestPartitions:
         assert [p.executor for p in planned.partitions][-1] == "gpu"
         assert [k.partition == len(planned.partitions) - 1 for k in planned.kernels] == [False, False, True, True]
         assert set(planned.fallbacks) == {0, 1}
-        assert "smaller partition" in planned.fallbacks[0]
-        assert "GELU" in planned.fallbacks[1]
+        assert planned.fallbacks[0].code == "SMALLER_PARTITION" and "smaller partition" in sentence(
+            planned.fallbacks[0]
+        )
+        assert planned.fallbacks[1].code == "NOT_AN_OP" and "GELU" in sentence(planned.fallbacks[1])
         border = 28 * 28 * 16 * 4
         assert (planned.partitions[-1].input_bytes, planned.partitions[-1].output_bytes) == (border, border)
 
@@ -382,13 +386,13 @@ class TestPartitions:
         b = net.op("gelu", [a])
         c = net.op("abs", [a])
         d = net.op("add", [b, c])
-        split = epochs(net.graph(d), lambda node: node != 1)
+        split = epochs(Context(net.graph(d)), range(4), lambda node: node != 1)
         assert [(e.delegated, e.nodes) for e in split] == [(True, (0, 2)), (False, (1,)), (True, (3,))]
         assert [e.delegated for e in keep_largest(split, 1)] == [True, False, False]
 
     def test_the_first_node_decides_the_kind_of_the_first_epoch(self, net: Net, x: int) -> None:
         out = [net.op("gelu", [x]), net.op("abs", [x])]
-        split = epochs(net.graph(*out), lambda node: node == 1)
+        split = epochs(Context(net.graph(*out)), range(2), lambda node: node == 1)
         assert [(e.delegated, e.nodes) for e in split] == [(False, (0,)), (True, (1,))]
 
     @pytest.mark.parametrize(
@@ -417,7 +421,8 @@ class TestPartitions:
         self, net: Net, x: int, kind: str, shape: Shape, attributes: dict[str, Any], reason: str
     ) -> None:
         planned = plan(net.graph(net.op(kind, [x], shape, **attributes)), ADRENO)
-        assert reason in planned.fallbacks[0]
+        said = sentence(planned.fallbacks[0])
+        assert reason in said and "the GPU delegate of TensorFlow Lite 2.10" in said
         assert all(p.executor != "gpu" for p in planned.partitions)
 
     def test_versions_and_types_are_refused(self, net: Net, x: int) -> None:
@@ -426,8 +431,9 @@ class TestPartitions:
         net.inputs.append(index)
         integer = net.op("abs", [index])
         fallbacks = plan(net.graph(late, integer), ADRENO).fallbacks
-        assert "version 4" in fallbacks[0]
-        assert "int32" in fallbacks[1]
+        assert (fallbacks[0].code, fallbacks[1].code) == ("VERSION", "DTYPE")
+        assert "version 4" in sentence(fallbacks[0])
+        assert "int32" in sentence(fallbacks[1])
 
     def test_outer_products_and_repeated_operands_are_refused(self, net: Net, x: int) -> None:
         row, column = net.input(1, 28, 1, 32), net.input(1, 1, 28, 32)
@@ -583,7 +589,7 @@ class TestRules:
         ("change", "message"),
         [
             ({"ops": {"conv3000": {"kernel": "x"}}}, "conv3000"),
-            ({"ops": {"abs": {"kernel": "abs", "when": ["moon-is-full"]}}}, "moon-is-full"),
+            ({"ops": {"abs": {"kernel": "abs", "refuse": ["moon-is-full"]}}}, "moon-is-full"),
             ({"ops": {"abs": {"kernle": "abs"}}}, "kernle"),
             ({"max_partitons": 2}, "max_partitons"),
             ({"max_rank": "four"}, "four"),
@@ -594,6 +600,6 @@ class TestRules:
         data = {**load_rules(RUNTIME).data, **change}
         with pytest.raises(LatlintError, match=message) as caught:
             parse_gpu_rules(
-                Rules("custom/gpu", "gpu-delegate", "tflite", {k: v for k, v in data.items() if v is not None})
+                Rules("custom/gpu", "gpu-delegate", "tflite", "a GPU", {k: v for k, v in data.items() if v is not None})
             )
         assert caught.value.code == "LAT901"

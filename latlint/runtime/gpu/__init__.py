@@ -2,61 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 from math import prod
 from types import MappingProxyType
+from typing import NamedTuple
 
-from latlint.graph.types import ITEM_BYTES, Graph, Node
-from latlint.runtime.gpu.kernels import Draft, link, select_kernels
+from latlint.graph.types import ITEM_BYTES, Node
+from latlint.runtime.context import Context
+from latlint.runtime.delegate import smaller_partition
+from latlint.runtime.gpu.kernels import Launch, link, select_kernels
 from latlint.runtime.gpu.model import Model, build_model, to_bhwc
-from latlint.runtime.gpu.rules import GpuRules, load_gpu_rules
-from latlint.runtime.gpu.support import Context, refusal, weight_unpackers
+from latlint.runtime.gpu.rules import GpuRules, parse_gpu_rules
 from latlint.runtime.gpu.transforms import transform
 from latlint.runtime.partition import Epoch, epochs, keep_largest
-from latlint.runtime.rules import Rules, load_rules
-from latlint.runtime.types import Kernel, Partition, Plan, Processor
-
-__all__ = ["plan_gpu"]
-
-GPU = "gpu"
+from latlint.runtime.planners import Planned, assembled, planner
+from latlint.runtime.reasons import Refusal, sentence
+from latlint.runtime.rules import Rules
+from latlint.runtime.types import Kernel, Partition, Processor
 
 
-def plan_gpu(graph: Graph, processor: Processor, rules: Rules) -> Plan:
-    """The kernels of an NHWC graph on a GPU, and on the CPU for what the delegate leaves to it, in execution order."""
-    gpu_rules = load_gpu_rules(rules.name)
-    dropped = weight_unpackers(graph)
-    context = Context(graph, frozenset(t for n in dropped for t in graph.nodes[n].outputs))
-    refused = {n.index: why for n in graph.nodes if n.index not in dropped and (why := refusal(context, n, gpu_rules))}
-    notes = list(graph.notes)
-    failure = _initialisation_failure(context, refused)
-    if failure:
-        notes.append(failure)
-        refused = {node.index: failure for node in graph.nodes}
-    split = keep_largest(epochs(graph, lambda n: n not in refused, dropped), gpu_rules.max_partitions)
-    assembly = _Assembly(context, processor, gpu_rules)
-    for epoch in _joined(_with_unpacking(split, context, dropped)):
-        assembly.add(epoch)
-    for node in assembly.left_out - dropped:
-        refused.setdefault(node, "delegated, but in a smaller partition than the one that the delegate keeps")
-    return Plan(
-        runtime=processor.runtime,
-        processor=processor.name,
-        precision=graph.precision,
-        kernels=tuple(assembly.kernels),
-        partitions=tuple(assembly.partitions),
-        fallbacks=MappingProxyType({node: refused[node] for node in sorted(refused)}),
-        notes=tuple(notes),
+class GpuPlanner(NamedTuple):
+    """The delegate; what it leaves, the runtime that its rules name runs."""
+
+    rules: GpuRules
+
+    @property
+    def executors(self) -> tuple[str, ...]:
+        return (self.rules.executor, *planner(self.rules.fallback).executors)
+
+    def plan(self, context: Context, nodes: Sequence[int], processor: Processor) -> Planned:
+        rules, rest = self.rules, planner(self.rules.fallback)
+        dropped = weight_unpackers(context, nodes)
+        seen = context.with_constants(t for n in dropped for t in context.graph.nodes[n].outputs)
+        kept = [index for index in nodes if index not in dropped]
+        refused = refusals(seen, kept, rules)
+        failure = _initialisation_failure(seen, kept, refused, rules)
+        if failure:
+            refused = dict.fromkeys(nodes, failure)
+        split = epochs(seen, kept, lambda index: index not in refused)
+        largest = keep_largest(split, rules.max_partitions)
+        for before, after in zip(split, largest, strict=True):
+            if before.delegated and not after.delegated:
+                refused.update(
+                    dict.fromkeys(before.nodes, smaller_partition(rules.acceptance.by, rules.max_partitions))
+                )
+        return assembled(
+            _with_unpacking(largest, seen, dropped),
+            lambda members: _delegated(seen, members, processor, rules),
+            lambda left: rest.plan(context, left, processor),
+            refused,
+            (sentence(failure),) if failure else (),
+        )
+
+
+def parse(rules: Rules) -> GpuPlanner:
+    """The planner of a rules file; ``LatlintError`` (LAT901) names the key that is missing, unknown or of another type."""
+    return GpuPlanner(parse_gpu_rules(rules))
+
+
+def weight_unpackers(context: Context, nodes: Iterable[int]) -> frozenset[int]:
+    """Nodes that only unpack weights: DEQUANTIZE of constant float16, which the delegate drops to read the weights as they are
+    stored (model_builder.cc: FP16GraphPartitionHelper), and DENSIFY, which it merges into the reader (merge_densify.cc)."""
+    nodes = list(nodes)
+    densify = {index for index in nodes if _densifies(context, context.graph.nodes[index])}
+    return frozenset(densify | {node.index for node in context.unpackers(nodes, ("float16",))})
+
+
+def _densifies(context: Context, node: Node) -> bool:
+    return (
+        node.kind == "densify" and bool(node.inputs) and node.inputs[0] >= 0 and context.tensor(node.inputs[0]).constant
     )
 
 
-def _initialisation_failure(context: Context, refused: dict[int, str]) -> str:
+def refusals(context: Context, nodes: Iterable[int], rules: GpuRules) -> dict[int, Refusal]:
+    """Node -> why the delegate does not take it, whatever becomes of the others."""
+    found = ((index, rules.acceptance.refusal(context, context.graph.nodes[index])) for index in nodes)
+    return {index: why for index, why in found if why}
+
+
+def _initialisation_failure(
+    context: Context, nodes: Iterable[int], refused: dict[int, Refusal], rules: GpuRules
+) -> Refusal | None:
     """An accepted node that later fails to build takes the whole delegate down: then nothing runs on the GPU."""
-    for node in context.graph.nodes:
-        why = "" if node.index in refused else _build_failure(context, node)
-        if why:
-            return f"the GPU delegate fails to initialise at {node.name!r}: {why}; the whole model runs on the CPU"
-    return ""
+    for index in nodes:
+        node = context.graph.nodes[index]
+        if index not in refused and (why := _build_failure(context, node)):
+            return Refusal("INIT_FAILED", {"by": rules.acceptance.by, "node": node.name, "why": why})
+    return None
 
 
 def _build_failure(context: Context, node: Node) -> str:
@@ -83,66 +115,28 @@ def _with_unpacking(split: Sequence[Epoch], context: Context, dropped: frozenset
     return [Epoch(e.delegated, tuple(sorted((*e.nodes, *added.get(i, ()))))) for i, e in enumerate(split)]
 
 
-def _joined(split: Sequence[Epoch]) -> list[Epoch]:
-    """Neighbouring CPU epochs as one: the CPU planner splits them its own way."""
-    result: list[Epoch] = []
-    for epoch in split:
-        if result and not epoch.delegated and not result[-1].delegated:
-            result[-1] = Epoch(False, (*result[-1].nodes, *epoch.nodes))
-        else:
-            result.append(epoch)
-    return result
+def _delegated(
+    context: Context, nodes: Sequence[int], processor: Processor, rules: GpuRules
+) -> tuple[list[Kernel], Partition]:
+    """The kernels of one partition."""
+    nodes_of = context.graph.nodes
+    unpackers = [n for n in nodes if any(t in context.constants for t in nodes_of[n].outputs)]
+    model = build_model(context, sorted(set(nodes) - set(unpackers)), rules)
+    transform(model)
+    launches = link(select_kernels(model, processor, rules), model, rules)
+    kernels = [_free(nodes_of[n], (n,), "weights are read as they are stored") for n in unpackers]
+    kernels += [_free(nodes_of[op.nodes[0]], tuple(op.nodes), why) for op, why in model.free]
+    kernels += [_kernel(launch, model, processor, context) for launch in launches]
+    read, written = (sum(context.tensor(t).size_bytes or 0 for t in ends) for ends in (model.inputs, model.outputs))
+    return kernels, Partition(rules.executor, len(nodes), read, written)
 
 
-class _Assembly:
-    """Kernels and partitions of a plan, epoch by epoch."""
-
-    def __init__(self, context: Context, processor: Processor, rules: GpuRules) -> None:
-        self.context = context
-        self.processor = processor
-        self.rules = rules
-        self.kernels: list[Kernel] = []
-        self.partitions: list[Partition] = []
-        self.left_out: set[int] = set()
-
-    def add(self, epoch: Epoch) -> None:
-        if epoch.delegated:
-            self._add_gpu(epoch.nodes)
-        else:
-            self._add_cpu(epoch.nodes)
-
-    def _add_cpu(self, nodes: Sequence[int]) -> None:
-        from latlint.runtime.cpu import plan_nodes
-
-        planned = plan_nodes(self.context.graph, nodes, self.processor, load_rules(self.rules.fallback))
-        first = len(self.partitions)
-        self.kernels += [replace(kernel, partition=kernel.partition + first) for kernel in planned.kernels]
-        self.partitions += planned.partitions
-        self.left_out.update(nodes)
-
-    def _add_gpu(self, nodes: Sequence[int]) -> None:
-        unpackers = [n for n in nodes if any(t in self.context.constants for t in self.context.graph.nodes[n].outputs)]
-        model = build_model(self.context, sorted(set(nodes) - set(unpackers)), self.rules)
-        transform(model)
-        drafts = link(select_kernels(model, self.processor, self.rules), model, self.rules)
-        number = len(self.partitions)
-        nodes_of = self.context.graph.nodes
-        self.kernels += [_free(nodes_of[n], (n,), number, "weights are read as they are stored") for n in unpackers]
-        self.kernels += [_free(nodes_of[op.nodes[0]], tuple(op.nodes), number, why) for op, why in model.free]
-        self.kernels += [_kernel(draft, model, self.processor, number) for draft in drafts]
-        self.partitions.append(
-            Partition(GPU, len(nodes), self._bytes(sorted(model.inputs)), self._bytes(sorted(model.outputs)))
-        )
-
-    def _bytes(self, tensors: Sequence[int]) -> int:
-        return sum(self.context.tensor(t).size_bytes or 0 for t in tensors)
+def _free(node: Node, nodes: tuple[int, ...], why: str) -> Kernel:
+    return Kernel(node.kind, "none", nodes, (), (), free=why)
 
 
-def _free(node: Node, nodes: tuple[int, ...], partition: int, why: str) -> Kernel:
-    return Kernel(node.kind, "none", nodes, (), (), partition=partition, free=why)
-
-
-def _kernel(draft: Draft, model: Model, processor: Processor, partition: int) -> Kernel:
+def _kernel(draft: Launch, model: Model, processor: Processor, context: Context) -> Kernel:
+    of_graph = (value for value in (*draft.inputs, *draft.outputs) if value < len(context.graph.tensors))
     return Kernel(
         op=draft.op.kind,
         implementation=draft.name,
@@ -150,7 +144,6 @@ def _kernel(draft: Draft, model: Model, processor: Processor, partition: int) ->
         inputs=tuple(model.shapes[value] for value in draft.inputs),
         outputs=tuple(model.shapes[value] for value in draft.outputs),
         linked=tuple(draft.linked),
-        partition=partition,
         input_dtype=processor.precision,
         output_dtype=processor.precision,
         attributes=MappingProxyType(draft.attributes),
@@ -158,6 +151,7 @@ def _kernel(draft: Draft, model: Model, processor: Processor, partition: int) ->
         weight_bytes=int(draft.weights * ITEM_BYTES[processor.precision]),
         launches=draft.launches,
         own_inputs=draft.own_inputs,
-        reason=draft.reason,
+        sized=all(context.tensor(value).elements is not None for value in of_graph),
+        obstacle=draft.obstacle,
         explain=tuple(draft.explain),
     )

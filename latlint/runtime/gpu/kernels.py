@@ -12,11 +12,12 @@ from latlint.runtime.gpu.model import Model, Op
 from latlint.runtime.gpu.rules import GpuRules, for_processor
 from latlint.runtime.gpu.transforms import is_plain_pointwise
 from latlint.runtime.gpu.variants import slices, variant
+from latlint.runtime.reasons import Obstacle
 from latlint.runtime.types import Processor
 
 
 @dataclass(slots=True, eq=False)
-class Draft:
+class Launch:
     """One kernel (or the three of a Winograd convolution) while kernels are being linked."""
 
     op: Op
@@ -31,14 +32,14 @@ class Draft:
     launches: int = 1
     own_inputs: int = 1
     attributes: dict[str, Any] = field(default_factory=dict)
-    reason: str = ""
+    obstacle: Obstacle | None = None
     explain: list[str] = field(default_factory=list)
     alive: bool = True
 
 
-def select_kernels(model: Model, processor: Processor, rules: GpuRules) -> list[Draft]:
+def select_kernels(model: Model, processor: Processor, rules: GpuRules) -> list[Launch]:
     """One draft for each op, in order; ops that a special kernel swallowed have none of their own."""
-    drafts: list[Draft] = []
+    drafts: list[Launch] = []
     swallowed: set[int] = set()
     written = dict.fromkeys(model.inputs, -1)
     for position, op in enumerate(model.ops):
@@ -53,9 +54,9 @@ def select_kernels(model: Model, processor: Processor, rules: GpuRules) -> list[
     return drafts
 
 
-def _draft(model: Model, op: Op, processor: Processor, rules: GpuRules) -> Draft:
+def _draft(model: Model, op: Op, processor: Processor, rules: GpuRules) -> Launch:
     # it takes the op's lists over: nobody else looks at the op from here on but to follow it
-    draft = Draft(
+    draft = Launch(
         op,
         op.name,
         op.nodes,
@@ -78,7 +79,7 @@ def _draft(model: Model, op: Op, processor: Processor, rules: GpuRules) -> Draft
     return draft
 
 
-def _split_concat(draft: Draft, processor: Processor, rules: GpuRules) -> None:
+def _split_concat(draft: Launch, processor: Processor, rules: GpuRules) -> None:
     """Some GPUs take only so many inputs in one kernel (operation_selector.cc: CONCAT)."""
     limit = for_processor(rules.concat_inputs, processor)
     if limit is not None and len(draft.inputs) >= limit:
@@ -98,7 +99,7 @@ def _keeps_layout(model: Model, op: Op) -> bool:
     return source == target and source_channels == target_channels
 
 
-def _select_convolution(model: Model, draft: Draft, processor: Processor, rules: GpuRules) -> None:
+def _select_convolution(model: Model, draft: Launch, processor: Processor, rules: GpuRules) -> None:
     op = draft.op
     if len(op.inputs) > 1:
         draft.name = "convolution_dynamic"
@@ -111,23 +112,22 @@ def _select_convolution(model: Model, draft: Draft, processor: Processor, rules:
     if not _suits_winograd(op):
         draft.explain += _unsuited(op)
         return
-    draft.reason = winograd_obstacle(model, op, processor, rules)
-    if not draft.reason:
+    draft.obstacle = winograd_obstacle(model, op, processor, rules)
+    if draft.obstacle is None:
         draft.name = "convolution_winograd_4x4_6x6"
         draft.launches = 3
     draft.explain += _winograd_limits(model, op, processor, rules)
 
 
-def _select_grouped(model: Model, draft: Draft, groups: int) -> None:
+def _select_grouped(model: Model, draft: Launch, groups: int) -> None:
     """Groups of whole slices of four run in one kernel, others as SPLIT, a convolution each, CONCAT (operation_selector.cc)."""
     channels, outputs = model.bhwc(draft.inputs[0])[3], model.bhwc(draft.outputs[0])[3]
     if (channels // groups) % 4 == 0 and (outputs // groups) % 4 == 0:
         draft.name = "convolution_2d_grouped"
         return
     draft.launches = groups + 2
-    draft.reason = (
-        f"groups of {channels // groups} and {outputs // groups} channels are not multiples of 4: {groups} convolutions"
-    )
+    values = {"read": channels // groups, "made": outputs // groups, "groups": groups}
+    draft.obstacle = Obstacle("UNEVEN_GROUPS", values)
 
 
 def _suits_winograd(op: Op) -> bool:
@@ -159,19 +159,23 @@ def _winograd_limits(model: Model, op: Op, processor: Processor, rules: GpuRules
     return ["for Winograd it has " + ", ".join(f"{has} of {needs} {what}" for has, needs, what in counts)]
 
 
-def winograd_obstacle(model: Model, op: Op, processor: Processor, rules: GpuRules) -> str:
-    """Why a convolution that suits Winograd is too small for it; empty where it is not (IsRecommendedForWinograd4x4To6x6)."""
+def winograd_obstacle(model: Model, op: Op, processor: Processor, rules: GpuRules) -> Obstacle | None:
+    """Why a convolution that suits Winograd is too small for it; ``None`` where it is not (IsRecommendedForWinograd4x4To6x6)."""
     limits = for_processor(rules.winograd, processor)
     if limits is None:
-        return "no Winograd kernels on this GPU"
+        return Obstacle("NO_WINOGRAD")
     _, height, width, outputs = model.bhwc(op.outputs[0])
     channels = model.bhwc(op.inputs[0])[3]
-    if slices(channels) < limits["input_slices"]:
-        return f"Winograd needs {4 * limits['input_slices'] - 3} input channels: {channels} here"
-    if slices(outputs) < limits["output_slices"]:
-        return f"Winograd needs {4 * limits['output_slices'] - 3} output channels: {outputs} here"
+    for has, least, what in (
+        (channels, limits["input_slices"], "input channels"),
+        (outputs, limits["output_slices"], "output channels"),
+    ):
+        if slices(has) < least:
+            return Obstacle("BELOW_WINOGRAD", {"needs": 4 * least - 3, "what": what, "has": has})
     tiles = -(-height // 4) * -(-width // 4)
-    return f"Winograd needs {limits['tiles']} tiles of 4x4 outputs: {tiles} here" if tiles < limits["tiles"] else ""
+    if tiles >= limits["tiles"]:
+        return None
+    return Obstacle("BELOW_WINOGRAD", {"needs": limits["tiles"], "what": "tiles of 4x4 outputs", "has": tiles})
 
 
 def _depthwise_plus_pointwise(model: Model, op: Op, processor: Processor, rules: GpuRules) -> list[Op]:
@@ -208,10 +212,10 @@ def _fits(model: Model, depthwise: Op, pointwise: Op, limits: Mapping[str, int])
     )
 
 
-def _special(op: Op, followers: list[Op]) -> Draft:
+def _special(op: Op, followers: list[Op]) -> Launch:
     pointwise = followers[-1]
     together = [op, *followers]
-    return Draft(
+    return Launch(
         op,
         "depthwise_conv_plus_1x1_conv",
         [node for part in together for node in part.nodes],
@@ -242,12 +246,12 @@ def _latest_written_first(model: Model, op: Op, written: dict[int, int]) -> None
     op.inputs[0], op.inputs[latest] = op.inputs[latest], op.inputs[0]
 
 
-def link(drafts: list[Draft], model: Model, rules: GpuRules) -> list[Draft]:
+def link(drafts: list[Launch], model: Model, rules: GpuRules) -> list[Launch]:
     """Links elementwise kernels to the kernel that writes their first input (gpu_model.cc: MergeNodes).
 
     The original compares every pair of kernels; with an index of uses the work is linear, because a kernel that was linked
     away only ever took uses of values that were written, and so looked at, before."""
-    uses: dict[int, list[tuple[Draft, int]]] = {}
+    uses: dict[int, list[tuple[Launch, int]]] = {}
     for draft in drafts:
         for slot, value in enumerate(draft.inputs):
             uses.setdefault(value, []).append((draft, slot))
@@ -267,8 +271,8 @@ def link(drafts: list[Draft], model: Model, rules: GpuRules) -> list[Draft]:
 
 
 def _follower(
-    draft: Draft, model: Model, rules: GpuRules, uses: dict[int, list[tuple[Draft, int]]], ready: set[int]
-) -> tuple[Draft | None, str]:
+    draft: Launch, model: Model, rules: GpuRules, uses: dict[int, list[tuple[Launch, int]]], ready: set[int]
+) -> tuple[Launch | None, str]:
     """The kernel that alone reads ``draft``, if any, and why it cannot be linked; empty where it can."""
     if len(draft.outputs) != 1:
         return None, f"it writes {len(draft.outputs)} tensors"
@@ -292,7 +296,7 @@ def _follower(
     return follower, f"{follower.name} waits for a tensor that is written later" if waits else ""
 
 
-def _append(draft: Draft, follower: Draft) -> None:
+def _append(draft: Launch, follower: Launch) -> None:
     draft.linked += [follower.name, *follower.linked]
     draft.explain += follower.explain
     draft.nodes += follower.nodes

@@ -10,9 +10,9 @@ from typing import Any
 
 from latlint.graph.ops import BINARY
 from latlint.graph.types import Node
-from latlint.runtime.cpu_facts import macs
+from latlint.runtime.context import Context
 from latlint.runtime.gpu.rules import GpuRules
-from latlint.runtime.gpu.support import Context
+from latlint.runtime.work import macs
 
 Shape = tuple[int, ...]
 
@@ -172,7 +172,7 @@ class _Builder:
             outputs=list(node.outputs),
             arity=len(node.inputs),
             attributes={k: v for k, v in node.attributes.items() if k != "activation"},
-            weights=context.weight_elements(node),
+            weights=sum(tensor.elements or 0 for tensor in context.streamed(node)),
             macs=macs(context.graph, node),
         )
         if node.kind in BINARY:

@@ -6,39 +6,33 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
-from latlint.errors import LatlintError
-from latlint.graph.ops import KINDS
+from latlint.runtime.acceptance import Acceptance, parse_acceptance
+from latlint.runtime.planners import parsed
 from latlint.runtime.rules import Rules, load_rules
 from latlint.runtime.types import Processor
 
 T = TypeVar("T")
 
 
-class OpRule(NamedTuple):
-    """How the delegate takes one kind of op: its kernel's name, the highest op version, the named conditions, the data types
-    that it accepts beyond the float (and quantised) ones, and how many kernels it launches."""
+class GpuOp(NamedTuple):
+    """The kernel of one kind of op in the delegate's own word, and how many it launches."""
 
     kernel: str
-    max_version: int | None = None
-    when: tuple[str, ...] = ()
-    types: frozenset[str] = frozenset()
     launches: int = 1
 
 
 class GpuRules(NamedTuple):
     """``rules/tflite-…/gpu-delegate.toml``; the meaning of each value stands beside it there."""
 
-    name: str
+    acceptance: Acceptance
+    ops: Mapping[str, GpuOp]
+    executor: str
     fallback: str
     max_partitions: int
-    max_rank: int
-    float_types: frozenset[str]
     quantized_types: frozenset[str]
-    activations: frozenset[str]
     special_kernels: frozenset[str]
     links_outputs: bool
     linkable: frozenset[str]
-    ops: Mapping[str, OpRule]
     custom: Mapping[str, str]
     winograd: Mapping[str, Mapping[str, int]]
     depthwise_plus_pointwise: Mapping[str, Mapping[str, Mapping[str, int]]]
@@ -64,47 +58,27 @@ def load_gpu_rules(name: str) -> GpuRules:
 
 def parse_gpu_rules(rules: Rules) -> GpuRules:
     """``rules`` as typed values; ``LatlintError`` (LAT901) names the key that is missing, unknown or of another type."""
-    try:
-        return GpuRules(name=rules.name, **_fields(rules))
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
-        raise LatlintError(f"rules/{rules.name}.toml: {error}", code="LAT901") from error
+    return parsed(rules, _parse)
 
 
-def _fields(rules: Rules) -> dict[str, Any]:
-    data = {key: value for key, value in rules.data.items() if key != "description"}
+def _parse(rules: Rules) -> GpuRules:
+    acceptance, ops, data = parse_acceptance(rules)
+    data["custom"] = rules.data["custom"]
     for key, convert in _CONVERT.items():
         if key not in data:
             raise ValueError(f"{key!r} is missing")
         data[key] = convert(data[key])
-    return data
-
-
-def _op_rules(table: Mapping[str, Mapping[str, Any]]) -> dict[str, OpRule]:
-    from latlint.runtime.gpu.support import CONDITIONS
-
-    rules = {}
-    for kind, entry in table.items():
-        if kind not in KINDS:
-            raise ValueError(f"[ops] has {kind!r}, which is not an op of the vocabulary")
-        rule = OpRule(**{**entry, "when": tuple(entry.get("when", ())), "types": frozenset(entry.get("types", ()))})
-        unknown = set(rule.when) - set(CONDITIONS)
-        if unknown:
-            raise ValueError(f"[ops] {kind}: no condition is called {sorted(unknown)[0]!r}")
-        rules[kind] = rule
-    return rules
+    return GpuRules(acceptance=acceptance, ops={kind: GpuOp(**entry) for kind, entry in ops.items()}, **data)
 
 
 _CONVERT: dict[str, Callable[[Any], Any]] = {
+    "executor": str,
     "fallback": str,
     "max_partitions": lambda count: max(1, int(count)),
-    "max_rank": int,
-    "float_types": frozenset,
     "quantized_types": frozenset,
-    "activations": frozenset,
     "special_kernels": frozenset,
     "links_outputs": bool,
     "linkable": frozenset,
-    "ops": _op_rules,
     "custom": dict,
     "winograd": dict,
     "depthwise_plus_pointwise": dict,

@@ -1,0 +1,208 @@
+"""Which nodes a delegate takes, and why it refuses the others: what every rules file says in the same words.
+
+A delegate's op table says of each kind how many inputs and outputs it may have, of which types and ranks, which inputs must be constants,
+up to which version it is known, and with which facts (``runtime.facts``) it is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from latlint.graph.ops import KINDS
+from latlint.graph.types import Node, Tensor
+from latlint.runtime.context import Context
+from latlint.runtime.facts import FACTS, Facts, matches
+from latlint.runtime.reasons import Refusal, RefusalCode, either
+from latlint.runtime.rules import Rules
+
+Condition = Mapping[str, Any]
+
+
+class RefusedForm(NamedTuple):
+    """Facts with which (``when``) or without which (``unless``) a delegate leaves a node alone, and the reason: a text that may name
+    facts, ``{rank} dimensions``; or ``code = "NOT_AN_OP"``, which says all."""
+
+    reason: str = ""
+    when: Condition | None = None
+    unless: Condition | None = None
+    code: RefusalCode = "FORM"
+
+    def holds(self, facts: Facts) -> bool:
+        if self.when is not None and not matches(self.when, facts):
+            return False
+        return self.unless is None or not matches(self.unless, facts)
+
+
+class Terms(NamedTuple):
+    """On which terms a delegate takes one kind of op. Empty counts, slots, ranks or types are no condition (types: the delegate's)."""
+
+    refuse: tuple[RefusedForm, ...] = ()
+    dtypes: tuple[str, ...] = ()
+    ranks: tuple[int, ...] = ()
+    inputs: tuple[int, ...] = ()
+    outputs: tuple[int, ...] = ()
+    constant: tuple[int, ...] = ()
+    max_version: int | None = None
+
+
+class Acceptance(NamedTuple):
+    """What a delegate takes. ``by`` is what sentences call it; ``custom`` are native names of ops outside the vocabulary.
+
+    ``dtypes`` are the types of activations; ``constant_dtypes`` what the constants that an op asks for may have beside these
+    (``None``: any); ``hybrid`` the kinds that are taken with quantised weights under float activations (``None``: all). With
+    ``open_shapes`` a size that is only known at run time is no reason to refuse, as long as the number of dimensions is known; with
+    ``takes_constants`` an op that works on constants alone is taken as well.
+    """
+
+    by: str
+    ops: Mapping[str, Terms]
+    dtypes: tuple[str, ...]
+    activations: frozenset[str]
+    max_rank: int
+    custom: frozenset[str] = frozenset()
+    constant_dtypes: frozenset[str] | None = None
+    hybrid: frozenset[str] | None = None
+    open_shapes: bool = False
+    takes_constants: bool = False
+
+    def refusal(self, context: Context, node: Node) -> Refusal | None:
+        """Why the delegate leaves ``node`` to what runs the rest; ``None`` where it takes it."""
+        terms = self.ops.get(node.kind)
+        if terms is None:
+            return None if node.native in self.custom else self._refuse("NOT_AN_OP", native=node.native or node.kind)
+        return (
+            self._of_op(node, terms)
+            or self._of_form(context, node, terms)
+            or next(self._of_tensors(context, node, terms), None)
+        )
+
+    def _refuse(self, code: RefusalCode, **values: Any) -> Refusal:
+        return Refusal(code, {"by": self.by, **values})
+
+    def _of_op(self, node: Node, terms: Terms) -> Refusal | None:
+        native = node.native or node.kind
+        if not node.inputs or node.inputs[0] < 0 or not node.outputs or min(node.outputs) < 0:
+            return self._refuse("LACKS_TENSOR", native=native)
+        if terms.max_version is not None and node.version > terms.max_version:
+            return self._refuse("VERSION", native=native, version=node.version, newest=terms.max_version)
+        counts = {"inputs": sum(tensor >= 0 for tensor in node.inputs), "outputs": len(node.outputs)}
+        for what, allowed in (("inputs", terms.inputs), ("outputs", terms.outputs)):
+            if allowed and counts[what] not in allowed:
+                return self._refuse("COUNT", what=what, given=counts[what], allowed=either(allowed))
+        return None
+
+    def _of_form(self, context: Context, node: Node, terms: Terms) -> Refusal | None:
+        activation = node.attributes.get("activation", "none")
+        if activation not in self.activations:
+            return self._refuse("ACTIVATION", activation=activation)
+        facts = Facts(context, node)
+        for form in terms.refuse:
+            if form.holds(facts):
+                native = node.native or node.kind
+                return self._refuse(form.code, native=native, why=form.reason.format_map(facts))
+        return None
+
+    def _of_tensors(self, context: Context, node: Node, terms: Terms) -> Iterator[Refusal]:
+        allowed = terms.dtypes or self.dtypes
+        for slot, index in enumerate(node.inputs):
+            if index < 0:
+                continue
+            tensor = context.tensor(index)
+            if not context.is_constant(index):
+                if slot in terms.constant:
+                    yield self._refuse("COMPUTED", slot=slot)
+                yield from self._of_computed(tensor, allowed, terms.ranks if slot == 0 else ())
+            elif slot in terms.constant:
+                yield from self._of_constant(context, node, slot, tensor, allowed)
+        for index in node.outputs:
+            yield from self._of_computed(context.tensor(index), allowed, (), written=True)
+        if not self.takes_constants and not context.runtime_inputs(node):
+            yield self._refuse("NOTHING_COMPUTED")
+
+    def _of_computed(
+        self, tensor: Tensor, allowed: Sequence[str], ranks: Sequence[int], *, written: bool = False
+    ) -> Iterator[Refusal]:
+        if tensor.shape is None:
+            if written or not self.open_shapes:
+                yield self._refuse("OPEN_SHAPE", tensor=tensor.name)
+        elif not self.open_shapes and any(dim < 0 for dim in tensor.shape):
+            yield self._refuse("OPEN_SHAPE", tensor=tensor.name)
+        rank = len(tensor.shape or ())
+        if rank > self.max_rank:
+            yield self._refuse("RANK", tensor=tensor.name, rank=rank, allowed=f"up to {self.max_rank}")
+        if ranks and tensor.shape is not None and rank not in ranks:
+            yield self._refuse("RANK", tensor=tensor.name, rank=rank, allowed=either(tuple(ranks)))
+        if tensor.dtype not in allowed:
+            yield self._refuse("DTYPE", tensor=tensor.name, dtype=tensor.dtype, allowed=either(tuple(allowed)))
+
+    def _of_constant(
+        self, context: Context, node: Node, slot: int, tensor: Tensor, allowed: Sequence[str]
+    ) -> Iterator[Refusal]:
+        types = self.constant_dtypes
+        if types is not None and tensor.dtype not in types and tensor.dtype not in allowed:
+            either_of = either((*allowed, *sorted(types)))
+            yield self._refuse("DTYPE", tensor=tensor.name, dtype=tensor.dtype, allowed=either_of)
+        if slot == 1 and self.hybrid is not None and node.kind not in self.hybrid:
+            data = context.tensor(node.inputs[0])
+            if data.dtype == "float32" and tensor.dtype in ("int8", "uint8"):
+                yield self._refuse("HYBRID", weights=tensor.dtype, activations=data.dtype)
+
+
+# --- Reading rules files -------------------------------------------------------------------------------------------------------
+
+
+def parse_acceptance(rules: Rules) -> tuple[Acceptance, dict[str, dict[str, Any]], dict[str, Any]]:
+    """What a delegate's file says of acceptance; of each op's table what else it holds; and the other keys of the file."""
+    data = dict(rules.data)
+    shared = {name: parse_form(f"[refusals.{name}]", entry) for name, entry in data.pop("refusals", {}).items()}
+    terms: dict[str, Terms] = {}
+    others: dict[str, dict[str, Any]] = {}
+    for kind, entry in data.pop("ops").items():
+        terms[known_kind(kind)], others[kind] = _terms(kind, entry, shared)
+    values = {key: data.pop(key) for key in Acceptance._fields if key in data and key not in ("by", "ops")}
+    for key in ("activations", "custom", "constant_dtypes", "hybrid"):
+        if key in values:
+            values[key] = frozenset(values[key])
+    values |= {"dtypes": tuple(values["dtypes"]), "max_rank": int(values["max_rank"])}
+    return Acceptance(by=rules.title, ops=terms, **values), others, data
+
+
+def _terms(kind: str, entry: Mapping[str, Any], shared: Mapping[str, RefusedForm]) -> tuple[Terms, dict[str, Any]]:
+    """The terms of one op's table, and what else the table holds. ``shared`` are the forms that tables may name."""
+    values: dict[str, Any] = {key: entry[key] for key in Terms._fields if key in entry}
+    for key in ("dtypes", "ranks", "inputs", "outputs", "constant"):
+        if key in values:
+            values[key] = tuple(values[key])
+    forms = []
+    for form in entry.get("refuse", ()):
+        if isinstance(form, str) and form not in shared:
+            raise ValueError(f"{kind}: no refusal is called {form!r}")
+        forms.append(shared[form] if isinstance(form, str) else parse_form(kind, form))
+    values["refuse"] = tuple(forms)
+    return Terms(**values), {key: value for key, value in entry.items() if key not in Terms._fields}
+
+
+def parse_form(where: str, entry: Mapping[str, Any]) -> RefusedForm:
+    form = RefusedForm(**entry)
+    for condition in (form.when, form.unless):
+        check_facts(where, condition or {})
+    if form.when is None and form.unless is None:
+        raise ValueError(f"{where}: a refusal needs 'when' or 'unless'")
+    if form.code not in ("FORM", "NOT_AN_OP"):
+        raise ValueError(f"{where}: a refusal's code is FORM or NOT_AN_OP")
+    if form.code == "FORM" and not form.reason:
+        raise ValueError(f"{where}: a refusal needs a reason")
+    return form
+
+
+def check_facts(where: str, condition: Condition) -> Condition:
+    if unknown := set(condition) - set(FACTS):
+        raise ValueError(f"{where}: no fact is called {min(unknown)!r}")
+    return condition
+
+
+def known_kind(kind: str) -> str:
+    if kind not in KINDS:
+        raise ValueError(f"{kind!r} is not an op of the vocabulary")
+    return kind

@@ -1,0 +1,105 @@
+"""A graph with what planners look up in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+
+from latlint.graph.ops import CONVOLUTIONS, MATRIX
+from latlint.graph.types import Graph, Node, Tensor
+
+
+class _Lookups:
+    """Made when first asked for, shared by the contexts of one graph."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+
+    @cached_property
+    def uses(self) -> dict[int, list[tuple[int, int]]]:
+        return self._graph.consumers()
+
+    @cached_property
+    def producers(self) -> dict[int, int]:
+        return self._graph.producers()
+
+    @cached_property
+    def outputs(self) -> frozenset[int]:
+        return frozenset(self._graph.outputs)
+
+
+class Context:
+    """A graph as one delegate sees it: ``constants`` are tensors whose value is known when it is applied, though a node writes them
+    (weights behind a DEQUANTIZE)."""
+
+    __slots__ = ("_lookups", "constants", "graph")
+
+    def __init__(self, graph: Graph, constants: Iterable[int] = (), lookups: _Lookups | None = None) -> None:
+        self.graph = graph
+        self.constants = frozenset(constants)
+        self._lookups = lookups or _Lookups(graph)
+
+    def with_constants(self, constants: Iterable[int]) -> Context:
+        return Context(self.graph, constants, self._lookups)
+
+    @property
+    def uses(self) -> dict[int, list[tuple[int, int]]]:
+        """Tensor -> ``(node, input slot)`` of every use."""
+        return self._lookups.uses
+
+    @property
+    def producers(self) -> dict[int, int]:
+        """Tensor -> the node that writes it."""
+        return self._lookups.producers
+
+    @property
+    def graph_outputs(self) -> frozenset[int]:
+        return self._lookups.outputs
+
+    def tensor(self, index: int) -> Tensor:
+        return self.graph.tensors[index]
+
+    def shape(self, index: int) -> tuple[int, ...]:
+        """The tensor's shape; a shape or size that is not known reads as empty, a dimension as 1."""
+        shape = self.tensor(index).shape or ()
+        return shape if min(shape, default=1) >= 1 else tuple(max(dim, 1) for dim in shape)
+
+    def is_constant(self, index: int) -> bool:
+        return index in self.constants or self.graph.tensors[index].constant
+
+    def runtime_inputs(self, node: Node) -> list[int]:
+        """The node's inputs that are computed or fed at run time, in slot order."""
+        return [t for t in node.inputs if t >= 0 and not self.is_constant(t)]
+
+    def streamed(self, node: Node) -> list[Tensor]:
+        """The node's constants that are computed with: weights, biases, operands; not shapes or axes."""
+        works = node.kind in CONVOLUTIONS | MATRIX
+        constants = (self.tensor(t) for t in node.inputs if t >= 0 and self.is_constant(t))
+        return [t for t in constants if works or t.dtype not in ("int32", "int64")]
+
+    def sole_use(self, tensor: int) -> bool:
+        """Whether one op alone reads the tensor, once, and it is no output."""
+        return len(self.uses.get(tensor, ())) == 1 and tensor not in self.graph_outputs
+
+    def unpackers(self, nodes: Iterable[int], dtypes: Iterable[str]) -> list[Node]:
+        """Those of ``nodes`` that unpack constants of these types: DEQUANTIZE of float16 weights."""
+        wanted = frozenset(dtypes)
+        return [node for node in map(self.graph.nodes.__getitem__, nodes) if self._unpacks(node, wanted)]
+
+    def _unpacks(self, node: Node, dtypes: frozenset[str]) -> bool:
+        if node.kind != "dequantize" or not node.inputs or node.inputs[0] < 0:
+            return False
+        source = self.tensor(node.inputs[0])
+        return source.constant and source.dtype in dtypes
+
+    def crossing_bytes(self, nodes: Iterable[int]) -> tuple[int, int]:
+        """Bytes that ``nodes`` read of what others write or feed, and that they write for others."""
+        members = frozenset(nodes)
+        chosen = [self.graph.nodes[index] for index in members]
+        written = {t for node in chosen for t in node.outputs}
+        read = {t for node in chosen for t in self.runtime_inputs(node) if t not in written}
+        left = {t for t in written if t in self.graph_outputs or any(n not in members for n, _ in self.uses.get(t, ()))}
+        return self._bytes(read), self._bytes(left - self.constants)
+
+    def _bytes(self, tensors: Iterable[int]) -> int:
+        return sum(self.tensor(index).size_bytes or 0 for index in tensors)

@@ -1,0 +1,352 @@
+"""What rules may ask about a node: facts that follow from shapes, types and attributes alone.
+
+The names and values here are the vocabulary of the ``when`` and ``unless`` tables in ``rules/``, for every runtime; what a fact means
+stands beside its function. A fact that a kind of op does not have is ``None`` or says nothing of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from latlint.graph.ops import CONVOLUTIONS, MATRIX, POOLS
+from latlint.graph.types import Node, Tensor
+from latlint.runtime.context import Context
+from latlint.runtime.work import tensor_at
+
+Fact = Callable[[Context, Node], Any]
+
+
+class Facts:
+    """The facts of one node, each found out when it is first asked for; ``known`` are told instead of looked for."""
+
+    __slots__ = ("_context", "_found", "_node")
+
+    def __init__(self, context: Context, node: Node, **known: Any) -> None:
+        self._context = context
+        self._node = node
+        self._found: dict[str, Any] = known
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._found:
+            self._found[name] = FACTS[name](self._context, self._node)
+        return self._found[name]
+
+
+def matches(condition: Mapping[str, Any], facts: Facts) -> bool:
+    """Whether every key of a ``when`` table equals the fact, or lists it."""
+    return all(
+        facts[name] in wanted if isinstance(wanted, list) else facts[name] == wanted
+        for name, wanted in condition.items()
+    )
+
+
+def in_words(condition: Mapping[str, Any]) -> str:
+    """What a ``when`` table asks for."""
+    wants = []
+    for name, wanted in condition.items():
+        values = " or ".join(map(str, wanted)) if isinstance(wanted, list) else str(wanted)
+        wants.append(
+            _WORDS.get(name) or (f"{values} values" if name == "dtype" else f"{name.replace('_', ' ')} {values}")
+        )
+    return " and ".join(wants)
+
+
+def missed(condition: Mapping[str, Any], facts: Facts) -> str:
+    """What a ``when`` table asks for that the node does not have."""
+    return in_words({name: wanted for name, wanted in condition.items() if not matches({name: wanted}, facts)})
+
+
+#: What a fact means that a kernel asks for, in words.
+_WORDS: Mapping[str, str] = {
+    "pointwise": "a 1x1 kernel of stride 1 without padding",
+    "unit_kernel": "a 1x1 kernel",
+    "unit_stride": "stride 1",
+    "fast_3x3": "a 3x3 kernel of stride 1 or 2, channels in multiples of 8, and at most one pixel of padding, no more at the end",
+    "global_pool": "a pool over the whole map",
+    "keep_dims": "kept dimensions",
+}
+
+
+def _data(context: Context, node: Node) -> Tensor | None:
+    return tensor_at(context.graph, node.inputs, 0)
+
+
+def _attribute(name: str, default: Any) -> Fact:
+    return lambda context, node: node.attributes.get(name, default)
+
+
+def _flag(name: str) -> Fact:
+    return lambda context, node: bool(node.attributes.get(name, False))
+
+
+def _stated(name: str) -> Fact:
+    """Whether the file states it: otherwise it is computed at run time."""
+    return lambda context, node: node.attributes.get(name) is not None
+
+
+# --- Operands ------------------------------------------------------------------------------------------------------------------
+
+
+def _dtype(context: Context, node: Node) -> str:
+    data = _data(context, node)
+    return data.dtype if data else "none"
+
+
+def _given(context: Context, node: Node) -> int:
+    return sum(tensor >= 0 for tensor in node.inputs)
+
+
+def _rank(context: Context, node: Node) -> int:
+    return len(context.shape(node.inputs[0])) if node.inputs and node.inputs[0] >= 0 else 0
+
+
+def _weights(context: Context, node: Node) -> str:
+    """The type of what is in slot 1: a transposed convolution has its weights there like all the others (graph/ops.py)."""
+    weights = tensor_at(context.graph, node.inputs, 1)
+    return weights.dtype if weights else "none"
+
+
+def _has_second(context: Context, node: Node) -> bool:
+    return len(node.inputs) > 1 and node.inputs[1] >= 0
+
+
+def _second_computed(context: Context, node: Node) -> bool:
+    return _has_second(context, node) and not context.is_constant(node.inputs[1])
+
+
+def _hybrid(context: Context, node: Node) -> bool:
+    """Quantised weights under float activations."""
+    works = node.kind in CONVOLUTIONS | MATRIX
+    return works and _dtype(context, node) == "float32" and _weights(context, node) in ("int8", "uint8")
+
+
+def _outer_product(context: Context, node: Node) -> bool:
+    """Each of two operands of as many dimensions is broadcast onto the other."""
+    left, right = (context.shape(t) for t in node.inputs[:2])
+    pairs = list(zip(left, right, strict=False)) if len(left) == len(right) else []
+    return any(a < b for a, b in pairs) and any(a > b for a, b in pairs)
+
+
+def _ranks_kept(context: Context, node: Node) -> bool:
+    if not node.attributes.get("keep_num_dims", False):
+        return True
+    return len(context.shape(node.inputs[0])) == len(context.shape(node.outputs[0]))
+
+
+def _scales_fit(context: Context, node: Node) -> bool:
+    """Whether XNNPACK's fixed-point arithmetic covers the quantisation scales of an ADD, SUB or MUL; true of float tensors
+    (``xnnpack_delegate.cc``, the checks of ``VisitAddNode``, ``VisitSubNode`` and ``VisitMulNode``)."""
+    graph = context.graph
+    operands = (tensor_at(graph, node.inputs, 0), tensor_at(graph, node.inputs, 1), tensor_at(graph, node.outputs, 0))
+    scales = [
+        tensor.quantization.scales[0]
+        for tensor in operands
+        if tensor and tensor.quantization and tensor.quantization.scales and tensor.quantization.scales[0] > 0
+    ]
+    if len(scales) < 3:
+        return True
+    left, right, output = scales
+    ratios = (left * right / output,) if node.kind == "mul" else (left / output, right / output)
+    least = 2.0**-16 if node.kind == "mul" else 2.0**-10
+    return all(least <= ratio < 2.0**8 for ratio in ratios)
+
+
+def _alpha(context: Context, node: Node) -> str:
+    """Of a PRELU: ``computed``, one a ``channel``, one an ``element``, or ``other``."""
+    if not _has_second(context, node) or _second_computed(context, node):
+        return "computed"
+    shape, alpha = context.shape(node.inputs[0]), context.shape(node.inputs[1])
+    if alpha[-1:] == shape[-1:] and all(dim == 1 for dim in alpha[:-1]):
+        return "channel"
+    return "element" if alpha == shape[1:] else "other"
+
+
+# --- Neighbours ----------------------------------------------------------------------------------------------------------------
+
+_COMPARISONS = frozenset("equal not_equal greater greater_equal less less_equal".split())
+
+
+def _only_feeds_a_cast(context: Context, node: Node) -> bool:
+    uses = context.uses.get(node.outputs[0], [])
+    return len(uses) == 1 and context.graph.nodes[uses[0][0]].kind == "cast"
+
+
+def _after_comparison(context: Context, node: Node) -> bool:
+    producer = context.producers.get(node.inputs[0]) if node.inputs else None
+    return producer is not None and context.graph.nodes[producer].kind in _COMPARISONS
+
+
+# --- Convolutions and pools ----------------------------------------------------------------------------------------------------
+
+
+def _grouped(context: Context, node: Node) -> bool:
+    return node.kind != "depthwise_conv2d" and node.attributes.get("groups", 1) != 1
+
+
+def _dilated(context: Context, node: Node) -> bool:
+    return any(step != 1 for step in node.attributes.get("dilation", ()))
+
+
+def _unit_kernel(context: Context, node: Node) -> bool:
+    kernel = tuple(node.attributes.get("kernel", ()))
+    return kernel == (1, 1) if node.kind in POOLS else all(size == 1 for size in kernel)
+
+
+def _unit_stride(context: Context, node: Node) -> bool:
+    return all(step == 1 for step in node.attributes.get("stride", ()))
+
+
+def _pointwise(context: Context, node: Node) -> bool:
+    plain = not _dilated(context, node) and not any(node.attributes.get("padding", ()))
+    return plain and _unit_kernel(context, node) and _unit_stride(context, node)
+
+
+def _positive(*names: str) -> Fact:
+    return lambda context, node: all(value > 0 for name in names for value in node.attributes.get(name, ()))
+
+
+def _fast_3x3(context: Context, node: Node) -> bool:
+    """Whether the hand-written int8 depthwise kernel takes the node
+    (``depthwiseconv_3x3_filter_common.h``, ``Fast3x3FilterKernelSupported``)."""
+    data = _data(context, node)
+    if data is None or data.shape is None or len(data.shape) != 4 or len(node.attributes.get("padding", ())) != 4:
+        return False
+    _, height, width, channels = data.shape
+    top, bottom, left, right = node.attributes["padding"]
+    symmetric = top == left and top in (0, 1) and bottom <= top and right <= top
+    return (
+        not _dilated(context, node)
+        and tuple(node.attributes.get("kernel", ())) == (3, 3)
+        and tuple(node.attributes.get("stride", ())) in {(1, 1), (2, 2)}
+        and node.attributes.get("multiplier", 1) == 1
+        and channels % 8 == 0
+        and symmetric
+        and (top == 0 or height == width or 1 not in (height, width))
+    )
+
+
+def _four_dimensional(context: Context, node: Node) -> bool:
+    """Input, filter and output."""
+    indices = [t for t in (*node.inputs[:2], *node.outputs[:1]) if t >= 0]
+    return all(len(context.shape(t)) == 4 for t in indices)
+
+
+def _channels(context: Context, node: Node) -> int:
+    """The last dimension of the first input; 0 where it has none."""
+    return next(iter(context.shape(node.inputs[0])[-1:]), 0)
+
+
+def _multiplier_fits(context: Context, node: Node) -> bool:
+    """Whether the channels out are those in, times the depth multiplier."""
+    made = context.shape(node.outputs[0])[-1:]
+    return made == (_channels(context, node) * node.attributes.get("multiplier", 1),)
+
+
+def _multiplies_many(context: Context, node: Node) -> bool:
+    """Whether a depth multiplier works on more than one channel."""
+    return node.attributes.get("multiplier", 1) != 1 and _channels(context, node) != 1
+
+
+def _same_batch(context: Context, node: Node) -> bool:
+    return context.shape(node.inputs[0])[:1] == context.shape(node.outputs[0])[:1]
+
+
+def _stride_exceeds_kernel(context: Context, node: Node) -> bool:
+    kernel, stride = (tuple(node.attributes.get(name, ())) for name in ("kernel", "stride"))
+    return any(step > width for step, width in zip(stride, kernel, strict=False))
+
+
+def _global_pool(context: Context, node: Node) -> bool:
+    data = _data(context, node)
+    size = tuple(data.shape[1:3]) if data and data.shape and len(data.shape) == 4 else ()
+    return tuple(node.attributes.get("kernel", ())) == size and not any(node.attributes.get("padding", ()))
+
+
+# --- Axes, paddings, slices ----------------------------------------------------------------------------------------------------
+
+
+def _axes(context: Context, node: Node) -> str:
+    """``spatial`` (height and width of NHWC), ``width`` (of NHWC), ``channels`` (the last dimension alone), ``unknown``, else ``other``."""
+    axes, data = node.attributes.get("axes"), _data(context, node)
+    if axes is None or data is None or data.shape is None:
+        return "unknown"
+    names = {(1, 2): "spatial", (2,): "width"} if len(data.shape) == 4 else {}
+    return names.get(tuple(sorted(set(axes))), "channels" if set(axes) == {len(data.shape) - 1} else "other")
+
+
+def _pads(context: Context, node: Node) -> str:
+    """``unknown``, ``negative``, ``spatial`` (height and width alone), else ``other``."""
+    pads = node.attributes.get("pads")
+    if pads is None:
+        return "unknown"
+    if any(side < 0 for pair in pads for side in pair):
+        return "negative"
+    return "spatial" if len(pads) == 4 and not any(pads[0]) and not any(pads[3]) else "other"
+
+
+def _padded_rank(context: Context, node: Node) -> int:
+    return len(node.attributes.get("pads") or ())
+
+
+def _mask(context: Context, node: Node) -> str:
+    """The first mask of a STRIDED_SLICE that changes the number of dimensions, or ``none``."""
+    masks = ("ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
+    return next((mask for mask in masks if node.attributes.get(mask, 0)), "none")
+
+
+def _strided(context: Context, node: Node) -> bool:
+    return any(step != 1 for step in node.attributes.get("strides", ()))
+
+
+#: Every name that a rules file may use.
+FACTS: Mapping[str, Fact] = {
+    "after_comparison": _after_comparison,
+    "align_corners": _flag("align_corners"),
+    "alpha": _alpha,
+    "axes": _axes,
+    "axes_stated": _stated("axes"),
+    "beta": lambda context, node: float(node.attributes.get("beta", 1.0)),
+    "block": _attribute("block", 2),
+    "channels": _channels,
+    "dilated": _dilated,
+    "distinct_operands": lambda context, node: len(set(node.inputs)) == len(node.inputs),
+    "dtype": _dtype,
+    "fast_3x3": _fast_3x3,
+    "four_dimensional": _four_dimensional,
+    "given_inputs": _given,
+    "global_pool": _global_pool,
+    "grouped": _grouped,
+    "half_pixel": _flag("half_pixel"),
+    "has_weights": _has_second,
+    "hybrid": _hybrid,
+    "inputs": lambda context, node: len(node.inputs),
+    "keep_dims": _flag("keep_dims"),
+    "mask": _mask,
+    "mode": _attribute("mode", "reflect"),
+    "multiplier": _attribute("multiplier", 1),
+    "multiplier_fits": _multiplier_fits,
+    "multiplies_many": _multiplies_many,
+    "native": lambda context, node: node.native,
+    "only_feeds_a_cast": _only_feeds_a_cast,
+    "outer_product": _outer_product,
+    "padded_rank": _padded_rank,
+    "pads": _pads,
+    "permutation_stated": _stated("permutation"),
+    "pointwise": _pointwise,
+    "splits_blocks": lambda context, node: node.attributes.get("block", 2) > 1,
+    "positive_kernel": _positive("kernel", "stride"),
+    "positive_stride": _positive("stride", "dilation"),
+    "positive_strides": _positive("strides"),
+    "rank": _rank,
+    "ranks_kept": _ranks_kept,
+    "runtime_inputs": lambda context, node: len(context.runtime_inputs(node)),
+    "same_batch": _same_batch,
+    "scales_fit": _scales_fit,
+    "stride_exceeds_kernel": _stride_exceeds_kernel,
+    "strided": _strided,
+    "unit_kernel": _unit_kernel,
+    "unit_stride": _unit_stride,
+    "weights": _weights,
+    "weights_computed": _second_computed,
+}

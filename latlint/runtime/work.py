@@ -1,0 +1,46 @@
+"""What an op works on and how much: the sizes that planners and cost models share."""
+
+from __future__ import annotations
+
+from math import prod
+
+from latlint.graph.ops import CONVOLUTIONS, MATRIX
+from latlint.graph.types import Graph, Node, Tensor
+
+_RECURRENT = frozenset({"lstm", "gru", "rnn", "svdf"})
+
+
+def tensor_at(graph: Graph, indices: tuple[int, ...], slot: int) -> Tensor | None:
+    """The tensor in an input or output slot, or ``None`` where the slot is missing or left out."""
+    return graph.tensors[indices[slot]] if slot < len(indices) and indices[slot] >= 0 else None
+
+
+def dims(tensor: Tensor) -> tuple[int, ...]:
+    """The tensor's shape with a dimension that is not known taken as 1."""
+    return tuple(1 if dim < 0 else dim for dim in tensor.shape or ())
+
+
+def macs(graph: Graph, node: Node) -> int:
+    """Multiply-accumulates of the ops that are made of them (convolutions and matrix products), padding counted as work."""
+    data, output = tensor_at(graph, node.inputs, 0), tensor_at(graph, node.outputs, 0)
+    if data is None or output is None or not data.shape or not output.shape:
+        return 0
+    read, made = dims(data), prod(dims(output))
+    if node.kind in MATRIX:
+        weights = tensor_at(graph, node.inputs, 1)
+        if node.kind == "fully_connected" and weights is not None and weights.shape:
+            return made * dims(weights)[-1]
+        return made * read[-2 if node.attributes.get("transpose_a") and len(read) > 1 else -1]
+    kernel = int(prod(node.attributes.get("kernel", ())))
+    groups = max(int(node.attributes.get("groups", 1)), 1)
+    if node.kind == "depthwise_conv2d":
+        return made * kernel
+    if node.kind in {"transpose_conv2d", "transpose_conv3d"}:
+        return prod(read) * kernel * dims(output)[-1] // groups
+    if node.kind in _RECURRENT:
+        # every weight once for every row of the input
+        matrices = (graph.tensors[i] for i in node.inputs if i >= 0 and graph.tensors[i].constant)
+        return prod(read[:-1]) * sum(tensor.elements or 0 for tensor in matrices if len(tensor.shape or ()) > 1)
+    if node.kind in CONVOLUTIONS:
+        return made * kernel * read[-1] // groups
+    return 0
