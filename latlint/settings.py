@@ -109,6 +109,7 @@ class Settings:
     source: str | None = None
     targets: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
     budgets: tuple[Budget, ...] = ()
     min_coverage: float = 0.8
     min_gain: float = 0.01
@@ -129,7 +130,7 @@ class Settings:
     start: Path = field(default_factory=Path.cwd)
 
     def __post_init__(self) -> None:
-        for name in ("targets", "models", "select", "ignore", "packs"):
+        for name in ("targets", "models", "exclude", "select", "ignore", "packs"):
             object.__setattr__(self, name, _listed(name, getattr(self, name)))
         object.__setattr__(self, "packs", tuple(map(Path, self.packs)))
         _one_of("gate", self.gate, GATES)
@@ -148,9 +149,15 @@ class Settings:
         return os.path.relpath(self.start / path, self.root).replace(os.sep, "/")
 
     def names_model(self, path: str | os.PathLike[str]) -> bool:
-        """Whether one of the ``models`` globs matches."""
-        relative = self.relative(path)
-        return any(matches_path(pattern, relative) for pattern in self.models)
+        """Whether one of the ``models`` globs matches, if there are any, and none of ``exclude``."""
+        relative = self.relative(path) if self.models or self.exclude else ""
+        named = not self.models or any(matches_path(pattern, relative) for pattern in self.models)
+        return named and not self.excludes(path)
+
+    def excludes(self, path: str | os.PathLike[str]) -> bool:
+        """Whether one of the ``exclude`` globs matches."""
+        relative = self.relative(path) if self.exclude else ""
+        return any(matches_path(pattern, relative) for pattern in self.exclude)
 
     def budgets_for(self, model: str | os.PathLike[str], target: str) -> tuple[Budget, ...]:
         """The budgets that hold for ``model`` on ``target``, as they are written: in the file's order, each with its gate."""

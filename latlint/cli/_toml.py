@@ -56,6 +56,7 @@ def _values(settings: Settings, targets: tuple[str, ...]) -> Iterator[tuple[str,
     """Every key that is not a table, with its value."""
     yield "targets", targets
     yield "models", settings.models
+    yield "exclude", settings.exclude
     yield "packs", [os.path.relpath(pack, settings.root) for pack in settings.packs]
     if settings.base is not None:
         yield "base", settings.base

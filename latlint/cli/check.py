@@ -25,12 +25,10 @@ from latlint.cli._options import (
 from latlint.cli._run import RunOptions, run_options
 from latlint.cli._toml import settings_text
 from latlint.errors import LatlintError
-from latlint.globs import covers_target
 from latlint.outcome import Report
 from latlint.project.discovery import changed_models
 from latlint.report import formats, render, render_stream, shows_hash, shows_kernels
 from latlint.report.plain import Style
-from latlint.settings import parse_budget
 
 
 @click.command("check", short_help="Lint model files against latency budgets.")
@@ -131,8 +129,11 @@ def command(
     names = (format_name, *(name for name, _ in files))
     hashed, kernels = any(map(shows_hash, names)), any(map(shows_kernels, names))
     run = options.prepare(paths, settings, judge=True, hashed=hashed, kernels=kernels)
-    _refuse_idle_budgets(budgets, run.empty.targets)
     report_notes(run.empty, paths, allow_empty=allow_empty)
+    if hook and not settings.budgets:
+        _console.note(
+            "there is no budget, so nothing was held against one: `latlint init` writes budgets for the models here"
+        )
     status = _Status(settings.fail_on, exit_zero)
     parts = status.watched(options.parts(run))
     if not files and format_name != "github":
@@ -180,13 +181,3 @@ def _parsed_outputs(outputs: tuple[str, ...]) -> list[tuple[str, Path]]:
     if len({os.path.realpath(path) for _, path in files}) < len(files):
         raise LatlintError("two --output options name the same file")
     return files
-
-
-def _refuse_idle_budgets(budgets: tuple[str, ...], targets: tuple[str, ...]) -> None:
-    """A budget of the command line that holds for none of the run's targets contradicts the rest of it."""
-    for text in budgets:
-        pattern = parse_budget(text).target
-        if not any(covers_target(pattern, target) for target in targets):
-            raise LatlintError(
-                f"--budget '{text}' is for none of the chosen targets: {', '.join(targets)}", code="LAT901"
-            )

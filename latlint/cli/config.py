@@ -27,7 +27,8 @@ def command() -> None:
 @command.command("check", short_help="Check configuration files.")
 @click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path))
 def check_command(files: tuple[Path, ...]) -> int:
-    """Check configuration files: their keys and values, and that the targets, ops and rules which they name are known.
+    """Check configuration files: their keys and values, and that a run by them would start: that the targets,
+    ops and rules which they name are known, that each budget holds on one of the targets, and that there are models.
 
     Without FILE, the one that a check in the working directory would go by. A pyproject.toml without [tool.latlint] is passed over.
     What a run goes by, with where each setting comes from, is shown by latlint check --show-settings.
@@ -44,6 +45,7 @@ def check_command(files: tuple[Path, ...]) -> int:
 
 def _checked(file: Path | None) -> str:
     """What there is in a good configuration, in one line."""
+    from latlint.api import Run
     from latlint.run.targets import refuse_unknown_names
 
     settings = load(config=file)
@@ -52,7 +54,12 @@ def _checked(file: Path | None) -> str:
     if not settings.origins:
         return f"{clean(settings.source)}: says nothing to latlint\n"
     try:
-        refuse_unknown_names(settings)
+        if Path(settings.source).name in (FILE, "pyproject.toml"):
+            run = Run.prepare((), settings, judge=True)
+            if settings.models and not run.files:
+                raise LatlintError(f"models names no file here: {', '.join(settings.models)}", code="LAT005")
+        else:
+            refuse_unknown_names(settings)  # a file for others to extend, which need not be enough for a run
     except LatlintError as error:
         raise LatlintError(error.message, code=error.code, path=error.path or settings.source) from None
     files = dict.fromkeys(origin for origin in settings.origins.values() if origin != settings.source)

@@ -59,7 +59,7 @@ def since(revision: str, paths: Sequence[str], settings: Settings) -> Difference
     alone: dict[Change, list[Launch]] = {}
     errors: list[InputError] = []
     for change in repo.model_changes(base.commit, below):
-        if paths or not settings.models or any(map(settings.names_model, _files(repo, change))):
+        if paths or any(map(settings.names_model, _files(repo, change))):
             try:
                 before, after = _states(repo, base, change, targets, settings)
             except LatlintError as error:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from latlint.errors import LatlintError
 from latlint.files import regular
 from latlint.graph.formats import claimed_by, is_model_name
+from latlint.project.repository import top_of
 from latlint.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,14 +26,15 @@ def find_models(paths: Iterable[str], settings: Settings) -> tuple[list[str], li
     """Model files in the order given, those of a directory sorted, each once; and notes on what was left out.
 
     A path that is not a directory is taken as it is: whether it can be read is for the reader to say. Without a path, the
-    configuration's ``models`` globs are looked for below its directory, and without these every model there.
+    configuration's ``models`` globs are looked for below its directory, and without these every model there. Of what lies in
+    directories, files that git ignores and those that ``exclude`` matches are left out.
     """
     notes: list[str] = []
     if given := list(paths):
-        found = [file for path in given for file in _files(path, notes)]
+        found = [file for path in given for file in _files(path, settings, notes)]
     else:
-        below = _walk(os.path.relpath(settings.root), notes)
-        found = [file for file in below if not settings.models or settings.names_model(file)]
+        below = _searched(os.path.relpath(settings.root), settings, notes)
+        found = [file for file in below if settings.names_model(file)]
     once: dict[str, str] = {}
     for file in found:
         once.setdefault(os.path.abspath(file), file)  # noqa: PTH100 - a link is not its target
@@ -42,12 +44,12 @@ def find_models(paths: Iterable[str], settings: Settings) -> tuple[list[str], li
 def changed_models(paths: Iterable[str], settings: Settings) -> list[str]:
     """What to lint when the files ``paths`` have changed: models, and those whose external data is among them.
 
-    Anything else is left out, and so is a model that the configuration's ``models`` globs do not name.
+    Anything else is left out, and so is a model that the configuration's ``models`` globs do not name, or that ``exclude`` does.
     """
     named = list(paths)
     held = _holders([path for path in named if not is_model_name(path)])
     found = [file for path in named for file in held.get(path, [path])]
-    return [file for file in dict.fromkeys(found) if not settings.models or settings.names_model(file)]
+    return [file for file in dict.fromkeys(found) if settings.names_model(file)]
 
 
 def holders(data: str) -> list[str]:
@@ -76,9 +78,9 @@ def _holders(data: Collection[str]) -> dict[str, list[str]]:
     return found
 
 
-def _files(path: str, notes: list[str]) -> Iterable[str]:
+def _files(path: str, settings: Settings, notes: list[str]) -> Iterable[str]:
     if path and Path(path).is_dir():
-        return _walk(path, notes)
+        return _searched(path, settings, notes)
     if path and not is_model_name(path) and Path(path).is_file():
         return holders(path) or (path,)
     return (path,)
@@ -120,6 +122,36 @@ def _found_in(source: Source, texts: set[bytes]) -> set[bytes]:
         chunk = source.read(start, _CHUNK_BYTES + longest)
         found |= {text for text in texts - found if text in chunk}
     return found
+
+
+def _searched(directory: str, settings: Settings, notes: list[str]) -> list[str]:
+    """The model files below ``directory``, without those that git ignores (unless it ignores the directory) and ``exclude``."""
+    found = [file for file in _walk(directory, notes) if not settings.excludes(file)]
+    ignored = _ignored(directory, found)
+    if ignored:
+        what = "model file that git ignores is" if len(ignored) == 1 else "model files that git ignores are"
+        notes.append(f"{len(ignored)} {what} left out of {directory}, such as {min(ignored)}: name them to read them")
+    return [file for file in found if file not in ignored]
+
+
+def _ignored(directory: str, files: Sequence[str]) -> set[str]:
+    """Those of ``files``, found below ``directory``, that git ignores, be it for the repository that holds them lying in one that does
+    not want it. Nothing where git cannot be asked."""
+    searched = Path(os.path.realpath(directory))
+    home = top_of(searched)
+    real = {file: Path(os.path.realpath(os.path.dirname(file)), os.path.basename(file)) for file in files}  # noqa: PTH119, PTH120
+    tops = {file: top_of(path.parent) for file, path in real.items()}
+    if not any(tops.values()):
+        return set()
+    from latlint.project.git import ignored  # git takes longer to ask than most files to lint
+
+    if home and ignored(home, [searched]):
+        return set()
+    nested = {top for top in tops.values() if top and top != home}
+    unwanted = ignored(home, nested) if home else set()
+    asked = {top: [real[file] for file in files if tops[file] == top] for top in tops.values() if top}
+    unwanted |= {path for top, paths in asked.items() for path in ignored(top, paths)}
+    return {file for file, path in real.items() if path in unwanted or tops[file] in unwanted}
 
 
 def _walk(directory: str, notes: list[str]) -> Iterator[str]:

@@ -15,7 +15,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -278,6 +278,23 @@ class Repository:
         return None if done.returncode else os.fsdecode(done.stdout)
 
 
+def ignored(top: Path, paths: Collection[Path]) -> set[Path]:
+    """Those of ``paths``, all below ``top`` of a repository, that it ignores and does not have; nothing where git cannot say."""
+    names = {f"./{path.relative_to(top).as_posix()}": path for path in paths if path != top}
+    if not names:
+        return set()
+    try:
+        _refuse_old(_version())
+        # The command takes names as they are, and refuses to be told so.
+        options = [option for option in _OPTIONS if option != "--literal-pathspecs"]
+        given = "".join(f"{name}\0" for name in names)
+        done = _started([*options, "check-ignore", "-z", "--stdin"], top, given=given)
+    except (LatlintError, OSError):
+        return set()
+    listed = os.fsdecode(done.stdout or b"").split("\0")
+    return {names[name] for name in listed if name in names}
+
+
 def repository(path: str | os.PathLike[str] = ".") -> Repository:
     """The repository whose working tree holds ``path``, a file or directory that need not be there any more."""
     real = Path(os.path.realpath(path))
@@ -324,7 +341,7 @@ def _started(
             ["git", *arguments],
             cwd=directory,
             env={**environment, **_ENVIRONMENT, **variables},
-            input=given.encode(),
+            input=given.encode("utf-8", "surrogateescape"),
             stdout=out,
             stderr=subprocess.PIPE,
             timeout=_TIMEOUT_S,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import cache, partial
 from pathlib import Path
 
@@ -11,7 +11,8 @@ from latlint.settings import Settings
 
 
 def locate(files: Collection[str], settings: Settings) -> dict[str, str]:
-    """For each file as given, its path from the top of its git repository, with forward slashes and without links.
+    """For each file as given, its path from the top of the git repository that holds the configuration's directory, or else that holds
+    the file, with forward slashes and without links.
 
     Outside any repository it is the path from the configuration's directory, or from the working directory for a file that was
     named from there. What lies elsewhere goes by its path below the nearest directory that holds all such files. So a path never
@@ -30,7 +31,18 @@ def locate(files: Collection[str], settings: Settings) -> dict[str, str]:
     strays = {parent for parent, above, _ in map(place, files) if above is None}
     shared = Path(os.path.commonpath(strays)) if strays else Path()
     below = cache(lambda parent, above: Path(parent).relative_to(above or shared))
-    return {file: (below(parent, above) / name).as_posix() for file in files for parent, above, name in (place(file),)}
+    places = {file: place(file) for file in files}
+    found = {file: (below(parent, above) / name).as_posix() for file, (parent, above, name) in places.items()}
+    return found | _apart(found, {file: Path(parent, name) for file, (parent, _, name) in places.items()})
+
+
+def _apart(found: Mapping[str, str], real: Mapping[str, Path]) -> dict[str, str]:
+    """Other paths for different files that have the same one in ``found``, in two repositories: from the directory that holds both."""
+    alike: dict[str, set[Path]] = {}
+    for file, path in found.items():
+        alike.setdefault(path, set()).add(real[file])
+    shared = {path: Path(os.path.commonpath(files)) for path, files in alike.items() if len(files) > 1}
+    return {file: real[file].relative_to(shared[path]).as_posix() for file, path in found.items() if path in shared}
 
 
 def top_of(directory: Path) -> Path | None:
@@ -42,9 +54,12 @@ def top_of(directory: Path) -> Path | None:
 
 def _top(settings: Settings, directory: str, absolute: bool) -> Path | None:
     """What the paths of files in ``directory`` start at, which were given as ``absolute`` paths or not; ``None`` if they are strays."""
-    path = Path(directory)
-    if top := top_of(path / "file"):
+    path, root = Path(directory), Path(os.path.realpath(settings.root))
+    # A submodule, or a clone within a repository, is a part of what people look at.
+    home = top_of(root)
+    if home and path.is_relative_to(home):
+        return home
+    if top := top_of(path):
         return top
-    root = Path(os.path.realpath(settings.root))
     named_from_root = settings.source is not None or not absolute
     return root if named_from_root and path.is_relative_to(root) else None

@@ -49,6 +49,8 @@ class Review:
 
             self._references = References(settings)
             self.notes += (f"max-increase compares with {self._references.name}",)
+        elif settings.base is not None:
+            self.notes += (f"base '{settings.base}' has no effect: no budget has max-increase",)
         if self._has(LOCK_FILE):
             from latlint.review import lock
 

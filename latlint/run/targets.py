@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from latlint import checks
 from latlint.errors import LatlintError
+from latlint.globs import covers_target
 from latlint.graph.ops import KINDS
 from latlint.latency.catalogue import find_targets, pack_hash, select_targets
 from latlint.settings import Settings
@@ -33,6 +34,7 @@ def resolve_targets(settings: Settings) -> tuple[tuple[TargetPack, ...], tuple[s
     patterns, notes = settings.target_patterns()
     names = select_targets(patterns, known)
     _refuse_unknown_in_budgets(settings, known)
+    _refuse_idle_budgets(settings, names)
     return _with_packs(names, known), notes
 
 
@@ -52,6 +54,22 @@ def refuse_unknown_names(settings: Settings) -> None:
     select_targets(settings.targets, known)
     _refuse_unknown_in_budgets(settings, known)
     checks.refuse_unknown_rules(settings)
+
+
+def _refuse_idle_budgets(settings: Settings, names: Sequence[str]) -> None:
+    """LatlintError for a budget that holds on none of the run's targets, unless the command line chose among those of the configuration."""
+    narrowed = settings.origins.get("targets") == "--target"
+    for budget in settings.budgets:
+        if any(covers_target(budget.target, name) for name in names):
+            continue
+        chosen = f"is for none of the chosen targets: {', '.join(names)}"
+        flag, _, text = budget.origin.partition(" ")
+        if flag == "--budget":
+            raise LatlintError(f"--budget '{text}' {chosen}", code="LAT901")
+        if not narrowed:
+            which = f"the budget for '{budget.target}'{f' ({budget.origin})' if budget.origin else ''}"
+            message = f"{which} {chosen}; choose its target as well, or leave it out"
+            raise LatlintError(message, code="LAT901", path=settings.source)
 
 
 def _refuse_unknown_in_budgets(settings: Settings, known: Collection[str]) -> None:

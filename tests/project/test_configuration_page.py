@@ -65,6 +65,8 @@ def test_what_the_page_shows_is_valid(text: str, tmp_path: Path, monkeypatch: py
         (tmp_path / base[1]).write_text("", encoding="utf-8")
     name = "pyproject.toml" if "[tool.latlint]" in text else "latlint.toml"
     (tmp_path / name).write_text(text, encoding="utf-8")
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "detector.tflite").touch()
     assert load(tmp_path).origins
     assert _checked(Path(name)).startswith(f"{name}: good")
 
