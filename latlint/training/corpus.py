@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
-import shutil
 import tarfile
 import tempfile
 from pathlib import Path
+from typing import BinaryIO
 
 import zstandard
 
-_BLOCK = 1 << 16
+#: What is read at once, and what a file system keeps or leaves out as a whole.
+_CHUNK, _BLOCK = 1 << 18, 1 << 12
 
 
 def unpacked(archives: Path) -> Path:
     """A directory with the contents of every ``*.tar.zst`` in ``archives``, such as ``tflite_fp32/``.
 
     ``LATLINT_CORPUS`` may name one that is unpacked already. Else it is unpacked once into the temporary directory and kept there,
-    under a name made of the archives' sizes, so that new archives are unpacked anew. Raises FileNotFoundError without archives.
+    under a name made of the archives' sizes, so that new archives are unpacked anew; a process waits for another that does the same,
+    since two copies would take twice the room. Raises FileNotFoundError without archives.
     """
     if named := os.environ.get("LATLINT_CORPUS"):
         return Path(named)
@@ -26,19 +29,19 @@ def unpacked(archives: Path) -> Path:
         raise FileNotFoundError(f"{archives}: no *.tar.zst here")
     key = "-".join(str(archive.stat().st_size) for archive in found)
     target = Path(tempfile.gettempdir()) / f"latlint-corpus-{key}"
-    if not target.is_dir():
-        scratch = Path(tempfile.mkdtemp(prefix="latlint-corpus-", dir=target.parent))
-        for archive in found:
-            _unpack(archive, scratch)
-        try:
-            scratch.rename(target)
-        except OSError:  # another process was faster
-            shutil.rmtree(scratch)
+    with target.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not target.is_dir():
+            with tempfile.TemporaryDirectory(prefix="latlint-corpus-", dir=target.parent) as scratch:
+                whole = Path(scratch, "whole")
+                for archive in found:
+                    _unpack(archive, whole)
+                whole.rename(target)
     return target
 
 
 def _unpack(archive: Path, target: Path) -> None:
-    """Unpack, leaving runs of zeros as holes: 5.5 GB of zeroed weights then take a tenth of that."""
+    """Unpack, leaving runs of zeros as holes: 8 GB of zeroed weights then take 120 MB."""
     with (
         archive.open("rb") as packed,
         zstandard.ZstdDecompressor().stream_reader(packed) as stream,
@@ -53,9 +56,19 @@ def _unpack(archive: Path, target: Path) -> None:
                 continue
             path.parent.mkdir(parents=True, exist_ok=True)
             with source, path.open("wb") as out:
-                while block := source.read(_BLOCK):
-                    if block.count(0) == len(block):
-                        out.seek(len(block), os.SEEK_CUR)
-                    else:
-                        out.write(block)
+                while chunk := source.read(_CHUNK):
+                    _write(chunk, out)
                 out.truncate()
+
+
+def _write(chunk: bytes, out: BinaryIO) -> None:
+    """Write what is not zero; of all zeros, as most are, nothing is looked at twice."""
+    if chunk.count(0) == len(chunk):
+        out.seek(len(chunk), os.SEEK_CUR)
+        return
+    for at in range(0, len(chunk), _BLOCK):
+        block = chunk[at : at + _BLOCK]
+        if block.count(0) == len(block):
+            out.seek(len(block), os.SEEK_CUR)
+        else:
+            out.write(block)
