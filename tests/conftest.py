@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import os
 import re
@@ -57,12 +58,10 @@ def corpus(request: pytest.FixtureRequest) -> Path:
 
     ``LATLINT_CORPUS`` may name one that is unpacked already; see ``latlint.training.corpus``.
     """
-    if named := os.environ.get("LATLINT_CORPUS"):
-        return Path(named)
-    shared: Path = request.getfixturevalue("shared")
     from latlint.training.corpus import unpacked
 
-    return unpacked(shared / "corpus")
+    named = os.environ.get("LATLINT_CORPUS")
+    return Path(named) if named else unpacked(request.getfixturevalue("shared") / "corpus")
 
 
 @pytest.fixture(scope="session")
@@ -81,18 +80,27 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 
 @pytest.fixture(scope="session")
-def npm(pytestconfig: pytest.Config, lacking: Callable[[str], NoReturn]) -> Callable[..., Path]:
+def npm(lacking: Callable[[str], NoReturn]) -> Callable[..., Path]:
     """``npm("name@1.0.0", …)`` is a directory with a ``node_modules`` that holds these packages, installed once; no script of
     theirs is run."""
 
     def install(*packages: str) -> Path:
-        home = pytestconfig.cache.mkdir("npm-" + re.sub(r"[^\w.-]+", "-", packages[0]))
-        if not all((home / "node_modules" / package.rpartition("@")[0]).is_dir() for package in packages):
-            command = ["npm", "install", "--prefix", str(home), "--no-save", "--ignore-scripts", *packages]
-            found = shutil.which("npm")
-            done = found and subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
-            if not done or done.returncode:
-                lacking(f"needs npm and its registry for {packages[0]}: {done.stderr if done else 'there is no npm'}")
+        home = REPOSITORY / ".pytest_cache" / ("npm-" + re.sub(r"[^\w.-]+", "-", packages[0]))
+        home.mkdir(parents=True, exist_ok=True)
+        with (home / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # another worker may be at it
+            if not all((home / "node_modules" / package.rpartition("@")[0]).is_dir() for package in packages):
+                command = ["npm", "install", "--prefix", str(home), "--no-save", "--ignore-scripts", *packages]
+                found = shutil.which("npm")
+                done = found and subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+                if not done or done.returncode:
+                    why = last_line(done.stderr) if done else "there is no npm"
+                    lacking(f"needs npm and its registry for {packages[0]}: {why}")
         return home
 
     return install
+
+
+def last_line(text: str) -> str:
+    """What a program said last, which is what went wrong; before it stands what it tried."""
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "no message")

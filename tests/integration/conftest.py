@@ -14,6 +14,8 @@ from typing import NoReturn
 
 import pytest
 
+from tests.conftest import last_line
+
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 
 #: What a clone of the repository brings along for `pip install`.
@@ -101,7 +103,7 @@ def wheelhouse(offline: dict[str, str], lacking: Callable[[str], NoReturn]) -> P
         "download", "--quiet", "--only-binary=:all:", "--dest", str(directory), "--constraint", str(pins), *wanted
     )
     if done.returncode:
-        lacking(f"cannot fetch the wheels of latlint's dependencies: {done.stdout}")
+        lacking(f"cannot fetch the wheels of latlint's dependencies: {last_line(done.stdout)}")
     return directory
 
 
