@@ -16,6 +16,8 @@ import pytest
 
 from latlint.data import data_dir
 
+pytestmark = pytest.mark.slow
+
 Model = Callable[[str], Path]
 PIXEL = ("--target", "pixel-4/gpu")
 

@@ -10,6 +10,8 @@ import pytest
 from latlint.api import check
 from latlint.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 #: It warns where SAME padding, which costs nothing, gives the same result as the PAD that the converter wrote.
 ACTIONABLE = {"LAT241"}
 

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import formats_of_commands
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -57,6 +59,7 @@ def outputs(directory: Path, environment: dict[str, str], calls: list[list[str]]
     return answers
 
 
+@pytest.mark.slow
 def test_every_format_of_every_command(model: Callable[[str], Path], tmp_path: Path) -> None:
     calls = [[*ARGUMENTS[command], "--format", form] for command, form in formats_of_commands()]
     found = []

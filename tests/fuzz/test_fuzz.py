@@ -22,6 +22,8 @@ sys.path.append(str(REPOSITORY / "fuzz"))
 import flat  # noqa: E402
 import seeds  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 
 def run(form: str, *args: str) -> dict[str, int]:
     """The outcomes of ``fuzz/run.py``; stderr's last line names the input that ended it."""

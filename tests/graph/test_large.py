@@ -24,6 +24,8 @@ MOST_MB = 150
 _RUN = """
 import contextlib, io, json, re, sys
 from latlint.cli import main
+
+pytestmark = pytest.mark.slow
 with contextlib.redirect_stdout(io.StringIO()) as out:
     status = main(sys.argv[1:])
 peak = int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]) // 1024

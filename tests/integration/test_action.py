@@ -18,6 +18,8 @@ import yaml
 if TYPE_CHECKING:
     from tests.integration.conftest import Project
 
+pytestmark = pytest.mark.slow
+
 Model = Callable[[str], Path]
 ACTION: dict[str, Any] = yaml.safe_load(
     (Path(__file__).resolve().parent.parent.parent / "action.yml").read_text(encoding="utf-8")

@@ -18,6 +18,8 @@ from latlint.cli import main
 if TYPE_CHECKING:
     from tests.integration.conftest import Project
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -14,6 +14,8 @@ import pytest
 if TYPE_CHECKING:
     from tests.integration.conftest import Project
 
+pytestmark = pytest.mark.slow
+
 Model = Callable[[str], Path]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

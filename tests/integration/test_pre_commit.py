@@ -13,6 +13,8 @@ import pytest
 if TYPE_CHECKING:
     from tests.integration.conftest import Project
 
+pytestmark = pytest.mark.slow
+
 Model = Callable[[str], Path]
 
 CONFIGURATION = """\

@@ -32,6 +32,8 @@ from latlint.report.annotations import open_findings
 from latlint.report.plain import Style
 from latlint.settings import Budget, Settings
 
+pytestmark = pytest.mark.slow
+
 Npm = Callable[..., Path]
 
 MULTITOOL = "@microsoft/sarif-multitool-linux@5.7.0"

@@ -20,6 +20,8 @@ from latlint.settings import Settings
 from latlint.units import format_ms
 from tests.report.conftest import HOSTILE, over_budget, prediction
 
+pytestmark = pytest.mark.slow
+
 DESKTOP, PHONE = (1280, 900), (390, 844)
 
 

@@ -22,6 +22,8 @@ from latlint.report import render_stream
 from latlint.report.plain import Style
 from latlint.run.cluster import executor_of
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = Settings(targets=("pixel-4/gpu", "pixel-4/cpu-1large"))
 MODELS = ("mobilenet_v2_int8.tflite", "one_gelu.tflite", "shufflenet_v2_05.tflite")
 

@@ -17,6 +17,8 @@ from latlint.training.design import Design
 from latlint.training.held_out import hold_out, predicted_ms
 from latlint.training.measurements import KernelTime, Measurements, Series
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> Any:
