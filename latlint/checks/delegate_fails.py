@@ -50,7 +50,10 @@ RULE = Rule("LAT209", "delegate-fails", "warning", ("offload",), "reported")
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
     failure = whole_refusal(seen)
-    if failure is None or failure.code != "INIT_FAILED":
+    if failure is None:
+        return
+    if failure.code == "DYNAMIC_GRAPH":
+        yield from seen.judge(RULE, sentence(failure), [], fix="fix the sizes when the model is exported")
         return
     layers = [
         node for node in seen.graph.nodes if node.kind == "fully_connected" and len(seen.shape(node.inputs[0])) > 2

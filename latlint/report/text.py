@@ -12,6 +12,7 @@ from latlint.graph.formats import title
 from latlint.latency.types import KernelPrediction, Prediction
 from latlint.outcome import Report, Verdict
 from latlint.report.plain import Cell, Style, clean, table
+from latlint.runtime.kinds import kind_of
 from latlint.units import format_chance, format_count, format_limit_ms, format_ms
 from latlint.words import counted, short_name
 
@@ -300,8 +301,8 @@ def _fallbacks(prediction: Prediction, style: Style) -> list[str]:
         rows.append(
             [Cell(format_ms(sum(costs[reason] for reason in more))), Cell(f"… for {counted(len(more), 'reason')} more")]
         )
-    offloads = prediction.target.partition("/")[2].startswith(executor)
-    place = f"{'on the' if offloads else 'in'} {executor.upper()}"
+    kind = kind_of(prediction.target.partition("/")[2])
+    place = f"in {executor.upper()}" if kind.host else f"on the {kind.title}"
     return ["", f"  not {place}:", *table(rows, "><<", style, indent=4)] if rows else []
 
 

@@ -81,6 +81,13 @@ class Context:
         """Whether one op alone reads the tensor, once, and it is no output."""
         return len(self.uses.get(tensor, ())) == 1 and tensor not in self.graph_outputs
 
+    def sized_by_values(self) -> Tensor | None:
+        """The first tensor whose size depends on what is computed, not on the sizes of the inputs alone; ``None`` where there is none."""
+        if any(self.tensor(index).elements is None for index in self.graph.inputs):
+            return None  # the sizes of the inputs are not known, so that those after them tell nothing
+        written = (self.tensor(index) for node in self.graph.nodes for index in node.outputs if index >= 0)
+        return next((tensor for tensor in written if tensor.elements is None), None)
+
     def unpackers(self, nodes: Iterable[int], dtypes: Iterable[str]) -> list[Node]:
         """Those of ``nodes`` that unpack constants of these types: DEQUANTIZE of float16 weights."""
         wanted = frozenset(dtypes)

@@ -18,7 +18,7 @@ from latlint.runtime.facts import Facts
 from latlint.runtime.kernels import KernelRule, choose, kernel, parse_kernels, slower
 from latlint.runtime.partition import Epoch, epochs, keep_largest
 from latlint.runtime.planners import Planned, assembled, parsed, planner
-from latlint.runtime.reasons import Refusal
+from latlint.runtime.reasons import Refusal, sentence
 from latlint.runtime.rules import Rules
 from latlint.runtime.types import Kernel, Partition, Processor
 from latlint.words import counted
@@ -38,7 +38,8 @@ class DelegatePlanner(NamedTuple):
 
     ``max_partitions`` 0 is no limit; partitions of fewer than ``min_nodes`` are not kept. ``unpacks`` are the types of constants that a
     DEQUANTIZE unpacks once, when the delegate is applied. A PAD of height and width goes into the kinds ``takes_pad`` after it.
-    ``computes`` says in which type the values of another are computed with.
+    ``computes`` says in which type the values of another are computed with. Without ``takes_dynamic`` the delegate is not applied to a
+    graph with a tensor whose size depends on what is computed.
     """
 
     executor: str
@@ -51,6 +52,7 @@ class DelegatePlanner(NamedTuple):
     fuses: tuple[Fusion, ...] = ()
     takes_pad: frozenset[str] = frozenset()
     computes: Mapping[str, str] = MappingProxyType({})
+    takes_dynamic: bool = True
 
     @property
     def executors(self) -> tuple[str, ...]:
@@ -59,7 +61,8 @@ class DelegatePlanner(NamedTuple):
     def plan(self, context: Context, nodes: Sequence[int], processor: Processor) -> Planned:
         unpackers = context.unpackers(nodes, self.unpacks)
         seen = context.with_constants(tensor for node in unpackers for tensor in node.outputs)
-        refused = self._refusals(seen, nodes, unpackers)
+        dynamic = None if self.takes_dynamic else dynamic_graph(context, self.acceptance.by)
+        refused = dict.fromkeys(nodes, dynamic) if dynamic else self._refusals(seen, nodes, unpackers)
         split = self._kept(epochs(seen, nodes, lambda index: index not in refused), refused)
         rest = planner(self.fallback)
         return assembled(
@@ -67,6 +70,7 @@ class DelegatePlanner(NamedTuple):
             lambda members: self._delegated(seen, members),
             lambda left: rest.plan(context, left, processor),
             refused,
+            (sentence(dynamic),) if dynamic else (),
         )
 
     def _refusals(self, context: Context, nodes: Sequence[int], unpackers: Sequence[Node]) -> dict[int, Refusal]:
@@ -186,6 +190,12 @@ class _Fusing:
         if pad.kind != "pad" or into.kind not in self.rules.takes_pad or any(into.attributes.get("padding", ())):
             return False
         return self.context.sole_use(into.inputs[0]) and Facts(self.context, pad)["pads"] == "spatial"
+
+
+def dynamic_graph(context: Context, by: str) -> Refusal | None:
+    """Why a delegate that takes static sizes alone is not applied at all (subgraph.cc, ModifyGraphWithDelegate)."""
+    tensor = context.sized_by_values()
+    return Refusal("DYNAMIC_GRAPH", {"by": by, "tensor": tensor.name}) if tensor else None
 
 
 def smaller_partition(by: str, kept: int) -> Refusal:

@@ -365,3 +365,43 @@ def test_malformed_rules_are_told_apart(change: dict[str, Any], message: str) ->
         parse(Rules("x/y", "delegate", "tflite", "XNNPACK of LiteRT 9.9", data))
     assert caught.value.code == "LAT901"
     assert "rules/x/y.toml" in caught.value.message
+
+
+def test_a_delegate_of_static_sizes_is_not_applied_to_a_graph_with_a_computed_one() -> None:
+    model = Builder()
+    value = model.conv(0, padding=1)
+    model.add("where", (value,), (-1, 4), "int64")
+    value = model.conv(value, padding=1)
+    for runtime, applied in ((XNNPACK_2_10, False), (XNNPACK_2_15, False), ("litert-2.3/xnnpack", True)):
+        made = model.plan(value, runtime=runtime)
+        assert ("xnnpack" in executors(made)) is applied
+        assert {why.code for why in made.fallbacks.values()} == ({"NOT_AN_OP"} if applied else {"DYNAMIC_GRAPH"})
+        assert any("depends on what is computed" in note for note in made.notes) is not applied
+
+
+def test_a_delegate_keeps_so_many_partitions_of_such_a_size() -> None:
+    """Two ops, one op and three ops, with what it refuses between them."""
+    model = Builder()
+    shape, value = (1, 16, 16, 8), 0
+    for kind in ("abs", "abs", "gelu", "abs", "gelu", "abs", "abs", "abs"):
+        value = model.add(kind, (value,), shape)
+    graph = model.graph(value)
+
+    def kept(**limits: int) -> tuple[list[tuple[str, int]], dict[int, str]]:
+        made = planner(XNNPACK_2_10)._replace(**limits).plan(Context(graph), range(8), Processor("c", "", "cpu", "arm"))
+        return [(p.executor, p.nodes) for p in made.partitions], {n: why.code for n, why in made.fallbacks.items()}
+
+    others = {2: "NOT_AN_OP", 4: "NOT_AN_OP"}
+    parts, refused = kept()
+    assert (
+        parts == [("xnnpack", 2), ("builtin", 1), ("xnnpack", 1), ("builtin", 1), ("xnnpack", 3)] and refused == others
+    )
+    parts, refused = kept(min_nodes=2)
+    assert parts == [("xnnpack", 2), ("builtin", 3), ("xnnpack", 3)]
+    assert refused == others | {3: "SMALL_PARTITION"}
+    parts, refused = kept(max_partitions=1)
+    assert parts == [("builtin", 5), ("xnnpack", 3)]
+    assert refused == others | dict.fromkeys((0, 1, 3), "SMALLER_PARTITION")
+    parts, refused = kept(max_partitions=2, min_nodes=3)
+    assert parts == [("builtin", 5), ("xnnpack", 3)]
+    assert refused == others | dict.fromkeys((0, 1, 3), "SMALL_PARTITION")

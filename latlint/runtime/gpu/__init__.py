@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from latlint.graph.types import ITEM_BYTES, Node
 from latlint.runtime.context import Context
-from latlint.runtime.delegate import smaller_partition
+from latlint.runtime.delegate import dynamic_graph, smaller_partition
 from latlint.runtime.gpu.kernels import Launch, link, select_kernels
 from latlint.runtime.gpu.model import Model, build_model, to_bhwc
 from latlint.runtime.gpu.rules import GpuRules, parse_gpu_rules
@@ -36,7 +36,8 @@ class GpuPlanner(NamedTuple):
         seen = context.with_constants(t for n in dropped for t in context.graph.nodes[n].outputs)
         kept = [index for index in nodes if index not in dropped]
         refused = refusals(seen, kept, rules)
-        failure = _initialisation_failure(seen, kept, refused, rules)
+        failure = dynamic_graph(context, rules.acceptance.by)
+        failure = failure or _initialisation_failure(seen, kept, refused, rules)
         if failure:
             refused = dict.fromkeys(nodes, failure)
         split = epochs(seen, kept, lambda index: index not in refused)
