@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from latlint import checks
 from latlint.checks.types import Finding, fingerprint
-from latlint.errors import LatlintError
+from latlint.errors import LatlintError, debugging
 from latlint.graph.inputs import dims_text
 from latlint.outcome import InputError, Outcome, Report
 from latlint.project.configuration import load
@@ -19,7 +19,7 @@ from latlint.project.discovery import find_models
 from latlint.project.repository import locate
 from latlint.run.cache import Cache
 from latlint.run.targets import resolve_targets
-from latlint.run.work import Task, process_items
+from latlint.run.work import Task, failure, process_items
 from latlint.settings import Settings
 
 if TYPE_CHECKING:
@@ -138,14 +138,24 @@ class Run:
             if self.task.judge and self.task.kernels:
                 spare -= len(outcome.predictions)
                 outcome = outcome if spare >= 0 else outcome.without_kernels()
-            part = self._part(file, path, outcome)
-            yield self.review.apply(part) if self.review else part
+            yield self._reviewed(file, path, outcome)
         if self.review and (rest := self.review.finish()):
             yield replace(self.empty, findings=rest, files=0)
 
     def report(self, executor: Executor | None = None, *, jobs: int = 1) -> Report:
         """The report of all files."""
         return self.empty.joined(self.parts(executor, jobs=jobs))
+
+    def _reviewed(self, file: str, path: str, outcome: Outcome) -> Report:
+        part = self._part(file, path, outcome)
+        try:
+            return self.review.apply(part) if self.review else part
+        except LatlintError:
+            raise
+        except Exception as error:  # as in process_items
+            if debugging():
+                raise
+            return self._part(file, path, failure(file, error))
 
     def _part(self, file: str, path: str, outcome: Outcome) -> Report:
         error = outcome.error

@@ -7,7 +7,6 @@ terminated.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from importlib import import_module
 from pkgutil import iter_modules
@@ -16,7 +15,7 @@ import click
 
 from latlint import __version__
 from latlint.cli import _console
-from latlint.errors import LatlintError
+from latlint.errors import LatlintError, debugging, internal_error_text
 from latlint.words import nearest
 
 #: What click raises for `latlint pack` alone, whose message is the help; before click 8.2 it printed that itself.
@@ -47,7 +46,7 @@ class _Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if not name.startswith("-") and name not in self.list_commands(ctx):
-            if _is_model(name) or os.path.exists(name):  # noqa: PTH110 - whatever it is
+            if _is_model(name) or os.path.exists(name):
                 raise click.UsageError(
                     f"unknown command '{name}': to lint a file, latlint check {name}; to see its kernels, latlint predict {name}"
                 )
@@ -95,12 +94,12 @@ def main(args: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         _console.error(_usage_message(error))
     except Exception as error:
-        if os.environ.get("LATLINT_DEBUG"):
+        if debugging():
             raise
         if isinstance(error, OSError):
             _console.error(error.strerror or str(error), path=error.filename)
         else:
-            _console.internal_error(error)
+            _console.error(internal_error_text(error))
     return 2
 
 

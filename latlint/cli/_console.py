@@ -46,7 +46,13 @@ def terminable() -> Iterator[None]:
 
 
 def prepare() -> None:
-    """UTF-8 with plain line feeds for files and pipes whatever the locale; on a terminal, escapes for what it cannot show."""
+    """UTF-8 with plain line feeds for files and pipes whatever the locale; on a terminal, escapes for what it cannot show. A standard
+    stream that is closed is held open, so that no file gets its number."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             if stream.isatty():
@@ -85,7 +91,7 @@ def emit(text: str) -> None:
 def note(message: str) -> None:
     """One line on stderr that the user should know and need not act on."""
     clear_progress()
-    print(f"latlint: note: {clean(message)}", file=sys.stderr)
+    _say(f"latlint: note: {clean(message)}")
 
 
 def error(message: str, *, path: str | None = None, code: str = "LAT000") -> None:
@@ -93,20 +99,14 @@ def error(message: str, *, path: str | None = None, code: str = "LAT000") -> Non
     where = f"{clean(path)}: " if path is not None else ""
     tail = f" [{code}]" if code != "LAT000" else ""
     clear_progress()
-    print(f"latlint: error: {where}{clean(message)}{tail}", file=sys.stderr)
+    _say(f"latlint: error: {where}{clean(message)}{tail}")
 
 
-def internal_error(exception: Exception) -> None:
-    """One line for what should not have happened, with all that a report of it needs."""
-    import traceback
-
-    frames = traceback.extract_tb(exception.__traceback__)
-    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    notes = "".join(f", {line}" for line in getattr(exception, "__notes__", ()))
-    error(
-        f"internal error: {type(exception).__name__}: {exception}{place}{notes}; please report this line "
-        "(LATLINT_DEBUG=1 shows the traceback)"
-    )
+def _say(line: str) -> None:
+    """One line on stderr, if there is one: what cannot be said changes neither the output nor the exit code."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError, ValueError):
+            print(line, file=sys.stderr, flush=True)
 
 
 #: Whether the last line of the terminal is a progress bar.

@@ -24,7 +24,7 @@ from latlint.cli._options import (
 )
 from latlint.cli._run import RunOptions, run_options
 from latlint.cli._toml import settings_text
-from latlint.errors import LatlintError
+from latlint.errors import LatlintError, debugging, internal_error_text
 from latlint.outcome import Report
 from latlint.project.discovery import changed_models
 from latlint.report import formats, render, render_stream, shows_hash, shows_kernels
@@ -141,12 +141,37 @@ def command(
             _console.emit(text)
         return status.code
     report = run.empty.joined(parts)
-    _console.emit(render(report, "check", format_name, _console.style()))
-    for name, path in files:
-        _console.write_output(render(report, "check", name, Style()), path)
+    texts = [(format_name, None, _console.style()), *((name, path, Style()) for name, path in files)]
+    failures = [(path, failure) for name, path, style in texts if (failure := _failure(report, name, path, style))]
     if format_name == "github" and all(name != "markdown" for name, _ in files):
         _console.append_to_job_summary(render(report, "check", "markdown", Style()))
-    return status.code
+    for path, failure in failures:
+        _tell(failure, path)
+    return 2 if failures else status.code
+
+
+def _failure(report: Report, name: str, path: Path | None, style: Style) -> Exception | None:
+    """Why the report could not be written to ``path``, or else to stdout. What cannot be written takes no other output with it."""
+    try:
+        text = render(report, "check", name, style)
+        if path is None:
+            _console.emit(text)
+        else:
+            _console.write_output(text, path)
+    except Exception as error:
+        if debugging():
+            raise
+        return error
+    return None
+
+
+def _tell(failure: Exception, path: Path | None) -> None:
+    if isinstance(failure, LatlintError):
+        _console.error(failure.message, path=failure.path, code=failure.code)
+    elif isinstance(failure, _console.ReaderGoneError | OSError):
+        raise failure
+    else:
+        _console.error(internal_error_text(failure), path=str(path) if path else None)
 
 
 @dataclass(slots=True)

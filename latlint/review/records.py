@@ -162,8 +162,6 @@ def read(path: Path) -> str | None:
     try:
         return decoded(read_bounded(path, _MAX_BYTES), display_path(path))
     except FileNotFoundError:
-        if path.is_symlink():
-            raise LatlintError("is a link that leads nowhere", code="LAT903", path=display_path(path)) from None
         return None
     except ValueError as error:
         raise LatlintError(str(error), code="LAT903", path=display_path(path)) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -11,10 +12,13 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExec
 from itertools import islice
 from multiprocessing import parent_process
 
+from latlint.errors import INTERNAL, LatlintError, debugging
 from latlint.outcome import InputError, Outcome
-from latlint.run.work import Item, Task, process_items
+from latlint.run.work import Item, Task, failure, process_items
 
 _Batch = Sequence[Item]
+
+_SAFE_PATH = "PYTHONSAFEPATH"
 
 #: Files that go to a worker together, and batches that are under way or wait to be fetched.
 _MAX_BATCH = 16
@@ -42,9 +46,9 @@ def run_on(executor: Executor | None, task: Task, items: Sequence[Item], *, jobs
             batch, future = under_way.popleft()
             try:
                 outcomes = future.result() if future else _alone(task, batch)
+            except LatlintError:
+                raise
             except Exception as error:
-                if not _died(error):
-                    raise
                 broken = isinstance(error, BrokenExecutor)
                 outcomes = _alone(task, batch)
             yield from outcomes
@@ -58,30 +62,50 @@ def run_on(executor: Executor | None, task: Task, items: Sequence[Item], *, jobs
 
 def processes(count: int) -> Executor:
     """``count`` processes of this machine, which end with this one and leave an interrupt to it."""
-    return ProcessPoolExecutor(count, initializer=_start_worker)
+    with _safe_path():  # this starts Python's tracker of semaphores
+        return ProcessPoolExecutor(count, initializer=_start_worker)
 
 
 def _submitted(executor: Executor, task: Task, batch: _Batch) -> Future[list[Outcome]] | None:
     try:
-        return executor.submit(process_items, task, batch)
+        with _safe_path():  # this starts the processes
+            return executor.submit(process_items, task, batch)
     except BrokenExecutor:
         return None
 
 
-def _died(error: Exception) -> bool:
-    """Whether a worker's end is what went wrong. Dask has an exception of its own, for a task that several workers died of."""
-    return isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker"
-
-
 def _alone(task: Task, batch: _Batch) -> list[Outcome]:
+    """The outcomes of a batch whose worker died, or could not hand them over."""
     try:
         with processes(1) as executor:
-            return executor.submit(process_items, task, batch).result()
-    except BrokenExecutor:
+            future = _submitted(executor, task, batch)
+            return future.result() if future else []
+    except LatlintError:
+        raise
+    except Exception as error:
+        if debugging():
+            raise
         if len(batch) > 1:
             return [outcome for item in batch for outcome in _alone(task, [item])]
+        if not isinstance(error, BrokenExecutor):
+            return [failure(batch[0][0], error)]
         message = "the process that worked on it was killed, perhaps for want of memory; lint it by itself to see more"
-        return [Outcome(error=InputError(batch[0][0], "LAT000", message))]
+        return [Outcome(error=InputError(batch[0][0], INTERNAL, message))]
+
+
+@contextlib.contextmanager
+def _safe_path() -> Iterator[None]:
+    """A process that is spawned, or forked from a server, starts as ``python -c``, for which the working directory comes before all
+    others: the ``multiprocessing.py`` of somebody's checkout would run. Python leaves it out where this variable is set."""
+    before = os.environ.get(_SAFE_PATH)
+    os.environ[_SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(_SAFE_PATH, None)
+        else:
+            os.environ[_SAFE_PATH] = before
 
 
 def _start_worker() -> None:

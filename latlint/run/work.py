@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from latlint.errors import LatlintError
+from latlint.errors import INTERNAL, LatlintError, debugging, internal_error_text
 from latlint.graph import opened
 from latlint.outcome import InputError, Outcome
 from latlint.run.cache import Cache, key_of
@@ -90,7 +90,8 @@ class Task:
 
 
 def process_items(task: Task, items: Iterable[Item]) -> list[Outcome]:
-    """The outcome of each item, worked out here. Raises ``LatlintError`` for what concerns the run as a whole."""
+    """The outcome of each item, worked out here. What fails inside one file, whatever it is, is that file's error: it must not take the
+    findings of all others with it. Raises ``LatlintError`` for what concerns the run as a whole."""
     outcomes = []
     for file, path in items:
         try:
@@ -98,9 +99,15 @@ def process_items(task: Task, items: Iterable[Item]) -> list[Outcome]:
         except LatlintError:
             raise
         except Exception as error:
-            error.add_note(f"while working on {file}")
-            raise
+            if debugging():
+                raise
+            outcomes.append(failure(file, error))
     return outcomes
+
+
+def failure(file: str, error: Exception) -> Outcome:
+    """What is said of a file at which latlint itself failed."""
+    return Outcome(error=InputError(file, INTERNAL, internal_error_text(error)))
 
 
 def _failed(file: str, error: LatlintError) -> Outcome:

@@ -303,8 +303,10 @@ def test_an_internal_error_takes_one_line_unless_debugging(
     result = latlint("check", net, "--target", "pixel-4/gpu")
     assert result.status == 2
     (line,) = result.err.splitlines()
-    assert line.startswith("latlint: error: internal error: RuntimeError: out of\\ncheese at test_commands.py:")
-    assert "while working on net.tflite" in line
+    assert line.startswith(
+        "latlint: error: net.tflite: internal error: RuntimeError: out of\\ncheese at test_commands.py:"
+    )
+    assert "please report this line" in line and line.endswith("[LAT009]")
     assert "LATLINT_DEBUG=1" in line
     monkeypatch.setenv("LATLINT_DEBUG", "1")
     with pytest.raises(RuntimeError):

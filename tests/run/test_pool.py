@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import active_children
@@ -109,19 +112,97 @@ def test_of_a_batch_the_file_that_kills_its_process_is_found(
     shutil.copy(model(MODELS[1]), names[70])
     errors = run(names).report(jobs=2).errors
     assert [error.path for error in errors] == names
-    assert [error.path for error in errors if error.code == "LAT000"] == ["070-deadly.tflite"]
+    assert [error.path for error in errors if error.code == "LAT009"] == ["070-deadly.tflite"]
 
 
-def test_a_defect_names_the_file_that_showed_it(
-    models: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("error", [RuntimeError, MemoryError, RecursionError, KeyError, OSError, AssertionError])
+def test_what_fails_inside_one_file_is_that_files_error(
+    error: type[Exception],
+    jobs: str,
+    models: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
+    graph = ModelFile.graph
+
     def read(self: ModelFile, *args: object) -> object:
-        raise RuntimeError("out of cheese")
+        if self.name == "02-shufflenet_v2_05.tflite":
+            raise error("out of cheese")
+        return graph(self, *args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(ModelFile, "graph", read)
-    assert main(["check", *models, "-t", "pixel-4/gpu", "--jobs", "2"]) == 2
-    assert "RuntimeError: out of cheese" in (err := capfd.readouterr().err)
-    assert f"while working on {models[0]}" in err
+    outputs = [f"--output={name}=out.{name}" for name in ("sarif", "junit", "markdown")]
+    assert main(["check", *models, "-t", "pixel-4/gpu", "--jobs", jobs, "--format", "json", *outputs]) == 2
+    out, err = capfd.readouterr()
+    report = json.loads(out)
+    assert len(report["predictions"]) == len(models) - 2
+    found = [each for each in report["findings"] if each["code"] == "LAT009"]
+    assert [each["model"] for each in found] == ["02-shufflenet_v2_05.tflite"]
+    assert f"internal error: {error.__name__}: " in found[0]["message"] and "please report" in found[0]["message"]
+    assert "02-shufflenet_v2_05.tflite: internal error" in err
+    for name in ("sarif", "junit", "markdown"):
+        assert "internal error" in Path(f"out.{name}").read_text()
+
+
+class UnsendableError(RuntimeError):
+    """Cannot be made anew where it is received."""
+
+    def __init__(self, one: int, two: int) -> None:
+        super().__init__("x")
+
+
+@pytest.mark.parametrize("where", ["latlint.outcome.Outcome.__reduce__", "latlint.review.Review.apply"])
+def test_so_is_what_fails_on_its_way(where: str, models: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """An outcome that cannot be handed over, and one that cannot be reviewed."""
+
+    def fail(self: object, *args: object) -> object:
+        raise UnsendableError(1, 2)
+
+    monkeypatch.setattr(where, fail, raising=False)
+    errors = run(models).report(jobs=2).errors
+    assert [error.path for error in errors] == models
+    assert "LAT009" in {error.code for error in errors}
+
+
+def test_an_output_that_cannot_be_written_takes_no_other_with_it(
+    models: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    Path("directory").mkdir()
+    command = ["check", models[0], "-t", "pixel-4/gpu", "--output=json=directory", "--output=json=out.json"]
+    assert main(command) == 2
+    out, err = capfd.readouterr()
+    assert "pixel-4/gpu" in out and json.loads(Path("out.json").read_text())["predictions"]
+    assert "directory: cannot be written" in err
+
+
+_STARTED = """
+import multiprocessing, sys
+if __name__ == "__main__":
+    multiprocessing.set_start_method(sys.argv[1])
+    from latlint.cli import main
+    sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_workers_import_nothing_from_the_checkout(method: str, models: list[str], tmp_path: Path) -> None:
+    """Spawned processes start as ``python -c``, which puts the working directory first: on macOS, on Windows, and since Python 3.14
+    on Linux."""
+    script = tmp_path.parent / f"{tmp_path.name}-started.py"
+    script.write_text(_STARTED)
+    for name in ("multiprocessing", "pickle", "signal", "threading", "runpy", "encodings", "latlint", "numpy", "onnx"):
+        Path(f"{name}.py").write_text("open('ran', 'a').write(__name__)\n")
+    root = str(Path(latlint.__path__[0]).parent)
+    done = subprocess.run(
+        [sys.executable, str(script), method, "check", *models, "-t", "pixel-4/gpu", "--jobs", "2"],
+        env={**os.environ, "PYTHONPATH": root},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert not Path("ran").exists(), Path("ran").read_text()
+    assert done.returncode == 2 and done.stderr.count("latlint: error") == 1, done.stderr
 
 
 def test_a_damaged_pack_ends_the_run(models: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
