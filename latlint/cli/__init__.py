@@ -7,6 +7,7 @@ terminated.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from importlib import import_module
 from pkgutil import iter_modules
