@@ -47,7 +47,7 @@ class _Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if not name.startswith("-") and name not in self.list_commands(ctx):
-            if _is_model(name) or os.path.exists(name):
+            if _is_model(name) or os.path.exists(name):  # noqa: PTH110 - whatever it is
                 raise click.UsageError(
                     f"unknown command '{name}': to lint a file, latlint check {name}; to see its kernels, latlint predict {name}"
                 )
