@@ -113,7 +113,8 @@ def _convolution_1d(w: Writer, node: Node, x: int, weights: int, bias: int, attr
 
 
 def transpose_convolution(w: Writer, node: Node) -> None:
-    """ConvTranspose.py: SAME or VALID where TensorFlow has the same size; else VALID and a crop; groups as one op each."""
+    """ConvTranspose.py: SAME or VALID where TensorFlow has the same size; else VALID and a crop; groups as one op each. In three
+    dimensions, and where sizes are not known, one op that keeps its groups stands for all of these."""
     rank = max(w.rank(node.inputs[0]), 3)
     order, attributes = channels_last(rank), dict(node.attributes)
     for name in ("output_padding", "auto_pad"):
@@ -121,6 +122,7 @@ def transpose_convolution(w: Writer, node: Node) -> None:
     x, groups = w.read(node.inputs[0], order), attributes.pop("groups", 1)
     shape, filters, out_shape = w.shape(node.inputs[0]), w.shape(node.inputs[1]), w.shape(node.outputs[0])
     if shape is None or filters is None or out_shape is None or rank != 4 or groups > MAX_SPLIT_GROUPS:
+        attributes["groups"] = groups
         w.add(node.kind, [x, w.read(node.inputs[1])], [w.new(node.outputs[0], order)], attributes, origins=[node.index])
         return
     sizes = permuted(out_shape, order) or ()

@@ -130,6 +130,7 @@ HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(FUSED, activation),
     **dict.fromkeys(("conv1d", "conv2d", "depthwise_conv2d", "conv3d"), convolution),
     "transpose_conv2d": transpose_convolution,
+    "transpose_conv3d": transpose_convolution,
     **dict.fromkeys(("max_pool2d", "average_pool2d"), pool),
     **dict.fromkeys("mean sum reduce_max reduce_min reduce_prod reduce_l1 reduce_l2".split(), reduction),
     "fully_connected": fully_connected,

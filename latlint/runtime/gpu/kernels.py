@@ -82,7 +82,7 @@ def _draft(model: Model, op: Op, processor: Processor, rules: GpuRules) -> Launc
 def _split_concat(draft: Launch, processor: Processor, rules: GpuRules) -> None:
     """Some GPUs take only so many inputs in one kernel (operation_selector.cc: CONCAT)."""
     limit = for_processor(rules.concat_inputs, processor)
-    if limit is not None and len(draft.inputs) >= limit:
+    if limit is not None and len(draft.inputs) > limit:
         launches = draft.launches = -(-len(draft.inputs) // limit)
         draft.explain.append(f"{len(draft.inputs)} inputs take {launches} kernels: {limit} at a time on this GPU")
 
