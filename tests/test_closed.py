@@ -104,6 +104,7 @@ def here(tmp_path: Path, model: Callable[[str], Path]) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_run_reads_what_it_is_given_and_does_nothing_else(here: Path) -> None:
     targets = [
         "--target",
@@ -150,6 +151,7 @@ def test_external_data_that_leaves_the_directory_is_told(here: Path) -> None:
         assert "not opened; some are named by a path that leaves the model's directory" in notes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["one_gelu.tflite", "vit_tiny.onnx"])
 def test_no_network_is_needed(model: Callable[[str], Path], name: str, lacking: Callable[[str], NoReturn]) -> None:
     """In a network namespace of its own a process has no way out."""

@@ -11,6 +11,8 @@ import pytest
 import latlint
 from latlint.latency.packs import load_targets
 
+pytestmark = pytest.mark.slow
+
 TARGETS = sorted(load_targets())
 
 
@@ -22,7 +24,7 @@ def test_every_file_is_predicted_for_every_target(
     corpus: Path, directory: str, files: int, least_coverage: float
 ) -> None:
     paths = sorted(path for path in (corpus / directory).iterdir() if path.suffix in (".tflite", ".onnx"))
-    assert len(paths) == files
+    assert len(paths) >= files
     for path in paths:
         predictions = latlint.predict(path, "*")
         assert [prediction.target for prediction in predictions] == TARGETS
@@ -43,5 +45,5 @@ def test_the_same_network_takes_the_same_time_in_both_formats(corpus: Path, targ
         (one,) = latlint.predict(path, target)
         (other,) = latlint.predict(corpus / "onnx" / f"{path.stem}.onnx", target)
         differences.append(abs(other.latency_ms / one.latency_ms - 1))
-    assert len(differences) == 80
+    assert len(differences) >= 80
     assert median(differences) <= 0.05

@@ -28,7 +28,7 @@ def test_no_rule_warns_on_more_than_a_third_of_the_networks(
 ) -> None:
     warned: Counter[tuple[str, str | None]] = Counter()
     paths = sorted((corpus / directory).glob("*.tflite"))
-    assert len(paths) == 80
+    assert len(paths) >= 80
     for path in paths:
         findings = check(path, Settings(targets=targets)).findings
         assert all(finding.severity != "error" for finding in findings), path.name

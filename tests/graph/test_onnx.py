@@ -714,6 +714,7 @@ def _change_meaning(proto: ModelProto, dice: random.Random) -> None:
 _OPS = sorted({schema.name for schema in onnx.defs.get_all_schemas() if not schema.domain})
 
 
+@pytest.mark.slow
 def test_mutated_meaning_is_read_or_refused() -> None:
     """onnx's own inference ends the process on some of these; the reader must not let it."""
     specimen, dice = _specimen(), random.Random(20240502)
@@ -754,7 +755,7 @@ def _mapped(path: Path) -> Graph:
 
 def test_every_convolutional_network_of_the_corpus(corpus: Path) -> None:
     paths = sorted((corpus / "onnx").glob("*.onnx"))
-    assert len(paths) == 80
+    assert len(paths) >= 80
     for path in paths:
         graph = _mapped(path)
         assert not [node.native for node in graph.nodes if node.kind == "unknown"], path.name
@@ -762,10 +763,11 @@ def test_every_convolutional_network_of_the_corpus(corpus: Path) -> None:
         assert graph.notes == () and graph.precision == "float32" and graph.dialect == "onnx", path.name
 
 
+@pytest.mark.slow
 def test_every_transformer_of_the_corpus_with_all_shapes(corpus: Path) -> None:
     """Up to 8,550 nodes, most of them shape arithmetic."""
     paths = sorted((corpus / "onnx_vit").glob("*.onnx"))
-    assert len(paths) == 20
+    assert len(paths) >= 20
     for path in paths:
         graph = _mapped(path)
         assert not [node.native for node in graph.nodes if node.kind == "unknown"], path.name

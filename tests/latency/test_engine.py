@@ -46,6 +46,7 @@ def predictions(model: Callable[[str], Path]) -> Predict:
     return cache(lambda name: tuple(latlint.predict(model(name), "*")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_every_target_has_a_prediction(name: str, predictions: Predict) -> None:
     assert [each.target for each in predictions(name)] == list(load_targets())

@@ -48,7 +48,7 @@ def corpus_report(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Rep
         patch.chdir(corpus)
         files = sorted(path.as_posix() for path in Path().glob("*/*") if path.suffix in (".tflite", ".onnx"))
         files = [file for file in files if not file.startswith("onnx_vit/")]
-        assert len(files) == 240
+        assert len(files) >= 240
         targets = ("pixel-4/gpu", "galaxy-a03s/cpu-4large", "iphone-xs/gpu")
         settings = Settings(targets=targets, budgets=(Budget(2.0),), min_coverage=1.0)
         report = Run.prepare([*files, str(broken)], settings, judge=True, hashed=False).report(jobs=2)

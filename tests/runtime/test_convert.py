@@ -655,6 +655,7 @@ def test_a_tflite_graph_stays_as_it_is() -> None:
     assert as_tflite(graph) is graph
 
 
+@pytest.mark.slow
 def test_the_ops_of_onnxs_own_tests_need_no_fallback(monkeypatch: pytest.MonkeyPatch) -> None:
     """1,800 models of one or a few nodes, every op in its variants: each is converted by its handler, shapes and all."""
     from onnx.backend.test.case.node import collect_testcases
@@ -678,6 +679,7 @@ def test_the_ops_of_onnxs_own_tests_need_no_fallback(monkeypatch: pytest.MonkeyP
             assert count is None or converted.tensors[after].elements == count, case.name
 
 
+@pytest.mark.slow
 def test_transformers_of_the_corpus(corpus: Path) -> None:
     expected = {
         "vit-base-patch16-224-in21k": {
@@ -699,7 +701,7 @@ def test_transformers_of_the_corpus(corpus: Path) -> None:
         "mobilevit-small": {"conv2d": 28, "depthwise_conv2d": 7, "sigmoid": 34, "batch_matmul": 18},
     }
     paths = sorted((corpus / "onnx_vit").glob("*.onnx"))
-    assert len(paths) == 20
+    assert len(paths) >= 20
     for path in paths:
         graph = as_tflite(read(path))
         check(graph)
@@ -768,9 +770,9 @@ _REASONS = (_global_average, _hard_sigmoid, _two_by_two_average, _cropping)
 
 
 def test_the_corpus_against_its_own_tflite_files(corpus: Path) -> None:
-    """But for the reasons above, each of the 80 networks has the same ops on the same shapes, whichever way it came."""
+    """But for the reasons above, each of the networks has the same ops on the same shapes, whichever way it came."""
     paths = sorted((corpus / "onnx").glob("*.onnx"))
-    assert len(paths) == 80
+    assert len(paths) >= 80
     shared = total = 0
     for path in paths:
         graph = as_tflite(read(path))

@@ -73,6 +73,7 @@ def test_corpus_is_delegated_as_the_interpreter_does(probes: Path, corpus: Path,
     assert wrong == {each for each in UNDELEGATED if each[0] == version}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["tflite-2.10/builtin", "tflite-2.10/xnnpack", "tflite-2.15/xnnpack"])
 def test_every_corpus_node_is_in_exactly_one_kernel(corpus: Path, runtime: str) -> None:
     for path in sorted(corpus.glob("tflite_*/*.tflite")):

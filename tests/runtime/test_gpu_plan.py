@@ -536,6 +536,7 @@ class TestConverted:
 
 
 class TestWork:
+    @pytest.mark.slow
     @pytest.mark.parametrize("refused_every", [10**9, 50], ids=["on the GPU", "torn apart"])
     def test_planning_grows_with_the_graph_and_not_faster(self, refused_every: int) -> None:
         small, large = _ladder(100, refused_every), _ladder(800, refused_every)

@@ -69,7 +69,7 @@ def planned(kernels: Iterator[Kernel]) -> Names:
 @pytest.mark.parametrize("phone", PROCESSORS)
 def test_planned_kernels_are_those_measured(phone: str, shared: Path, corpus: Path) -> None:
     want = measured(shared / "data" / "mobile-ml-benchmark" / "tflite_cnn_ops_gpu.csv", phone)
-    assert len(want) == 80
+    assert len(want) >= 80
     rows = hits = 0
     differing = {}
     for model, names in want.items():

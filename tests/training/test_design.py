@@ -14,6 +14,7 @@ from latlint.training.design import CPU, GPU, Design, build, cpu_counts, listed
 from latlint.training.measurements import Measurements
 
 
+@pytest.mark.slow
 def test_every_measured_kernel_is_a_planned_one(measurements: Measurements, corpus: Path) -> None:
     """``build`` compares names and order itself; here, that it leaves out and invents no time."""
     rows = build(measurements, corpus).rows

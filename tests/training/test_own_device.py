@@ -45,6 +45,8 @@ SMALL = (
     "shufflenet_v2_05.tflite",
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def targets() -> dict[str, Target]:
