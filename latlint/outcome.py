@@ -45,6 +45,7 @@ class Verdict(NamedTuple):
     ``gate`` names what is held against ``budget_ms``: see ``Prediction.end_ms``. ``passed`` is false when a budget is broken, be it
     for the whole model, for an op or for its increase; ``warned`` tells of one that only warns. ``others`` tells that there are
     budgets of the latter kinds, which may be all there are. ``accepted``: one is broken, and a waiver or the baseline covers that.
+    ``unjudged``: budgets apply, none is known to be broken, and the latency is not known well enough to say that they are kept.
     """
 
     budget_ms: float | None
@@ -53,12 +54,17 @@ class Verdict(NamedTuple):
     warned: bool = False
     others: bool = False
     accepted: bool = False
+    unjudged: bool = False
 
     @property
     def word(self) -> str:
-        """``fail``, ``warn``, ``accepted``, ``pass``, or nothing where no budget holds."""
-        if not self.passed or self.warned:
-            return "warn" if self.passed else "fail"
+        """``fail``, ``unjudged``, ``warn``, ``accepted``, ``pass``, or nothing where no budget applies."""
+        if not self.passed:
+            return "fail"
+        if self.unjudged:
+            return "unjudged"
+        if self.warned:
+            return "warn"
         if self.accepted:
             return "accepted"
         return "pass" if self.budget_ms is not None or self.others else ""
@@ -193,15 +199,17 @@ def judged_json(report: Report) -> list[dict[str, Any]]:
 
 def _verdict_json(prediction: Prediction, verdict: Verdict | None) -> dict[str, Any]:
     """How a prediction stands to the budget that applies to it, and how likely the device is to take longer; nothing without one."""
-    if verdict is None or verdict.budget_ms is None:
+    if verdict is None or not verdict.word:
         return {}
+    limit_ms = verdict.budget_ms
     return {
         "verdict": {
-            "budget_ms": number(verdict.budget_ms),
+            "word": verdict.word,
+            "budget_ms": None if limit_ms is None else number(limit_ms),
             "gate": verdict.gate,
-            "passed": verdict.passed,
+            "passed": verdict.word not in ("fail", "unjudged"),
             "warned": verdict.warned,
-            "chance_over_budget": number(prediction.chance_above(verdict.budget_ms)),
+            "chance_over_budget": None if limit_ms is None else number(prediction.chance_above(limit_ms)),
         }
     }
 

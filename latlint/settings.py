@@ -111,7 +111,8 @@ class Settings:
     models: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     budgets: tuple[Budget, ...] = ()
-    min_coverage: float = 0.8
+    min_coverage: float = 0.0
+    unjudged: str = "error"
     min_gain: float = 0.01
     packs: tuple[Path, ...] = ()
     shapes: tuple[tuple[str, InputShape], ...] = ()

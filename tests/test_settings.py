@@ -40,6 +40,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         targets = ["pixel-4/gpu"]
         models = ["models/**/*.tflite"]
         min-coverage = 0.5
+        unjudged = "warning"
         min-gain = 0.02
         packs = ["own"]
         [[budgets]]
@@ -58,6 +59,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         models=("models/**/*.tflite",),
         budgets=(Budget(10.0), Budget(0.85, target="pixel-4/*", model="a.tflite")),
         min_coverage=0.5,
+        unjudged="warning",
         min_gain=0.02,
         packs=(tmp_path / "own",),
     )
@@ -95,10 +97,11 @@ def test_the_nearest_file_governs_and_the_repository_is_the_border(tmp_path: Pat
         ),
         (
             "zzzzzz = 1",
-            "unknown key 'zzzzzz': known are extend, targets, models, exclude, packs, gate, fail-on, min-coverage, min-gain, select, ignore, per-model-ignores, severities, shapes, base, waivers, budgets",
+            "unknown key 'zzzzzz': known are extend, targets, models, exclude, packs, gate, fail-on, unjudged, min-coverage, min-gain, select, ignore, per-model-ignores, severities, shapes, base, waivers, budgets",
         ),
         ('targets = "pixel-4/gpu"', "targets must be a list of texts, not 'pixel-4/gpu'"),
         ('targets = [""]', "targets must be a list of texts, not ['']"),
+        ('unjudged = "note"', "unjudged must be error, warning or ignore, not 'note'"),
         ("min-coverage = 80", "min-coverage must be a number from 0 to 1, not 80"),
         ("min-gain = 5", "min-gain must be a number from 0 to 1, not 5"),
         ("min-coverage = true", "min-coverage must be a number from 0 to 1, not True"),

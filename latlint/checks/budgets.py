@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from math import floor
 from typing import NamedTuple
 
 from latlint.checks.types import Finding, Rule, Subject
+from latlint.graph.inputs import dims_text, usual_size
 from latlint.latency.types import KernelPrediction, Prediction
 from latlint.settings import Budget, Settings
 from latlint.units import format_chance, format_limit_ms, format_ms, rounded
@@ -47,6 +49,57 @@ def allowed_increase(prediction: Prediction, settings: Settings, base_ms: float)
     budgets = settings.budgets_for(prediction.model, prediction.target)
     limits = [(limit_ms, budget) for budget in budgets if (limit_ms := budget.highest_ms(rounded(base_ms))) is not None]
     return min(limits, key=lambda pair: pair[0], default=None)
+
+
+class Doubt(NamedTuple):
+    """Why a latency is not known well enough to be judged, and what to do about it, in words; ``nodes`` by name."""
+
+    reason: str
+    advice: str
+    nodes: tuple[str, ...] = ()
+
+
+def doubts(prediction: Prediction, settings: Settings) -> tuple[Doubt, ...]:
+    """Why ``prediction`` cannot be held against a budget; none where it can."""
+    found = []
+    if prediction.unknown:
+        names = named_counts(prediction.unknown)
+        nodes = tuple(node for kernel in prediction.kernels if kernel.source == "unknown" for node in kernel.nodes)
+        found.append(
+            Doubt(
+                f"{names} {'is' if sum(prediction.unknown.values()) == 1 else 'are'} not priced, so the model takes "
+                f"{format_ms(prediction.latency_ms)} or more",
+                "replace what is not known, or measure the model on the device",
+                nodes,
+            )
+        )
+    if prediction.open_inputs:
+        name, dims = next(iter(prediction.open_inputs.items()))
+        size = dims_text(usual_size(dims))
+        found.append(
+            Doubt(
+                f"the file leaves the size of input '{name}' open ({dims_text(dims)})",
+                f'state the size that the app uses, for example --shape \'{name}={size}\', or in [shapes]: "{name}" = "{size}"',
+            )
+        )
+    if prediction.coverage < settings.min_coverage:
+        found.append(
+            Doubt(
+                f"coverage {floored(prediction.coverage)} is below min-coverage {floored(settings.min_coverage)}",
+                "measure the model on the device, or lower min-coverage",
+            )
+        )
+    return tuple(found)
+
+
+def named_counts(counts: Mapping[str, int]) -> str:
+    """``BrandNewOp ×2, OtherOp``."""
+    return ", ".join(f"{name} ×{count}" if count > 1 else name for name, count in counts.items())
+
+
+def floored(share: float) -> str:
+    """``79.9%``, rounded down, so that what is below a limit never looks like the limit."""
+    return f"{floor(share * 1000) / 10:g}%"
 
 
 def broken(subject: Subject, rule: Rule, use: BudgetUse, called: str) -> Iterator[Finding]:

@@ -75,6 +75,7 @@ def _duplicates(view: View) -> list[tuple[Node, Node]]:
     same: dict[int, int] = {}
     first: dict[tuple[object, ...], Node] = {}
     found = []
+    origins = view.graph.origins
     for node in view.graph.nodes:
         if node.kind in _RANDOM or not view.runtime_inputs(node) or not view.scene.outputs.isdisjoint(node.outputs):
             continue
@@ -84,5 +85,6 @@ def _duplicates(view: View) -> list[tuple[Node, Node]]:
         earlier = first.setdefault(key, node)
         if earlier is not node:
             same.update(zip(node.outputs, earlier.outputs, strict=True))
-            found.append((node, earlier))
+            if not origins or origins[node.index]:  # what the conversion added is in nobody's file
+                found.append((node, earlier))
     return found

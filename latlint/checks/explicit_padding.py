@@ -42,6 +42,7 @@ from latlint.checks.view import View, view
 from latlint.graph.ops import CONVOLUTIONS
 from latlint.graph.types import Graph, Node
 from latlint.whatif.edits import EditedGraph
+from latlint.words import counted
 
 RULE = Rule("LAT241", "explicit-padding", "warning", ("builtin",), "measured")
 
@@ -57,11 +58,11 @@ def check(subject: Subject) -> Iterator[Finding]:
     same = [pair for pair in found if _is_same(seen, *pair)]
     gain = seen.gain("LAT241", lambda graph: _merged(graph, found))
     of_same = seen.gain("LAT241 same", lambda graph: _merged(graph, same)) if same else None
-    message = (
-        f"{len(found)} PAD ops copy the tensor before a convolution or pool ({len(same)} of them are what SAME does)"
-    )
+    each = counted(len(found), "PAD op") + (" copies" if len(found) == 1 else " copy")
+    equal = "none equals" if not same else "all equal" if len(same) == len(found) else f"{len(same)} of them equal"
+    message = f"{each} the tensor before a convolution or pool ({equal} SAME padding)"
     severity = None if of_same is not None and of_same.ms >= seen.least_gain_ms else "note"
-    fix = "pad inside the convolution (SAME)"
+    fix = "export with SAME padding" if len(same) == len(found) else "train with SAME padding inside the convolution"
     yield from seen.judge(RULE, message, [pad for pad, _ in found], fix=fix, gain=gain, severity=severity)
 
 

@@ -106,7 +106,8 @@ _REASONS = {
     "arithmetic": _Reason(
         "too few output channels and pixels to fill the processor", "merge them into fewer, larger ones"
     ),
-    "other": _Reason("what is linked to them reads other tensors", "link less to them"),
+    "linked": _Reason("what is linked to them reads other tensors", "link less to them"),
+    "other": _Reason("for each row and call, kernels do more than arithmetic", "merge them into fewer, larger ones"),
 }
 
 
@@ -170,7 +171,10 @@ def _reasons(view: View, slow: list[_Slow]) -> Iterator[str]:
             excess = purposes[row] - curve.spent[near] * (kernel.macs / curve.macs[near])
             purpose = PURPOSES[int(excess.argmax())]
             computed = computed_macs(work, row)
-            yield "padded" if purpose in ("arithmetic", "tiles") and computed >= _PADDED * kernel.macs else purpose
+            if purpose in ("arithmetic", "tiles") and computed >= _PADDED * kernel.macs:
+                yield "padded"
+            else:
+                yield "linked" if purpose == "other" and kernel.linked else purpose
 
 
 def _off_the_fast_path(view: View, kernel: Kernel, winograd: bool) -> bool:

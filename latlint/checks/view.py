@@ -164,7 +164,8 @@ class View:
     ) -> Iterator[Finding]:
         """The finding, or none where the fix would not pay. ``message`` says what is and why, ``fix`` what to do.
 
-        Below the least gain it is a note. Without a gain ``severity`` holds, or else the rule's.
+        Below the least gain it is a note. A gain whose interval includes zero is not stated. Without a gain ``severity`` holds, or else
+        the rule's.
         """
         chosen = list(nodes)
         if gain is not None and gain.ms <= SILENT_SHARE * self.total_ms:
@@ -172,6 +173,8 @@ class View:
         severity = severity or rule.severity
         if gain is not None and gain.ms < self.least_gain_ms:
             severity = "note"
+        if gain is not None and gain.low_ms <= 0:
+            gain = None
         saved = "" if gain is None else f", which saves {self._saved(gain)}"
         text = f"{message}: {fix}{saved}" if fix else message
         found = rule.finding(

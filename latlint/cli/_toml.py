@@ -62,6 +62,7 @@ def _values(settings: Settings, targets: tuple[str, ...]) -> Iterator[tuple[str,
         yield "base", settings.base
     yield "gate", settings.gate
     yield "fail-on", settings.fail_on
+    yield "unjudged", settings.unjudged
     yield "min-coverage", settings.min_coverage
     yield "min-gain", settings.min_gain
     yield "select", settings.select

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from latlint.errors import LatlintError
@@ -43,6 +43,18 @@ def parse_dims(text: str) -> tuple[int, ...]:
 def dims_text(dims: Iterable[int]) -> str:
     """``1x?x?x3``: an open dimension is a question mark."""
     return "x".join("?" if dim < 0 else str(dim) for dim in dims) or "scalar"
+
+
+#: Sides of images that networks are usually run on, and lengths of what is no image, to offer where a file states none.
+_USUAL_SIDE, _USUAL_LENGTH = 224, 128
+_COLOURS = (1, 3, 4)
+
+
+def usual_size(dims: Sequence[int]) -> tuple[int, ...]:
+    """``dims`` with a common size for each open dimension: an image where one of the inner ones has one, three or four channels."""
+    image = len(dims) == 4 and (dims[1] in _COLOURS or dims[3] in _COLOURS)
+    usual = _USUAL_SIDE if image else _USUAL_LENGTH
+    return tuple(dim if dim >= 0 else usual if axis else 1 for axis, dim in enumerate(dims))
 
 
 def fitting(

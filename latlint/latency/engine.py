@@ -7,6 +7,7 @@ queue adds when the kernel is shorter than the time it takes to dispatch the nex
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import exp, log, prod
@@ -285,7 +286,16 @@ def predict(
         delegate=plan.delegate,
         notes=plan.notes,
         pack=target.pack.revision,
+        unknown=_unknown(graph, work),
+        open_inputs={name: dims for name, dims in graph.assumed.items() if -1 in dims[1:]},
     )
+
+
+def _unknown(graph: Graph, work: Workload) -> dict[str, int]:
+    """The ops that are not priced, as the file calls them, and how many of each there are."""
+    kernels = (work.plan.kernels[position] for position in sorted(work.unknown))
+    names = (graph.nodes[kernel.nodes[0]].native or kernel.op if kernel.nodes else kernel.op for kernel in kernels)
+    return dict(Counter(names))
 
 
 def _partitions_ms(plan: Plan, found: Times) -> list[float]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from math import exp, log
+from types import MappingProxyType
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,11 @@ class Prediction:
     border_ms: float = 0.0
     #: The executor that was asked first, where what it refuses runs elsewhere.
     delegate: str = ""
+
+    #: Ops that are not priced and so left out of every number: name -> count.
+    unknown: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    #: Inputs of which the file leaves open more than the batch, and nobody states it: name -> dimensions, -1 where open.
+    open_inputs: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
 
     def end_ms(self, gate: str) -> float:
         """The latency that a budget's ``gate`` names: the prediction (``point``) or an end of its interval (``low``, ``high``)."""

@@ -155,10 +155,10 @@ def _predictions(report: Report) -> list[dict[str, Any]]:
     """What is over its budget first, then what has kernels to show; else in the report's order, which is their ``place``."""
     verdicts = report.verdicts or (Verdict(None, True),) * len(report.predictions)
     judged = [
-        (verdict.passed, not prediction.kernels, place)
+        (verdict.passed, not verdict.unjudged, not prediction.kernels, place)
         for place, (prediction, verdict) in enumerate(zip(report.predictions, verdicts, strict=True))
     ]
-    rows = (_prediction(report, place, verdicts[place]) for _, _, place in sorted(judged))
+    rows = (_prediction(report, place, verdicts[place]) for *_, place in sorted(judged))
     return _fitting(rows, MAX_PREDICTION_BYTES)
 
 

@@ -22,7 +22,7 @@ _SHOWN_PREDICTIONS = 8
 _MESSAGE_LIMIT = 400
 
 _MARKS = {"error": "❌", "warning": "⚠️", "note": "💡"}
-_VERDICTS = {"": "–", "pass": "✅", "warn": "⚠️", "accepted": "☑️", "fail": "❌"}
+_VERDICTS = {"": "–", "pass": "✅", "warn": "⚠️", "accepted": "☑️", "unjudged": "❓", "fail": "❌"}
 
 #: Whatever may begin something in Markdown or HTML; written as a numeric reference, none does.
 _MARKUP = re.compile(r"[\\`*\[\]<>#!|~@&$^]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.", re.IGNORECASE)
@@ -34,7 +34,9 @@ _REFERENCE = re.compile(r"(?:&#(?:33|35|36|38|64|94|126);|%)(?=[\w\"])")
 def check(report: Report, style: Style) -> str:
     """A sentence that sums up, the findings, and a table of all models and targets, folded away."""
     found = open_findings(report)
-    judged = sorted(zip(report.predictions, report.verdicts, strict=True), key=lambda pair: pair[1].passed)
+    judged = sorted(
+        zip(report.predictions, report.verdicts, strict=True), key=lambda pair: (pair[1].passed, not pair[1].unjudged)
+    )
     mark = "❌" if any(finding.severity == "error" for finding in found) else "✅"
     findings = table(
         ("", "Finding", "Model", "Target", "What"),

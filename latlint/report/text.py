@@ -41,10 +41,12 @@ _MARKS = {
     "pass": Cell("PASS", ("green", "bold")),
     "warn": Cell("WARN", ("yellow", "bold")),
     "fail": Cell("FAIL", ("red", "bold")),
+    "unjudged": Cell("UNJUDGED", ("yellow", "bold")),
     "accepted": Cell("OVER", ("yellow", "bold")),
 }
 _VERDICTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "fail": ("over budget", ("red", "bold")),
+    "unjudged": ("not judged", ("yellow", "bold")),
     "warn": ("with a budget warning", ("yellow", "bold")),
     "accepted": ("over budget and accepted", ("yellow",)),
     "pass": ("within budget", ("green",)),

@@ -7,12 +7,14 @@ from importlib import import_module
 from types import MappingProxyType
 
 from latlint.checks import severity
-from latlint.checks.budgets import BudgetUse, tightest
+from latlint.checks.budgets import BudgetUse, doubts, tightest
 from latlint.checks.types import Finding, Rule
 from latlint.latency.types import Prediction
 from latlint.outcome import Verdict
 from latlint.settings import Settings
 
+#: The rule that says why a latency is not judged: it breaks no budget.
+UNJUDGED = "LAT106"
 #: A model, its path as given, and a target.
 Pair = tuple[str, str]
 
@@ -25,7 +27,7 @@ def verdicts(
 ) -> tuple[Verdict, ...]:
     """One for each prediction. It fails by a finding about budgets (LAT1xx) that is an error, whatever budget that is about; the
     limit that it shows is the one for the whole model that the prediction comes nearest to, be it of the ``relative`` ones."""
-    about_budgets = [finding for finding in findings if finding.code.startswith("LAT1")]
+    about_budgets = [each for each in findings if each.code.startswith("LAT1") and each.code != UNJUDGED]
     accepted = {(finding.model, finding.target) for finding in about_budgets if finding.suppressed}
     about_budgets = [finding for finding in about_budgets if not finding.suppressed]
     failed = {(finding.model, finding.target) for finding in about_budgets if finding.severity == "error"}
@@ -36,8 +38,17 @@ def verdicts(
         budgets = settings.budgets_for(prediction.model, prediction.target)
         others = any(budget.op for budget in budgets) or pair in relative
         limit_ms, gate = _nearest(prediction, settings, relative.get(pair))
-        passed = pair not in failed
-        found.append(Verdict(limit_ms, passed, gate, pair in warned, others, accepted=pair in accepted))
+        found.append(
+            Verdict(
+                limit_ms,
+                pair not in failed,
+                gate,
+                pair in warned,
+                others,
+                accepted=pair in accepted,
+                unjudged=bool(budgets and doubts(prediction, settings)),
+            )
+        )
     return tuple(found)
 
 

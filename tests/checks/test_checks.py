@@ -12,7 +12,7 @@ import pytest
 
 import latlint.checks
 from latlint.checks import Check, by_code, checks, run
-from latlint.checks.types import SEVERITIES, Subject
+from latlint.checks.types import SEVERITIES, Finding, Subject
 from latlint.latency.types import KernelPrediction, Prediction
 from latlint.settings import Budget
 
@@ -78,19 +78,56 @@ def test_over_budget_names_the_three_costliest_kernels(tmp_path: Path) -> None:
 
 def test_low_coverage_says_what_is_not_understood(tmp_path: Path) -> None:
     kernels = (kernel(0, 3.0), kernel(1, 1.0, "derived"), *(kernel(i, 0.0, "unknown", "com.acme::Foo") for i in (2, 3)))
-    partly = replace(PREDICTION, coverage=0.5, kernels=kernels)
+    partly = replace(PREDICTION, coverage=0.7996, kernels=kernels, unknown={"com.acme::Foo": 2})
     (finding,) = run(subject(tmp_path, partly))
     assert (finding.code, finding.severity) == ("LAT010", "warning")
-    assert finding.message == (
-        "coverage 50% is below 80%; not understood and counted as 0 ms: com.acme::Foo ×2; "
-        "1 kernel estimated without measurements of the kind"
-    )
+    assert finding.message == "not known, and left out of the latency: com.acme::Foo ×2"
     assert finding.nodes == ("node_2", "node_3")
-    assert run(subject(tmp_path, partly, min_coverage=0.5)) == []
+    (finding,) = run(subject(tmp_path, partly, min_coverage=0.8))
+    assert finding.message == (
+        "not known, and left out of the latency: com.acme::Foo ×2; coverage 79.9% is below min-coverage 80% "
+        "(1 kernel estimated without measurements of the kind)"
+    )
+
+
+def test_estimates_without_measurements_are_no_finding_unless_asked(tmp_path: Path) -> None:
+    estimated = replace(PREDICTION, coverage=0.0)
+    assert run(subject(tmp_path, estimated)) == []
+    assert [finding.code for finding in run(subject(tmp_path, estimated, min_coverage=0.1))] == ["LAT010"]
+
+
+DOUBTFUL = [
+    (
+        replace(PREDICTION, unknown={"Foo": 2, "Bar": 1}),
+        0.0,
+        "Foo ×2, Bar are not priced, so the model takes 12.0 ms or more",
+    ),
+    (replace(PREDICTION, unknown={"Foo": 1}), 0.0, "Foo is not priced"),
+    (replace(PREDICTION, open_inputs={"x": (-1, 3, -1, -1)}), 0.0, "--shape 'x=1x3x224x224'"),
+    (replace(PREDICTION, open_inputs={"ids": (-1, -1)}), 0.0, "--shape 'ids=1x128'"),
+    (replace(PREDICTION, coverage=0.5), 0.6, "coverage 50% is below min-coverage 60%"),
+]
+
+
+@pytest.mark.parametrize(("prediction", "least", "said"), DOUBTFUL)
+def test_a_budget_is_not_judged_where_the_latency_is_not_known(
+    tmp_path: Path, prediction: Prediction, least: float, said: str
+) -> None:
+    def unjudged(**settings: Any) -> list[Finding]:
+        found = run(subject(tmp_path, prediction, min_coverage=least, **settings))
+        return [finding for finding in found if finding.code == "LAT106"]
+
+    (finding,) = unjudged(budgets=(Budget(100.0),))
+    assert finding.severity == "error"
+    assert said in finding.message
+    assert [each.severity for each in unjudged(budgets=(Budget(100.0),), unjudged="warning")] == ["warning"]
+    assert unjudged(budgets=(Budget(100.0),), unjudged="ignore") == []
+    assert unjudged() == unjudged(budgets=(Budget(100.0, target="galaxy-s10/*"),)) == []  # nothing to judge
 
 
 def test_the_gravest_finding_comes_first(tmp_path: Path) -> None:
-    found = run(subject(tmp_path, replace(PREDICTION, coverage=0.5), budgets=(Budget(10.0),)))
+    found = run(subject(tmp_path, replace(PREDICTION, unknown={"Foo": 1}), budgets=(Budget(10.0),)))
+    found = [finding for finding in found if finding.code != "LAT106"]
     assert [finding.severity for finding in found] == ["error", "warning"]
 
 

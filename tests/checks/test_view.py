@@ -239,7 +239,7 @@ def test_findings_are_ranked_by_gain(model: Callable[[str], Path]) -> None:
         f for f in checks.run(subject(read(model("vit_tiny.onnx")), "pixel-4/cpu-1large")) if f.severity == "warning"
     ]
     gains = [finding.gain_ms or 0.0 for finding in result]
-    assert len(gains) > 2 and gains == sorted(gains, reverse=True)
+    assert len(gains) > 1 and gains == sorted(gains, reverse=True)
 
 
 def test_a_fingerprint_survives_another_gain() -> None:
@@ -250,8 +250,9 @@ def test_a_fingerprint_survives_another_gain() -> None:
     assert replace(one, gain_ms=None).fingerprint != found(small, "galaxy-s10/gpu")["LAT203"].fingerprint
 
 
-def test_transposes_cancel_through_padding() -> None:
+def test_transposes_cancel_through_padding(monkeypatch: pytest.MonkeyPatch) -> None:
     """onnx-tf writes TRANSPOSE, PAD, TRANSPOSE before each convolution."""
+    monkeypatch.setattr(engine, "bounds", lambda *_: (0.99, 1.01, 0.9))  # a gain that may be none is not stated
     text = """
     x = input 1x56x60x64
     a = conv2d x 64 kernel=1

@@ -25,6 +25,7 @@ exclude = ["third_party/**"]
 packs = ["own packs", "../more"]
 gate = "high"
 fail-on = "warning"
+unjudged = "warning"
 min-coverage = 0.5
 min-gain = 0.02
 select = ["LAT0", "LAT1", "float-island"]

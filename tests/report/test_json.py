@@ -119,7 +119,7 @@ def test_check_has_the_shape_of_the_contract() -> None:
     assert "kernels" not in document["predictions"][0]
     chance = PREDICTION.chance_above(1.0)
     assert document["predictions"][0]["verdict"] == {
-        "budget_ms": 1.0, "gate": "point", "passed": False, "warned": False, "chance_over_budget": pytest.approx(chance)
+        "word": "fail", "budget_ms": 1.0, "gate": "point", "passed": False, "warned": False, "chance_over_budget": pytest.approx(chance)
     }  # fmt: skip
     assert document["summary"] == {
         "files": 2,

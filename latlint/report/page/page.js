@@ -85,7 +85,8 @@ const predictions = data.predictions;
 const models = [...new Set(predictions.map((each) => each.model))];
 const judged = predictions.filter((each) => each.verdict);
 const over = judged.filter((each) => each.verdict === "fail");
-const MOODS = { fail: "bad", warn: "warn", accepted: "warn", pass: "good" };
+const unjudged = judged.filter((each) => each.verdict === "unjudged");
+const MOODS = { fail: "bad", unjudged: "warn", warn: "warn", accepted: "warn", pass: "good" };
 
 /** The kernels of a prediction in the order in which they run. */
 function kernelsOf(prediction) {
@@ -117,8 +118,8 @@ function showSummary() {
     const most = worst(judged);
     const warned = judged.filter((each) => each.verdict === "warn").length;
     const accepted = judged.filter((each) => each.verdict === "accepted").length;
-    const others = (warned ? `, ${warned} with a warning` : "") + (accepted ? `, ${accepted} over and accepted` : "");
-    tiles.push(tile("Budgets", over.length ? `${over.length} over` : accepted ? "None over anew" : "All kept", `${judged.length - over.length - accepted} of ${judged.length} kept${others}`, over.length ? "bad" : "good"));
+    const others = (warned ? `, ${warned} with a warning` : "") + (accepted ? `, ${accepted} over and accepted` : "") + (unjudged.length ? `, ${unjudged.length} not judged` : "");
+    tiles.push(tile("Budgets", over.length ? `${over.length} over` : unjudged.length ? `${unjudged.length} not judged` : accepted ? "None over anew" : "All kept", `${judged.length - over.length - accepted - unjudged.length} of ${judged.length} kept${others}`, over.length ? "bad" : unjudged.length ? "warn" : "good"));
     if (most.budget_ms !== null) tiles.push(tile(ratio(most) > 1 ? "Furthest over" : "Closest to its budget", change(ratio(most)), named(most)));
   }
   if (predictions.length) {

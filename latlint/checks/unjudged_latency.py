@@ -1,0 +1,44 @@
+"""A budget applies, and the latency is not known well enough to say that it is kept.
+
+## What it does
+Reports a model on a target that has a budget where the prediction leaves work out, or is that of another input: ops that latlint
+does not know, sizes that are known only when the model runs, an input whose size the file leaves open, coverage below
+`min-coverage`. The verdict is then `unjudged`, not `pass`.
+
+## Why is this bad?
+A latency without the unknown ops is a lower bound, and a budget that a lower bound keeps may be broken on the device.
+
+## What to do
+Do what the message says: state the size of the input, replace the op, or measure the model on the device. To let such models through,
+set what they are in the configuration:
+
+```toml
+unjudged = "warning"   # or "ignore"
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from latlint.checks.budgets import doubts
+from latlint.checks.types import Finding, Rule, Subject
+
+RULE = Rule("LAT106", "unjudged-latency", "error")
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    prediction, settings = subject.prediction, subject.settings
+    if settings.unjudged == "ignore" or not settings.budgets_for(prediction.model, prediction.target):
+        return
+    if found := doubts(prediction, settings):
+        reasons = "; ".join(doubt.reason for doubt in found)
+        advice = "; ".join(doubt.advice for doubt in found)
+        finding = RULE.finding(
+            subject,
+            f"not judged: {reasons}: {advice}",
+            nodes=tuple(node for doubt in found for node in doubt.nodes),
+            latency_ms=prediction.latency_ms,
+        )
+        yield replace(finding, severity=settings.unjudged)
