@@ -40,6 +40,7 @@ from collections.abc import Iterator, Sequence
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import View, view
 from latlint.graph.ops import CONVOLUTIONS
+from latlint.graph.padding import same_padding
 from latlint.graph.types import Graph, Node
 from latlint.whatif.edits import EditedGraph
 from latlint.words import counted
@@ -82,8 +83,8 @@ def _is_same(view: View, pad: Node, reader: Node) -> bool:
         return False
     for axis in (0, 1):
         size, made = before[axis + 1], after[axis + 1]
-        stride, reach = found["stride"][axis], (found["kernel"][axis] - 1) * found.get("dilation", (1, 1))[axis] + 1
-        total = max((made - 1) * stride + reach - size, 0)
+        stride = found["stride"][axis]
+        total = same_padding(size, found["kernel"][axis], stride, found.get("dilation", (1, 1))[axis])
         if made != -(-size // stride) or tuple(pad.attributes["pads"][axis + 1]) != (total // 2, total - total // 2):
             return False
     return reader.kind in CONVOLUTIONS  # a pool looks at no pixel of SAME's padding, and at the zeros of a PAD it does

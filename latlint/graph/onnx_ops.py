@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from latlint.graph.ops import UNKNOWN
+from latlint.graph.padding import same_padding
 from latlint.graph.types import Tensor
 
 Attributes = dict[str, Any]
@@ -152,7 +153,7 @@ def _resolved_pads(
     for i, (size, k, s, d) in enumerate(zip(sizes, kernel, stride, dilation, strict=True)):
         reach = (k - 1) * d + 1
         if mode in ("SAME_UPPER", "SAME_LOWER"):
-            total = max((-(-size // s) - 1) * s + reach - size, 0)
+            total = same_padding(size, k, s, d)
             begins[i] = total // 2 if mode == "SAME_UPPER" else total - total // 2
             ends[i] = total - begins[i]
         else:

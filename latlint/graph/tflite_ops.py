@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from latlint.graph.flatbuffer import BOOL, FLOAT32, INT8, INT32, MalformedError, Table
 from latlint.graph.ops import KINDS, UNKNOWN
+from latlint.graph.padding import same_padding
 from latlint.graph.types import Tensor
 
 #: ``BuiltinOperator`` of the schema, in order: the position is the code.
@@ -162,7 +163,7 @@ def _same_padding(inputs: Sequence[int], kernel: Sequence[int], stride: Sequence
     for size, k, s, d in zip(inputs, kernel, stride, dilation, strict=True):
         if size < 0 or k < 0:
             return None
-        total = max((-(-size // s) - 1) * s + (k - 1) * d + 1 - size, 0)
+        total = same_padding(size, k, s, d)
         begins.append(total // 2)
         ends.append(total - total // 2)
     return tuple(begins), tuple(ends)

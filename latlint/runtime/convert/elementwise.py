@@ -15,7 +15,7 @@ from latlint.runtime.convert.pieces import (
     producer,
     unary,
 )
-from latlint.runtime.convert.writer import Draft, Writer
+from latlint.runtime.convert.writer import NewNode, Writer
 
 #: Fused into the op that writes their input (optimize_patterns.td: FuseActFnIntoConvOpPat, FuseActFnIntoPoolOpPat,
 #: FusedBinaryActivationFuncOpPat; optimize.cc: FuseFullyConnectedAndReluX).
@@ -179,7 +179,7 @@ def _folds_into_producer(w: Writer, node: Node) -> bool:
     return True
 
 
-def _per_channel(w: Writer, before: Draft, data: int, constant: int) -> bool:
+def _per_channel(w: Writer, before: NewNode, data: int, constant: int) -> bool:
     shape, rank = w.shape(constant), w.rank(data)
     if shape is None or len(shape) > rank:
         return False

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from latlint.graph.padding import same_padding as one_dimension
 from latlint.graph.types import Node
-from latlint.runtime.convert.writer import Draft, Order, Shape, Writer, channels_last, identity, permuted
+from latlint.runtime.convert.writer import NewNode, Order, Shape, Writer, channels_last, identity, permuted
 
 NO_ACTIVATION = {"activation": "none"}
 
@@ -24,7 +25,7 @@ def copied(node: Node, *names: str) -> dict[str, Any]:
     return {name: node.attributes[name] for name in names if name in node.attributes}
 
 
-def producer(w: Writer, i: int) -> Draft | None:
+def producer(w: Writer, i: int) -> NewNode | None:
     """The op that wrote value ``i``, when nothing else reads the value and it is stored as written."""
     if i not in w.values or not w.sole(i):
         return None
@@ -64,7 +65,7 @@ def same_padding(sizes: Shape, kernel: Shape, stride: Shape, dilation: Shape) ->
     """What TensorFlow's SAME adds, ``(top, bottom, left, right)`` (kernels/padding.h)."""
     out: list[int] = []
     for size, k, s, d in zip(sizes, kernel, stride, dilation, strict=True):
-        total = max((-(-size // s) - 1) * s + (k - 1) * d + 1 - size, 0)
+        total = one_dimension(size, k, s, d)
         out += [total // 2, total - total // 2]
     return tuple(out)
 
@@ -145,7 +146,7 @@ def common_order(w: Writer, node: Node) -> tuple[Order, int]:
     return (identity(rank) if identity(rank) in orders or not orders else orders[0]), rank
 
 
-def absorb(w: Writer, before: Draft, node: Node, data: int) -> None:
+def absorb(w: Writer, before: NewNode, node: Node, data: int) -> None:
     before.origins.append(node.index)
     if before.inputs[2:3] == [-1] and node.kind in ("add", "sub", "batch_norm"):
         shape = w.tensors[before.outputs[0]].shape

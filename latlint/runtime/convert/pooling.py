@@ -106,18 +106,11 @@ def reduction(w: Writer, node: Node) -> None:
         left = [axis for axis in order if axis not in axes]
         order = tuple(sorted(left).index(axis) for axis in left)
     attributes = {"axes": stored, "keep_dims": keep}
-    kind, native = node.kind, ""
-    if kind in ("reduce_l1", "reduce_l2"):
+    if node.kind in ("reduce_l1", "reduce_l2"):
         _norm(w, node, stored, order)
         return
-    w.add(
-        kind,
-        [value.tensor, w.integers(stored)],
-        [w.new(node.outputs[0], order)],
-        attributes,
-        origins=[node.index],
-        native=native,
-    )
+    outputs = [w.new(node.outputs[0], order)]
+    w.add(node.kind, [value.tensor, w.integers(stored)], outputs, attributes, origins=[node.index])
 
 
 def _norm(w: Writer, node: Node, axes: tuple[int, ...], order: Order) -> None:

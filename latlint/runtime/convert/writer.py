@@ -46,7 +46,7 @@ class Value(NamedTuple):
 
 
 @dataclass(slots=True)
-class Draft:
+class NewNode:
     """A node of the new graph while it can still take up others."""
 
     kind: str
@@ -68,9 +68,9 @@ class Writer:
     source: Graph
     zero_padding: bool = False
     tensors: list[Tensor] = field(default_factory=list)
-    drafts: list[Draft] = field(default_factory=list)
+    drafts: list[NewNode] = field(default_factory=list)
     values: dict[int, Value] = field(default_factory=dict)
-    written_by: dict[int, Draft] = field(default_factory=dict)
+    written_by: dict[int, NewNode] = field(default_factory=dict)
     read_by: Counter[int] = field(default_factory=Counter)
     same: dict[int, int] = field(default_factory=dict)
     quantized_as: dict[int, int] = field(default_factory=dict)
@@ -219,8 +219,8 @@ class Writer:
         *,
         origins: Iterable[int] = (),
         native: str = "",
-    ) -> Draft:
-        draft = Draft(kind, list(inputs), list(outputs), dict(attributes or {}), list(origins), native)
+    ) -> NewNode:
+        draft = NewNode(kind, list(inputs), list(outputs), dict(attributes or {}), list(origins), native)
         self.drafts.append(draft)
         self.read_by.update(i for i in draft.inputs if i >= 0)
         for tensor in draft.outputs:
@@ -297,7 +297,7 @@ class Writer:
     def finished(self, inputs: Sequence[int], outputs: Sequence[int], notes: Iterable[str]) -> Graph:
         """The new graph, without nodes whose outputs nothing reads."""
         needed = set(outputs)
-        kept: list[Draft] = []
+        kept: list[NewNode] = []
         for draft in reversed(self.drafts):
             if needed.intersection(draft.outputs):
                 kept.append(draft)
@@ -320,12 +320,12 @@ class Writer:
             origins=tuple(tuple(dict.fromkeys(draft.origins)) for draft in kept),
         )
 
-    def _version(self, draft: Draft) -> int:
+    def _version(self, draft: NewNode) -> int:
         operands = [self.tensors[i] if i >= 0 else None for i in draft.inputs]
         rank = len(operands[0].shape or ()) if operands and operands[0] is not None else 0
         return version(draft.kind, draft.attributes, [tensor.dtype if tensor else "" for tensor in operands], rank)
 
-    def _node(self, index: int, draft: Draft, versions: Mapping[str, int]) -> Node:
+    def _node(self, index: int, draft: NewNode, versions: Mapping[str, int]) -> Node:
         """``versions``: all ops of a name have the highest version that one of them needs (op_version.cc, UpdateOpVersion)."""
         main = self.source.nodes[draft.origins[0]] if draft.origins else None
         native = draft.native or native_name(draft.kind)
