@@ -48,5 +48,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         return
     launches = sum(kernel.launches for kernel in uneven)
     message = f"{len(uneven)} grouped convolutions run as {launches} kernels, because their groups are no multiple of 4 channels"
+    if any(kernel.obstacle and kernel.obstacle.values["because"] for kernel in uneven):
+        message += " (depthwise convolutions of unequal strides are written as such)"
     nodes = [seen.graph.nodes[kernel.nodes[0]] for kernel in uneven]
     yield from seen.judge(RULE, message, nodes, fix="make the groups 4, 8 or 16 channels wide, or fewer")

@@ -66,7 +66,7 @@ _SENTENCES: Mapping[str, str] = {
     # obstacles
     "NO_WINOGRAD": "no Winograd kernels on this GPU",
     "BELOW_WINOGRAD": "Winograd needs {needs} {what}: {has} here",
-    "UNEVEN_GROUPS": "groups of {read} and {made} channels are not multiples of 4: {groups} convolutions",
+    "UNEVEN_GROUPS": "groups of {read} and {made} channels are not multiples of 4: {groups} convolutions{because}",
     "SLOWER_KERNEL": "{why}",
     "UNKNOWN_KERNEL": "nothing is known of the kernel of {native}",
 }

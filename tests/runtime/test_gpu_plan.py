@@ -315,7 +315,8 @@ class TestSelection:
 
     def test_other_groups_are_split(self, net: Net, x: int) -> None:
         (kernel,) = plan(net.graph(net.conv(x, 32, kernel=3, groups=16)), ADRENO).kernels
-        assert (kernel.implementation, kernel.launches) == ("convolution_2d", 18)
+        assert (kernel.implementation, kernel.launches) == ("convolution_2d_by_group", 18)
+        assert kernel.obstacle is not None and kernel.obstacle.code == "UNEVEN_GROUPS"
 
     @pytest.mark.parametrize(
         ("processor", "channels", "outputs", "together"),

@@ -59,7 +59,7 @@ class NewNode:
 
 @dataclass(slots=True)
 class Writer:
-    """Writes the new graph; handlers in ``ops`` read from the source through it.
+    """Writes the new graph; handlers (``handlers.py``) read from the source through it.
 
     ``uses`` counts the run-time uses of each value of the source, the names that ``same`` makes one counted together;
     ``quantized_as`` maps a value to its quantised form, where that is all that is read of it.

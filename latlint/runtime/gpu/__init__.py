@@ -63,16 +63,20 @@ def parse(rules: Rules) -> GpuPlanner:
 
 def weight_unpackers(context: Context, nodes: Iterable[int]) -> frozenset[int]:
     """Nodes that only unpack weights: DEQUANTIZE of constant float16, which the delegate drops to read the weights as they are
-    stored (model_builder.cc: FP16GraphPartitionHelper), and DENSIFY, which it merges into the reader (merge_densify.cc)."""
-    nodes = list(nodes)
-    densify = {index for index in nodes if _densifies(context, context.graph.nodes[index])}
-    return frozenset(densify | {node.index for node in context.unpackers(nodes, ("float16",))})
-
-
-def _densifies(context: Context, node: Node) -> bool:
-    return (
-        node.kind == "densify" and bool(node.inputs) and node.inputs[0] >= 0 and context.tensor(node.inputs[0]).constant
-    )
+    stored (model_builder.cc: FP16GraphPartitionHelper), and DENSIFY, which it merges into the reader (merge_densify.cc); also one
+    after the other."""
+    found: set[int] = set()
+    unpacked: set[int] = set()
+    for index in nodes:
+        node = context.graph.nodes[index]
+        if node.kind not in ("densify", "dequantize") or not node.inputs or node.inputs[0] < 0:
+            continue
+        source = context.tensor(node.inputs[0])
+        stored = source.constant or node.inputs[0] in unpacked
+        if stored and (node.kind == "densify" or source.dtype == "float16"):
+            found.add(index)
+            unpacked.update(node.outputs)
+    return frozenset(found)
 
 
 def refusals(context: Context, nodes: Iterable[int], rules: GpuRules) -> dict[int, Refusal]:
@@ -107,10 +111,11 @@ def _with_unpacking(split: Sequence[Epoch], context: Context, dropped: frozenset
     """Puts each float16 DEQUANTIZE that the delegate dropped beside its first consumer: back to work on the CPU, free on the GPU."""
     home = {node: number for number, epoch in enumerate(split) for node in epoch.nodes}
     added: dict[int, list[int]] = {}
-    for node in sorted(dropped):
+    for node in sorted(dropped, reverse=True):
         readers = [home[r] for t in context.graph.nodes[node].outputs for r, _ in context.uses.get(t, ()) if r in home]
         on_cpu = [number for number in readers if not split[number].delegated]
-        added.setdefault(min(on_cpu or readers, default=0), []).append(node)
+        home[node] = min(on_cpu or readers, default=0)
+        added.setdefault(home[node], []).append(node)
     if not split:
         return [Epoch(True, tuple(sorted(dropped)))] if dropped else []
     return [Epoch(e.delegated, tuple(sorted((*e.nodes, *added.get(i, ()))))) for i, e in enumerate(split)]

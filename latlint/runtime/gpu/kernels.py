@@ -126,7 +126,12 @@ def _select_grouped(model: Model, draft: Launch, groups: int) -> None:
         draft.name = "convolution_2d_grouped"
         return
     draft.launches = groups + 2
-    values = {"read": channels // groups, "made": outputs // groups, "groups": groups}
+    # a name of its own: its time is not that of one convolution
+    draft.name = "convolution_2d_by_group"
+    stride = tuple(draft.attributes.get("stride", ()))
+    depthwise = groups == channels and len(set(stride)) > 1
+    because = f", as a depthwise one of strides {'x'.join(map(str, stride))} is written" if depthwise else ""
+    values = {"read": channels // groups, "made": outputs // groups, "groups": groups, "because": because}
     draft.obstacle = Obstacle("UNEVEN_GROUPS", values)
 
 
