@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cached_property
 
-from latlint.graph.ops import CONVOLUTIONS, MATRIX
+from latlint.graph.ops import CONVOLUTIONS, MATRIX, UNKNOWN
 from latlint.graph.types import Graph, Node, Tensor
 
 
@@ -82,11 +82,15 @@ class Context:
         return len(self.uses.get(tensor, ())) == 1 and tensor not in self.graph_outputs
 
     def sized_by_values(self) -> Tensor | None:
-        """The first tensor whose size depends on what is computed, not on the sizes of the inputs alone; ``None`` where there is none."""
-        if any(self.tensor(index).elements is None for index in self.graph.inputs):
-            return None  # the sizes of the inputs are not known, so that those after them tell nothing
-        written = (self.tensor(index) for node in self.graph.nodes for index in node.outputs if index >= 0)
-        return next((tensor for tensor in written if tensor.elements is None), None)
+        """The first tensor whose size depends on what is computed: an op that is known makes it of inputs whose sizes are known. ``None``
+        where there is none, as where the sizes of inputs or what an op does are not known."""
+        for node in self.graph.nodes:
+            if node.kind == UNKNOWN or any(i >= 0 and self.tensor(i).elements is None for i in node.inputs):
+                continue
+            for index in node.outputs:
+                if index >= 0 and self.tensor(index).elements is None:
+                    return self.tensor(index)
+        return None
 
     def unpackers(self, nodes: Iterable[int], dtypes: Iterable[str]) -> list[Node]:
         """Those of ``nodes`` that unpack constants of these types: DEQUANTIZE of float16 weights."""

@@ -306,11 +306,23 @@ def test_hard_swish_in_all_its_spellings() -> None:
     constants = {"three": scalar(3), "zero": scalar(0), "six": scalar(6), "k": np.array(sixth)}
     outside = [*shifted, ONE("Mul", ["x", "b"], ["m"]), ONE("Mul", ["m", "k"], ["y"])]
     inside = [*shifted, ONE("Mul", ["b", "k"], ["m"]), ONE("Mul", ["m", "x"], ["y"])]
-    for nodes in (outside, inside):
+    divided = [*shifted, ONE("Mul", ["x", "b"], ["m"]), ONE("Div", ["m", "six"], ["y"])]
+    divided_inside = [*shifted, ONE("Div", ["b", "six"], ["m"]), ONE("Mul", ["m", "x"], ["y"])]
+    for nodes in (outside, inside, divided, divided_inside):
         graph = convert(nodes, IMAGE, constants)
         assert native(graph) == ["HARD_SWISH"] and sorted(graph.origins[0]) == [0, 1, 2, 3] and graph.origins[0][0] == 3
     inexact = convert(outside, IMAGE, {**constants, "k": scalar(0.16666)})
     assert native(inexact) == ["ADD", "MUL", "MUL"] and inexact.nodes[0].attributes["activation"] == "relu6"
+
+
+def test_a_division_by_a_constant_is_a_product() -> None:
+    per_channel = np.array([2.0, 4.0, 5.0, 8.0, 10.0, 16.0], np.float32).reshape(6, 1, 1)
+    for divisor, reciprocals in ((scalar(4), (0.25,)), (per_channel, (0.5, 0.25, 0.2, 0.125, 0.1, 0.0625))):
+        graph = convert([ONE("Div", ["x", "k"], ["y"])], IMAGE, {"k": divisor})
+        assert native(graph) == ["MUL"]
+        assert graph.tensors[graph.nodes[0].inputs[1]].value == pytest.approx(reciprocals)
+    assert native(convert([ONE("Div", ["k", "x"], ["y"])], IMAGE, {"k": scalar(4)})) == ["DIV"]
+    assert native(convert([ONE("Div", ["x", "x"], ["y"])], IMAGE)) == ["DIV"]
 
 
 def test_hard_sigmoid_leaves_its_scale_to_the_convolution() -> None:

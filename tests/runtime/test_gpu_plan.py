@@ -401,7 +401,6 @@ class TestPartitions:
         [
             ("softmax", (1, 28, 28, 32), {"beta": 2.0, "axis": 3}, "beta 2"),
             ("abs", (1, 28, 28, 2, 16), {}, "5 dimensions"),
-            ("relu", (1, -1, 28, 32), {}, "not known before run time"),
             ("strided_slice", (1, 28, 28), {"shrink_axis_mask": 8, "strides": (1, 1, 1, 1)}, "shrink_axis_mask"),
             ("mean", (1, 28, 28, 1), {}, "axes"),
             (
@@ -425,6 +424,20 @@ class TestPartitions:
         said = sentence(planned.fallbacks[0])
         assert reason in said and "the GPU delegate of TensorFlow Lite 2.10" in said
         assert all(p.executor != "gpu" for p in planned.partitions)
+
+    def test_open_sizes_are_refused(self, net: Net) -> None:
+        y = net.op("relu", [net.input(1, -1, 28, 32)])
+        refusal = plan(net.graph(y), ADRENO).fallbacks[0]
+        assert refusal.code == "OPEN_SHAPE" and "not known before run time" in sentence(refusal)
+
+    def test_sizes_that_are_computed_keep_the_whole_model_off_the_gpu(self, net: Net, x: int) -> None:
+        a = net.op("abs", [x])
+        net.op("where", [a], (-1, 4))
+        planned = plan(net.graph(net.op("abs", [a])), ADRENO)
+        assert {why.code for why in planned.fallbacks.values()} == {"DYNAMIC_GRAPH"}
+        assert [p.executor for p in planned.partitions] == ["builtin"]
+        net.nodes[1] = replace(net.nodes[1], kind="unknown")  # who knows what it does
+        assert [why.code for why in plan(net.graph(a), ADRENO).fallbacks.values()] == ["NOT_AN_OP"]
 
     def test_versions_and_types_are_refused(self, net: Net, x: int) -> None:
         late = net.op("transpose_conv2d", [x, net.constant(16, 2, 2, 32)], (1, 56, 56, 16), version=4, stride=(2, 2))
@@ -463,6 +476,42 @@ class TestPartitions:
         assert planned.kernels[1].inputs == ((1, 28, 28, 32),)
         assert planned.kernels[1].weight_bytes == 4 * (16 * 32 + 16)
         assert not planned.fallbacks
+
+    def test_sparse_float16_weights_are_read_as_they_are(self, net: Net, x: int) -> None:
+        packed = net.tensor((16, 1, 1, 32), "float16", constant=True)
+        dense = net.op("densify", [packed])
+        net.tensors[dense] = replace(net.tensors[dense], dtype="float16")
+        weights = net.op("dequantize", [dense])
+        values = {"kernel": (1, 1), "stride": (1, 1), "dilation": (1, 1), "groups": 1, "padding": (0, 0, 0, 0)}
+        y = net.op("conv2d", [x, weights, net.constant(16)], (1, 28, 28, 16), **values)
+        planned = plan(net.graph(y), ADRENO)
+        assert [(k.op, bool(k.free)) for k in planned.kernels] == [
+            ("densify", True),
+            ("dequantize", True),
+            ("conv2d", False),
+        ]
+        assert [(p.executor, p.nodes) for p in planned.partitions] == [("gpu", 3)] and not planned.fallbacks
+
+    def test_sparse_weights_go_along_with_the_op_that_reads_them(self, net: Net, x: int) -> None:
+        y = net.op("gelu", [net.op("abs", [net.op("abs", [x])])])
+        packed = net.tensor((32, 1, 1, 32), "float16", constant=True)
+        dense = net.op("densify", [packed])
+        net.tensors[dense] = replace(net.tensors[dense], dtype="float16")
+        weights = net.op("dequantize", [dense])
+        values = {"kernel": (1, 1), "stride": (1, 1), "dilation": (1, 1), "groups": 1, "padding": (0, 0, 0, 0)}
+        y = net.op("conv2d", [y, weights, net.constant(32)], (1, 28, 28, 32), activation="sign_bit", **values)
+        planned = plan(net.graph(y), ADRENO)
+        assert [(p.executor, p.nodes) for p in planned.partitions] == [("gpu", 2), ("builtin", 4)]
+
+    @pytest.mark.parametrize(("stride", "named"), [((2, 1), True), ((2, 2), False)])
+    def test_depthwise_convolutions_of_unequal_strides_say_so(
+        self, net: Net, x: int, stride: tuple[int, int], named: bool
+    ) -> None:
+        y = net.conv(x, 32, kernel=3, groups=32)
+        net.nodes[-1] = replace(net.nodes[-1], attributes={**net.nodes[-1].attributes, "stride": stride})
+        (kernel,) = plan(net.graph(y), ADRENO).kernels
+        assert (kernel.implementation, kernel.launches) == ("convolution_2d_by_group", 34)
+        assert ("strides 2x1" in kernel.reason) is named
 
 
 class TestQuantised:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from latlint.graph.types import Node
@@ -147,7 +148,11 @@ def binary(w: Writer, node: Node) -> None:
     operands = [w.operand(i, rank, order) for i in node.inputs if i >= 0]
     if node.kind in ("add", "mul", "minimum", "maximum") and node.inputs[0] in w.folded:
         operands.reverse()  # MLIR's canonical form has the constant last
-    attributes = dict(NO_ACTIVATION) if node.kind in _ARITHMETIC else {}
+    kind = node.kind
+    if kind == "div" and len(operands) == 2 and node.inputs[1] in w.folded and _is_float(w, operands[1]):
+        # mlir/tensorflow/transforms/canonicalize.td, RealDivWithConstDivisor: a product by the reciprocal
+        kind, operands[1] = "mul", _reciprocal_of(w, operands[1])
+    attributes = dict(NO_ACTIVATION) if kind in _ARITHMETIC else {}
     out = w.new(node.outputs[0], order)
     x = operands[0]
     for place, y in enumerate(operands[1:], 2):
@@ -155,8 +160,21 @@ def binary(w: Writer, node: Node) -> None:
         target = (
             out if last else w.temporary(f"{w.tensors[out].name}/{place}", w.tensors[out].shape, w.tensors[out].dtype)
         )
-        w.add(node.kind, [x, y], [target], dict(attributes), origins=[node.index])
+        w.add(kind, [x, y], [target], dict(attributes), origins=[node.index])
         x = target
+
+
+def _is_float(w: Writer, i: int) -> bool:
+    return w.tensors[i].dtype == "float32"
+
+
+def _reciprocal_of(w: Writer, i: int) -> int:
+    """A constant of the shape of ``i`` with one over its values, where these are known and none is zero."""
+    tensor = w.tensors[i]
+    known = tensor.value is not None and all(tensor.value)
+    value = tuple(1.0 / each for each in tensor.value or ()) if known else None
+    w.tensors.append(replace(tensor, name=f"{tensor.name}/reciprocal", value=value))
+    return len(w.tensors) - 1
 
 
 def _folds_into_producer(w: Writer, node: Node) -> bool:

@@ -26,8 +26,8 @@ class Match(NamedTuple):
 def matches(w: Writer) -> Iterator[Match]:
     """The groups in the source, by their last node."""
     for node in w.source.nodes:
-        if node.kind == "mul" and len(node.inputs) == 2:
-            found = _gelu(w, node) or _hard_swish(w, node)
+        if node.kind in ("mul", "div") and len(node.inputs) == 2:
+            found = (_gelu(w, node) if node.kind == "mul" else None) or _hard_swish(w, node)
             if found is not None:
                 yield found
 
@@ -93,21 +93,27 @@ def _erf_half(w: Writer, product: Node, x: int, y: int) -> tuple[int, tuple[int,
 
 
 def _hard_swish(w: Writer, last: Node) -> Match | None:
-    """x * relu6(x + 3) * (1/6), or x * (relu6(x + 3) * (1/6))."""
-    scaled = _with_number(w, last, _SIXTH, exact=True)
+    """x * relu6(x + 3) * (1/6), or x * (relu6(x + 3) * (1/6)); a division by 6 is such a product by then."""
+    scaled = _sixth_of(w, last)
     product = _by(w, scaled, "mul") if scaled is not None else None
     if product is not None:
         for x, y in _pairs(product):
             nodes = _relu6_plus_3(w, y, x)
             if nodes:
                 return Match("hard_swish", x, (last.index, product.index, *nodes))
-    for x, y in _pairs(last):
-        inner = _by(w, y, "mul")
-        clipped = _with_number(w, inner, _SIXTH, exact=True)
+    for x, y in _pairs(last) if last.kind == "mul" else ():
+        inner = _by(w, y, "mul") or _by(w, y, "div")
+        clipped = _sixth_of(w, inner)
         nodes = _relu6_plus_3(w, clipped, x) if clipped is not None else ()
         if inner is not None and nodes:
             return Match("hard_swish", x, (last.index, inner.index, *nodes))
     return None
+
+
+def _sixth_of(w: Writer, node: Node | None) -> int | None:
+    """The value that ``node`` multiplies by 1/6 or divides by 6."""
+    divides = node is not None and node.kind == "div"
+    return _with_number(w, node, 6.0 if divides else _SIXTH, exact=True)
 
 
 def _relu6_plus_3(w: Writer, y: int, x: int) -> tuple[int, ...]:
