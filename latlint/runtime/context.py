@@ -8,6 +8,16 @@ from functools import cached_property
 from latlint.graph.ops import CONVOLUTIONS, MATRIX, UNKNOWN
 from latlint.graph.types import Graph, Node, Tensor
 
+#: Inputs that hold the sizes of the output. Fed from outside they make it dynamic, whatever size the file has written down.
+_SIZES = {
+    "reshape": (1,),
+    "broadcast_to": (1,),
+    "fill": (0,),
+    "resize_bilinear": (1,),
+    "resize_nearest": (1,),
+    "tile": (1,),
+}
+
 
 class _Lookups:
     """Made when first asked for, shared by the contexts of one graph."""
@@ -87,8 +97,11 @@ class Context:
         for node in self.graph.nodes:
             if node.kind == UNKNOWN or any(i >= 0 and self.tensor(i).elements is None for i in node.inputs):
                 continue
+            fed = any(
+                node.inputs[slot] in self.graph.inputs for slot in _SIZES.get(node.kind, ()) if slot < len(node.inputs)
+            )
             for index in node.outputs:
-                if index >= 0 and self.tensor(index).elements is None:
+                if index >= 0 and (fed or self.tensor(index).elements is None):
                     return self.tensor(index)
         return None
 

@@ -439,6 +439,13 @@ class TestPartitions:
         net.nodes[1] = replace(net.nodes[1], kind="unknown")  # who knows what it does
         assert [why.code for why in plan(net.graph(a), ADRENO).fallbacks.values()] == ["NOT_AN_OP"]
 
+    def test_a_shape_that_is_fed_is_a_computed_size(self, net: Net, x: int) -> None:
+        shape = net.tensor((2,), "int32")
+        y = net.op("relu", [net.op("reshape", [net.op("abs", [x]), shape], (1, 25088))])
+        assert "DYNAMIC_GRAPH" not in {why.code for why in plan(net.graph(y), ADRENO).fallbacks.values()}
+        net.inputs.append(shape)
+        assert {why.code for why in plan(net.graph(y), ADRENO).fallbacks.values()} == {"DYNAMIC_GRAPH"}
+
     def test_versions_and_types_are_refused(self, net: Net, x: int) -> None:
         late = net.op("transpose_conv2d", [x, net.constant(16, 2, 2, 32)], (1, 56, 56, 16), version=4, stride=(2, 2))
         index = net.tensor((1, 28, 28, 32), "int32")
