@@ -12,9 +12,10 @@ A linter that skips such files reports "no problems" about a model it never saw.
 `git lfs pull --include="PATH"`, or in GitHub Actions:
 
 ```yaml
-- uses: actions/checkout@v4
+- uses: actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683 # v4.2.2
   with:
     lfs: true
+    persist-credentials: false
 ```
 """
 

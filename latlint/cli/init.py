@@ -239,20 +239,23 @@ def _workflow(source: str | None) -> _File:
     if action is None:
         steps = f"      - run: pip install {_toml.string(f'latlint @ git+{url}@v{__version__}')}\n      - run: latlint check\n"
     else:
-        steps = f"      - uses: {action[1]}@v{__version__}\n"
+        pin = "# zizmor: ignore[unpinned-uses] for the digest: git ls-remote"
+        steps = f"      - uses: {action[1]}@v{__version__} {pin} {url} v{__version__}\n"
     text = f"""\
 name: latlint
 on: [push, pull_request]
-permissions:
-  contents: read
-  security-events: write
+permissions: {{}}
 jobs:
   latency:
     runs-on: ubuntu-latest
+    permissions:
+      contents: read
+      security-events: write # for the findings in code scanning
     steps:
-      - uses: actions/checkout@v4
+      - uses: actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683 # v4.2.2
         with:
           lfs: true
+          persist-credentials: false
 {steps}"""
     return _File(_WORKFLOW, "lints every push and pull request on GitHub", "--write-workflow", text)
 

@@ -49,8 +49,10 @@ class Runner:
         environment = {name: self._value(text, given) for name, text in declared.get("env", {}).items()}
         output = self.temporary / "output.txt"
         output.write_text("")
+        away = declared.get("working-directory") == "${{ runner.temp }}"
         done = self.project.run(  # as a runner does for `shell: bash`
             *("bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", declared["run"]),
+            below=os.path.relpath(self.temporary, self.project.path) if away else ".",
             **self.variables,
             **environment,
             GITHUB_OUTPUT=str(output),
@@ -76,9 +78,9 @@ def installed(offline: dict[str, str], published: Path, tmp_path_factory: pytest
     from types import SimpleNamespace
 
     place = tmp_path_factory.mktemp("runner")
-    run = lambda *command, **variables: subprocess.run(  # noqa: E731
+    run = lambda *command, below, **variables: subprocess.run(  # noqa: E731
         command,
-        cwd=place,
+        cwd=place / below,
         env={**offline, **variables},
         encoding="utf-8",
         capture_output=True,
@@ -186,6 +188,45 @@ def test_hostile_inputs_are_only_names(runner: Runner, model: Model) -> None:
     assert runner.output("Check models", "exit-code") == "1"
     assert "2 models" in runner.summary()
     assert not (runner.project.path / "pwned").exists()
+
+
+def test_nothing_of_the_checkout_is_run(runner: Runner, tmp_path: Path) -> None:
+    """``python -m venv`` imports the ``venv.py`` of the working directory."""
+    for name in ("venv", "pip", "ensurepip", "site", "sitecustomize", "encodings", "subprocess", "latlint", "onnx"):
+        (runner.project.path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'a').write('{name}')\n")
+    runner.run("Install latlint", version="latlint-that-is-not-there")
+    runner.run("Check models")
+    assert not (tmp_path / "ran").exists(), (tmp_path / "ran").read_text()
+
+
+def test_only_its_own_comment_is_updated(runner: Runner, lacking: Callable[[str], NoReturn]) -> None:
+    """Against a ``gh`` that answers as GitHub does, and a real jq."""
+    jq = shutil.which("jq") or lacking("needs jq")
+    tools = runner.temporary / "tools"
+    tools.mkdir()
+    comments = [
+        {"id": 1, "user": {"login": "stranger"}, "body": "<!-- latlint -->\nmine to edit"},
+        {"id": 2, "user": {"login": "github-actions[bot]"}, "body": "of another workflow"},
+        {"id": 3, "user": {"login": "github-actions[bot]"}, "body": "<!-- latlint -->\nof an earlier run"},
+    ]
+    (runner.temporary / "comments.json").write_text(json.dumps(comments))
+    asked = runner.temporary / "asked.txt"
+    (tools / "gh").write_text(
+        f"""#!/bin/sh
+        echo "$*" >> '{asked}'
+        case "$*" in
+        *graphql*) echo 'github-actions[bot]';;
+        *--paginate*) exec {jq} -r "$5" '{runner.temporary}/comments.json';;
+        esac
+        """
+    )
+    (tools / "gh").chmod(0o755)
+    runner.variables["PATH"] = os.pathsep.join([str(tools), runner.project.environment["PATH"]])
+    (runner.temporary / "latlint.md").write_text("a report")
+    runner.known["steps.check.outputs.markdown"] = str(runner.temporary / "latlint.md")
+    done = runner.run("Comment on the pull request", token="a-token")
+    assert done.returncode == 0, done.stdout
+    assert "PATCH repos/someone/models/issues/comments/3 " in asked.read_text()
 
 
 @pytest.mark.parametrize(("earlier", "method"), [("", "POST"), ("11\n12", "PATCH")])
