@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -14,13 +16,14 @@ from latlint.checks.types import Finding, fingerprint
 from latlint.errors import LatlintError, debugging
 from latlint.graph.inputs import dims_text
 from latlint.outcome import InputError, Outcome, Report
-from latlint.project.configuration import load
+from latlint.project.configuration import Governing, governing, load
 from latlint.project.discovery import find_models
 from latlint.project.repository import locate
 from latlint.run.cache import Cache
 from latlint.run.targets import resolve_targets
 from latlint.run.work import Task, failure, process_items
 from latlint.settings import Settings
+from latlint.words import counted
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -59,7 +62,7 @@ def check(
 ) -> Report:
     """Lint model files and directories of them, or without ``paths`` what the settings name.
 
-    ``settings`` default to those of the nearest configuration file. A file that cannot be read becomes an error of the
+    ``settings`` default to those of the configuration that is nearest to each file. A file that cannot be read becomes an error of the
     report and a finding; LatlintError is raised for what concerns the run as a whole, such as an unknown target.
 
     The predictions of the report have kernels where a limit is broken, to say where the time goes; those of ``predict`` have them all.
@@ -67,9 +70,13 @@ def check(
     ``executor`` is any ``concurrent.futures.Executor``: its workers need this version of latlint, and the files and packs under the
     same paths. The report is the same as without one.
     """
-    settings = load() if settings is None else settings
+    governs = None
+    if settings is None:
+        settings = load()
+        governs = governing(settings, load)
     named = (paths,) if isinstance(paths, str | os.PathLike) else paths
-    return Run.prepare([os.fspath(path) for path in named], settings, judge=True).report(executor)
+    run = Run.prepare([os.fspath(path) for path in named], settings, judge=True, governing=governs)
+    return run.report(executor)
 
 
 def predict_files(paths: Iterable[str], settings: Settings) -> Report:
@@ -82,17 +89,23 @@ MOST_KERNELS = 1000
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """What is done with the files that one configuration governs: ``review`` with their reports, where rules look at models."""
+
+    task: Task
+    review: Review | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """Which files a run is about and what is done with each: known before any of them is opened.
 
-    ``empty`` is the report of no file: targets, notes and paths of the run. ``review`` is what is done with each report where rules look
-    at models.
+    ``members`` has the group of each file, and the file as given or found. ``empty`` is the report of no file: targets, notes and paths of the run.
     """
 
-    files: tuple[str, ...]
-    task: Task
+    groups: tuple[Group, ...]
+    members: tuple[tuple[Group, str], ...]
     empty: Report
-    review: Review | None = None
 
     @classmethod
     def prepare(
@@ -104,69 +117,113 @@ class Run:
         hashed: bool = True,
         cache: Cache | None = None,
         kernels: bool = False,
+        governing: Governing | None = None,
+        own: bool = False,
     ) -> Run:
-        """A run over ``paths``; see ``Task`` for the rest. Raises ``LatlintError`` for what concerns the run as a whole."""
-        named = list(paths)
-        files, skipped = find_models(named, settings)
-        targets, assumed = resolve_targets(settings)
-        names = tuple(target.name for target in targets)
-        notes = (*settings.notes, *assumed, *skipped)
-        located = locate(files, settings)
-        review = None
-        if judge:
-            from latlint.review import Review
+        """A run over ``paths``; see ``Task`` for the rest. Raises ``LatlintError`` for what concerns the run as a whole.
 
-            checks.refuse_unknown_rules(settings)
-            review = Review(settings, names, whole=not named)
-            notes += review.notes
-            located |= locate(review.files, settings)
-        empty = Report(predictions=(), files=len(files), targets=names, notes=notes, paths=located)
-        return cls(tuple(files), Task(settings, targets, judge, hashed, cache, kernels), empty, review)
+        Each file goes by the settings that ``governing`` says, or all by ``settings``; with ``own``, those that go by others are left out.
+        """
+        named = list(paths)
+        files, skipped = find_models(named, settings, governing)
+        owners = [governing(file) if governing else settings for file in files]
+        others = Counter(each.source for each in owners if each is not settings)
+        notes = [*skipped, *(_governed(source, count, own) for source, count in others.items())]
+        if own:
+            files = [file for file, owner in zip(files, owners, strict=True) if owner is settings]
+            owners = [settings] * len(files)
+        groups: dict[int, Group] = {}
+        located: dict[str, str] = {}
+        for each in {
+            id(each): each for each in ([] if owners and not settings.source else [settings]) + owners
+        }.values():
+            targets, assumed = resolve_targets(each)
+            notes += (*each.notes, *assumed)
+            review = None
+            if judge:
+                from latlint.review import Review
+
+                checks.refuse_unknown_rules(each)
+                review = Review(each, tuple(target.name for target in targets), whole=not named)
+                notes += review.notes
+                located |= locate(review.files, each)
+            groups[id(each)] = Group(Task(each, targets, judge, hashed, cache, kernels), review)
+        names = sorted({target.name for group in groups.values() for target in group.task.targets})
+        located |= locate(files, settings)
+        empty = Report(
+            predictions=(),
+            files=len(files),
+            targets=tuple(names),
+            notes=tuple(dict.fromkeys(notes)),
+            paths=located,
+            fail_on=settings.fail_on,
+        )
+        members = ((groups[id(owner)], file) for owner, file in zip(owners, files, strict=True))
+        return cls(tuple(groups.values()), tuple(members), empty)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Its files, as given or found."""
+        return tuple(file for _, file in self.members)
 
     def parts(self, executor: Executor | None = None, *, jobs: int = 1) -> Iterator[Report]:
         """A report for each file, in order, as soon as it is known, worked out by ``executor``, by ``jobs`` processes, or here; and
         where rules look at models, one more for what can be said only then."""
-        items = [(file, self.empty.paths[file]) for file in self.files]
-        if executor is None and jobs == 1:
-            outcomes: Iterator[Outcome] = (outcome for item in items for outcome in process_items(self.task, [item]))
-        else:
-            from latlint.run.pool import run_on
-
-            outcomes = run_on(executor, self.task, items, jobs=jobs)
         spare = MOST_KERNELS
-        for (file, path), outcome in zip(items, outcomes, strict=True):
-            if self.task.judge and self.task.kernels:
+        for (group, file), outcome in zip(self.members, self._outcomes(executor, jobs), strict=True):
+            if group.task.judge and group.task.kernels:
                 spare -= len(outcome.predictions)
                 outcome = outcome if spare >= 0 else outcome.without_kernels()
-            yield self._reviewed(file, path, outcome)
-        if self.review and (rest := self.review.finish()):
-            yield replace(self.empty, findings=rest, files=0)
+            yield self._reviewed(group, file, outcome)
+        for group in self.groups:
+            if group.review and (rest := group.review.finish()):
+                yield replace(self.empty, findings=rest, files=0, fail_on=group.task.settings.fail_on)
+
+    def _outcomes(self, executor: Executor | None, jobs: int) -> Iterator[Outcome]:
+        """The outcome of each file, in order. Files of one group that follow each other are worked on together."""
+        for _, together in groupby(self.members, key=lambda pair: id(pair[0])):
+            pairs = list(together)
+            task = pairs[0][0].task
+            items = [(file, self.empty.paths[file]) for _, file in pairs]
+            if executor is None and (jobs == 1 or len(items) == 1 < len(self.members)):
+                yield from (outcome for item in items for outcome in process_items(task, [item]))
+            else:
+                from latlint.run.pool import run_on
+
+                yield from run_on(executor, task, items, jobs=jobs)
 
     def report(self, executor: Executor | None = None, *, jobs: int = 1) -> Report:
         """The report of all files."""
         return self.empty.joined(self.parts(executor, jobs=jobs))
 
-    def _reviewed(self, file: str, path: str, outcome: Outcome) -> Report:
-        part = self._part(file, path, outcome)
+    def _reviewed(self, group: Group, file: str, outcome: Outcome) -> Report:
+        part = self._part(group, file, outcome)
         try:
-            return self.review.apply(part) if self.review else part
+            return group.review.apply(part) if group.review else part
         except LatlintError:
             raise
         except Exception as error:  # as in process_items
             if debugging():
                 raise
-            return self._part(file, path, failure(file, error))
+            return self._part(group, file, failure(file, error))
 
-    def _part(self, file: str, path: str, outcome: Outcome) -> Report:
+    def _part(self, group: Group, file: str, outcome: Outcome) -> Report:
         error = outcome.error
-        findings = (_input_finding(error, path),) if error else outcome.findings
+        findings = (_input_finding(error, self.empty.paths[file]),) if error else outcome.findings
         return replace(
             self.empty,
             predictions=outcome.predictions,
             findings=findings,
             errors=(error,) if error else (),
             files=1,
+            fail_on=group.task.settings.fail_on,
         )
+
+
+def _governed(source: str | None, count: int, own: bool) -> str:
+    """That another configuration is in force for ``count`` files of a run, or that they are left to it."""
+    models = counted(count, "model")
+    return f"{source} governs {models}, left out here: run this beside it" if own else f"{source} governs {models}"
 
 
 def _input_finding(error: InputError, path: str) -> Finding:

@@ -88,6 +88,7 @@ class Report:
     verdicts: tuple[Verdict, ...] = ()
     notes: tuple[str, ...] = ()
     paths: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    fail_on: str = "error"
 
     def joined(self, parts: Iterable[Report]) -> Report:
         """This report with the predictions, findings and errors of ``parts``."""
@@ -127,10 +128,10 @@ class Report:
                 verdicts=tuple(verdicts[id(each)] for each in predictions.get(file, ()) if verdicts),
             )
 
-    def failed(self, fail_on: str = "error") -> bool:
+    def failed(self, fail_on: str | None = None) -> bool:
         """Whether `latlint check` would fail: a file could not be read, or a finding that nothing covers is at least as grave as ``fail_on``
-        (``error``, ``warning`` or ``note``)."""
-        grave = SEVERITIES[SEVERITIES.index(fail_on) :]
+        (``error``, ``warning`` or ``note``; as the settings of the run say, where it is not given)."""
+        grave = SEVERITIES[SEVERITIES.index(fail_on or self.fail_on) :]
         return bool(self.errors) or any(each.severity in grave and not each.suppressed for each in self.findings)
 
     def to_dict(self) -> dict[str, Any]:

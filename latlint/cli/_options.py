@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import wraps
 from pathlib import Path
@@ -15,7 +15,7 @@ from latlint.cli import _completion, _console
 from latlint.errors import LatlintError
 from latlint.graph.formats import a_model
 from latlint.outcome import Report
-from latlint.project.configuration import load
+from latlint.project.configuration import Governing, governing, load
 from latlint.report import formats, shows
 from latlint.settings import Settings
 
@@ -80,7 +80,16 @@ class CommonOptions(NamedTuple):
         are an error."""
         if self.targets and self.all_targets:
             raise LatlintError("--target and --all-targets contradict each other")
-        settings = load_settings(self.config, self.no_config)
+        return self._with_flags(load_settings(self.config, self.no_config), flags)
+
+    def governing(self, settings: Settings, **flags: Any) -> Governing | None:
+        """Which settings each file goes by, where ``settings`` with these ``flags`` are those of the working directory; ``None`` where the
+        command line names the configuration, which then governs all files."""
+        if self.config is not None or self.no_config:
+            return None
+        return governing(settings, lambda directory: self._with_flags(load(directory), flags))
+
+    def _with_flags(self, settings: Settings, flags: Mapping[str, Any]) -> Settings:
         targets = ("*@*",) if self.all_targets else self.targets
         return settings.with_flags(targets=targets, packs=self.packs, shapes=self.shapes, **flags)
 
@@ -189,10 +198,10 @@ def report_notes_and_errors(report: Report, paths: Sequence[str], *, allow_empty
 
 def report_notes(run: Report, paths: Sequence[str], *, allow_empty: bool = False) -> None:
     """What is known of a run before it starts; a run without a single model is an error unless that is allowed."""
-    if not run.files and not allow_empty:
-        raise LatlintError(f"no {a_model()} file here", code="LAT005", path=", ".join(paths) or ".")
     for note in run.notes:
         _console.note(note)
+    if not run.files and not allow_empty:
+        raise LatlintError(f"no {a_model()} file here", code="LAT005", path=", ".join(paths) or ".")
 
 
 def report_errors(report: Report) -> bool:

@@ -34,13 +34,11 @@ class RunOptions(NamedTuple):
     scheduler: str | None = None
     no_cache: bool = False
 
-    def prepare(
-        self, paths: Iterable[str], settings: Settings, *, judge: bool, hashed: bool = True, kernels: bool = False
-    ) -> Run:
+    def prepare(self, paths: Iterable[str], settings: Settings, *, judge: bool, **others: Any) -> Run:
         """See ``Run.prepare``."""
         # The machines of a cluster have other users and other caches.
         cache = None if self.no_cache or self.scheduler else user_cache()
-        return Run.prepare(paths, settings, judge=judge, hashed=hashed, cache=cache, kernels=kernels)
+        return Run.prepare(paths, settings, judge=judge, cache=cache, **others)
 
     def parts(self, run: Run) -> Iterator[Report]:
         """The report of each file, in order, with a progress bar on a terminal."""

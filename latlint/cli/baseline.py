@@ -48,14 +48,17 @@ def command(
     latlint baseline
     latlint baseline --prune
     """
-    settings = common.settings(base=base, today=today, use_baseline=False)
+    flags = {"base": base, "today": today, "use_baseline": False}
+    settings = common.settings(**flags)
     # What is written anew as a whole need not be understood first: that is the way out of a merge conflict.
     whole = not (paths or common.names_targets or prune)
     old = _console.unless_malformed(lambda: baseline.read(settings), anyway=whole)
     name = records.display_path(baseline.path_of(settings))
     if prune and old is None:
         raise LatlintError("is not here, so there is nothing to prune: `latlint baseline` writes it", path=name)
-    report = options.report(options.prepare(paths, settings, judge=True))
+    report = options.report(
+        options.prepare(paths, settings, judge=True, governing=common.governing(settings, **flags), own=True)
+    )
     report_notes_and_errors(report, paths, allow_empty=allow_empty)
     if report.errors:
         raise LatlintError(f"left as it was: {counted(len(report.errors), 'model')} could not be read", path=name)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -112,29 +113,31 @@ def command(
     latlint check models/ --target 'galaxy-s10/*' --budget '*/gpu=8ms' --budget '*/cpu-*=30ms'
     """
     files = _parsed_outputs(outputs)
-    settings = common.settings(
-        budgets=budgets,
-        select=select,
-        ignore=ignore,
-        fail_on=fail_on,
-        base=base,
-        today=today,
-        use_baseline=not no_baseline,
-    )
+    flags: dict[str, Any] = {
+        "budgets": budgets,
+        "select": select,
+        "ignore": ignore,
+        "fail_on": fail_on,
+        "base": base,
+        "today": today,
+        "use_baseline": not no_baseline,
+    }
+    settings = common.settings(**flags)
+    governing = common.governing(settings, **flags)
     if show_settings:
         _console.emit(settings_text(settings))
         return 0
-    if hook and not (paths := tuple(changed_models(paths, settings))):
+    if hook and not (paths := tuple(changed_models(paths, settings, governing))):
         return 0
     names = (format_name, *(name for name, _ in files))
     hashed, kernels = any(map(shows_hash, names)), any(map(shows_kernels, names))
-    run = options.prepare(paths, settings, judge=True, hashed=hashed, kernels=kernels)
+    run = options.prepare(paths, settings, judge=True, hashed=hashed, kernels=kernels, governing=governing)
     report_notes(run.empty, paths, allow_empty=allow_empty)
-    if hook and not settings.budgets:
+    if hook and not any(group.task.settings.budgets for group in run.groups):
         _console.note(
             "there is no budget, so nothing was held against one: `latlint init` writes budgets for the models here"
         )
-    status = _Status(settings.fail_on, exit_zero)
+    status = _Status(exit_zero)
     parts = status.watched(options.parts(run))
     if not files and format_name != "github":
         for text in render_stream(run.empty, parts, "check", format_name, _console.style()):
@@ -176,9 +179,8 @@ def _tell(failure: Exception, path: Path | None) -> None:
 
 @dataclass(slots=True)
 class _Status:
-    """The exit code of the reports that were seen: 2 for an error, 1 for a finding as grave as ``fail_on`` unless ``exit_zero``."""
+    """The exit code of the reports that were seen: 2 for an error, 1 for a finding as grave as the settings say unless ``exit_zero``."""
 
-    fail_on: str
     exit_zero: bool
     code: int = 0
 
@@ -187,7 +189,7 @@ class _Status:
         for report in reports:
             if report_errors(report):
                 self.code = 2
-            elif report.failed(self.fail_on):
+            elif report.failed():
                 self.code = max(self.code, 0 if self.exit_zero else 1)
             yield report
 

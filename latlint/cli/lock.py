@@ -63,7 +63,9 @@ def command(
     whole = not paths and not common.names_targets
     # What is written anew as a whole need not be understood first: that is the way out of a merge conflict.
     before = _console.unless_malformed(lambda: lock.read(settings), anyway=whole and not check)
-    report = options.report(options.prepare(paths, settings, judge=False))
+    report = options.report(
+        options.prepare(paths, settings, judge=False, governing=common.governing(settings), own=True)
+    )
     report_notes_and_errors(report, paths, allow_empty=allow_empty)
     path = lock.path_of(settings)
     if report.errors:

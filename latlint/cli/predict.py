@@ -57,7 +57,9 @@ def command(
     if top is not None and all_kernels:
         raise LatlintError("--top and --all-kernels contradict each other")
     settings = common.settings()
-    run = options.prepare(models, settings, judge=False, hashed=shows_hash(format_name))
+    run = options.prepare(
+        models, settings, judge=False, hashed=shows_hash(format_name), governing=common.governing(settings)
+    )
     report_notes(run.empty, models)
     chosen = top is not None or all_kernels or explain
     style = _console.style(

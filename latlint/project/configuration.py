@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -21,6 +21,9 @@ from latlint.project.repository import top_of
 from latlint.settings import FILE, Budget, Settings, Waiver
 from latlint.units import parse_duration_ms
 from latlint.words import nearest
+
+#: The settings that a model file, a path as given, goes by.
+Governing = Callable[[str], Settings]
 
 _Table = Mapping[str, Any]
 _Place = tuple[str | int, ...]
@@ -66,6 +69,27 @@ def load(start: Path | None = None, *, config: Path | None = None) -> Settings:
         if directory == top:
             break
     return Settings(root=start)
+
+
+def governing(settings: Settings, read: Callable[[Path], Settings]) -> Governing:
+    """What says which settings a model file goes by: those of the nearest configuration at or above it, up to the top of its repository,
+    and ``settings``, those of the working directory, where there is none. ``read`` makes the settings of the configuration in a directory.
+    """
+    own = os.path.abspath(settings.source) if settings.source else None  # noqa: PTH100 - a link is not its target
+    searched = set() if own else {settings.root, *settings.root.parents}
+
+    @cache
+    def nearest_to(directory: Path) -> Settings:
+        for name in (FILE, "pyproject.toml"):
+            path = directory / name
+            if os.fspath(path) == own:
+                return settings
+            if directory not in searched and os.path.lexists(path) and _read(Path(os.path.relpath(path))):
+                return read(directory)
+        at_the_top = os.path.lexists(directory / ".git") or directory == directory.parent
+        return settings if at_the_top else nearest_to(directory.parent)
+
+    return lambda file: nearest_to(Path(os.path.abspath(settings.start / file)).parent)  # noqa: PTH100
 
 
 def _read(file: Path) -> Settings | None:

@@ -15,6 +15,7 @@ from latlint.settings import Settings
 
 if TYPE_CHECKING:
     from latlint.graph.source import Source
+    from latlint.project.configuration import Governing
 
 #: Directories that hold other people's files; hidden directories and virtual environments are skipped as well.
 _SKIPPED = frozenset({"node_modules", "__pycache__", "site-packages"})
@@ -22,34 +23,37 @@ _SKIPPED = frozenset({"node_modules", "__pycache__", "site-packages"})
 _CHUNK_BYTES = 1 << 20
 
 
-def find_models(paths: Iterable[str], settings: Settings) -> tuple[list[str], list[str]]:
+def find_models(
+    paths: Iterable[str], settings: Settings, governing: Governing | None = None
+) -> tuple[list[str], list[str]]:
     """Model files in the order given, those of a directory sorted, each once; and notes on what was left out.
 
     A path that is not a directory is taken as it is: whether it can be read is for the reader to say. Without a path, the
-    configuration's ``models`` globs are looked for below its directory, and without these every model there. Of what lies in
+    ``models`` globs of the configuration that governs each are looked for below the directory of ``settings``, and without these every model there. Of what lies in
     directories, files that git ignores and those that ``exclude`` matches are left out.
     """
     notes: list[str] = []
+    of = governing or (lambda _: settings)
     if given := list(paths):
-        found = [file for path in given for file in _files(path, settings, notes)]
+        found = [file for path in given for file in _files(path, settings, of, notes)]
     else:
-        below = _searched(os.path.relpath(settings.root), settings, notes)
-        found = [file for file in below if settings.names_model(file)]
+        below = _searched(os.path.relpath(settings.root), settings, of, notes)
+        found = [file for file in below if of(file).names_model(file)]
     once: dict[str, str] = {}
     for file in found:
         once.setdefault(os.path.abspath(file), file)  # noqa: PTH100 - a link is not its target
     return list(once.values()), notes
 
 
-def changed_models(paths: Iterable[str], settings: Settings) -> list[str]:
+def changed_models(paths: Iterable[str], settings: Settings, governing: Governing | None = None) -> list[str]:
     """What to lint when the files ``paths`` have changed: models, and those whose external data is among them.
 
     Anything else is left out, and so is a model that the configuration's ``models`` globs do not name, or that ``exclude`` does.
     """
-    named = list(paths)
+    named, of = list(paths), governing or (lambda _: settings)
     held = _holders([path for path in named if not is_model_name(path)])
     found = [file for path in named for file in held.get(path, [path])]
-    return [file for file in dict.fromkeys(found) if settings.names_model(file)]
+    return [file for file in dict.fromkeys(found) if of(file).names_model(file) and not settings.excludes(file)]
 
 
 def holders(data: str) -> list[str]:
@@ -78,9 +82,9 @@ def _holders(data: Collection[str]) -> dict[str, list[str]]:
     return found
 
 
-def _files(path: str, settings: Settings, notes: list[str]) -> Iterable[str]:
+def _files(path: str, settings: Settings, of: Governing, notes: list[str]) -> Iterable[str]:
     if path and Path(path).is_dir():
-        return _searched(path, settings, notes)
+        return _searched(path, settings, of, notes)
     if path and not is_model_name(path) and Path(path).is_file():
         return holders(path) or (path,)
     return (path,)
@@ -124,9 +128,9 @@ def _found_in(source: Source, texts: set[bytes]) -> set[bytes]:
     return found
 
 
-def _searched(directory: str, settings: Settings, notes: list[str]) -> list[str]:
+def _searched(directory: str, settings: Settings, of: Governing, notes: list[str]) -> list[str]:
     """The model files below ``directory``, without those that git ignores (unless it ignores the directory) and ``exclude``."""
-    found = [file for file in _walk(directory, notes) if not settings.excludes(file)]
+    found = [file for file in _walk(directory, notes) if not (settings.excludes(file) or of(file).excludes(file))]
     ignored = _ignored(directory, found)
     if ignored:
         what = "model file that git ignores is" if len(ignored) == 1 else "model files that git ignores are"

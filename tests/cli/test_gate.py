@@ -157,3 +157,89 @@ class TestRepositoriesInARepository:
             shutil.copy(project / "models" / "net.tflite", project / name / "net.tflite")
         out = latlint("check", "a", "b", "--no-config", "-t", "pixel-4/gpu", "-b", "1ms", "--format", "github").out
         assert "file=a/net.tflite" in out and "file=b/net.tflite" in out
+
+
+class TestConfigurationsInOneRepository:
+    """``apps/cam`` has a configuration of its own, ``apps/mic`` has none."""
+
+    @pytest.fixture
+    def apps(self, project: Path) -> Path:
+        for app in ("cam", "mic"):
+            (project / "apps" / app / "models").mkdir(parents=True)
+            shutil.copy(project / "models" / "net.tflite", project / "apps" / app / "models" / f"{app}.tflite")
+        (project / "apps" / "cam" / "latlint.toml").write_text(
+            '[[budgets]]\nmodel = "models/**"\ntarget = "galaxy-s10/gpu"\nmax = "1us"\n', "utf-8"
+        )
+        return project
+
+    @pytest.mark.parametrize("top", [True, False])
+    @pytest.mark.parametrize(
+        "arguments", [[], ["apps"], ["apps/cam/models/cam.tflite"], ["--hook", "--", "apps/cam/models/cam.tflite"]]
+    )
+    def test_the_nearest_governs_each_model(self, latlint: Run, apps: Path, top: bool, arguments: list[str]) -> None:
+        if not top:
+            (apps / "latlint.toml").unlink()
+        result = latlint("check", "--format", "json", *arguments)
+        assert result.status == 1
+        document = json.loads(result.out)
+        over = [(each["code"], each["model"], each["target"]) for each in document["findings"] if each["budget_ms"]]
+        assert over == [("LAT101", "apps/cam/models/cam.tflite", "galaxy-s10/gpu")]
+        targets = {each["model"]: each["target"] for each in document["predictions"]}
+        assert targets["apps/cam/models/cam.tflite"] == "galaxy-s10/gpu"
+        assert all(target.startswith("pixel-4/") for model, target in targets.items() if "cam" not in model)
+        assert "apps/cam/latlint.toml governs 1 model" in result.err
+
+    def test_the_same_is_said_from_wherever_it_starts(
+        self, latlint: Run, apps: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from_top = json.loads(latlint("check", "--format", "json", "apps/cam/models/cam.tflite").out)
+        monkeypatch.chdir(apps / "apps" / "mic")
+        from_aside = json.loads(latlint("check", "--format", "json", "../cam/models/cam.tflite").out)
+        assert [each["fingerprint"] for each in from_top["findings"]] == [
+            each["fingerprint"] for each in from_aside["findings"]
+        ]
+
+    def test_flags_hold_for_all_and_a_named_configuration_governs_all(self, latlint: Run, apps: Path) -> None:
+        assert latlint("check", "--budget", "1s", "-t", "pixel-4/gpu").status == 0
+        assert latlint("check", "--config", "latlint.toml").status == 0
+        assert latlint("check", "--no-config").status == 0
+        assert latlint("check", "--exit-zero").status == 0
+
+    def test_each_has_its_own_severity_to_fail_on(self, latlint: Run, apps: Path) -> None:
+        cam = apps / "apps" / "cam" / "latlint.toml"
+        cam.write_text('fail-on = "note"\n[[budgets]]\ntarget = "galaxy-s10/gpu"\nmax = "1s"\n', "utf-8")
+        shutil.rmtree(apps / "apps" / "mic")
+        assert latlint("check").status == 1
+        cam.write_text(cam.read_text("utf-8").replace('"note"', '"error"'), "utf-8")
+        assert latlint("check").status == 0
+
+    def test_what_no_model_uses_is_said_of_each(self, latlint: Run, apps: Path) -> None:
+        cam = apps / "apps" / "cam" / "latlint.toml"
+        cam.write_text(cam.read_text("utf-8").replace("models/**", "gone/**"), "utf-8")
+        shutil.rmtree(apps / "apps" / "mic")
+        (apps / "models" / "net.tflite").unlink()
+        out = latlint("check").out
+        assert "apps/cam/latlint.toml\n  LAT907 unused-budget: the budget for 'gone/**' on 'galaxy-s10/gpu'" in out
+        assert "\nlatlint.toml\n  LAT907 unused-budget: the budget for 'models/net.tflite' on 'pixel-4/gpu'" in out
+
+    def test_a_lock_is_about_the_models_that_its_configuration_governs(
+        self, latlint: Run, apps: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        result = latlint("lock")
+        assert "apps/cam/latlint.toml governs 1 model, left out here" in result.err
+        text = (apps / "latlint.lock").read_text("utf-8")
+        assert "apps/mic/models/mic.tflite" in text and "cam.tflite" not in text
+        monkeypatch.chdir(apps / "apps" / "cam")
+        assert latlint("lock").status == 0
+        assert "models/cam.tflite galaxy-s10/gpu" in (apps / "apps" / "cam" / "latlint.lock").read_text("utf-8")
+
+    def test_one_that_cannot_be_read_is_an_error(self, latlint: Run, apps: Path) -> None:
+        (apps / "apps" / "mic" / "pyproject.toml").write_text("[", "utf-8")
+        result = latlint("check")
+        assert (result.status, result.err.startswith("latlint: error: apps/mic/pyproject.toml: is not valid TOML")) == (
+            2,
+            True,
+        )
+
+    def test_several_processes_say_the_same(self, latlint: Run, apps: Path) -> None:
+        assert latlint("check", "--jobs", "2", "--format", "json").out == latlint("check", "--format", "json").out
