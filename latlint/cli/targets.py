@@ -46,7 +46,23 @@ def command(target: str | None, packs: tuple[Path, ...], config: Path | None, no
     return 0
 
 
-def _document(target: Target) -> dict[str, Any]:
+def _runtimes(target: Target) -> dict[str, str]:
+    """The runtime by dialect of the model file, of a target whose runtime follows the file; else empty."""
+    return {dialect: target.for_dialect(dialect).processor.runtime for dialect in sorted(target.defaults)}
+
+
+def _concrete(target: Target) -> Target:
+    """The target with a runtime: where it follows the file, that of the first dialect, whose card stands for both."""
+    return target.for_dialect(min(target.defaults, default=""))
+
+
+def _runtime(target: Target) -> str:
+    runtimes = _runtimes(target)
+    return "; ".join(f".{dialect}: {name}" for dialect, name in runtimes.items()) or target.processor.runtime
+
+
+def _document(chosen: Target) -> dict[str, Any]:
+    target = _concrete(chosen)
     device = target.pack.card
     return {
         "name": target.name,
@@ -55,6 +71,7 @@ def _document(target: Target) -> dict[str, Any]:
         "soc": device.get("soc", ""),
         "processor_title": target.card.get("title", ""),
         "processor": asdict(target.processor),
+        "runtimes": _runtimes(chosen),
         "interval": target.card.get("interval", {}),
         "accuracy": target.card.get("accuracy", {}),
         "sources": device.get("sources", []),
@@ -69,8 +86,8 @@ def _listing(targets: list[Target], style: Style) -> str:
     rows = [
         [
             Cell(clean(target.name, 60), ("cyan",)),
-            Cell(clean(str(target.card.get("title", "")), 60)),
-            Cell(clean(target.processor.runtime, 60), ("dim",)),
+            Cell(clean(str(_concrete(target).card.get("title", "")), 60)),
+            Cell(clean(_runtime(target), 90), ("dim",)),
             *(Cell(_percent(_accuracy(target).get(precision, {}), "mean_error_percent")) for precision in precisions),
         ]
         for target in targets
@@ -95,12 +112,13 @@ def _device(target: Target) -> str:
     return clean(f"{device.get('title', target.device)}{soc}", 100)
 
 
-def _card(target: Target, style: Style) -> str:
+def _card(chosen: Target, style: Style) -> str:
+    target = _concrete(chosen)
     device, processor = target.pack.card, target.processor
     facts = {
         "device": _device(target),
         "processor": str(target.card.get("title", processor.name)),
-        "runtime": processor.runtime,
+        "runtime": _runtime(chosen),
         "threads": str(processor.threads),
         "float models": f"computed in {processor.precision}",
         "data": "; ".join(map(str, device.get("sources", ()))),
@@ -170,7 +188,7 @@ def _family_lines(accuracy: Mapping[str, Mapping[str, Any]], style: Style) -> li
 
 
 def _accuracy(target: Target) -> Mapping[str, Mapping[str, Any]]:
-    found: Mapping[str, Mapping[str, Any]] = target.card.get("accuracy", {})
+    found: Mapping[str, Mapping[str, Any]] = _concrete(target).card.get("accuracy", {})
     return found
 
 

@@ -52,3 +52,24 @@ def test_the_configurations_packs_are_listed(latlint: Run, repository: Path) -> 
     listed = json.loads(latlint("targets", "my-phone/gpu", "--format", "json").out)["targets"]
     assert [each["name"] for each in listed] == ["my-phone/gpu"]
     assert latlint("targets", "my-phone/gpu", "--no-config").status == 2
+
+
+def test_a_target_whose_runtime_follows_the_file_shows_both(latlint: Run, repository: Path) -> None:
+    shutil.copytree(data_dir("predictors") / "pixel-4", repository / "dual")
+    file = repository / "dual" / "card.json"
+    card = json.loads(file.read_text("utf-8"))
+    processors = card["processors"]
+    for runtime in ("x", "y"):
+        processors[f"gpu@{runtime}"] = dict(processors["gpu"])
+    del processors["gpu"]
+    file.write_text(json.dumps(card | {"device": "dual", "defaults": {"gpu": {"tflite": "x", "onnx": "y"}}}), "utf-8")
+    both = ".onnx: tflite-2.10/gpu-delegate; .tflite: tflite-2.10/gpu-delegate"
+    assert both in latlint("targets", "--pack", "dual").out
+    assert both in " ".join(latlint("targets", "dual/gpu", "--pack", "dual").out.split())
+    (document,) = json.loads(latlint("targets", "dual/gpu", "--pack", "dual", "--format", "json").out)["targets"]
+    assert document["name"] == "dual/gpu" and document["runtimes"].keys() == {"onnx", "tflite"}
+    names = [
+        each["name"]
+        for each in json.loads(latlint("targets", "dual/gpu@*", "--pack", "dual", "--format", "json").out)["targets"]
+    ]
+    assert names == ["dual/gpu", "dual/gpu@x", "dual/gpu@y"]
