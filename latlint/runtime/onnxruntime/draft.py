@@ -1,0 +1,273 @@
+"""``Draft``: an ONNX graph that ONNX Runtime's optimiser rewrites, node by node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from heapq import heapify, heappop, heappush
+from typing import Any
+
+from latlint.graph.types import Graph, Tensor
+
+#: Domains whose ops are named without them: no op type of these is in two.
+_DOMAINS = ("com.microsoft", "com.microsoft.nchwc", "com.ms.internal.nhwc")
+
+
+@dataclass(eq=False, slots=True)
+class Op:
+    """One node. ``op`` is its type without the domain, ``blocked`` whether it is of the NCHWc domain; ``inputs`` and ``outputs``
+    index ``Draft.tensors`` (-1: left out); ``origins`` are indices of the nodes that it stands for, the main one first."""
+
+    op: str
+    inputs: list[int]
+    outputs: list[int]
+    attributes: dict[str, Any]
+    origins: tuple[int, ...]
+    version: int = 1
+    domain: str = ""
+    position: float = 0.0
+    alive: bool = True
+
+    def input(self, slot: int) -> int:
+        return self.inputs[slot] if slot < len(self.inputs) else -1
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self.attributes.get(name, default)
+
+
+@dataclass(eq=False)
+class Draft:
+    """The graph as it is now. Passes read ``ops()`` and change it through the methods, which keep ``producer`` and ``users``."""
+
+    tensors: list[Tensor]
+    inputs: frozenset[int]
+    outputs: frozenset[int]
+    opset: int
+    constants: set[int]
+    producer: dict[int, Op] = field(default_factory=dict)
+    users: dict[int, list[Op]] = field(default_factory=dict)
+    #: What was folded, with the indices of the nodes: they cost nothing.
+    folded: dict[int, str] = field(default_factory=dict)
+    changed: bool = False
+    _ops: list[Op] = field(default_factory=list)
+
+    # --- Reading ---------------------------------------------------------------------------------------------------------------
+
+    def ops(self, *names: str) -> Iterator[Op]:
+        """The nodes that are there when asked and are still there when reached, in execution order; of these types, if stated."""
+        for op in [op for op in self._ops if op.alive and (not names or op.op in names)]:
+            if op.alive:
+                yield op
+
+    def sole_user(self, tensor: int) -> Op | None:
+        """The one node that reads the value, once, where nothing else needs it."""
+        users = self.users.get(tensor, ())
+        return users[0] if len(users) == 1 and tensor not in self.outputs else None
+
+    def writer(self, tensor: int, *names: str) -> Op | None:
+        """The node that writes a value, if it is of these types."""
+        op = self.producer.get(tensor)
+        return op if op is not None and (not names or op.op in names) else None
+
+    def shape(self, tensor: int) -> tuple[int, ...] | None:
+        return self.tensors[tensor].shape if tensor >= 0 else None
+
+    def fixed_shape(self, tensor: int) -> tuple[int, ...] | None:
+        """The shape, where every dimension is known."""
+        shape = self.shape(tensor)
+        return None if shape is None or any(dim < 0 for dim in shape) else shape
+
+    def dtype(self, tensor: int) -> str:
+        return self.tensors[tensor].dtype if tensor >= 0 else ""
+
+    def constant(self, tensor: int) -> bool:
+        return tensor in self.constants
+
+    def value(self, tensor: int) -> tuple[Any, ...] | None:
+        """The elements of a small constant."""
+        return self.tensors[tensor].value if tensor in self.constants else None
+
+    def scalar(self, tensor: int) -> float | None:
+        """The only element of a constant of one."""
+        value = self.value(tensor)
+        return value[0] if value is not None and len(value) == 1 else None
+
+    # --- Changing --------------------------------------------------------------------------------------------------------------
+
+    def new_tensor(self, like: int, shape: Sequence[int] | None = None, dtype: str = "") -> int:
+        """A value like another one, but for its shape or dtype. Returns its index."""
+        tensor = self.tensors[like]
+        shape = tensor.shape if shape is None else tuple(shape)
+        name = f"{tensor.name}/{len(self.tensors)}"
+        self.tensors.append(Tensor(name, shape, dtype or tensor.dtype))
+        return len(self.tensors) - 1
+
+    def new_constant(self, shape: Sequence[int], dtype: str, value: tuple[Any, ...] | None = None) -> int:
+        self.tensors.append(Tensor(f"constant/{len(self.tensors)}", tuple(shape), dtype, constant=True, value=value))
+        self.constants.add(len(self.tensors) - 1)
+        return len(self.tensors) - 1
+
+    def set_shape(self, tensor: int, shape: Sequence[int] | None) -> None:
+        self.tensors[tensor] = replace(self.tensors[tensor], shape=None if shape is None else tuple(shape))
+
+    def add(self, op: Op, position: float) -> Op:
+        """Adds a node. ``position`` orders it among those that are ready at the same time."""
+        op.position = position
+        self._ops.append(op)
+        for tensor in op.outputs:
+            if tensor >= 0:
+                self.producer[tensor] = op
+        for tensor in op.inputs:
+            if tensor >= 0:
+                self.users.setdefault(tensor, []).append(op)
+        self.changed = True
+        return op
+
+    def set_input(self, op: Op, slot: int, tensor: int) -> None:
+        while len(op.inputs) <= slot:
+            op.inputs.append(-1)
+        old = op.inputs[slot]
+        if old >= 0:
+            self.users[old].remove(op)
+        op.inputs[slot] = tensor
+        if tensor >= 0:
+            self.users.setdefault(tensor, []).append(op)
+        self.changed = True
+
+    def drop_inputs(self, op: Op, count: int) -> None:
+        """Leaves only the first ``count`` inputs."""
+        for slot in range(count, len(op.inputs)):
+            self.set_input(op, slot, -1)
+        del op.inputs[count:]
+
+    def set_output(self, op: Op, slot: int, tensor: int) -> None:
+        if self.producer.get(op.outputs[slot]) is op:
+            del self.producer[op.outputs[slot]]
+        op.outputs[slot] = tensor
+        self.producer[tensor] = op
+        self.changed = True
+
+    def remove(self, op: Op, why: str = "") -> None:
+        """Takes a node out; what it read and nothing else reads stays until ``sweep``. ``why`` its nodes cost nothing, if so."""
+        op.alive = False
+        for tensor in op.inputs:
+            if tensor >= 0:
+                self.users[tensor].remove(op)
+        for tensor in op.outputs:
+            if self.producer.get(tensor) is op:
+                del self.producer[tensor]
+        if why:
+            self.folded.update(dict.fromkeys(op.origins, why))
+        self.changed = True
+
+    def bypass(self, op: Op, why: str) -> bool:
+        """Removes a node whose output is its input ``0``. False where the output's name must stay, which a node then keeps."""
+        source, result = op.inputs[0], op.outputs[0]
+        if result in self.outputs:
+            maker = self.producer.get(source)
+            if (
+                maker is None
+                or source in self.outputs
+                or len(self.users.get(source, ())) != 1
+                or len(maker.outputs) > 1
+            ):
+                return False
+            self.remove(op, why)
+            self.set_output(maker, 0, result)
+            return True
+        self.remove(op, why)
+        self.redirect(result, source)
+        return True
+
+    def redirect(self, old: int, new: int) -> None:
+        """Lets everything that reads ``old`` read ``new``."""
+        for user in list(self.users.get(old, ())):
+            for slot, tensor in enumerate(user.inputs):
+                if tensor == old:
+                    self.set_input(user, slot, new)
+
+    def absorb(self, main: Op, others: Sequence[Op], output: int | None = None) -> None:
+        """``main`` takes the work of ``others``, which go; it writes ``output`` from then on, if stated."""
+        for other in others:
+            self.remove(other)
+        main.origins = tuple(dict.fromkeys((*main.origins, *(o for other in others for o in other.origins))))
+        if output is not None:
+            self.set_output(main, 0, output)
+        self.changed = True
+
+    def replace_by(self, name: str, nodes: Sequence[Op], inputs: Sequence[int], **attributes: Any) -> Op:
+        """One node in place of several, the last of which gives its outputs; its main origin is the first one's."""
+        last = nodes[-1]
+        outputs = list(last.outputs[:1])
+        origins = tuple(dict.fromkeys(o for node in nodes for o in node.origins))
+        for node in nodes:
+            self.remove(node)
+        made = Op(name, list(inputs), outputs, attributes, origins, 1, "com.microsoft")
+        return self.add(made, last.position)
+
+    def fold(self, op: Op) -> None:
+        """Makes the outputs of a node constants."""
+        for tensor in op.outputs:
+            if tensor >= 0:
+                self.constants.add(tensor)
+        self.remove(op, "computed when the model is loaded")
+
+    def sweep(self) -> None:
+        """Takes out what nothing needs, and brings the rest into an execution order."""
+        waiting = [op for op in self._ops if op.alive]
+        while waiting:
+            unused = [op for op in waiting if op.alive and not self._needed(op)]
+            for op in unused:
+                self.remove(op, "nothing reads it")
+            waiting = [self.producer[t] for op in unused for t in op.inputs if t in self.producer]
+        self.sort()
+
+    def _needed(self, op: Op) -> bool:
+        return not op.outputs or any(t in self.outputs or self.users.get(t) for t in op.outputs if t >= 0)
+
+    def sort(self) -> None:
+        """Brings the nodes into an execution order: of those that can run, the first by position."""
+        alive = [op for op in self._ops if op.alive]
+        waits: dict[int, int] = {}
+        ready: list[tuple[float, int, Op]] = []
+        for number, op in enumerate(alive):
+            count = len({id(self.producer[t]) for t in op.inputs if t in self.producer})
+            waits[id(op)] = count
+            if not count:
+                ready.append((op.position, number, op))
+        heapify(ready)
+        order: list[Op] = []
+        number = len(alive)
+        while ready:
+            op = heappop(ready)[2]
+            order.append(op)
+            for user in {id(u): u for t in op.outputs for u in self.users.get(t, ())}.values():
+                waits[id(user)] -= 1
+                if waits[id(user)] == 0:
+                    number += 1
+                    heappush(ready, (user.position, number, user))
+        self._ops = order
+
+
+def draft_of(graph: Graph) -> Draft:
+    """``graph`` as ONNX Runtime loads it: a Constant is an initializer, a node that nothing needs is left out."""
+    constants = {index for index, tensor in enumerate(graph.tensors) if tensor.constant}
+    opset = max((node.version for node in graph.nodes if "::" not in node.native), default=1)
+    draft = Draft(list(graph.tensors), frozenset(graph.inputs), frozenset(graph.outputs), opset, constants)
+    for node in graph.nodes:
+        domain, _, name = node.native.rpartition("::")
+        inputs = list(node.native_inputs or node.inputs)
+        while inputs and inputs[-1] < 0:
+            inputs.pop()
+        outputs = list(node.outputs)
+        while outputs and outputs[-1] < 0:
+            outputs.pop()
+        if name == "Constant" and not domain:
+            draft.folded[node.index] = "a constant"
+            draft.constants.update(outputs)
+            continue
+        attributes: Mapping[str, Any] = node.native_attributes
+        draft.add(Op(name, inputs, outputs, dict(attributes), (node.index,), node.version, domain), float(node.index))
+    draft.sweep()
+    draft.changed = False
+    return draft

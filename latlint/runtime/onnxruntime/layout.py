@@ -1,0 +1,249 @@
+"""ONNX Runtime's level 3: the blocked layout NCHWc of x86-64 (nchwc_transformer.cc), and where values change into it and out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from latlint.runtime.onnxruntime.draft import Draft, Op
+
+DOMAIN = "com.microsoft.nchwc"
+#: ReorderInput and ReorderOutput move channels in groups of this many.
+_ALIGNMENT = 4
+
+
+@dataclass(eq=False, slots=True)
+class _Blocked:
+    """A value that is there in blocks too: which, who writes it, and how many readers the value had and still has."""
+
+    op: Op
+    tensor: int
+    uses: int
+    left: int
+    channels: int
+
+
+def to_nchwc(draft: Draft, block: int) -> None:
+    """NchwcTransformer, for blocks of ``block`` channels."""
+    _Blocks(draft, block).run()
+
+
+class _Blocks:
+    def __init__(self, draft: Draft, block: int) -> None:
+        self.draft = draft
+        self.block = block
+        self.blocked: dict[int, _Blocked] = {}
+        self.reordered: dict[int, int] = {}
+
+    def run(self) -> None:
+        draft = self.draft
+        draft.sort()
+        for op in draft.ops():
+            if op.op in ("Conv", "FusedConv") and op.domain in ("", "com.microsoft"):
+                self._conv(op)
+            elif op.op in ("MaxPool", "AveragePool") and not op.domain:
+                self._pool(op)
+            elif op.inputs and op.domain in ("", "com.microsoft") and op.inputs[0] in self.blocked:
+                self._follow(op)
+        for tensor, value in self.blocked.items():
+            if value.left > 0:
+                self._reorder_output(value, tensor, value.op.position)
+        draft.sort()
+
+    def _follow(self, op: Op) -> None:
+        """Nodes that stay in the blocked layout where all that they read is in it."""
+        match op.op:
+            case "Add" | "Sum" | "Mul":
+                self._binary(op)
+            case "Concat":
+                self._concat(op)
+            case "Relu" | "Sigmoid" | "Tanh" | "HardSigmoid" | "Gelu" | "QuickGelu":
+                self._activation(op)
+            case "BatchNormalization":
+                self._batch_norm(op)
+            case "Transpose":
+                self._transpose(op)
+            case "Upsample" | "Resize":
+                self._resize(op)
+            case "GlobalMaxPool" | "GlobalAveragePool":
+                self._pool(op)
+
+    # --- Values ----------------------------------------------------------------------------------------------------------------
+
+    def _take(self, op: Op, slot: int) -> None:
+        """Lets ``op`` read the blocked value instead of the plain one."""
+        value = self.blocked[op.inputs[slot]]
+        value.left -= 1
+        self.draft.set_input(op, slot, value.tensor)
+
+    def _reorder_input(self, op: Op, slot: int = 0) -> None:
+        source = op.inputs[slot]
+        if source not in self.reordered:
+            made = self.draft.new_tensor(source)
+            self.reordered[source] = made
+            self.draft.add(Op("ReorderInput", [source], [made], {}, (), 1, DOMAIN), op.position - 0.25)
+        self.draft.set_input(op, slot, self.reordered[source])
+
+    def _reorder_output(self, value: _Blocked, tensor: int, position: float, **attributes: Any) -> None:
+        attributes["channels"] = value.channels
+        self.draft.add(Op("ReorderOutput", [value.tensor], [tensor], attributes, (), 1, DOMAIN), position + 0.25)
+
+    def _give(self, op: Op, channels: int) -> None:
+        """What ``op`` writes is in blocks from now on."""
+        plain = op.outputs[0]
+        uses = len(self.draft.users.get(plain, ())) + (plain in self.draft.outputs)
+        made = self.draft.new_tensor(plain)
+        self.draft.set_output(op, 0, made)
+        self.blocked[plain] = _Blocked(op, made, uses, uses, channels)
+
+    def _fuse(self, op: Op, into: _Blocked) -> None:
+        """``op`` is done by the convolution that writes ``into``."""
+        plain = op.outputs[0]
+        uses = len(self.draft.users.get(plain, ())) + (plain in self.draft.outputs)
+        self.draft.absorb(into.op, [op])
+        self.blocked[plain] = _Blocked(into.op, into.tensor, uses, uses, into.channels)
+
+    # --- Nodes -----------------------------------------------------------------------------------------------------------------
+
+    def _conv(self, op: Op) -> None:
+        draft, block = self.draft, self.block
+        weights = draft.shape(op.inputs[1])
+        if not draft.constant(op.inputs[1]) or weights is None or len(weights) != 4 or draft.dtype(op.inputs[1]) != "float32":
+            return
+        if op.input(2) >= 0 and not draft.constant(op.input(2)) or len(op.inputs) > 3:
+            return
+        filters, channels, groups = weights[0], weights[1], op.get("group", 1)
+        reorder = True
+        if groups > 1:
+            if filters % _ALIGNMENT:
+                return
+            depthwise = channels == 1 and filters == groups
+            if not depthwise and (channels % block or filters % groups or (filters // groups) % block):
+                return
+        elif channels < block:
+            reorder = False
+        elif channels % _ALIGNMENT:
+            return
+        op.domain, op.op = DOMAIN, "Conv"
+        if reorder and op.inputs[0] in self.blocked:
+            self._take(op, 0)
+        elif reorder:
+            self._reorder_input(op)
+        self._give(op, filters)
+
+    def _pool(self, op: Op) -> None:
+        shape = self.draft.shape(op.inputs[0])
+        if len(op.outputs) > 1 or self.draft.dtype(op.inputs[0]) != "float32" or shape is None or len(shape) != 4:
+            return
+        if shape[1] < 0 or shape[1] % _ALIGNMENT:
+            return
+        op.domain = DOMAIN
+        if op.inputs[0] in self.blocked:
+            self._take(op, 0)
+        else:
+            self._reorder_input(op)
+        self._give(op, shape[1])
+
+    def _binary(self, op: Op) -> None:
+        if any(tensor not in self.blocked for tensor in op.inputs):
+            return
+        plain, values = list(op.inputs), [self.blocked[tensor] for tensor in op.inputs]
+        if any(value.channels != values[0].channels for value in values):
+            return
+        shapes = {self.draft.shape(tensor) for tensor in plain}
+        if len(shapes) > 1 or None in shapes:
+            return
+        swish = self._hard_swish(op, plain, values)
+        for slot in range(len(op.inputs)):
+            self._take(op, slot)
+        if swish is not None:
+            swish.op.attributes["activation"] = "HardSwish"
+            self.draft.absorb(swish.op, [value.op for value in values if value.op is not swish.op])
+            self._fuse(op, swish)
+            return
+        if op.op in ("Add", "Sum") and len(values) == 2:
+            for number, value in enumerate(values):
+                conv = value.op
+                if conv.op == "Conv" and len(conv.inputs) < 4 and value.uses == 1 and "activation" not in conv.attributes:
+                    conv.inputs += [-1] * (3 - len(conv.inputs))
+                    other = values[1 - number].tensor
+                    self._fuse(op, value)
+                    self.draft.set_input(conv, 3, other)
+                    conv.position = op.position
+                    return
+        self._give(op, values[0].channels)
+
+    def _hard_swish(self, op: Op, plain: list[int], values: list[_Blocked]) -> _Blocked | None:
+        """The convolution, where ``op`` multiplies its output by the HardSigmoid of it and nothing else reads the two."""
+        if op.op != "Mul" or len(values) != 2 or op.outputs[0] in self.draft.outputs:
+            return None
+        for conv, gate in (values, values[::-1]):
+            if gate.op.op != "HardSigmoid" or gate.uses != 1 or gate.op.inputs[0] != conv.tensor:
+                continue
+            if abs(gate.op.get("alpha", 0.2) - 1 / 6) > 1e-6 or gate.op.get("beta", 0.5) != 0.5:
+                continue
+            if conv.op.op == "Conv" and conv.uses == 2 and "activation" not in conv.op.attributes:
+                return conv
+        return None
+
+    def _concat(self, op: Op) -> None:
+        shape = self.draft.shape(op.inputs[0])
+        axis = op.get("axis", 1)
+        if any(tensor not in self.blocked for tensor in op.inputs) or shape is None or axis % len(shape) != 1:
+            return
+        values = [self.blocked[tensor] for tensor in op.inputs]
+        if any(value.channels % self.block for value in values):
+            return
+        for slot in range(len(op.inputs)):
+            self._take(op, slot)
+        self._give(op, sum(value.channels for value in values))
+
+    def _activation(self, op: Op) -> None:
+        value = self.blocked[op.inputs[0]]
+        self._take(op, 0)
+        fuses = op.op in ("Relu", "Sigmoid", "Tanh", "HardSigmoid")
+        if fuses and value.op.op == "Conv" and value.uses == 1 and "activation" not in value.op.attributes:
+            value.op.attributes["activation"] = op.op
+            self._fuse(op, value)
+        else:
+            self._give(op, value.channels)
+
+    def _batch_norm(self, op: Op) -> None:
+        value = self.blocked[op.inputs[0]]
+        if len(op.outputs) > 1 or not all(self.draft.constant(t) for t in op.inputs[1:]) or "epsilon" not in op.attributes:
+            return
+        self._take(op, 0)
+        self.draft.drop_inputs(op, 3)
+        op.op, op.domain = "Conv", DOMAIN
+        op.attributes = {"group": value.channels, "kernel_shape": (1, 1)}
+        self._give(op, value.channels)
+
+    def _transpose(self, op: Op) -> None:
+        value = self.blocked[op.inputs[0]]
+        if op.get("perm") != (0, 2, 3, 1):
+            return
+        self._take(op, 0)
+        op.op, op.domain, op.attributes = "ReorderOutput", DOMAIN, {"channels": value.channels, "channels_last": 1}
+
+    def _resize(self, op: Op) -> None:
+        draft = self.draft
+        mode, where = op.get("mode", "nearest"), op.get("coordinate_transformation_mode", "half_pixel")
+        scales_at = 1
+        if op.op == "Resize" and op.version >= 11:
+            if len(op.inputs) != 3:
+                return
+            if mode == "nearest" and (where != "asymmetric" or op.get("nearest_mode") != "floor"):
+                return
+            if mode == "linear" and where not in ("asymmetric", "align_corners", "half_pixel"):
+                return
+            scales_at = 2
+        if mode not in ("nearest", "linear"):
+            return
+        scales = draft.value(op.input(scales_at))
+        if not scales or len(scales) != 4 or scales[:2] != (1, 1) or any(s < 1 or s != int(s) for s in scales):
+            return
+        value = self.blocked[op.inputs[0]]
+        self._take(op, 0)
+        draft.drop_inputs(op, 1)
+        op.op, op.domain, op.attributes = "Upsample", DOMAIN, {"scales": tuple(int(s) for s in scales)}
+        self._give(op, value.channels)

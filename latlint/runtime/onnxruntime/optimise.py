@@ -1,0 +1,82 @@
+"""The graph that ONNX Runtime executes on its CPU provider: the passes of each level, in order, until nothing changes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from latlint.graph.types import Graph
+from latlint.runtime.onnxruntime import folding, functions, layout, patterns, quantized, transposes
+from latlint.runtime.onnxruntime.draft import Draft, Op, draft_of
+
+#: A level is run again as long as it changes something, so often at most (graph_transformer_mgr.h).
+_STEPS = 10
+
+
+class CpuFacts(NamedTuple):
+    """What the optimiser asks of a processor. ``nchwc_block``: channels in a block, 0 where there is no blocked layout;
+    ``signed_weights``: whether int8 weights are as fast as uint8 ones."""
+
+    nchwc_block: int
+    signed_weights: bool
+
+
+def optimise(graph: Graph, facts: CpuFacts) -> list[Op]:
+    """The nodes of the graph that ONNX Runtime saves at ORT_ENABLE_ALL, in execution order."""
+    return list(optimised(graph, facts).ops())
+
+
+def optimised(graph: Graph, facts: CpuFacts) -> Draft:
+    """The draft after all levels."""
+    draft = draft_of(graph)
+    _repeat(draft, _level1)
+    functions.expand(draft)
+    _repeat(draft, lambda d: _level2(d, facts))
+    _level3(draft, facts)
+    draft.sweep()
+    return draft
+
+
+def _repeat(draft: Draft, level: object) -> None:
+    for _ in range(_STEPS):
+        draft.changed = False
+        level(draft)  # type: ignore[operator]
+        draft.sweep()
+        if not draft.changed:
+            return
+
+
+def _level1(draft: Draft) -> None:
+    folding.apply_rules(draft)
+    folding.share_common(draft)
+    folding.fold_constants(draft)
+    draft.sweep()
+    folding.matmul_add(draft, spare_attention=True)
+    folding.fuse_reshapes(draft)
+    patterns.fuse_gelu(draft, 1)
+    patterns.fuse_layer_norm(draft, 1)
+    quantized.propagate(draft)
+    transposes.optimise_transposes(draft)
+
+
+def _level2(draft: Draft, facts: CpuFacts) -> None:
+    transposes.optimise_transposes(draft, assigned=True)
+    quantized.to_integer_ops(draft, facts.signed_weights)
+    patterns.fuse_gemm_activation(draft)
+    patterns.fuse_conv_activation(draft)
+    patterns.fuse_gelu(draft, 2)
+    patterns.fuse_layer_norm(draft, 2)
+    patterns.fuse_simplified_layer_norm(draft)
+    patterns.gather_to_split(draft)
+    patterns.fuse_matmul_transpose(draft)
+    patterns.fuse_bias_gelu(draft)
+    folding.matmul_add(draft)
+    patterns.fuse_skip_layer_norm(draft)
+    patterns.fuse_fast_gelu(draft)
+    patterns.fuse_quick_gelu(draft)
+    patterns.fuse_matmul_scale(draft)
+
+
+def _level3(draft: Draft, facts: CpuFacts) -> None:
+    if facts.nchwc_block:
+        layout.to_nchwc(draft, facts.nchwc_block)
+    patterns.fuse_conv_add(draft)

@@ -1,0 +1,584 @@
+"""ONNX Runtime's TransposeOptimizer: Transposes move through other nodes towards those that they cancel.
+
+The order of the walk and the rough costs decide where a Transpose stays, so that they are those of
+onnxruntime/core/optimizer/transpose_optimization/ (1.32).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from latlint.runtime.onnxruntime.draft import Draft, Op
+from latlint.runtime.onnxruntime.patterns import permutation
+
+Perm = tuple[int, ...]
+#: What an unknown rank counts as.
+_ASSUMED_RANK = 5
+
+
+class _Push(NamedTuple):
+    """A Transpose that ``op`` reads, about to move through it."""
+
+    draft: Draft
+    transpose: Op
+    op: Op
+    perm: Perm
+    slots: tuple[int, ...]
+
+
+class _Handler(NamedTuple):
+    slots: Callable[[Draft, Op], tuple[int, ...]]
+    push: Callable[[_Push], bool]
+    #: Whether the node's output comes to be transposed instead of its input.
+    moves: bool = True
+
+
+def optimise_transposes(draft: Draft, assigned: bool = False) -> None:
+    """One run over the graph. ``assigned``: the nodes have their provider, so that what only its kernels can do is done."""
+    if not any(op.op == "Transpose" for op in draft.ops()):
+        return
+    draft.sort()
+    order = list(draft.ops())
+    wanted = _leading_to_transposes(draft, order)
+    for op in order:
+        if not op.alive:
+            continue
+        for slot, tensor in enumerate(op.inputs):
+            before = draft.writer(tensor, "Transpose")
+            perm = None if before is None else permutation(draft, before)
+            if before is not None and perm is not None and _push(draft, before, op, perm, slot, wanted, assigned):
+                break
+    if any(op.op == "DequantizeLinear" for op in order):
+        _above_dequantize(draft)
+
+
+def _handler(op: Op) -> _Handler | None:
+    if op.domain == "":
+        return _HANDLERS.get(op.op)
+    return _QUANTIZED.get(op.op) if op.domain == "com.microsoft" else None
+
+
+def _leading_to_transposes(draft: Draft, order: Sequence[Op]) -> set[int]:
+    """Values from which a Transpose can be reached through nodes that a Transpose can move through."""
+    found: set[int] = set()
+    for op in reversed(order):
+        if op.op == "Transpose":
+            found.add(op.inputs[0])
+        elif any(tensor in found for tensor in op.outputs):
+            handler = _handler(op)
+            if handler is not None and handler.moves:
+                found.update(op.inputs[slot] for slot in handler.slots(draft, op))
+    return found
+
+
+def _push(draft: Draft, transpose: Op, op: Op, perm: Perm, slot: int, wanted: set[int], assigned: bool) -> bool:
+    handler = _handler(op)
+    if handler is None or (op.op in ("Resize", "Upsample") and not _resize_moves(perm, assigned)):
+        return False
+    slots = handler.slots(draft, op)
+    if slot not in slots:
+        return False
+    if op.op != "Transpose" and _cost(draft, op, perm, slots, handler, wanted) >= 0:
+        return False
+    return handler.push(_Push(draft, transpose, op, perm, slots))
+
+
+def _resize_moves(perm: Perm, assigned: bool) -> bool:
+    return assigned and perm in ((0, 2, 3, 1), (0, 3, 1, 2))
+
+
+# --- What it is worth ------------------------------------------------------------------------------------------------------------
+
+
+def _rank(draft: Draft, tensor: int) -> int:
+    shape = draft.shape(tensor)
+    return _ASSUMED_RANK if shape is None else sum(dim != 1 for dim in shape)
+
+
+def _cost(draft: Draft, op: Op, perm: Perm, slots: Sequence[int], handler: _Handler, wanted: set[int]) -> int:
+    """Dimensions that are transposed more (or fewer: negative) when the Transpose moves through ``op``."""
+    cost = sum(_input_cost(draft, op.inputs[slot], perm) for slot in slots)
+    if cost < 0 and handler.moves and not any(tensor in wanted for tensor in op.outputs):
+        cost += max(_rank(draft, tensor) for tensor in op.outputs)
+    return cost
+
+
+def _input_cost(draft: Draft, tensor: int, perm: Perm) -> int:
+    if tensor < 0 or draft.constant(tensor):
+        return 0
+    before = draft.writer(tensor, "Transpose")
+    if before is not None:
+        goes = tensor not in draft.outputs and all(_handler(user) is not None for user in draft.users[tensor])
+        return -_rank(draft, tensor) if permutation(draft, before) == perm and goes else 0
+    return _rank(draft, tensor)
+
+
+# --- Moving one ----------------------------------------------------------------------------------------------------------------------
+
+
+def _inverse(perm: Perm) -> Perm:
+    return tuple(sorted(range(len(perm)), key=perm.__getitem__))
+
+
+def _permuted(shape: Sequence[int] | None, perm: Perm) -> tuple[int, ...] | None:
+    return None if shape is None or len(shape) != len(perm) else tuple(shape[axis] for axis in perm)
+
+
+def _new_transpose(draft: Draft, source: int, perm: Perm, position: float, origins: tuple[int, ...] = ()) -> int:
+    made = draft.new_tensor(source)
+    draft.set_shape(made, _permuted(draft.shape(source), perm))
+    draft.add(Op("Transpose", [source], [made], {"perm": perm}, origins, draft.opset), position)
+    return made
+
+
+def _transpose_input(draft: Draft, op: Op, slot: int, perm: Perm) -> None:
+    """Lets ``op`` read its input transposed: a constant is, a Transpose cancels or is combined, else there is a new one."""
+    tensor = op.inputs[slot]
+    if draft.constant(tensor):
+        _transpose_constant(draft, op, slot, perm)
+        return
+    before = draft.writer(tensor, "Transpose")
+    first = None if before is None else permutation(draft, before)
+    if before is not None and first is not None and len(first) == len(perm):
+        combined = tuple(first[axis] for axis in perm)
+        if first == perm and combined != tuple(range(len(perm))):
+            return
+        if combined == tuple(range(len(perm))):
+            draft.set_input(op, slot, before.inputs[0])
+        else:
+            draft.set_input(op, slot, _new_transpose(draft, before.inputs[0], combined, before.position, before.origins))
+        if not draft.users.get(tensor) and tensor not in draft.outputs:
+            draft.remove(before)
+        return
+    for user in draft.users.get(tensor, ()):
+        if user.op == "Transpose" and user is not op and permutation(draft, user) == perm:
+            draft.set_input(op, slot, user.outputs[0])
+            return
+    draft.set_input(op, slot, _new_transpose(draft, tensor, perm, op.position - 0.1))
+
+
+def _transpose_constant(draft: Draft, op: Op, slot: int, perm: Perm) -> None:
+    shape, tensor = draft.shape(op.inputs[slot]), op.inputs[slot]
+    moved = _permuted(shape, perm)
+    if moved is None:
+        return
+    value = draft.value(tensor)
+    value = value if value is not None and len(set(value)) <= 1 else None
+    draft.set_input(op, slot, draft.new_constant(moved, draft.dtype(tensor), value))
+
+
+def _transpose_outputs(draft: Draft, op: Op, perm: Perm) -> None:
+    """What ``op`` writes is transposed by ``perm`` before anybody reads it."""
+    if perm == tuple(range(len(perm))):
+        return
+    for slot, tensor in enumerate(op.outputs):
+        made = draft.new_tensor(tensor)
+        draft.set_shape(made, _permuted(draft.shape(tensor), _inverse(perm)))
+        draft.set_output(op, slot, made)
+        draft.add(Op("Transpose", [made], [tensor], {"perm": perm}, (), draft.opset), op.position + 0.1)
+
+
+def _through(push: _Push, slots: Sequence[int] | None = None) -> None:
+    """The plain move: the inputs are read as they were before the Transpose, and the outputs are transposed."""
+    _move_inputs(push, slots)
+    _transpose_outputs(push.draft, push.op, push.perm)
+
+
+def _move_inputs(push: _Push, slots: Sequence[int] | None = None) -> None:
+    for slot in push.slots if slots is None else slots:
+        _transpose_input(push.draft, push.op, slot, _inverse(push.perm))
+
+
+# --- Handlers --------------------------------------------------------------------------------------------------------------------------
+
+
+def _first(draft: Draft, op: Op) -> tuple[int, ...]:
+    return (0,)
+
+
+def _all(draft: Draft, op: Op) -> tuple[int, ...]:
+    return tuple(range(len(op.inputs)))
+
+
+def _not_scalar(draft: Draft, op: Op) -> tuple[int, ...]:
+    return tuple(slot for slot, tensor in enumerate(op.inputs) if draft.shape(tensor) != ())
+
+
+def _simple(push: _Push) -> bool:
+    _through(push)
+    return True
+
+
+def _broadcast(push: _Push) -> bool:
+    draft, op, rank = push.draft, push.op, len(push.perm)
+    shapes = [draft.shape(op.inputs[slot]) for slot in push.slots]
+    if any(shape is None or len(shape) > rank for shape in shapes):
+        return False
+    for slot, shape in zip(push.slots, shapes, strict=True):
+        if shape is not None and len(shape) < rank:
+            _unsqueeze_input(draft, op, slot, tuple(range(rank - len(shape))))
+    _through(push)
+    return True
+
+
+def _unsqueeze_input(draft: Draft, op: Op, slot: int, axes: tuple[int, ...]) -> None:
+    """Ones in front of an input's shape: a constant gets them, a Squeeze is undone, else there is an Unsqueeze."""
+    tensor = op.inputs[slot]
+    shape = (1,) * len(axes) + (draft.shape(tensor) or ())
+    if draft.constant(tensor):
+        draft.set_input(op, slot, draft.new_constant(shape, draft.dtype(tensor), draft.value(tensor)))
+        return
+    before = draft.writer(tensor, "Squeeze")
+    if before is not None and _axes_of(draft, before, 1) == axes:
+        draft.set_input(op, slot, before.inputs[0])
+        if not draft.users.get(tensor) and tensor not in draft.outputs:
+            draft.remove(before)
+        return
+    made = draft.new_tensor(tensor, shape)
+    added = Op("Unsqueeze", [tensor], [made], {}, (), draft.opset)
+    draft.add(added, op.position - 0.2)
+    _set_axes(draft, added, axes, 13)
+    draft.set_input(op, slot, made)
+    transpose = draft.writer(tensor, "Transpose")
+    perm = None if transpose is None else permutation(draft, transpose)
+    if transpose is not None and perm is not None:
+        _unsqueeze(_Push(draft, transpose, added, perm, (0,)))
+
+
+def _axes_of(draft: Draft, op: Op, slot: int) -> tuple[int, ...] | None:
+    axes = op.get("axes")
+    if axes is None:
+        axes = draft.value(op.input(slot))
+    return None if axes is None else tuple(int(axis) for axis in axes)
+
+
+def _set_axes(draft: Draft, op: Op, axes: Sequence[int], since: int) -> None:
+    if draft.opset < since:
+        op.attributes["axes"] = tuple(axes)
+    else:
+        op.attributes.pop("axes", None)
+        draft.set_input(op, 1, draft.new_constant((len(axes),), "int64", tuple(axes)))
+
+
+def _with_axis(default: int | None) -> Callable[[_Push], bool]:
+    def push_axis(push: _Push) -> bool:
+        axis = push.op.get("axis", default)
+        if axis is None or not -len(push.perm) <= axis < len(push.perm):
+            return False
+        _through(push)
+        push.op.attributes["axis"] = push.perm[axis % len(push.perm)]
+        return True
+
+    return push_axis
+
+
+def _softmax(push: _Push) -> bool:
+    if push.draft.opset >= 13:
+        return _with_axis(-1)(push)
+    axis = push.op.get("axis", 1) % len(push.perm)
+    if any((i < axis) != (push.perm[i] < axis) for i in range(len(push.perm))):
+        return False
+    return _simple(push)
+
+
+def _shape(push: _Push) -> bool:
+    draft, op = push.draft, push.op
+    _move_inputs(push)
+    start, end = op.attributes.pop("start", 0), op.attributes.pop("end", len(push.perm))
+    order = push.perm[start:end]
+    result = op.outputs[0]
+    made = draft.new_tensor(result, (len(push.perm),))
+    draft.set_output(op, 0, made)
+    places = draft.new_constant((len(order),), "int64", order)
+    draft.add(Op("Gather", [made, places], [result], {"axis": 0}, (), draft.opset), op.position + 0.1)
+    return True
+
+
+def _permute_list(push: _Push, slot: int, perm: Sequence[int]) -> None:
+    """A list with a number for each axis, in the axes' new order: a constant is, else a Gather does it."""
+    draft, op = push.draft, push.op
+    tensor = op.inputs[slot]
+    if draft.constant(tensor):
+        value = draft.value(tensor)
+        moved = None if value is None or len(value) != len(perm) else tuple(value[i] for i in perm)
+        draft.set_input(op, slot, draft.new_constant(draft.shape(tensor) or (), draft.dtype(tensor), moved))
+        return
+    made = draft.new_tensor(tensor)
+    places = draft.new_constant((len(perm),), "int64", tuple(perm))
+    draft.add(Op("Gather", [tensor, places], [made], {"axis": 0}, (), draft.opset), op.position - 0.1)
+    draft.set_input(op, slot, made)
+
+
+def _doubled(perm: Perm) -> Perm:
+    return (*perm, *(axis + len(perm) for axis in perm))
+
+
+def _resize(push: _Push) -> bool:
+    inverse = _inverse(push.perm)
+    first = 1 if push.op.op == "Upsample" or push.draft.opset < 11 else 2
+    if first == 2 and push.op.input(1) >= 0:
+        _permute_list(push, 1, _doubled(inverse))
+    for slot in range(first, len(push.op.inputs)):
+        if push.op.inputs[slot] >= 0:
+            _permute_list(push, slot, inverse)
+    _through(push)
+    return True
+
+
+def _pad(push: _Push) -> bool:
+    order = _doubled(_inverse(push.perm))
+    if push.draft.opset < 11:
+        pads = push.op.get("pads")
+        if pads is None or len(pads) != len(order):
+            return False
+        push.op.attributes["pads"] = tuple(pads[i] for i in order)
+    else:
+        if push.op.input(3) >= 0:
+            return False
+        _permute_list(push, 1, order)
+    _through(push)
+    return True
+
+
+def _reduce(push: _Push) -> bool:
+    draft, op, rank = push.draft, push.op, len(push.perm)
+    since = 13 if op.op == "ReduceSum" else 18
+    keeps = bool(op.get("keepdims", 1))
+    given = _axes_of(draft, op, 1)
+    if not given:
+        if op.input(1) >= 0 and not draft.constant(op.input(1)):
+            return False
+        _move_inputs(push)
+        if keeps or op.get("noop_with_empty_axes", 0):
+            _transpose_outputs(draft, op, push.perm)
+        return True
+    axes = tuple(sorted(push.perm[axis % rank] for axis in given))
+    _set_axes(draft, op, axes, since)
+    _move_inputs(push)
+    _transpose_outputs(draft, op, push.perm if keeps else _squeezed(axes, push.perm))
+    return True
+
+
+def _squeezed(axes: Sequence[int], perm: Perm) -> Perm:
+    """``perm`` without the ``axes`` of its input."""
+    left = [axis for axis in range(len(perm)) if axis not in axes]
+    return tuple(left.index(axis) for axis in perm if axis not in axes)
+
+
+def _squeeze(push: _Push) -> bool:
+    given = _axes_of(push.draft, push.op, 1)
+    if given is None:
+        return False
+    axes = tuple(sorted(push.perm[axis % len(push.perm)] for axis in given))
+    _set_axes(push.draft, push.op, axes, 13)
+    _move_inputs(push)
+    _transpose_outputs(push.draft, push.op, _squeezed(axes, push.perm))
+    return True
+
+
+def _unsqueeze(push: _Push) -> bool:
+    given = _axes_of(push.draft, push.op, 1)
+    if given is None:
+        return False
+    rank = len(push.perm) + len(given)
+    added = [axis % rank for axis in given]
+    kept = [axis for axis in range(rank) if axis not in added]
+    moved = iter(push.perm)
+    perm = tuple(axis if axis in added else kept[next(moved)] for axis in range(rank))
+    _move_inputs(push)
+    _transpose_outputs(push.draft, push.op, perm)
+    return True
+
+
+def _quantize(push: _Push) -> bool:
+    if push.draft.opset >= 13 and push.draft.shape(push.op.inputs[1]) != ():
+        axis = push.op.get("axis", 1)
+        if not -len(push.perm) <= axis < len(push.perm):
+            return False
+        push.op.attributes["axis"] = push.perm[axis % len(push.perm)]
+    _through(push)
+    return True
+
+
+def _arg(push: _Push) -> bool:
+    axis = push.perm[push.op.get("axis", 0) % len(push.perm)]
+    push.op.attributes["axis"] = axis
+    _move_inputs(push)
+    keeps = push.op.get("keepdims", 1)
+    _transpose_outputs(push.draft, push.op, push.perm if keeps else _squeezed((axis,), push.perm))
+    return True
+
+
+def _slice(push: _Push) -> bool:
+    draft, op, rank = push.draft, push.op, len(push.perm)
+    starts = op.get("starts") if draft.opset < 10 else draft.shape(op.input(1))
+    axes = op.get("axes") if draft.opset < 10 else draft.value(op.input(3))
+    if axes is None:
+        if op.input(3) >= 0 or not starts:
+            return False
+        axes = tuple(range(len(starts) if draft.opset < 10 else starts[0]))
+    moved = tuple(push.perm[int(axis) % rank] for axis in axes)
+    if draft.opset < 10:
+        op.attributes["axes"] = moved
+    else:
+        draft.set_input(op, 3, draft.new_constant((len(moved),), "int64", moved))
+    _through(push)
+    return True
+
+
+def _tile(push: _Push) -> bool:
+    _permute_list(push, 1, _inverse(push.perm))
+    _through(push)
+    return True
+
+
+def _transpose(push: _Push) -> bool:
+    perm = permutation(push.draft, push.op)
+    return perm is not None and len(perm) == len(push.perm) and _merge(push, perm)
+
+
+def _merge(push: _Push, perm: Perm) -> bool:
+    """Two Transposes, or a reshape that is one, into one or none."""
+    draft, op, transpose = push.draft, push.op, push.transpose
+    combined = tuple(push.perm[axis] for axis in perm)
+    source = transpose.inputs[0]
+    if combined == tuple(range(len(combined))):
+        _cancel(push, source)
+    else:
+        draft.set_input(op, 0, source)
+        draft.drop_inputs(op, 1)
+        op.op, op.attributes = "Transpose", {"perm": combined}
+        op.origins = (*op.origins, *(o for o in transpose.origins if o not in op.origins))
+    if transpose.alive and not draft.users.get(transpose.outputs[0]) and transpose.outputs[0] not in draft.outputs:
+        draft.remove(transpose, "transposes cancel")
+    return True
+
+
+def _cancel(push: _Push, source: int) -> None:
+    draft, op = push.draft, push.op
+    result = op.outputs[0]
+    if result not in draft.outputs:
+        draft.remove(op, "transposes cancel")
+        draft.redirect(result, source)
+        return
+    maker = draft.producer.get(source)
+    if maker is not None and source not in draft.outputs:
+        draft.remove(op, "transposes cancel")
+        draft.set_output(maker, maker.outputs.index(source), result)
+        draft.redirect(source, result)
+        return
+    draft.set_input(op, 0, source)
+    draft.drop_inputs(op, 1)
+    op.op, op.attributes = "Identity", {}
+
+
+def _reshape(push: _Push) -> bool:
+    """A Reshape that keeps the order of all dimensions but those of one is a Transpose."""
+    draft = push.draft
+    before, after = draft.fixed_shape(push.transpose.outputs[0]), draft.fixed_shape(push.op.outputs[0])
+    if before is None or after is None or len(before) != len(after) or not draft.constant(push.op.input(1)):
+        return False
+    left: list[int] = list(before)
+    perm = []
+    for want in after:
+        for place, have in enumerate(left):
+            if have == want:
+                perm.append(place)
+                left[place] = -1
+                break
+            if have not in (-1, 1) and want != 1:
+                return False
+        else:
+            return False
+    return _merge(push, tuple(perm))
+
+
+def _quantized_pool(push: _Push) -> bool:
+    last = push.op.get("channels_last", 0)
+    rank = len(push.perm)
+    to_first = (0, rank - 1, *range(1, rank - 1))
+    if (last and _inverse(push.perm) == to_first) or (not last and push.perm == to_first):
+        push.op.attributes["channels_last"] = 1 - last
+        _through(push)
+        return True
+    return False
+
+
+_SIMPLE = _Handler(_all, _simple)
+_FIRST = _Handler(_first, _simple)
+_BROADCAST = _Handler(_not_scalar, _broadcast)
+_REDUCE = _Handler(_first, _reduce)
+_ARG = _Handler(_first, _arg)
+_SOFTMAX = _Handler(_first, _softmax)
+_RESIZE = _Handler(_first, _resize)
+_QUANTIZE = _Handler(_first, _quantize)
+
+_HANDLERS: dict[str, _Handler] = {
+    **dict.fromkeys(
+        "Cast Exp Identity LeakyRelu Log Reciprocal Relu Sigmoid Sqrt Tanh Abs Not Ceil Floor Neg Erf HardSigmoid Round IsInf "
+        "IsNaN Selu Shrink Sign Softplus Softsign ThresholdedRelu Celu HardSwish Sin Cos Tan Sinh Cosh Asin Acos Atan Asinh Acosh "
+        "Atanh Elu Gelu".split(),
+        _SIMPLE,
+    ),
+    **dict.fromkeys(
+        "Add Max Min Mul Sub Div And Or Xor Mod PRelu BitShift Equal Greater Less GreaterOrEqual LessOrEqual Mean Sum Pow "
+        "Where".split(),
+        _BROADCAST,
+    ),
+    **dict.fromkeys(
+        "ReduceSum ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSumSquare ReduceL1 ReduceL2".split(),
+        _REDUCE,
+    ),
+    "Clip": _FIRST,
+    "CastLike": _FIRST,
+    "Transpose": _Handler(_first, _transpose, moves=False),
+    "Concat": _Handler(_all, _with_axis(None)),
+    "Split": _Handler(_first, _with_axis(0)),
+    "Shape": _Handler(_first, _shape, moves=False),
+    "Pad": _Handler(_first, _pad),
+    "Resize": _RESIZE,
+    "ArgMin": _ARG,
+    "ArgMax": _ARG,
+    "Squeeze": _Handler(_first, _squeeze),
+    "Unsqueeze": _Handler(_first, _unsqueeze),
+    "Slice": _Handler(_first, _slice),
+    "Tile": _Handler(_first, _tile),
+    "Softmax": _SOFTMAX,
+    "Hardmax": _SOFTMAX,
+    "LogSoftmax": _SOFTMAX,
+    "QuantizeLinear": _QUANTIZE,
+    "DequantizeLinear": _QUANTIZE,
+    "Reshape": _Handler(_first, _reshape, moves=False),
+}
+
+_QUANTIZED: dict[str, _Handler] = {
+    "QuantizeLinear": _QUANTIZE,
+    "DequantizeLinear": _QUANTIZE,
+    "QLinearAdd": _Handler(lambda draft, op: (0, 3), _broadcast),
+    "QLinearMul": _Handler(lambda draft, op: (0, 3), _broadcast),
+    "QLinearAveragePool": _Handler(_first, _quantized_pool),
+    "QLinearGlobalAveragePool": _Handler(_first, _quantized_pool),
+    "QLinearConcat": _Handler(lambda draft, op: tuple(range(2, len(op.inputs), 3)), _with_axis(None)),
+    "QLinearLeakyRelu": _FIRST,
+    "QLinearSigmoid": _FIRST,
+    "QLinearReduceMean": _REDUCE,
+    "QLinearSoftmax": _SOFTMAX,
+}
+
+
+def _above_dequantize(draft: Draft) -> None:
+    """A Transpose of what is dequantised moves above that, where it is in no quantised group."""
+    for op in draft.ops("Transpose"):
+        before = draft.writer(op.inputs[0], "DequantizeLinear")
+        perm = permutation(draft, op)
+        if before is None or perm is None or draft.sole_user(before.outputs[0]) is not op:
+            continue
+        if any(user.op == "QuantizeLinear" for user in draft.users.get(op.outputs[0], ())):
+            continue
+        if draft.shape(before.inputs[1]) != ():
+            before.attributes["axis"] = _inverse(perm)[before.get("axis", 1) % len(perm)]
+        _transpose_input(draft, before, 0, perm)
+        result = op.outputs[0]
+        draft.remove(op)
+        draft.set_output(before, 0, result)
