@@ -44,6 +44,8 @@ class Draft:
     outputs: frozenset[int]
     opset: int
     constants: set[int]
+    #: How many tensors the file has; those from here on came in between.
+    original: int
     producer: dict[int, Op] = field(default_factory=dict)
     users: dict[int, list[Op]] = field(default_factory=dict)
     #: What was folded, with the indices of the nodes: they cost nothing.
@@ -253,12 +255,10 @@ def draft_of(graph: Graph) -> Draft:
     """``graph`` as ONNX Runtime loads it: a Constant is an initializer, a node that nothing needs is left out."""
     constants = {index for index, tensor in enumerate(graph.tensors) if tensor.constant}
     opset = max((node.version for node in graph.nodes if "::" not in node.native), default=1)
-    draft = Draft(list(graph.tensors), frozenset(graph.inputs), frozenset(graph.outputs), opset, constants)
+    draft = Draft(list(graph.tensors), frozenset(graph.inputs), frozenset(graph.outputs), opset, constants, len(graph.tensors))
     for node in graph.nodes:
         domain, _, name = node.native.rpartition("::")
         inputs = list(node.native_inputs or node.inputs)
-        while inputs and inputs[-1] < 0:
-            inputs.pop()
         outputs = list(node.outputs)
         while outputs and outputs[-1] < 0:
             outputs.pop()

@@ -169,9 +169,10 @@ def _conv_bn(draft: Draft, op: Op) -> bool:
 
 
 def _pad(draft: Draft, op: Op) -> bool:
-    """A Pad with zeros into the explicit padding of the only convolution or pooling that reads it."""
+    """A Pad with zeros into the explicit padding of the only convolution or average that reads it. An empty name where the fill
+    value may stand stops it."""
     user = draft.sole_user(op.outputs[0])
-    if user is None or user.op not in ("Conv", "MaxPool", "AveragePool") or len(user.outputs) > 1 or len(op.inputs) > 3:
+    if user is None or user.op not in ("Conv", "AveragePool") or -1 in op.inputs or len(op.inputs) > 3:
         return False
     pads = op.get("pads") or draft.value(op.input(1))
     fill = draft.scalar(op.inputs[2]) if op.input(2) >= 0 else op.get("value", 0.0)
@@ -286,7 +287,7 @@ def fold_constants(draft: Draft) -> None:
             draft.fold(op)
 
 
-#: Constants of at most this many elements count as the same when their values are.
+#: Constants of the file of at most this many elements count as the same when their values are; those that passes add do not.
 _SHARED = 8
 
 
@@ -309,7 +310,7 @@ def share_common(draft: Draft) -> None:
 
 def _same_value(draft: Draft, tensor: int) -> object:
     value = draft.value(tensor)
-    if value is None or len(value) > _SHARED:
+    if value is None or len(value) > _SHARED or tensor >= draft.original:
         return tensor
     return (draft.dtype(tensor), draft.shape(tensor), value)
 

@@ -43,7 +43,7 @@ class _Blocks:
                 self._conv(op)
             elif op.op in ("MaxPool", "AveragePool") and not op.domain:
                 self._pool(op)
-            elif op.inputs and op.domain in ("", "com.microsoft") and op.inputs[0] in self.blocked:
+            elif op.domain in ("", "com.microsoft") and any(tensor in self.blocked for tensor in op.inputs):
                 self._follow(op)
         for tensor, value in self.blocked.items():
             if value.left > 0:
@@ -52,9 +52,12 @@ class _Blocks:
 
     def _follow(self, op: Op) -> None:
         """Nodes that stay in the blocked layout where all that they read is in it."""
+        if op.op in ("Add", "Sum", "Mul"):
+            self._binary(op)
+            return
+        if op.inputs[0] not in self.blocked:
+            return
         match op.op:
-            case "Add" | "Sum" | "Mul":
-                self._binary(op)
             case "Concat":
                 self._concat(op)
             case "Relu" | "Sigmoid" | "Tanh" | "HardSigmoid" | "Gelu" | "QuickGelu":
@@ -76,13 +79,22 @@ class _Blocks:
         value.left -= 1
         self.draft.set_input(op, slot, value.tensor)
 
-    def _reorder_input(self, op: Op, slot: int = 0) -> None:
-        source = op.inputs[slot]
+    def _reorder_input(self, op: Op) -> None:
+        """``op`` reads its input in blocks, and so do all that come after; a Transpose from NHWC is done on the way."""
+        draft, source = self.draft, op.inputs[0]
         if source not in self.reordered:
-            made = self.draft.new_tensor(source)
+            made = draft.new_tensor(source)
             self.reordered[source] = made
-            self.draft.add(Op("ReorderInput", [source], [made], {}, (), 1, DOMAIN), op.position - 0.25)
-        self.draft.set_input(op, slot, self.reordered[source])
+            before = draft.writer(source, "Transpose")
+            last = before is not None and before.get("perm") == (0, 3, 1, 2)
+            added = Op("ReorderInput", [source], [made], {"channels_last": int(last)}, (), 1, DOMAIN)
+            if before is not None and last:
+                added.inputs, added.origins = [before.inputs[0]], before.origins
+            draft.add(added, op.position - 0.25)
+        before = draft.writer(source, "Transpose")
+        draft.set_input(op, 0, self.reordered[source])
+        if before is not None and not draft.users.get(source) and source not in draft.outputs:
+            draft.remove(before)
 
     def _reorder_output(self, value: _Blocked, tensor: int, position: float, **attributes: Any) -> None:
         attributes["channels"] = value.channels
@@ -145,6 +157,8 @@ class _Blocks:
         self._give(op, shape[1])
 
     def _binary(self, op: Op) -> None:
+        if op.op == "Mul" and self._scale(op):
+            return
         if any(tensor not in self.blocked for tensor in op.inputs):
             return
         plain, values = list(op.inputs), [self.blocked[tensor] for tensor in op.inputs]
@@ -172,6 +186,23 @@ class _Blocks:
                     conv.position = op.position
                     return
         self._give(op, values[0].channels)
+
+    def _scale(self, op: Op) -> bool:
+        """A factor for each channel: a depthwise convolution of one tap."""
+        slot = 0 if op.inputs[0] in self.blocked else 1
+        value, factor = self.blocked.get(op.inputs[slot]), op.inputs[1 - slot]
+        shape = self.draft.shape(factor)
+        if value is None or not self.draft.constant(factor) or shape is None:
+            return False
+        if shape not in ((value.channels, 1, 1), (1, value.channels, 1, 1)):
+            return False
+        source = op.inputs[slot]
+        self.draft.set_input(op, 0, source)
+        self.draft.set_input(op, 1, factor)
+        self._take(op, 0)
+        op.op, op.domain, op.attributes = "Conv", DOMAIN, {"group": value.channels, "kernel_shape": (1, 1)}
+        self._give(op, value.channels)
+        return True
 
     def _hard_swish(self, op: Op, plain: list[int], values: list[_Blocked]) -> _Blocked | None:
         """The convolution, where ``op`` multiplies its output by the HardSigmoid of it and nothing else reads the two."""
@@ -225,13 +256,18 @@ class _Blocks:
         self._take(op, 0)
         op.op, op.domain, op.attributes = "ReorderOutput", DOMAIN, {"channels": value.channels, "channels_last": 1}
 
+    def _scales(self, op: Op) -> tuple[float, ...] | None:
+        """The scales of a Resize to stated sizes."""
+        sizes, shape = self.draft.value(op.input(3)), self.draft.fixed_shape(op.inputs[0])
+        if not sizes or shape is None or len(sizes) != len(shape) or 0 in shape:
+            return None
+        return tuple(size / dim for size, dim in zip(sizes, shape, strict=True))
+
     def _resize(self, op: Op) -> None:
         draft = self.draft
         mode, where = op.get("mode", "nearest"), op.get("coordinate_transformation_mode", "half_pixel")
         scales_at = 1
         if op.op == "Resize" and op.version >= 11:
-            if len(op.inputs) != 3:
-                return
             if mode == "nearest" and (where != "asymmetric" or op.get("nearest_mode") != "floor"):
                 return
             if mode == "linear" and where not in ("asymmetric", "align_corners", "half_pixel"):
@@ -239,7 +275,7 @@ class _Blocks:
             scales_at = 2
         if mode not in ("nearest", "linear"):
             return
-        scales = draft.value(op.input(scales_at))
+        scales = draft.value(op.input(scales_at)) or self._scales(op)
         if not scales or len(scales) != 4 or scales[:2] != (1, 1) or any(s < 1 or s != int(s) for s in scales):
             return
         value = self.blocked[op.inputs[0]]

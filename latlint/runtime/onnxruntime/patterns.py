@@ -430,6 +430,8 @@ def fuse_conv_add(draft: Draft) -> None:
         shapes = draft.fixed_shape(other), draft.fixed_shape(op.outputs[0])
         if shapes[0] is None or shapes[0] != shapes[1] or other == op.outputs[0] or draft.constant(other):
             continue
+        if len(shapes[0]) != 4:
+            continue
         if _reads(draft, other, op):
             continue
         nodes = [add]

@@ -474,6 +474,10 @@ def _cancel(push: _Push, source: int) -> None:
 
 
 def _reshape(push: _Push) -> bool:
+    return _reshape_as_transpose(push) or _split_reshape(push)
+
+
+def _reshape_as_transpose(push: _Push) -> bool:
     """A Reshape that keeps the order of all dimensions but those of one is a Transpose."""
     draft = push.draft
     before, after = draft.fixed_shape(push.transpose.outputs[0]), draft.fixed_shape(push.op.outputs[0])
@@ -492,6 +496,42 @@ def _reshape(push: _Push) -> bool:
         else:
             return False
     return _merge(push, tuple(perm))
+
+
+def _split_reshape(push: _Push) -> bool:
+    """A Reshape that only splits dimensions: it may split them before the Transpose, which then moves the parts together."""
+    draft, op = push.draft, push.op
+    before, after = draft.fixed_shape(push.transpose.outputs[0]), draft.fixed_shape(op.outputs[0])
+    groups = None if before is None or after is None else _splits(before, after)
+    if groups is None or after is None or not draft.constant(op.input(1)):
+        return False
+    inverse = _inverse(push.perm)
+    order = [place for axis in inverse for place in groups[axis]]
+    shape = tuple(after[place] for place in order)
+    _move_inputs(push)
+    draft.set_input(op, 1, draft.new_constant((len(shape),), "int64", shape))
+    _transpose_outputs(draft, op, _inverse(tuple(order)))
+    return True
+
+
+def _splits(before: Sequence[int], after: Sequence[int]) -> list[list[int]] | None:
+    """For each dimension ``before``, the places ``after`` that it is split into; ``None`` where one is not split but joined."""
+    groups: list[list[int]] = []
+    place = 0
+    for dim in before:
+        group, product = [], 1
+        while place < len(after) and (product < dim or (product == dim and not group)):
+            product *= after[place]
+            group.append(place)
+            place += 1
+        if product != dim:
+            return None
+        groups.append(group)
+    if place < len(after):
+        if any(dim != 1 for dim in after[place:]):
+            return None
+        groups[-1] += range(place, len(after))
+    return groups
 
 
 def _quantized_pool(push: _Push) -> bool:
