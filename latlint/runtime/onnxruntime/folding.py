@@ -118,11 +118,12 @@ def _not_where(draft: Draft, op: Op) -> bool:
 
 
 def _folds_into_conv(draft: Draft, conv: Op, user: Op | None, name: str) -> int:
-    """The constant that ``user`` applies to a convolution's output, where it goes into constant weights; -1 where it does not."""
+    """The constant that ``user`` applies to a convolution's output, where it goes into constant weights; -1 where it does not, as
+    when the constant is the first operand."""
     if user is None or user.op != name or user.domain or not all(draft.constant(t) for t in conv.inputs[1:] if t >= 0):
         return -1
-    other = [t for t in user.inputs if t != conv.outputs[0]]
-    return other[0] if other and all(draft.constant(t) for t in other) else -1
+    constants = user.inputs[1:]
+    return constants[0] if user.inputs[0] == conv.outputs[0] and all(draft.constant(t) for t in constants) else -1
 
 
 def _per_channel(draft: Draft, conv: Op, tensor: int) -> bool:

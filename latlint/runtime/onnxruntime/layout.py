@@ -86,7 +86,7 @@ class _Blocks:
             made = draft.new_tensor(source)
             self.reordered[source] = made
             before = draft.writer(source, "Transpose")
-            last = before is not None and before.get("perm") == (0, 3, 1, 2)
+            last = before is not None and before.get("perm") == (0, 3, 1, 2) and draft.sole_user(source) is op
             added = Op("ReorderInput", [source], [made], {"channels_last": int(last)}, (), 1, DOMAIN)
             if before is not None and last:
                 added.inputs, added.origins = [before.inputs[0]], before.origins
@@ -147,7 +147,7 @@ class _Blocks:
         shape = self.draft.shape(op.inputs[0])
         if len(op.outputs) > 1 or self.draft.dtype(op.inputs[0]) != "float32" or shape is None or len(shape) != 4:
             return
-        if shape[1] < 0 or shape[1] % _ALIGNMENT:
+        if shape[1] < 0 or shape[1] % self.block:
             return
         op.domain = DOMAIN
         if op.inputs[0] in self.blocked:

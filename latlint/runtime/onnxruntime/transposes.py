@@ -99,9 +99,18 @@ def _rank(draft: Draft, tensor: int) -> int:
 def _cost(draft: Draft, op: Op, perm: Perm, slots: Sequence[int], handler: _Handler, wanted: set[int]) -> int:
     """Dimensions that are transposed more (or fewer: negative) when the Transpose moves through ``op``."""
     cost = sum(_input_cost(draft, op.inputs[slot], perm) for slot in slots)
-    if cost < 0 and handler.moves and not any(tensor in wanted for tensor in op.outputs):
+    if cost < 0 and handler.moves and not any(tensor in wanted for tensor in op.outputs) and not _vanishes(draft, op, perm):
         cost += max(_rank(draft, tensor) for tensor in op.outputs)
     return cost
+
+
+def _vanishes(draft: Draft, op: Op, perm: Perm) -> bool:
+    """Whether a Squeeze takes away all that a Transpose moves."""
+    axes = _axes_of(draft, op, 1) if op.op == "Squeeze" else None
+    if axes is None:
+        return False
+    left = _squeezed([perm[axis % len(perm)] for axis in axes], perm)
+    return left == tuple(range(len(left)))
 
 
 def _input_cost(draft: Draft, tensor: int, perm: Perm) -> int:
@@ -165,7 +174,11 @@ def _transpose_constant(draft: Draft, op: Op, slot: int, perm: Perm) -> None:
         return
     value = draft.value(tensor)
     value = value if value is not None and len(set(value)) <= 1 else None
-    draft.set_input(op, slot, draft.new_constant(moved, draft.dtype(tensor), value))
+    made = draft.new_constant(moved, draft.dtype(tensor), value)
+    draft.set_input(op, slot, made)
+    # the constant itself is transposed: for those that read it too, a Transpose takes it back, and may move on from there
+    if draft.users.get(tensor):
+        draft.redirect(tensor, _new_transpose(draft, made, _inverse(perm), op.position - 0.1))
 
 
 def _transpose_outputs(draft: Draft, op: Op, perm: Perm) -> None:
