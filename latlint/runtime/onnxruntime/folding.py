@@ -296,7 +296,7 @@ def share_common(draft: Draft) -> None:
     """ConstantSharing and CommonSubexpressionElimination: of nodes that compute the same from the same, the first stays."""
     seen: dict[object, Op] = {}
     for op in draft.ops():
-        if op.op in _NEVER_FOLDED and op.op not in ("DequantizeLinear", "QuantizeLinear"):
+        if op.op in _NEVER_FOLDED:
             continue
         inputs = tuple(_same_value(draft, tensor) for tensor in op.inputs)
         key = (op.domain, op.op, op.version, inputs, tuple(sorted(op.attributes.items(), key=lambda item: item[0])))

@@ -147,7 +147,7 @@ class _Blocks:
         shape = self.draft.shape(op.inputs[0])
         if len(op.outputs) > 1 or self.draft.dtype(op.inputs[0]) != "float32" or shape is None or len(shape) != 4:
             return
-        if shape[1] < 0 or shape[1] % self.block:
+        if shape[1] < 0 or shape[1] % self.block or (op.op == "AveragePool" and op.get("ceil_mode", 0)):
             return
         op.domain = DOMAIN
         if op.inputs[0] in self.blocked:

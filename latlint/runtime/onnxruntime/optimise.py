@@ -28,6 +28,7 @@ def optimise(graph: Graph, facts: CpuFacts) -> list[Op]:
 def optimised(graph: Graph, facts: CpuFacts) -> Draft:
     """The draft after all levels."""
     draft = draft_of(graph)
+    quantized.own_dequantize(draft)
     _repeat(draft, _level1)
     functions.expand(draft)
     _repeat(draft, lambda d: _level2(d, facts))
@@ -47,6 +48,7 @@ def _repeat(draft: Draft, level: object) -> None:
 
 def _level1(draft: Draft) -> None:
     folding.apply_rules(draft)
+    quantized.remove_double_pairs(draft)
     folding.share_common(draft)
     folding.fold_constants(draft)
     draft.sweep()
@@ -62,6 +64,7 @@ def _level2(draft: Draft, facts: CpuFacts) -> None:
     transposes.optimise_transposes(draft, assigned=True)
     quantized.to_integer_ops(draft, facts.signed_weights)
     patterns.fuse_gemm_activation(draft)
+    quantized.fuse_dynamic(draft)
     patterns.fuse_conv_activation(draft)
     patterns.fuse_gelu(draft, 2)
     patterns.fuse_layer_norm(draft, 2)
@@ -79,4 +82,5 @@ def _level2(draft: Draft, facts: CpuFacts) -> None:
 def _level3(draft: Draft, facts: CpuFacts) -> None:
     if facts.nchwc_block:
         layout.to_nchwc(draft, facts.nchwc_block)
+    quantized.to_channels_last(draft)
     patterns.fuse_conv_add(draft)

@@ -50,7 +50,7 @@ def optimise_transposes(draft: Draft, assigned: bool = False) -> None:
             if before is not None and perm is not None and _push(draft, before, op, perm, slot, wanted, assigned):
                 break
     if any(op.op == "DequantizeLinear" for op in order):
-        _above_dequantize(draft)
+        _complete_units(draft)
 
 
 def _handler(op: Op) -> _Handler | None:
@@ -74,6 +74,8 @@ def _leading_to_transposes(draft: Draft, order: Sequence[Op]) -> set[int]:
 
 def _push(draft: Draft, transpose: Op, op: Op, perm: Perm, slot: int, wanted: set[int], assigned: bool) -> bool:
     handler = _handler(op)
+    if op.op == "MaxPool" and assigned and not op.domain:
+        return _max_pool(_Push(draft, transpose, op, perm, (0,)))
     if handler is None or (op.op in ("Resize", "Upsample") and not _resize_moves(perm, assigned)):
         return False
     slots = handler.slots(draft, op)
@@ -141,7 +143,7 @@ def _new_transpose(draft: Draft, source: int, perm: Perm, position: float, origi
     return made
 
 
-def _transpose_input(draft: Draft, op: Op, slot: int, perm: Perm) -> None:
+def transpose_input(draft: Draft, op: Op, slot: int, perm: Perm) -> None:
     """Lets ``op`` read its input transposed: a constant is, a Transpose cancels or is combined, else there is a new one."""
     tensor = op.inputs[slot]
     if draft.constant(tensor):
@@ -200,7 +202,7 @@ def _through(push: _Push, slots: Sequence[int] | None = None) -> None:
 
 def _move_inputs(push: _Push, slots: Sequence[int] | None = None) -> None:
     for slot in push.slots if slots is None else slots:
-        _transpose_input(push.draft, push.op, slot, _inverse(push.perm))
+        transpose_input(push.draft, push.op, slot, _inverse(push.perm))
 
 
 # --- Handlers --------------------------------------------------------------------------------------------------------------------------
@@ -537,7 +539,7 @@ def _splits(before: Sequence[int], after: Sequence[int]) -> list[list[int]] | No
             product *= after[place]
             group.append(place)
             place += 1
-        if product != dim:
+        if product != dim or not group:
             return None
         groups.append(group)
     if place < len(after):
@@ -545,6 +547,18 @@ def _splits(before: Sequence[int], after: Sequence[int]) -> list[list[int]] | No
             return None
         groups[-1] += range(place, len(after))
     return groups
+
+
+def _max_pool(push: _Push) -> bool:
+    """A MaxPool of bytes has a kernel for channels last, which is always taken."""
+    rank = len(push.perm)
+    if push.draft.dtype(push.op.outputs[0]) not in ("uint8", "int8") or len(push.op.outputs) > 1:
+        return False
+    if push.perm != (0, rank - 1, *range(1, rank - 1)):
+        return False
+    push.op.op, push.op.domain = "NhwcMaxPool", "com.microsoft"
+    _through(push)
+    return True
 
 
 def _quantized_pool(push: _Push) -> bool:
@@ -620,18 +634,20 @@ _QUANTIZED: dict[str, _Handler] = {
 }
 
 
-def _above_dequantize(draft: Draft) -> None:
-    """A Transpose of what is dequantised moves above that, where it is in no quantised group."""
+def _complete_units(draft: Draft) -> None:
+    """A Transpose that came to stand behind a DequantizeLinear gets a pair behind it, so that it can run on quantised values."""
     for op in draft.ops("Transpose"):
-        before = draft.writer(op.inputs[0], "DequantizeLinear")
+        before, result = draft.writer(op.inputs[0], "DequantizeLinear"), op.outputs[0]
         perm = permutation(draft, op)
-        if before is None or perm is None or draft.sole_user(before.outputs[0]) is not op:
+        if before is None or perm is None or draft.sole_user(before.outputs[0]) is not op or result in draft.outputs:
             continue
-        if any(user.op == "QuantizeLinear" for user in draft.users.get(op.outputs[0], ())):
+        if draft.constant(before.inputs[0]) or any(u.op == "QuantizeLinear" for u in draft.users.get(result, ())):
             continue
-        if draft.shape(before.inputs[1]) != ():
-            before.attributes["axis"] = _inverse(perm)[before.get("axis", 1) % len(perm)]
-        _transpose_input(draft, before, 0, perm)
-        result = op.outputs[0]
-        draft.remove(op)
-        draft.set_output(before, 0, result)
+        attributes = dict(before.attributes)
+        if draft.shape(before.inputs[1]) != () and "axis" in attributes:
+            attributes["axis"] = perm.index(attributes["axis"] % len(perm))
+        plain, small = draft.new_tensor(result), draft.new_tensor(result, None, draft.dtype(before.inputs[0]))
+        draft.set_output(op, 0, plain)
+        scale = before.inputs[1:]
+        draft.add(Op("QuantizeLinear", [plain, *scale], [small], attributes, (), before.version), op.position + 0.01)
+        draft.add(Op("DequantizeLinear", [small, *scale], [result], attributes, (), before.version), op.position + 0.02)
