@@ -255,7 +255,9 @@ def draft_of(graph: Graph) -> Draft:
     """``graph`` as ONNX Runtime loads it: a Constant is an initializer, a node that nothing needs is left out."""
     constants = {index for index, tensor in enumerate(graph.tensors) if tensor.constant}
     opset = max((node.version for node in graph.nodes if "::" not in node.native), default=1)
-    draft = Draft(list(graph.tensors), frozenset(graph.inputs), frozenset(graph.outputs), opset, constants, len(graph.tensors))
+    draft = Draft(
+        list(graph.tensors), frozenset(graph.inputs), frozenset(graph.outputs), opset, constants, len(graph.tensors)
+    )
     for node in graph.nodes:
         domain, _, name = node.native.rpartition("::")
         inputs = list(node.native_inputs or node.inputs)

@@ -391,9 +391,11 @@ _RESHAPES = ("Reshape", "Squeeze", "Unsqueeze")
 def fuse_reshapes(draft: Draft) -> None:
     """ReshapeFusion: reshapes that follow each other into one, where the last one's shape is known."""
     for op in draft.ops("Reshape"):
+        if op.get("allowzero", 0):
+            continue
         chain = [op]
         while (user := draft.sole_user(chain[-1].outputs[0])) is not None and user.op in _RESHAPES:
-            if user.inputs[0] != chain[-1].outputs[0]:
+            if user.inputs[0] != chain[-1].outputs[0] or user.get("allowzero", 0):
                 break
             chain.append(user)
         shape = draft.fixed_shape(chain[-1].outputs[0])

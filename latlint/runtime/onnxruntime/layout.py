@@ -120,9 +120,14 @@ class _Blocks:
     def _conv(self, op: Op) -> None:
         draft, block = self.draft, self.block
         weights = draft.shape(op.inputs[1])
-        if not draft.constant(op.inputs[1]) or weights is None or len(weights) != 4 or draft.dtype(op.inputs[1]) != "float32":
+        if (
+            not draft.constant(op.inputs[1])
+            or weights is None
+            or len(weights) != 4
+            or draft.dtype(op.inputs[1]) != "float32"
+        ):
             return
-        if op.input(2) >= 0 and not draft.constant(op.input(2)) or len(op.inputs) > 3:
+        if len(op.inputs) > 3 or (op.input(2) >= 0 and not draft.constant(op.input(2))):
             return
         filters, channels, groups = weights[0], weights[1], op.get("group", 1)
         reorder = True
@@ -178,7 +183,12 @@ class _Blocks:
         if op.op in ("Add", "Sum") and len(values) == 2:
             for number, value in enumerate(values):
                 conv = value.op
-                if conv.op == "Conv" and len(conv.inputs) < 4 and value.uses == 1 and "activation" not in conv.attributes:
+                if (
+                    conv.op == "Conv"
+                    and len(conv.inputs) < 4
+                    and value.uses == 1
+                    and "activation" not in conv.attributes
+                ):
                     conv.inputs += [-1] * (3 - len(conv.inputs))
                     other = values[1 - number].tensor
                     self._fuse(op, value)
@@ -241,7 +251,11 @@ class _Blocks:
 
     def _batch_norm(self, op: Op) -> None:
         value = self.blocked[op.inputs[0]]
-        if len(op.outputs) > 1 or not all(self.draft.constant(t) for t in op.inputs[1:]) or "epsilon" not in op.attributes:
+        if (
+            len(op.outputs) > 1
+            or not all(self.draft.constant(t) for t in op.inputs[1:])
+            or "epsilon" not in op.attributes
+        ):
             return
         self._take(op, 0)
         self.draft.drop_inputs(op, 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from latlint.graph.types import Graph
@@ -31,16 +32,17 @@ def optimised(graph: Graph, facts: CpuFacts) -> Draft:
     quantized.own_dequantize(draft)
     _repeat(draft, _level1)
     functions.expand(draft)
+    functions.widen(draft)
     _repeat(draft, lambda d: _level2(d, facts))
     _level3(draft, facts)
     draft.sweep()
     return draft
 
 
-def _repeat(draft: Draft, level: object) -> None:
+def _repeat(draft: Draft, level: Callable[[Draft], None]) -> None:
     for _ in range(_STEPS):
         draft.changed = False
-        level(draft)  # type: ignore[operator]
+        level(draft)
         draft.sweep()
         if not draft.changed:
             return

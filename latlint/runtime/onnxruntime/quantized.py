@@ -133,7 +133,7 @@ def _drop_clamps(draft: Draft) -> None:
         kind = draft.dtype(quantize.outputs[0])
         if scale is None or zero is None or kind not in _BYTES:
             continue
-        least, most = ((0, 255) if kind == "uint8" else (-128, 127))
+        least, most = (0, 255) if kind == "uint8" else (-128, 127)
         low, high = scale * (least - zero), scale * (most - zero)
         if op.op == "Relu":
             fits = zero == least
@@ -257,7 +257,15 @@ def _replace(draft: Draft, op: Op, name: str, before: list[Op], after: Op | None
     if after is not None:
         draft.remove(after)
     standard = name in ("QLinearConv", "QLinearMatMul")
-    made = Op(name, inputs, [result], attributes, tuple(dict.fromkeys(origins)), op.version, "" if standard else "com.microsoft")
+    made = Op(
+        name,
+        inputs,
+        [result],
+        attributes,
+        tuple(dict.fromkeys(origins)),
+        op.version,
+        "" if standard else "com.microsoft",
+    )
     draft.add(made, position)
 
 
@@ -267,7 +275,11 @@ def _drop(draft: Draft, op: Op) -> None:
     if before is None or after is None or after.op != _Q or len(op.outputs) > 1:
         return
     kind = draft.dtype(before.inputs[0])
-    if kind != draft.dtype(after.outputs[0]) or not _same_scale(draft, before, after) or draft.constant(before.inputs[0]):
+    if (
+        kind != draft.dtype(after.outputs[0])
+        or not _same_scale(draft, before, after)
+        or draft.constant(before.inputs[0])
+    ):
         return
     if draft.sole_user(before.outputs[0]) is not op:
         return

@@ -101,7 +101,12 @@ def _rank(draft: Draft, tensor: int) -> int:
 def _cost(draft: Draft, op: Op, perm: Perm, slots: Sequence[int], handler: _Handler, wanted: set[int]) -> int:
     """Dimensions that are transposed more (or fewer: negative) when the Transpose moves through ``op``."""
     cost = sum(_input_cost(draft, op.inputs[slot], perm) for slot in slots)
-    if cost < 0 and handler.moves and not any(tensor in wanted for tensor in op.outputs) and not _vanishes(draft, op, perm):
+    if (
+        cost < 0
+        and handler.moves
+        and not any(tensor in wanted for tensor in op.outputs)
+        and not _vanishes(draft, op, perm)
+    ):
         cost += max(_rank(draft, tensor) for tensor in op.outputs)
     return cost
 
@@ -158,7 +163,9 @@ def transpose_input(draft: Draft, op: Op, slot: int, perm: Perm) -> None:
         if combined == tuple(range(len(perm))):
             draft.set_input(op, slot, before.inputs[0])
         else:
-            draft.set_input(op, slot, _new_transpose(draft, before.inputs[0], combined, before.position, before.origins))
+            draft.set_input(
+                op, slot, _new_transpose(draft, before.inputs[0], combined, before.position, before.origins)
+            )
         if not draft.users.get(tensor) and tensor not in draft.outputs:
             draft.remove(before)
         return
@@ -534,7 +541,8 @@ def _splits(before: Sequence[int], after: Sequence[int]) -> list[list[int]] | No
     groups: list[list[int]] = []
     place = 0
     for dim in before:
-        group, product = [], 1
+        group: list[int] = []
+        product = 1
         while place < len(after) and (product < dim or (product == dim and not group)):
             product *= after[place]
             group.append(place)

@@ -1,0 +1,184 @@
+"""The planner of ONNX Runtime's CPU provider: a kernel for each node of the graph that it executes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from latlint.graph.ops import UNKNOWN
+from latlint.graph.types import ITEM_BYTES, Graph
+from latlint.runtime.context import Context
+from latlint.runtime.onnxruntime.draft import Draft, Op
+from latlint.runtime.onnxruntime.optimise import CpuFacts, optimised
+from latlint.runtime.planners import Planned, parsed
+from latlint.runtime.reasons import Obstacle
+from latlint.runtime.rules import Rules
+from latlint.runtime.types import Kernel, Partition, Processor
+
+#: What an op that a pass added is, in the vocabulary of ``graph.ops``; others are what the node that they stand for is.
+_KINDS = MappingProxyType(
+    {
+        "Reshape": "reshape", "Squeeze": "squeeze", "Unsqueeze": "expand_dims", "Transpose": "transpose",
+        "ReorderInput": "transpose", "ReorderOutput": "transpose", "Gather": "gather", "Split": "split", "Identity": "identity",
+        "QuantizeLinear": "quantize", "DequantizeLinear": "dequantize", "Cast": "cast",
+        "HardSigmoid": "hard_sigmoid", "Mul": "mul", "Softplus": "softplus", "Tanh": "tanh",
+        "Gelu": "gelu", "BiasGelu": "gelu", "FastGelu": "gelu", "QuickGelu": "gelu",
+        "LayerNormalization": "layer_norm", "SimplifiedLayerNormalization": "layer_norm", "SkipLayerNormalization": "layer_norm",
+        "Gemm": "fully_connected", "FusedGemm": "fully_connected", "QGemm": "fully_connected",
+        "MatMul": "batch_matmul", "FusedMatMul": "batch_matmul", "MatMulIntegerToFloat": "batch_matmul",
+        "DynamicQuantizeMatMul": "batch_matmul", "QLinearMatMul": "batch_matmul", "MatMulInteger": "batch_matmul",
+        "DynamicQuantizeLinear": "quantize", "Upsample": "resize_nearest",
+    }
+)  # fmt: skip
+#: Ops whose values of four dimensions are images, channels first unless they say ``channels_last``.
+_IMAGES = frozenset({
+    "Conv", "FusedConv", "QLinearConv", "ConvInteger", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool",
+    "GlobalMaxPool", "LpPool", "Upsample", "Resize", "BatchNormalization", "InstanceNormalization", "LRN", "DepthToSpace",
+    "SpaceToDepth", "ReorderInput", "QLinearAveragePool", "QLinearGlobalAveragePool",
+})  # fmt: skip
+_CONVOLUTIONS = frozenset({"Conv", "FusedConv", "QLinearConv", "ConvInteger"})
+#: Where the weights of a product are among its inputs, and which of its dimensions is summed over.
+_PRODUCTS = MappingProxyType(
+    {
+        "Gemm": 1, "FusedGemm": 1, "MatMul": 1, "FusedMatMul": 1, "MatMulInteger": 1, "MatMulIntegerToFloat": 1,
+        "DynamicQuantizeMatMul": 1, "QLinearMatMul": 3, "QGemm": 3,
+    }
+)  # fmt: skip
+#: Where the weights of a convolution are.
+_WEIGHTS = MappingProxyType({"QLinearConv": 3})
+
+
+class OnnxRuntimePlanner(NamedTuple):
+    """``nchwc``: channels in a block by instruction set; ``signed``: vendors whose kernels take int8 activations."""
+
+    executor: str
+    nchwc: Mapping[str, int]
+    signed: frozenset[str]
+
+    @property
+    def executors(self) -> tuple[str, ...]:
+        return (self.executor,)
+
+    def plan(self, context: Context, nodes: Sequence[int], processor: Processor) -> Planned:
+        facts = CpuFacts(self.nchwc.get(processor.generation, 0), processor.vendor in self.signed)
+        graph, wanted = context.graph, frozenset(nodes)
+        draft = optimised(graph, facts)
+        kernels = [
+            _kernel(graph, draft, op) for op in draft.ops() if not op.origins or not wanted.isdisjoint(op.origins)
+        ]
+        run = len(kernels)
+        covered = {node for kernel in kernels for node in kernel.nodes}
+        kernels += [
+            Kernel(graph.nodes[node].kind, "none", (node,), (), (), free=draft.folded.get(node, "optimised away"))
+            for node in nodes
+            if node not in covered
+        ]
+        return Planned(tuple(kernels), (Partition(self.executor, run),) if kernels else ())
+
+
+def parse(rules: Rules) -> OnnxRuntimePlanner:
+    """The planner of a rules file; ``LatlintError`` (LAT901) names the key that is missing, unknown or of another type."""
+    return parsed(rules, _parse)
+
+
+def _parse(rules: Rules) -> OnnxRuntimePlanner:
+    data = dict(rules.data)
+    executor, nchwc, signed = data.pop("executor"), data.pop("nchwc"), data.pop("signed")["vendors"]
+    if data:
+        raise ValueError(f"no rule is called {min(data)!r}")
+    if any(not isinstance(block, int) or block < 1 for block in nchwc.values()):
+        raise ValueError("nchwc: expected whole numbers of channels")
+    return OnnxRuntimePlanner(str(executor), dict(nchwc), frozenset(signed))
+
+
+def _kernel(graph: Graph, draft: Draft, op: Op) -> Kernel:
+    """What one node computes on, and how much."""
+    running = [t for t in op.inputs if t >= 0 and not draft.constant(t)]
+    written = [t for t in op.outputs if t >= 0]
+    node = graph.nodes[op.origins[0]] if op.origins else None
+    same = node is not None and node.native.rpartition("::")[2] == op.op
+    kind = node.kind if node is not None and (same or op.op not in _KINDS) else _KINDS.get(op.op, UNKNOWN)
+    return Kernel(
+        op=kind,
+        implementation=op.op,
+        nodes=op.origins,
+        inputs=tuple(_shape(draft, op, t) for t in running),
+        outputs=tuple(_shape(draft, op, t) for t in written),
+        linked=tuple(graph.nodes[other].kind for other in op.origins[1:]),
+        input_dtype=draft.dtype(running[0]) if running else "float32",
+        output_dtype=draft.dtype(written[0]) if written else "float32",
+        attributes=MappingProxyType(_attributes(graph, draft, op)),
+        macs=_macs(draft, op),
+        weight_bytes=sum(_bytes(draft, t) for t in op.inputs if draft.constant(t)),
+        own_inputs=len(running),
+        sized=all(draft.fixed_shape(t) is not None for t in (*running, *written)),
+        obstacle=Obstacle("UNKNOWN_KERNEL", {"native": op.op}) if kind == UNKNOWN else None,
+    )
+
+
+def _shape(draft: Draft, op: Op, tensor: int) -> tuple[int, ...]:
+    """A value's shape, images with their channels last; a dimension that is not known is 1."""
+    shape = tuple(max(dim, 1) for dim in draft.shape(tensor) or ())
+    if op.op in _IMAGES and len(shape) >= 3 and not op.get("channels_last"):
+        return (shape[0], *shape[2:], shape[1])
+    return shape
+
+
+def _bytes(draft: Draft, tensor: int) -> int:
+    """Bytes of a constant that is computed with: shapes and axes are not."""
+    if draft.dtype(tensor) in ("int64", "bool", "string"):
+        return 0
+    return int(prod(draft.fixed_shape(tensor) or (0,)) * ITEM_BYTES.get(draft.dtype(tensor), 4))
+
+
+def _attributes(graph: Graph, draft: Draft, op: Op) -> dict[str, Any]:
+    """The attributes of ``graph.ops`` of the node that the kernel stands for, with what a pass changed, and what tells one kernel of
+    the op from another: ``layout`` and ``activation``."""
+    found: dict[str, Any] = {}
+    if op.op in _CONVOLUTIONS:
+        weights = draft.shape(op.input(_WEIGHTS.get(op.op, 1))) or ()
+        taps = tuple(op.get("kernel_shape") or weights[2:])
+        found |= {
+            "kernel": taps,
+            "groups": int(op.get("group", 1)),
+            "stride": tuple(op.get("strides") or (1,) * len(taps)),
+        }
+        found |= {
+            "added": len(op.inputs) > 3 and op.op in ("Conv", "FusedConv"),
+            "activation": op.get("activation", ""),
+        }
+    elif op.origins:
+        found |= graph.nodes[op.origins[0]].attributes
+    if op.domain == "com.microsoft.nchwc":
+        found["layout"] = "nchwc"
+    for name in ("perm", "transA", "transB", "mode", "activation", "channels_last"):
+        if name in op.attributes:
+            found[name] = op.attributes[name]
+    if op.op in _PRODUCTS:
+        found["packed"] = draft.constant(op.input(_PRODUCTS[op.op]))
+    return found
+
+
+def _macs(draft: Draft, op: Op) -> int:
+    """Multiply-accumulates of convolutions and products, padding counted as work."""
+    made = prod(max(dim, 1) for dim in (draft.shape(op.outputs[0]) or ())) if op.outputs else 0
+    if op.op in _CONVOLUTIONS:
+        weights = draft.shape(op.input(_WEIGHTS.get(op.op, 1))) or ()
+        return made * prod(max(dim, 1) for dim in weights[1:])
+    if op.op == "ConvTranspose":
+        weights = draft.shape(op.input(1)) or ()
+        data = draft.shape(op.inputs[0]) or ()
+        return prod(max(dim, 1) for dim in data) * prod(max(dim, 1) for dim in weights[1:])
+    if op.op in _PRODUCTS:
+        data = draft.shape(op.inputs[0]) or (1,)
+        axis = -1
+        if op.get("transA") and len(data) > 1:
+            axis = 0 if op.get("transBatchA") else -2
+        return made * max(int(data[axis]), 1)
+    if op.op in ("LSTM", "GRU", "RNN"):
+        data = draft.shape(op.inputs[0]) or ()
+        size = sum(prod(draft.fixed_shape(t) or (0,)) for t in op.inputs[1:3] if t >= 0)
+        return prod(max(dim, 1) for dim in data[:-1]) * size
+    return 0

@@ -1,0 +1,187 @@
+"""Plans for ONNX Runtime's CPU provider against the graphs that ONNX Runtime 1.32.0 saves after optimising, on x86-64 with AVX-512.
+
+``graphs.json`` has their nodes by op type, for the models of ``tests/exporters``; where ONNX Runtime is installed, it is asked again.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import NodeProto, TensorProto, helper, load_model, numpy_helper
+
+from latlint.graph import Graph
+from latlint.graph.onnx import read_onnx
+from latlint.runtime import Plan, Processor, plan
+
+HERE = Processor("cpu-1thread", "onnxruntime-1.32/cpu", "cpu", "x86", "avx512")
+EXPORTED = Path(__file__).parents[2] / "exporters"
+SAVED: dict[str, dict[str, int]] = json.loads((Path(__file__).parent / "graphs.json").read_text("utf-8"))
+#: ONNX Runtime plans for any size, latlint for one: shapes that ONNX Runtime computes at run time are known here.
+OPEN = {"torch_legacy_dynamic_size"}
+
+
+def exported(name: str) -> bytes:
+    return gzip.decompress((EXPORTED / f"{name}.onnx.gz").read_bytes())
+
+
+def kernels(planned: Plan) -> Counter[str]:
+    return Counter(kernel.implementation for kernel in planned.kernels if not kernel.free)
+
+
+@pytest.mark.parametrize("name", sorted(SAVED.keys() - OPEN))
+def test_the_kernels_are_the_nodes_that_are_saved(name: str) -> None:
+    graph = read_onnx(exported(name), f"{name}.onnx")
+    planned = plan(graph, HERE)
+    assert kernels(planned) == Counter(SAVED[name])
+    # every node is in a kernel, or free and why
+    nodes = [node for kernel in planned.kernels for node in kernel.nodes]
+    assert set(nodes) == set(range(len(graph.nodes)))
+    assert all(kernel.nodes for kernel in planned.kernels if kernel.free)
+    assert planned.converted is None
+    assert not any("as if converted" in note for note in planned.notes)
+
+
+@pytest.mark.parametrize("name", sorted(SAVED))
+def test_onnxruntime_still_saves_what_is_recorded(name: str, tmp_path: Path) -> None:
+    assert saved(exported(name), tmp_path) == Counter(SAVED[name])
+
+
+def saved(model: bytes, tmp_path: Path) -> Counter[str]:
+    """What ONNX Runtime executes, by op type. Skips where that is not the version and processor of the record."""
+    runtime = pytest.importorskip("onnxruntime")
+    cpuinfo = Path("/proc/cpuinfo")
+    if runtime.__version__ != "1.32.0" or not cpuinfo.is_file() or "avx512f" not in cpuinfo.read_text("utf-8"):
+        pytest.skip("needs ONNX Runtime 1.32.0 on x86-64 with AVX-512")
+    options = runtime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "saved.onnx")
+    options.log_severity_level = 3
+    runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return Counter(node.op_type for node in load_model(tmp_path / "saved.onnx").graph.node)
+
+
+# --- One rewrite each: (name, nodes, constants, what runs) -------------------------------------------------------------------------
+
+N = helper.make_node
+
+
+def zeros(*dims: int) -> np.ndarray[Any, Any]:
+    return np.full(dims, 0.5, np.float32)
+
+
+WEIGHTS = {"w": zeros(32, 16, 3, 3), "v": zeros(32, 32, 3, 3)}
+PADS = {"p": np.array([0, 0, 1, 1, 0, 0, 1, 1], np.int64), "z": np.array(0, np.float32)}
+CONV = N("Conv", ["x", "w"], ["c"])
+NEXT = N("Conv", ["h", "v"], ["y"])
+BLOCKED = ["ReorderInput", "Conv"]
+
+CASES: list[tuple[str, list[NodeProto], Mapping[str, Any], list[str]]] = [
+    ("relu", [CONV, N("Relu", ["c"], ["h"]), NEXT], {}, [*BLOCKED, "Conv", "ReorderOutput"]),
+    ("hard swish", [CONV, N("HardSwish", ["c"], ["h"]), NEXT], {}, [*BLOCKED, "Conv", "ReorderOutput"]),
+    (
+        "hard swish at the end",
+        [CONV, N("HardSwish", ["c"], ["y"])],
+        {},
+        [*BLOCKED, "HardSigmoid", "Mul", "ReorderOutput"],
+    ),
+    (
+        "swish",
+        [CONV, N("Sigmoid", ["c"], ["s"]), N("Mul", ["c", "s"], ["y"])],
+        {},
+        [*BLOCKED, "QuickGelu", "ReorderOutput"],
+    ),
+    ("elu leaves the blocks", [CONV, N("Elu", ["c"], ["y"])], {}, [*BLOCKED, "ReorderOutput", "Elu"]),
+    (
+        "a pad with a value",
+        [N("Pad", ["x", "p", "z"], ["a"]), N("Conv", ["a", "w"], ["y"])],
+        {},
+        [*BLOCKED, "ReorderOutput"],
+    ),
+    (
+        "a pad with an empty name for it",
+        [N("Pad", ["x", "p", ""], ["a"]), N("Conv", ["a", "w"], ["y"])],
+        {},
+        ["Pad", *BLOCKED, "ReorderOutput"],
+    ),
+    (
+        "a resize that blocks have",
+        [CONV, N("Resize", ["c", "", "s"], ["y"], mode="linear", coordinate_transformation_mode="half_pixel")],
+        {"s": np.array([1, 1, 2, 2], np.float32)},
+        [*BLOCKED, "Upsample", "ReorderOutput"],
+    ),
+    (
+        "one that they do not have",
+        [CONV, N("Resize", ["c", "", "s"], ["y"], mode="linear", coordinate_transformation_mode="pytorch_half_pixel")],
+        {"s": np.array([1, 1, 2, 2], np.float32)},
+        [*BLOCKED, "ReorderOutput", "Resize"],
+    ),
+    (
+        "a constant first is no part of the weights",
+        [CONV, N("Mul", ["k", "c"], ["h"]), NEXT],
+        {"k": zeros(32, 1, 1)},
+        [*BLOCKED, "Conv", "Conv", "ReorderOutput"],
+    ),
+    (
+        "a constant second is",
+        [CONV, N("Mul", ["c", "k"], ["h"]), NEXT],
+        {"k": zeros(32, 1, 1)},
+        [*BLOCKED, "Conv", "ReorderOutput"],
+    ),
+    (
+        "reshapes become one",
+        [N("Reshape", ["x", "s"], ["a"]), N("Reshape", ["a", "t"], ["y"])],
+        {"s": np.array([16, 64], np.int64), "t": np.array([32, 32], np.int64)},
+        ["Reshape"],
+    ),
+    (
+        "but not where zeros are sizes",
+        [N("Reshape", ["x", "s"], ["a"], allowzero=1), N("Reshape", ["a", "t"], ["y"])],
+        {"s": np.array([16, 64], np.int64), "t": np.array([32, 32], np.int64)},
+        ["Reshape", "Reshape"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("nodes", "constants", "expected"), [case[1:] for case in CASES], ids=[c[0] for c in CASES])
+def test_one_rewrite(
+    nodes: list[NodeProto], constants: Mapping[str, Any], expected: list[str], tmp_path: Path
+) -> None:
+    data = model(nodes, constants)
+    assert kernels(plan(read(data), HERE)) == Counter(expected)
+    try:
+        found = saved(data, tmp_path)
+    except pytest.skip.Exception:
+        return
+    assert found == Counter(expected)
+
+
+def test_other_processors_have_other_layouts() -> None:
+    graph = read(model([CONV, N("Relu", ["c"], ["y"])], {}))
+    arm = Processor("cpu", "onnxruntime-1.32/cpu", "cpu", "arm", "armv8")
+    assert kernels(plan(graph, arm)) == {"FusedConv": 1}
+    narrow = Processor("cpu", "onnxruntime-1.32/cpu", "cpu", "x86", "avx2")
+    assert kernels(plan(graph, narrow)) == {"ReorderInput": 1, "Conv": 1, "ReorderOutput": 1}
+
+
+def model(nodes: Iterable[NodeProto], constants: Mapping[str, Any]) -> bytes:
+    used = {name for node in nodes for name in node.input}
+    arrays = {name: array for name, array in ({**WEIGHTS, **PADS} | dict(constants)).items() if name in used}
+    graph = helper.make_graph(
+        list(nodes),
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 16, 8, 8])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(array, name) for name, array in arrays.items()],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    return bytes(made.SerializeToString())
+
+
+def read(data: bytes) -> Graph:
+    return read_onnx(data, "m.onnx")
