@@ -56,9 +56,8 @@ def widen(draft: Draft) -> None:
         return
     for op in draft.ops("Cast"):
         floats = {draft.dtype(op.inputs[0]), draft.dtype(op.outputs[0])} <= {"float16", "float32"}
-        if floats and op.inputs[0] not in draft.inputs and op.outputs[0] not in draft.outputs:
-            draft.bypass(op, "float16 is computed in float32")
-        elif floats and op.inputs[0] in draft.inputs and draft.dtype(op.inputs[0]) == "float32":
+        inside = op.inputs[0] not in draft.inputs and op.outputs[0] not in draft.outputs
+        if floats and (inside or (op.inputs[0] in draft.inputs and draft.dtype(op.inputs[0]) == "float32")):
             draft.bypass(op, "float16 is computed in float32")
     for index in half:
         if index in draft.inputs and draft.users.get(index):
