@@ -1,13 +1,14 @@
-"""An op that the GPU delegate accepts, and then fails to build: nothing runs on the GPU.
+"""A delegate that does not start: nothing runs on the GPU, or the NPU.
 
 ## What it does
 Reports a model whose initialisation on the GPU fails: a fully connected layer that is fed more values for each batch than its weights
 are wide (as on the tokens of a transformer), or a matrix product with a batch other than 1 (as over attention heads). Where 1x1
-convolutions in the place of such layers would let it start, the gain says what that buys.
+convolutions in the place of such layers would let it start, the gain says what that buys. Reports also a model with a tensor whose size
+depends on what is computed (a RESHAPE to a shape that is fed, a WHERE), on a delegate that takes static sizes alone.
 
 ## Why is this slow?
 The delegate looks at an op twice: once to accept it, once to build it. Where the second fails, the whole delegate is taken back, and
-all ops run on the CPU.
+all ops run on the CPU. A delegate of static sizes is not applied at all to a graph that has any other.
 
 ## Example that fails
 ```text
