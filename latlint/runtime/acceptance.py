@@ -126,7 +126,7 @@ class Acceptance(NamedTuple):
         if tensor.shape is None:
             if written or not self.open_shapes:
                 yield self._refuse("OPEN_SHAPE", tensor=tensor.name)
-        elif not self.open_shapes and any(dim < 0 for dim in tensor.shape):
+        elif not self.open_shapes and min(tensor.shape, default=0) < 0:
             yield self._refuse("OPEN_SHAPE", tensor=tensor.name)
         rank = len(tensor.shape or ())
         if rank > self.max_rank:

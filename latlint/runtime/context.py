@@ -94,15 +94,15 @@ class Context:
     def sized_by_values(self) -> Tensor | None:
         """The first tensor whose size depends on what is computed: an op that is known makes it of inputs whose sizes are known. ``None``
         where there is none, as where the sizes of inputs or what an op does are not known."""
+        tensors, fed = self.graph.tensors, self.graph.inputs
         for node in self.graph.nodes:
-            if node.kind == UNKNOWN or any(i >= 0 and self.tensor(i).elements is None for i in node.inputs):
-                continue
-            fed = any(
-                node.inputs[slot] in self.graph.inputs for slot in _SIZES.get(node.kind, ()) if slot < len(node.inputs)
-            )
+            sizes = _SIZES.get(node.kind, ())
+            dynamic = any(node.inputs[slot] in fed for slot in sizes if slot < len(node.inputs))
             for index in node.outputs:
-                if index >= 0 and (fed or self.tensor(index).elements is None):
-                    return self.tensor(index)
+                if index < 0 or not (dynamic or tensors[index].elements is None):
+                    continue
+                if node.kind != UNKNOWN and all(i < 0 or tensors[i].elements is not None for i in node.inputs):
+                    return tensors[index]
         return None
 
     def unpackers(self, nodes: Iterable[int], dtypes: Iterable[str]) -> list[Node]:

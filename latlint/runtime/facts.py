@@ -35,10 +35,11 @@ class Facts:
 
 def matches(condition: Mapping[str, Any], facts: Facts) -> bool:
     """Whether every key of a ``when`` table equals the fact, or lists it."""
-    return all(
-        facts[name] in wanted if isinstance(wanted, list) else facts[name] == wanted
-        for name, wanted in condition.items()
-    )
+    for name, wanted in condition.items():
+        fact = facts[name]
+        if fact not in wanted if isinstance(wanted, list) else fact != wanted:
+            return False
+    return True
 
 
 def in_words(condition: Mapping[str, Any]) -> str:
