@@ -179,7 +179,9 @@ def prediction_json(prediction: Prediction) -> dict[str, Any]:
         "pack": prediction.pack,
         "latency_ms": number(prediction.latency_ms),
         "low_ms": number(prediction.low_ms),
-        "high_ms": number(prediction.high_ms),
+        "high_ms": None if prediction.high_ms is None else number(prediction.high_ms),
+        "lower_bound": prediction.lower_bound,
+        "unknown": [{"name": name, "count": count} for name, count in prediction.unknown.items()],
         "interval": prediction.interval,
         "overhead_ms": number(prediction.overhead_ms),
         "border_ms": number(prediction.border_ms),
@@ -203,6 +205,7 @@ def _verdict_json(prediction: Prediction, verdict: Verdict | None) -> dict[str, 
     if verdict is None or not verdict.word:
         return {}
     limit_ms = verdict.budget_ms
+    chance = None if limit_ms is None else prediction.chance_above(limit_ms)
     return {
         "verdict": {
             "word": verdict.word,
@@ -210,7 +213,7 @@ def _verdict_json(prediction: Prediction, verdict: Verdict | None) -> dict[str, 
             "gate": verdict.gate,
             "passed": verdict.word not in ("fail", "unjudged"),
             "warned": verdict.warned,
-            "chance_over_budget": None if limit_ms is None else number(prediction.chance_above(limit_ms)),
+            "chance_over_budget": None if chance is None else number(chance),
         }
     }
 
@@ -228,6 +231,9 @@ def kernel_json(kernel: KernelPrediction, explain: bool = False) -> dict[str, An
         "source": kernel.source,
         "macs": kernel.macs,
         "bytes": kernel.bytes,
+        "inputs": None if kernel.inputs is None else [list(shape) for shape in kernel.inputs],
+        "outputs": None if kernel.outputs is None else [list(shape) for shape in kernel.outputs],
+        "dtype": kernel.dtype,
     }
     if kernel.reason:
         fields["reason"] = kernel.reason

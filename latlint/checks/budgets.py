@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from math import floor
+from math import floor, inf
 from typing import NamedTuple
 
 from latlint.checks.types import Finding, Rule, Subject
@@ -125,6 +125,8 @@ def broken(subject: Subject, rule: Rule, use: BudgetUse, called: str) -> Iterato
 
 def _excess(use: BudgetUse, called: str) -> str:
     """``12.0 ms is 2.00 ms (20%) over the budget of 10 ms ([[budgets]] number 1 of latlint.toml: what its author says)``."""
+    if use.value_ms == inf:
+        return f"the high end of the interval is not known, and the {called} is {format_limit_ms(use.limit_ms)}: some ops count for nothing"
     budget, over_ms = use.budget, use.value_ms - use.limit_ms
     value = format_ms(use.value_ms)
     if budget.gate in ("low", "high"):
@@ -140,7 +142,12 @@ def _chance(prediction: Prediction, use: BudgetUse) -> str:
     """How likely the device is to be over the limit as well. An op's part in the error of the whole is not known."""
     if use.budget.op is not None:
         return ""
-    return f", {format_chance(prediction.chance_above(use.limit_ms))} likely on the device"
+    chance = prediction.chance_above(use.limit_ms)
+    return (
+        ""
+        if chance is None
+        else f", {'at least ' if prediction.lower_bound else ''}{format_chance(chance)} likely on the device"
+    )
 
 
 def _value_ms(prediction: Prediction, budget: Budget) -> float:
@@ -149,7 +156,7 @@ def _value_ms(prediction: Prediction, budget: Budget) -> float:
     if budget.op is None or not prediction.latency_ms:
         return end_ms
     kernels_ms = sum(kernel.latency_ms for kernel in _kernels_of(prediction, budget.op))
-    return kernels_ms * end_ms / prediction.latency_ms
+    return kernels_ms * end_ms / prediction.latency_ms if kernels_ms else 0.0
 
 
 def _kernels_of(prediction: Prediction, op: str | None) -> list[KernelPrediction]:

@@ -12,7 +12,7 @@ from latlint.graph.inputs import dims_text
 from latlint.graph.types import Graph, Node
 from latlint.latency.types import Prediction
 from latlint.report.plain import clean, shorten
-from latlint.report.text import interval, op_name
+from latlint.report.text import interval, latency, op_name
 from latlint.units import format_count, format_ms
 from latlint.words import counted, short_name
 
@@ -41,7 +41,7 @@ def _lines(graph: Graph, targets: list[tuple[Prediction, list[Launch]]]) -> Iter
         yield f"{prediction.format} {prediction.precision}, {format_count(prediction.macs)} MACs"
         yield f"sha256 {prediction.sha256}"
     for prediction, _ in targets:
-        yield f"{prediction.target} {format_ms(prediction.latency_ms)} [{interval(prediction)}]"
+        yield f"{prediction.target} {latency(prediction)} [{interval(prediction)}]"
     yield ""
     yield f"graph: {counted(len(graph.nodes), 'op')}"
     for label, tensors in (("input", graph.inputs), ("output", graph.outputs)):

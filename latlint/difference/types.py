@@ -166,7 +166,9 @@ class TargetChange:
         be real. Beyond it, it is larger than what a prediction is uncertain by.
         """
         return (
-            None if self.old is None or self.new is None else self.old.low_ms <= self.new.latency_ms <= self.old.high_ms
+            None
+            if self.old is None or self.new is None
+            else self.old.low_ms <= self.new.latency_ms <= self.old.end_ms("high")
         )
 
 

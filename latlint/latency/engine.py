@@ -30,6 +30,8 @@ from latlint.runtime.types import Kernel, Partition, Plan
 ENVELOPE_MARGIN = 2.0
 #: Share of a kernel's time that measured terms must explain for it to count as predicted.
 MEASURED_SHARE = 0.9
+#: Why a kernel has no known cost whose op is understood.
+UNSIZED = "the sizes of what it reads or writes are not known, and so not what it takes"
 Array = NDArray[np.float64]
 
 
@@ -85,7 +87,7 @@ def workload(plan: Plan) -> Workload:
         if kernel.free:
             continue
         model = models[kernel.partition]
-        found = model.price(kernel)
+        found = model.price(kernel) if kernel.sized else None
         if found is None:
             unknown.add(position)
         else:
@@ -268,7 +270,7 @@ def predict(
         runtime=plan.runtime,
         latency_ms=total,
         low_ms=total * low,
-        high_ms=total * high,
+        high_ms=None if work.unknown else total * high,
         interval=level,
         overhead_ms=found.overhead_ms,
         coverage=coverage,
@@ -292,10 +294,10 @@ def predict(
 
 
 def _unknown(graph: Graph, work: Workload) -> dict[str, int]:
-    """The ops that are not priced, as the file calls them, and how many of each there are."""
+    """The ops that are not priced, as the file calls them, and how many of each there are, the most frequent first."""
     kernels = (work.plan.kernels[position] for position in sorted(work.unknown))
     names = (graph.nodes[kernel.nodes[0]].native or kernel.op if kernel.nodes else kernel.op for kernel in kernels)
-    return dict(Counter(names))
+    return dict(Counter(names).most_common())
 
 
 def _partitions_ms(plan: Plan, found: Times) -> list[float]:
@@ -323,8 +325,14 @@ def _kernels(graph: Graph, work: Workload, found: Times) -> Iterator[KernelPredi
             source="free" if kernel.free else known,
             macs=kernel.macs,
             bytes=work.bytes[index],
-            reason=kernel.free or kernel.reason or (sentence(fallback) if fallback else ""),
+            reason=kernel.free
+            or ("" if kernel.sized else UNSIZED)
+            or kernel.reason
+            or (sentence(fallback) if fallback else ""),
             explain=kernel.explain,
+            inputs=kernel.inputs if kernel.sized else None,
+            outputs=kernel.outputs if kernel.sized else None,
+            dtype=kernel.input_dtype,
         )
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import exp, log
+from math import exp, inf, log
 from types import MappingProxyType
 
 
 @dataclass(frozen=True, slots=True)
 class KernelPrediction:
     """One kernel of the plan with its time. ``nodes`` are node names; ``source`` is ``predicted`` (a bundled model),
-    ``derived`` (a stated simpler model), ``free`` (nothing is launched) or ``unknown`` (not understood, counted as 0 and
-    held against the coverage). ``reason`` says why it runs where and as it does, where that is not the fastest way; ``explain`` all
+    ``derived`` (a stated simpler model), ``free`` (nothing is launched) or ``unknown`` (nobody knows what it takes: counted as 0,
+    held against the coverage, and the total is a lower bound). ``reason`` says why it runs where and as it does, where that is not the fastest way; ``explain`` all
     that decided it."""
 
     index: int
@@ -27,6 +27,10 @@ class KernelPrediction:
     bytes: int
     reason: str = ""
     explain: tuple[str, ...] = ()
+    #: Shapes of what it reads and writes at run time (NHWC where 4-D), and the type of the first; no shapes where not all are known.
+    inputs: tuple[tuple[int, ...], ...] | None = None
+    outputs: tuple[tuple[int, ...], ...] | None = None
+    dtype: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +45,9 @@ class Prediction:
     """``latency_ms`` is the sum of the kernels' plus ``overhead_ms`` (dispatch, synchronisation, copies at borders).
 
     ``low_ms`` to ``high_ms`` holds the measurement with probability ``interval``. ``coverage`` is the share of the
-    predicted latency that comes from ``predicted`` kernels, lowered by unknown ops. ``model`` is the path as given; ``pack``
-    the revision of the device pack that the numbers come from.
+    predicted latency that comes from ``predicted`` kernels, lowered by the share of kernels that are ``unknown``. Where there are some,
+    the latency is a lower bound, and the interval has no high end (``None``). ``model`` is the path as given; ``pack`` the revision
+    of the device pack that the numbers come from.
     """
 
     model: str
@@ -53,7 +58,7 @@ class Prediction:
     runtime: str
     latency_ms: float
     low_ms: float
-    high_ms: float
+    high_ms: float | None
     interval: float
     overhead_ms: float
     coverage: float
@@ -62,29 +67,40 @@ class Prediction:
     kernels: tuple[KernelPrediction, ...]
     notes: tuple[str, ...] = ()
     pack: str = ""
-    #: The part of the overhead that goes to copies and synchronisation between CPU and GPU.
+    #: The part of the overhead that goes to copies and synchronisation between processors.
     border_ms: float = 0.0
     #: The executor that was asked first, where what it refuses runs elsewhere.
     delegate: str = ""
-
-    #: Ops that are not priced and so left out of every number: name -> count.
+    #: Ops that are not priced and so left out of every number, the most frequent first: name -> count.
     unknown: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     #: Inputs of which the file leaves open more than the batch, and nobody states it: name -> dimensions, -1 where open.
     open_inputs: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
 
-    def end_ms(self, gate: str) -> float:
-        """The latency that a budget's ``gate`` names: the prediction (``point``) or an end of its interval (``low``, ``high``)."""
-        return {"point": self.latency_ms, "low": self.low_ms, "high": self.high_ms}[gate]
+    @property
+    def lower_bound(self) -> bool:
+        """Whether work is left out of the latency, which then is the least that it can be."""
+        return bool(self.unknown)
 
-    def chance_above(self, limit_ms: float) -> float:
-        """Probability that the latency, measured, is above ``limit_ms``.
+    def end_ms(self, gate: str) -> float:
+        """The latency that a budget's ``gate`` names: the prediction (``point``) or an end of its interval (``low``, ``high``); infinite
+        for a high end that is open."""
+        return {"point": self.latency_ms, "low": self.low_ms, "high": inf if self.high_ms is None else self.high_ms}[
+            gate
+        ]
+
+    def chance_above(self, limit_ms: float) -> float | None:
+        """Probability that the latency, measured, is above ``limit_ms``. Of a lower bound the least that it can be, and ``None`` for a limit
+        that may be kept or not.
 
         Log errors on held-out families follow a logistic distribution (``benchmarks/accuracy.py`` prints how closely); its
         scale is the one that gives ``low_ms`` to ``high_ms`` the probability ``interval``.
         """
-        if limit_ms <= 0 or self.latency_ms <= 0:
+        end_ms = self.high_ms if limit_ms >= self.latency_ms else self.low_ms
+        if end_ms is None:
+            return None
+        if limit_ms <= 0 or self.latency_ms <= 0 or end_ms <= 0:
             return float(self.latency_ms > limit_ms)
-        width = abs(log((self.high_ms if limit_ms >= self.latency_ms else self.low_ms) / self.latency_ms))
+        width = abs(log(end_ms / self.latency_ms))
         if width == 0:
             return float(self.latency_ms > limit_ms)
         distance = log(limit_ms / self.latency_ms) / width * log((1 + self.interval) / (1 - self.interval))

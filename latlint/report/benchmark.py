@@ -21,7 +21,7 @@ def check(report: Report, style: Style) -> str:
                 "name": f"{clean(report.path(each.model)).translate(_MARKUP)} on {each.target}",
                 "unit": "ms",
                 "value": float(f"{each.latency_ms:.6g}"),
-                "range": f"± {(each.high_ms - each.low_ms) / 2:.3g}",
+                **({} if each.high_ms is None else {"range": f"± {(each.high_ms - each.low_ms) / 2:.3g}"}),
                 "extra": f"{each.runtime}, {each.precision}, coverage {each.coverage:.0%}",
             }
             for each in report.predictions

@@ -77,7 +77,7 @@ def _kernels(report: Report, prediction: Prediction) -> Iterator[Sequence[object
 def _prediction(report: Report, prediction: Prediction) -> tuple[object, ...]:
     numbers = (prediction.latency_ms, prediction.low_ms, prediction.high_ms, prediction.coverage)
     named = (report.path(prediction.model), prediction.target, prediction.precision, prediction.runtime)
-    return (*named, *(_number(number) for number in numbers))
+    return (*named, *("" if number is None else _number(number) for number in numbers))
 
 
 def _verdict(verdict: Verdict) -> tuple[object, ...]:

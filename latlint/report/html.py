@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from html import escape
+from math import inf
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -173,10 +174,11 @@ def _prediction(report: Report, place: int, verdict: Verdict) -> dict[str, Any]:
         "target": clean(prediction.target, NAME_LIMIT),
         "runtime": clean(prediction.runtime, NAME_LIMIT),
         "macs": prediction.macs,
-        **{name: _rounded(getattr(prediction, name)) for name in numbers},
+        **{name: None if (value := getattr(prediction, name)) is None else _rounded(value) for name in numbers},
+        "unknown": text.unknown(prediction),
         "verdict": verdict.word,
         "budget_ms": verdict.budget_ms,
-        "gated_ms": _rounded(prediction.end_ms(verdict.gate)),
+        "gated_ms": _rounded(held_ms) if (held_ms := prediction.end_ms(verdict.gate)) < inf else None,
         "gate": verdict.gate,
         "free": sum(kernel.source == "free" for kernel in prediction.kernels),
         "partitions": [part.processor for part in prediction.partitions[:_SHOWN_PARTITIONS]],

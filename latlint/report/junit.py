@@ -15,7 +15,7 @@ from latlint.outcome import Report, Verdict
 from latlint.report.annotations import gravest_first, sentence, title
 from latlint.report.checkstyle import xml
 from latlint.report.plain import Style, clean
-from latlint.report.text import interval
+from latlint.report.text import latency, within
 from latlint.units import format_limit_ms, format_ms
 
 _FILES = "files"
@@ -62,8 +62,8 @@ def _suite(name: str, cases: Sequence[Element]) -> Element:
 
 def _cases(report: Report, prediction: Prediction, verdict: Verdict, found: Iterable[Finding]) -> Iterable[Element]:
     """The latency, with what is no error; the budget, where there is one and it is kept; then each error."""
-    latency = f"{format_ms(prediction.latency_ms)}, {prediction.interval:.0%} within {interval(prediction)} ms"
-    lines = [f"{latency}, coverage {prediction.coverage:.0%}, {prediction.runtime}"]
+    told = f"{latency(prediction)}, {within(prediction)}"
+    lines = [f"{told}, coverage {prediction.coverage:.0%}, {prediction.runtime}"]
     lines += [
         f"{title(finding)}: {clean(finding.message)}{_accepted(finding)}"
         for finding in found

@@ -11,7 +11,7 @@ from latlint.latency.types import Prediction
 from latlint.outcome import Report, Verdict
 from latlint.report.annotations import NAME_LIMIT, open_findings, title
 from latlint.report.plain import Style, clean
-from latlint.report.text import interval, limit, op_name, share, summary
+from latlint.report.text import interval, latency, limit, op_name, share, summary
 from latlint.units import format_ms
 from latlint.words import counted, short_name
 
@@ -124,7 +124,7 @@ def _total_row(report: Report, prediction: Prediction) -> list[str]:
     return [
         escape(report.path(prediction.model)),
         escape(prediction.target),
-        format_ms(prediction.latency_ms),
+        latency(prediction),
         f"{interval(prediction)} ms",
         f"{prediction.coverage:.0%}",
     ]

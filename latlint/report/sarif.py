@@ -208,7 +208,8 @@ def _properties(finding: Finding, prediction: Prediction | None) -> dict[str, An
             "latlint/sha256": prediction.sha256,
             "latlint/latencyMs": _rounded(prediction.latency_ms),
             "latlint/lowMs": _rounded(prediction.low_ms),
-            "latlint/highMs": _rounded(prediction.high_ms),
+            **({} if prediction.high_ms is None else {"latlint/highMs": _rounded(prediction.high_ms)}),
+            **({"latlint/unknown": dict(prediction.unknown)} if prediction.unknown else {}),
             "latlint/coverage": _rounded(prediction.coverage),
         }
     for key, value in (

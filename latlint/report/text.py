@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
+from math import inf
 
 from latlint.checks.types import SEVERITIES, Finding
 from latlint.graph.formats import title
@@ -145,10 +146,29 @@ def _model_line(prediction: Prediction, style: Style) -> str:
     return f"{style.paint(clean(prediction.model), 'bold')}  {style.paint(' · '.join(facts), 'dim')}"
 
 
+def latency(prediction: Prediction) -> str:
+    """``12.3 ms``, and ``≥ 12.3 ms`` where work is left out."""
+    return f"{'≥ ' if prediction.lower_bound else ''}{format_ms(prediction.latency_ms)}"
+
+
 def interval(prediction: Prediction) -> str:
-    """``11.6–13.2``, with as many digits as the latency is shown with."""
+    """``11.6–13.2``, with as many digits as the latency is shown with; ``≥ 11.6`` where it has no high end."""
     digits = format_ms(prediction.latency_ms).partition(" ")[0].partition(".")[2]
-    return f"{prediction.low_ms:.{len(digits)}f}–{prediction.high_ms:.{len(digits)}f}"
+    low = f"{prediction.low_ms:.{len(digits)}f}"
+    return f"≥ {low}" if prediction.high_ms is None else f"{low}–{prediction.high_ms:.{len(digits)}f}"
+
+
+def within(prediction: Prediction) -> str:
+    """``90% within 11.6–13.2 ms``; where the interval has no high end, what is left out."""
+    if prediction.high_ms is None:
+        return f"{interval(prediction)} ms, without {unknown(prediction)}"
+    return f"{prediction.interval:.0%} within {interval(prediction)} ms"
+
+
+def unknown(prediction: Prediction) -> str:
+    """The ops that count for nothing, with how many there are of each: ``com.acme::Thing ×2, WHILE``."""
+    named = [clean(each.name, 60) + (f" ×{each.count}" if each.count > 1 else "") for each in prediction.unknown[:3]]
+    return ", ".join([*named, "…"] if len(prediction.unknown) > 3 else named)
 
 
 def _comparison(predictions: Sequence[Prediction], style: Style) -> list[str]:
@@ -158,7 +178,7 @@ def _comparison(predictions: Sequence[Prediction], style: Style) -> list[str]:
     rows = [
         [
             Cell(prediction.target, ("cyan",)),
-            Cell(format_ms(prediction.latency_ms), ("bold",)),
+            Cell(latency(prediction), ("bold",)),
             Cell(interval(prediction), ("dim",)),
             Cell("" if covered else f"{prediction.coverage:.0%} covered"),
             Cell(_bar(prediction.latency_ms, slowest, 3 * _BAR_COLUMNS), ("yellow",)),
@@ -171,8 +191,8 @@ def _comparison(predictions: Sequence[Prediction], style: Style) -> list[str]:
 def _breakdown(prediction: Prediction, style: Style) -> list[str]:
     """The kernels of one model on one target, and what must be known to trust the sum."""
     head = (
-        f"{style.paint(prediction.target, 'cyan', 'bold')}  {style.paint(format_ms(prediction.latency_ms), 'bold')}"
-        f"  {prediction.interval:.0%} within {interval(prediction)} ms"
+        f"{style.paint(prediction.target, 'cyan', 'bold')}  {style.paint(latency(prediction), 'bold')}"
+        f"  {within(prediction)}"
     )
     facts = [prediction.runtime, f"coverage {prediction.coverage:.0%}"]
     free = sum(kernel.source == "free" for kernel in prediction.kernels)
@@ -332,11 +352,12 @@ def _verdict_row(prediction: Prediction, verdict: Verdict) -> list[Cell]:
     budget, change = "", ""
     if verdict.budget_ms is not None:
         budget = f"budget {limit(verdict)}"
-        change = _change(prediction.end_ms(verdict.gate) / verdict.budget_ms)
+        held_ms = prediction.end_ms(verdict.gate)
+        change = _change(held_ms / verdict.budget_ms) if held_ms < inf else ""
     return [
         _MARKS[verdict.word],
         Cell(prediction.target, ("cyan",)),
-        Cell(format_ms(prediction.latency_ms), ("bold",)),
+        Cell(latency(prediction), ("bold",)),
         Cell(f"[{interval(prediction)}]", ("dim",)),
         Cell(budget),
         Cell(change),
@@ -357,8 +378,10 @@ def _change(ratio: float) -> str:
 def _doubts(prediction: Prediction, verdict: Verdict) -> str:
     """Why a verdict may be another on the device."""
     doubts = ["accepted"] if verdict.accepted else []
-    if verdict.budget_ms is not None and prediction.low_ms <= verdict.budget_ms < prediction.high_ms:
-        doubts.append(f"{format_chance(prediction.chance_above(verdict.budget_ms))} likely to be over")
+    if prediction.lower_bound:
+        doubts.append(f"without {unknown(prediction)}")
+    elif verdict.budget_ms is not None and prediction.low_ms <= verdict.budget_ms < prediction.end_ms("high"):
+        doubts.append(f"{format_chance(prediction.chance_above(verdict.budget_ms) or 0.0)} likely to be over")
     if prediction.coverage < 0.995:
         doubts.append(f"{prediction.coverage:.0%} covered")
     return ", ".join(doubts)

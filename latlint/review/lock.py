@@ -4,7 +4,7 @@ A line is ``MODEL TARGET LATENCY LOW..HIGH COVERAGE OPS HASH PACK``::
 
     models/net.tflite pixel-4/gpu 5.864ms 5.381..6.371ms coverage=100% conv2d=51%,overhead=31%,mean=2% sha256=0f1e2d3c4b5a6978 pack=0.1.0+89abcdef
 
-``OPS`` are the three kinds of op that take most, with their share of the latency. ``HASH`` is the beginning of the model's SHA-256;
+``HIGH`` is left out where the latency is a lower bound. ``OPS`` are the three kinds of op that take most, with their share of the latency. ``HASH`` is the beginning of the model's SHA-256;
 ``PACK`` the version of latlint and the revision of the device pack that the numbers come from.
 """
 
@@ -39,7 +39,7 @@ class Entry:
     target: str
     latency_ms: float
     low_ms: float
-    high_ms: float
+    high_ms: float | None
     coverage: float
     ops: tuple[tuple[str, float], ...]
     sha256: str
@@ -55,7 +55,7 @@ class Entry:
             self.model,
             self.target,
             f"{four_digits(self.latency_ms)}ms",
-            f"{four_digits(self.low_ms)}..{four_digits(self.high_ms)}ms",
+            f"{four_digits(self.low_ms)}..{'' if self.high_ms is None else four_digits(self.high_ms)}ms",
             f"coverage={self.coverage:.0%}",
             ",".join(f"{op}={share:.0%}" for op, share in self.ops) or "-",
             f"sha256={self.sha256}",
@@ -108,7 +108,7 @@ def entry(prediction: Prediction, settings: Settings) -> Entry:
         target=prediction.target,
         latency_ms=rounded(prediction.latency_ms),
         low_ms=rounded(prediction.low_ms),
-        high_ms=rounded(prediction.high_ms),
+        high_ms=None if prediction.high_ms is None else rounded(prediction.high_ms),
         coverage=round(prediction.coverage, 2),
         ops=_ops(prediction),
         sha256=prediction.sha256[:_HASH_DIGITS],
@@ -160,7 +160,7 @@ def lines(settings: Settings) -> dict[Key, Line]:
 _MS = rf"({records.NUMBER})"
 _SHAPE = (
     ("a latency", re.compile(rf"{_MS}ms")),
-    ("an interval", re.compile(rf"{_MS}\.\.{_MS}ms")),
+    ("an interval", re.compile(rf"{_MS}\.\.{_MS}?ms")),
     ("a coverage", re.compile(r"coverage=([0-9]{1,3})%")),
     ("shares of ops", re.compile(r"(-|\w+=[0-9]{1,3}%(?:,\w+=[0-9]{1,3}%)*)")),
     ("a hash", re.compile(rf"sha256=([0-9a-f]{{{_HASH_DIGITS}}})")),
@@ -187,7 +187,15 @@ def _entry(fields: list[str], number: int, path: str) -> Entry:
     latency, low, high, coverage, ops, sha256, pack = (group for match in matches for group in match.groups())
     shares = tuple((op, int(share) / 100) for op, share in re.findall(r"(\w+)=([0-9]+)%", ops))
     return Entry(
-        fields[0], fields[1], float(latency), float(low), float(high), int(coverage) / 100, shares, sha256, pack
+        fields[0],
+        fields[1],
+        float(latency),
+        float(low),
+        float(high) if high else None,
+        int(coverage) / 100,
+        shares,
+        sha256,
+        pack,
     )
 
 

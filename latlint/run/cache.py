@@ -170,6 +170,8 @@ def _encoded(value: Any) -> Any:
     """``value`` of a type of ``_RECORDS`` as JSON has it: a list of its fields."""
     if isinstance(value, tuple):
         return [_encoded(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _encoded(item) for key, item in value.items()}
     names = _fields(type(value).__name__)
     return [_encoded(getattr(value, name)) for name, _ in names] if names else value
 
@@ -182,6 +184,11 @@ def _decoded(kind: str, value: Any) -> Any:
         if type(value) not in _SCALARS[kind]:
             raise ValueError(f"expected {kind}")
         return value
+    if kind.startswith("Mapping["):
+        if not isinstance(value, dict):
+            raise ValueError("expected an object")
+        item = kind.removeprefix("Mapping[str, ").removesuffix("]")
+        return {key: _decoded(item, each) for key, each in value.items()}
     if not isinstance(value, list):
         raise ValueError("expected a list")
     if kind.startswith("tuple["):

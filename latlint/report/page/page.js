@@ -61,7 +61,9 @@ function digits(ms) {
 
 const inMs = (ms) => `${ms.toFixed(digits(ms))} ms`;
 const limit = (ms) => `${+ms.toPrecision(12)} ms`;
-const span = (low, high, like) => `${low.toFixed(digits(like))}–${high.toFixed(digits(like))} ms`;
+/** What was left out of a lower bound is said with it. */
+const latency = (each) => (each.high_ms === null ? `≥ ${inMs(each.latency_ms)}` : inMs(each.latency_ms));
+const span = (low, high, like) => high === null ? `≥ ${low.toFixed(digits(like))} ms` : `${low.toFixed(digits(like))}–${high.toFixed(digits(like))} ms`;
 const range = (each) => span(each.low_ms, each.high_ms, each.latency_ms);
 const percent = (part, whole) => (whole > 0 ? `${((100 * part) / whole).toFixed(1)}%` : "–");
 const counted = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
@@ -102,7 +104,7 @@ function kernelsOf(prediction) {
 }
 
 const worst = (list) => list.reduce((most, each) => (most && ratio(most) >= ratio(each) ? most : each), undefined);
-const ratio = (each) => (each.budget_ms === null ? 0 : each.gated_ms / each.budget_ms);
+const ratio = (each) => (each.budget_ms === null || each.gated_ms === null ? 0 : each.gated_ms / each.budget_ms);
 
 let chosen = worst(over.filter((each) => each.plan !== undefined)) || predictions.find((each) => each.plan !== undefined) || predictions[0];
 let kernels = [];
@@ -178,7 +180,7 @@ function drawLatencies(list, show) {
 
 function latencyGroup(group) {
   const [first] = group;
-  const most = Math.max(...group.map((each) => Math.max(each.high_ms, each.budget_ms || 0))) * 1.02 || 1;
+  const most = Math.max(...group.map((each) => Math.max(each.high_ms ?? each.latency_ms, each.budget_ms || 0))) * 1.02 || 1;
   const facts = [first.format, first.precision, first.macs && `${size(first.macs)} MACs`].filter(Boolean).join(" · ");
   return make("div", { class: "group" },
     make("header", {}, make("h3", {}, first.model), make("span", { class: "hint" }, facts)),
@@ -188,26 +190,27 @@ function latencyGroup(group) {
 function latencyRow(each, most) {
   const budget = each.budget_ms !== null;
   const end = { low: "low end ", high: "high end " }[each.gate] || "";
-  const standing = budget && `${end}of budget ${limit(each.budget_ms)}, ${change(ratio(each))}`;
+  const standing = budget && `${end}of budget ${limit(each.budget_ms)}${each.gated_ms === null ? "" : `, ${change(ratio(each))}`}`;
   const doubt = [
-    budget && each.low_ms <= each.budget_ms && each.budget_ms < each.high_ms && "close call",
+    budget && each.low_ms <= each.budget_ms && each.budget_ms < (each.high_ms ?? Infinity) && "close call",
+    each.unknown && `without ${each.unknown}`,
     each.coverage < 0.995 && `${(100 * each.coverage).toFixed(0)}% covered`,
   ].filter(Boolean).join(", ");
   const verdict = each.verdict.toUpperCase();
   return make("button", {
     type: "button", class: `plain row ${each.verdict}`, "data-place": each.place,
     "aria-pressed": String(each === chosen), onclick: () => choose(each),
-    "aria-label": [verdict, each.target, inMs(each.latency_ms), `90% within ${range(each)}`, standing, doubt].filter(Boolean).join(", "),
+    "aria-label": [verdict, each.target, latency(each), `90% within ${range(each)}`, standing, doubt].filter(Boolean).join(", "),
   },
   make("span", { class: `verdict ${MOODS[each.verdict]}` }, verdict),
   make("span", { class: "target" }, each.target),
   make("span", { class: "gauge" },
     make("span", { class: "fill", style: { width: css(each.latency_ms / most) } }),
-    make("span", { class: "interval", style: { left: css(each.low_ms / most), width: css((each.high_ms - each.low_ms) / most) } }),
+    make("span", { class: "interval", style: { left: css(each.low_ms / most), width: css(((each.high_ms ?? most) - each.low_ms) / most) } }),
     budget && make("span", { class: "limit", style: { left: css(each.budget_ms / most) } })),
-  make("span", { class: "ms" }, inMs(each.latency_ms)),
+  make("span", { class: "ms" }, latency(each)),
   make("span", { class: "range" }, range(each)),
-  make("span", { class: "change" }, budget && change(ratio(each))),
+  make("span", { class: "change" }, budget && each.gated_ms !== null && change(ratio(each))),
   make("span", { class: "budget" }, budget && `${end}of ${limit(each.budget_ms)}`),
   make("span", { class: "doubt" }, doubt));
 }
