@@ -167,7 +167,7 @@ def within(prediction: Prediction) -> str:
 
 def unknown(prediction: Prediction) -> str:
     """The ops that count for nothing, with how many there are of each: ``com.acme::Thing ×2, WHILE``."""
-    named = [clean(each.name, 60) + (f" ×{each.count}" if each.count > 1 else "") for each in prediction.unknown[:3]]
+    named = [_counted(*each) for each in islice(prediction.unknown.items(), 3)]
     return ", ".join([*named, "…"] if len(prediction.unknown) > 3 else named)
 
 
@@ -334,13 +334,14 @@ def _listed(names: Iterable[str], most: int) -> str:
 
 
 def _unknown_ops(prediction: Prediction, style: Style) -> list[str]:
-    counts = Counter(
-        clean(kernel.implementation or kernel.op, 60) for kernel in prediction.kernels if kernel.source == "unknown"
-    )
-    if not counts:
+    if not prediction.unknown:
         return []
-    named = ", ".join(f"{name} ×{count}" if count > 1 else name for name, count in counts.most_common())
-    return ["", f"  {style.paint('not understood, counted as 0 ms:', 'yellow', 'bold')} {named}"]
+    named = ", ".join(_counted(*each) for each in prediction.unknown.items())
+    return ["", f"  {style.paint('not known, counted as 0 ms:', 'yellow', 'bold')} {named}"]
+
+
+def _counted(name: str, count: int) -> str:
+    return clean(name, 60) + (f" ×{count}" if count > 1 else "")
 
 
 def _notes(notes: Iterable[str]) -> list[str]:

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper
 
 import latlint
 from latlint.cli import main
-from latlint.latency.types import Prediction, UnknownOp
+from latlint.latency.types import Prediction
 from latlint.run.cache import Cache
 
 TARGETS = ("pixel-4/cpu-1large", "pixel-4/gpu")
@@ -55,20 +55,19 @@ def test_kernels_of_unknown_size_are_unknown_and_the_total_is_a_lower_bound(
 ) -> None:
     """Convolutions behind an op that nobody knows have no sizes: they were priced as if of one pixel, and called derived."""
     (sure,), (unsure,) = latlint.predict(known, target), latlint.predict(strange, target)
-    assert (sure.lower_bound, sure.unknown) == (False, ())
+    assert (sure.lower_bound, sure.unknown) == (False, {})
     assert sure.high_ms is not None
     assert unsure.lower_bound and unsure.high_ms is None
-    assert sum(each.count for each in unsure.unknown) == sum(kernel.source == "unknown" for kernel in unsure.kernels)
-    names = {each.name: each.count for each in unsure.unknown}
-    assert names["Conv"] == 2
-    assert any("FastRelu" in name for name in names)
+    assert sum(unsure.unknown.values()) == sum(kernel.source == "unknown" for kernel in unsure.kernels)
+    assert unsure.unknown["Conv"] == 2
+    assert unsure.unknown["com.acme::FastRelu"] == 1
     for kernel in unsure.kernels:
         if {"third", "fourth"} & {*kernel.nodes}:
             assert (kernel.source, kernel.latency_ms) == ("unknown", 0)
             assert kernel.inputs is None and kernel.outputs is None
             assert "sizes" in kernel.reason
     assert 0 < unsure.low_ms <= unsure.latency_ms
-    assert sum(kernel.latency_ms for kernel in unsure.kernels) < sum(kernel.latency_ms for kernel in sure.kernels)
+    assert unsure.latency_ms < sure.latency_ms or target.endswith("/gpu")  # what the delegate leaves takes longer
     assert unsure.coverage < 0.5
 
 
@@ -191,4 +190,4 @@ def test_what_is_wholly_known_is_no_lower_bound(predictions: list[Prediction]) -
     for each in predictions:
         assert not each.lower_bound
         assert each.high_ms is not None
-        assert replace(each, unknown=(UnknownOp("x", 1),)).lower_bound
+        assert replace(each, unknown={"x": 1}).lower_bound

@@ -30,7 +30,19 @@ PREDICTION = Prediction(
     partitions=(PartitionPrediction("gpu", 2, 1.0 / 3 + 0.8),),
     kernels=(
         KernelPrediction(
-            0, 0, ("conv", "relu"), "conv2d", ("relu",), "convolution_2d", 1.0 / 3, "predicted", 10838016, 2107392
+            0,
+            0,
+            ("conv", "relu"),
+            "conv2d",
+            ("relu",),
+            "convolution_2d",
+            1.0 / 3,
+            "predicted",
+            10838016,
+            2107392,
+            inputs=((1, 8, 8, 4),),
+            outputs=((1, 8, 8, 16),),
+            dtype="float32",
         ),
     ),
     notes=("as if converted",),
@@ -65,6 +77,8 @@ def test_predict_has_the_shape_of_the_contract() -> None:
                 "latency_ms": 1.13333333,
                 "low_ms": 1.0,
                 "high_ms": 1.25,
+                "lower_bound": False,
+                "unknown": [],
                 "interval": 0.9,
                 "overhead_ms": 0.8,
                 "border_ms": 0.0,
@@ -84,6 +98,9 @@ def test_predict_has_the_shape_of_the_contract() -> None:
                         "source": "predicted",
                         "macs": 10838016,
                         "bytes": 2107392,
+                        "inputs": [[1, 8, 8, 4]],
+                        "outputs": [[1, 8, 8, 16]],
+                        "dtype": "float32",
                     }
                 ],
             }

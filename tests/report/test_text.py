@@ -99,12 +99,13 @@ def test_ops_that_are_not_understood_are_named() -> None:
                 kernel(0, "conv2d", 1.0),
                 *(kernel(i, "unknown", 0.0, source="unknown", implementation="FooBar") for i in (1, 2)),
                 coverage=0.4,
+                unknown={"FooBar": 2},
             )
         ),
         Style(),
     )
     assert "coverage 40%" in shown
-    assert "not understood, counted as 0 ms: FooBar ×2" in shown
+    assert "not known, counted as 0 ms: FooBar ×2" in shown
 
 
 def test_partitions_are_listed_in_order_while_they_are_few() -> None:
