@@ -102,7 +102,8 @@ class _Reader:
         self.notes: list[str] = []
         graph = model.graph
         self.constants = _constants(graph)
-        self.assumed: dict[str, tuple[int, ...]] = {}
+        #: Dimensions of inputs that nobody stated: the input, the axis, the size's name.
+        self.opened: list[tuple[str, int, str]] = []
         self.symbols = self._symbols(shapes)
         declared = {value.name: value.type for value in (*graph.value_info, *graph.output)}
         self.inference = Inference(declared, self.symbols)
@@ -166,25 +167,27 @@ class _Reader:
 
     def _assume(self, value: ValueInfoProto, symbols: dict[str, int]) -> None:
         """The dimensions of an input that are still open: as another input's of that name, else 1, with a note."""
-        shape = shape_of(value.type)
-        taken = False
-        for dim in value.type.tensor_type.shape.dim:
+        known = set(symbols)
+        for axis, dim in enumerate(value.type.tensor_type.shape.dim):
             if dim.HasField("dim_value") and dim.dim_value >= 0:
                 continue
-            if dim.dim_param not in symbols:
-                taken = True
+            if dim.dim_param not in known:
+                self.opened.append((value.name, axis, dim.dim_param))
                 if dim.dim_param:
                     symbols[dim.dim_param] = 1
             dim.dim_value = symbols.get(dim.dim_param, 1)
-        if taken and shape is not None:
-            self.assumed[value.name] = shape
 
     def _take_inputs(self, names: list[str]) -> None:
         by_name = {value.name: value for value in self.model.graph.input}
         for name in names:
             self.inference.add(name, cleaned(by_name[name].type))
-        taken = {name: self.inference.types[name].shape or () for name in self.assumed}
-        self.notes += open_notes(self.assumed, taken)
+        opened = {(name, axis) for name, axis, _ in self.opened}
+        taken = {name: self.inference.types[name].shape or () for name, _, _ in self.opened}
+        assumed = {
+            name: tuple(-1 if (name, axis) in opened else dim for axis, dim in enumerate(dims))
+            for name, dims in taken.items()
+        }
+        self.notes += open_notes(assumed, taken)
 
     def _take_constants(self) -> None:
         """The initializers: type and place of each, and the value of the small ones."""
@@ -340,7 +343,14 @@ class _Reader:
             )
         name = self.model.graph.name or PurePath(self.path).stem
         return Graph(
-            name, "onnx", "onnx", tuple(nodes), tuple(tensors), first, last, tuple(self.notes), assumed=self.assumed
+            name,
+            "onnx",
+            "onnx",
+            tuple(nodes),
+            tuple(tensors),
+            first,
+            last,
+            tuple(self.notes),
         )
 
     def _tensor(self, name: str) -> Tensor:

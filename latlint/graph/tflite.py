@@ -1,4 +1,4 @@
-"""The ``.tflite`` reader: the main subgraph of the file as a ``Graph``, in file order; weights are not read."""
+"""The ``.tflite`` reader: the main subgraph of the file, with the bodies that it runs, as a ``Graph``; weights are not read."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from typing import Any, NamedTuple
 from latlint.errors import LatlintError
 from latlint.graph import tflite_ops
 from latlint.graph.flatbuffer import BOOL, INT8, INT32, UINT8, UINT32, UINT64, Flatbuffer, MalformedError, Table
-from latlint.graph.inputs import InputShape, fitting, open_notes
-from latlint.graph.ops import CONVOLUTIONS, lacks_operand
+from latlint.graph.inputs import InputShape, dims_text, fitting, open_notes
+from latlint.graph.ops import CONVOLUTIONS, UNKNOWN, lacks_operand
 from latlint.graph.source import Source
+from latlint.graph.tflite_bodies import CONTROL, Bodies
 from latlint.graph.tflite_ops import Builtin, Operands, impossible
-from latlint.graph.types import ITEM_BYTES, ByteRange, Graph, Node, Quantization, Tensor
+from latlint.graph.tflite_shapes import Sizes
+from latlint.graph.types import ITEM_BYTES, ByteRange, Graph, Node, OpenSize, Quantization, Tensor
 
 IDENTIFIER = b"TFL3"
 
@@ -48,6 +50,7 @@ _SUBGRAPH_TENSORS, _SUBGRAPH_INPUTS, _SUBGRAPH_OUTPUTS, _SUBGRAPH_OPERATORS = 0,
 _CODE_DEPRECATED_BUILTIN, _CODE_CUSTOM, _CODE_VERSION, _CODE_BUILTIN = 0, 1, 2, 3
 _OPERATOR_CODE, _OPERATOR_INPUTS, _OPERATOR_OUTPUTS, _OPERATOR_OPTIONS_TYPE, _OPERATOR_OPTIONS = 0, 1, 2, 3, 4
 _OPERATOR_CUSTOM_OPTIONS = 5
+_OPERATOR_OPTIONS_2_TYPE, _OPERATOR_OPTIONS_2 = 11, 12
 _TENSOR_SHAPE, _TENSOR_TYPE, _TENSOR_BUFFER, _TENSOR_NAME, _TENSOR_QUANTIZATION, _TENSOR_IS_VARIABLE = 0, 1, 2, 3, 4, 5
 _TENSOR_SPARSITY, _TENSOR_SHAPE_SIGNATURE, _TENSOR_HAS_RANK = 6, 7, 8
 _QUANTIZATION_SCALE, _QUANTIZATION_ZERO_POINT, _QUANTIZATION_AXIS = 2, 3, 6
@@ -58,6 +61,9 @@ _EMPTY_BUFFER = ByteRange(0, 0)
 #: Kinds whose second and third inputs are weights and bias.
 _WEIGHTED = CONVOLUTIONS | {"fully_connected"}
 
+
+#: Kinds whose attributes say something of their output's size.
+_SIZED_BY_OUTPUT = frozenset({"transpose_conv2d", "transpose_conv3d"})
 
 #: Kinds that unpack weights (from float16, from a sparse form) when their input is constant.
 _UNPACKING = frozenset({"dequantize", "densify"})
@@ -100,7 +106,7 @@ class _OpCode(NamedTuple):
 
 
 class _Reader:
-    """Reads one file."""
+    """Reads one file. ``tensors`` are those of the main graph, by the file's index, then those of the bodies that it runs."""
 
     def __init__(self, file: Flatbuffer, path: str, shapes: Sequence[InputShape]) -> None:
         self.file = file
@@ -108,61 +114,139 @@ class _Reader:
         self.shapes = shapes
         self.notes: list[str] = []
         self.model = file.root()
-        subgraphs = self.model.tables(_MODEL_SUBGRAPHS, MAX_NODES, "subgraphs")
-        if not subgraphs:
+        self.subgraphs = self.model.tables(_MODEL_SUBGRAPHS, MAX_NODES, "subgraphs")
+        if not self.subgraphs:
             raise impossible("it has no graph")
-        self.main = file.table(subgraphs[0])
-        self.other_subgraphs = len(subgraphs) - 1
+        self.codes = self._operator_codes()
+        self.buffers = self._buffers()
+        self.nodes: list[Node] = []
+        self.tensors: list[Tensor] = []
+        #: Of each tensor: its table, and its shape as the file has it.
+        self.positions: list[int] = []
+        self.stated: list[Shape | None] = []
+        #: Tensors that have a value though no node writes them: an LSTM's state, what a loop hands to its next round.
+        self.free: set[int] = set()
+        self.sizes = Sizes(self.tensors, self._opened)
+        self.bodies = Bodies(self)
 
     def graph(self) -> Graph:
-        codes = self._operator_codes()
-        positions = self.main.tables(_SUBGRAPH_TENSORS, MAX_TENSORS, "tensors")
-        operators = self._operators(codes, len(positions))
-        inputs = self._indices(self.main, _SUBGRAPH_INPUTS, len(positions), "the graph")
-        outputs = self._indices(self.main, _SUBGRAPH_OUTPUTS, len(positions), "the graph")
-        if min((*inputs, *outputs), default=0) < 0:
+        main = self.scope(0)
+        if min((*main.inputs, *main.outputs), default=0) < 0:
             raise impossible("an input or output of the graph is left out")
-        tensors = self._tensors(positions, _weights(operators))
-        assumed, stated = self._inputs(positions, tensors, inputs)
-        nodes = self._resized(operators, tensors, stated) if stated else self._nodes(operators, tensors)
-        _check_order(nodes, tensors, self._variables(positions), inputs, outputs)
-        if self.other_subgraphs:
-            self.notes.append(
-                f"{self.other_subgraphs} more subgraph{'s' * (self.other_subgraphs > 1)} (bodies of control flow, or other "
-                "signatures) not followed: only the main graph is"
-            )
+        open_sizes, stated = self._inputs(main.inputs)
+        for index, shape in stated.items():
+            self.sizes.resize(index, shape)
+        self.sizes.assumed = bool(open_sizes)
+        try:
+            self.run(main, 0)
+        except MalformedError as error:
+            raise MalformedError(str(error), "LAT008" if stated and error.code == "LAT007" else error.code) from None
+        for index in sorted(self.sizes.moved):
+            _check_shape(self.tensors[index].shape or (), index)
+        _check_order(self.nodes, self.tensors, self.free, main.inputs, main.outputs)
+        self._note()
         return Graph(
             name=PurePath(self.path).stem,
             format="tflite",
-            dialect="tflite",
-            nodes=nodes,
-            tensors=tuple(tensors),
-            inputs=inputs,
-            outputs=outputs,
+            layout="nhwc",
+            nodes=tuple(self.nodes),
+            tensors=tuple(self.tensors),
+            inputs=main.inputs,
+            outputs=main.outputs,
             notes=tuple(self.notes),
-            assumed=assumed,
+            open_sizes=open_sizes,
+            dynamic=frozenset(self.sizes.dynamic),
+            dynamic_in_litert=frozenset(self.sizes.dynamic_in_litert),
         )
 
-    def _inputs(
-        self, positions: list[int], tensors: list[Tensor], inputs: tuple[int, ...]
-    ) -> tuple[dict[str, Shape], dict[int, Shape]]:
-        """The inputs with open dimensions that nobody states, by name, and the shapes that are stated, by index.
+    def _note(self) -> None:
+        """What the user must know of sizes and bodies."""
+        if misfits := self.sizes.misfits:
+            tensor, stated, computed = misfits[0]
+            more = f", and so are {len(misfits) - 1} more" if len(misfits) > 1 else ""
+            self.notes.append(
+                f"'{self.tensors[tensor].name[:80]}' is {dims_text(stated)} in the file, and TensorFlow Lite makes it "
+                f"{dims_text(computed)}, which counts{more}"
+            )
+        lost = [
+            node for node in self.sizes.lost if any(self.tensors[i].elements is None for i in node.outputs if i >= 0)
+        ]
+        if lost:
+            names = ", ".join(sorted({node.native[:80] for node in lost})[:4])
+            self.notes.append(f"the size of what {len(lost)} ops write is only known when the model runs: {names}")
+        if bounded := len(self.sizes.bounded):
+            self.notes.append(
+                f"{bounded} slices by a loop's counter are counted as the whole of what they are cut from"
+            )
+        self.notes += self.bodies.notes
+        if others := len(self.subgraphs) - len(self.bodies.followed):
+            self.notes.append(
+                f"{others} more subgraph{'s' * (others > 1)} (other signatures, or bodies of what latlint does not know) not followed"
+            )
 
-        A dimension that the caller may set is -1 in ``shape_signature`` and the default, 1, in ``shape``.
+    def scope(self, number: int, bound: Sequence[int] = ()) -> Scope:
+        """Subgraph ``number``, its tensors added to ``tensors``. Its first inputs are the tensors ``bound``."""
+        if not 0 <= number < len(self.subgraphs):
+            raise impossible(f"it refers to subgraph {number} of {len(self.subgraphs)}")
+        table = self.file.table(self.subgraphs[number])
+        positions = table.tables(_SUBGRAPH_TENSORS, MAX_TENSORS, "tensors")
+        first, count = len(self.tensors), len(positions)
+        if first + count > MAX_TENSORS:
+            raise MalformedError(f"its bodies have more than {MAX_TENSORS:,} tensors", "LAT006")
+        operators = self._operators(table, count)
+        inputs = self._indices(table, _SUBGRAPH_INPUTS, count, "the graph")
+        outputs = self._indices(table, _SUBGRAPH_OUTPUTS, count, "the graph")
+        self._take_tensors(positions, _weights(operators))
+        if not first:
+            return Scope(operators, inputs, outputs)
+        places = dict(zip(inputs, bound, strict=False))
+
+        def placed(indices: tuple[int, ...]) -> tuple[int, ...]:
+            return tuple(index if index < 0 else places.get(index, index + first) for index in indices)
+
+        moved = [each._replace(inputs=placed(each.inputs), outputs=placed(each.outputs)) for each in operators]
+        return Scope(moved, placed(inputs), placed(outputs))
+
+    def run(self, scope: Scope, depth: int) -> None:
+        """The nodes of ``scope`` in file order, each with the bodies that it runs before it."""
+        for operator in scope.operators:
+            index = len(self.nodes)
+            if index >= MAX_NODES:
+                raise MalformedError(f"its bodies have more than {MAX_NODES:,} nodes", "LAT006")
+            node = self._node(index, operator, depth)
+            if node.native in CONTROL:
+                node = self.bodies.follow(node, depth)
+            elif self.sizes.take(node) and node.kind in _SIZED_BY_OUTPUT:
+                node = self._node(index, operator, depth)
+            self.nodes.append(node)
+
+    def _opened(self, index: int) -> Shape | None:
+        """The tensor's size as the file has it, with -1 where the file marks a placeholder.
+
+        A dimension that is open is -1 in ``shape_signature`` and the default, 1, in ``shape``.
         """
-        declared: dict[str, Shape | None] = {}
-        for index in inputs:
-            signature = self.file.table(positions[index]).vector(_TENSOR_SHAPE_SIGNATURE, "i")
-            shape = tensors[index].shape
-            agree = shape is not None and len(signature) == len(shape)
-            opened = agree and all(a in (-1, b) for a, b in zip(signature, shape or (), strict=True))
-            declared.setdefault(tensors[index].name, signature if opened else shape)
-        shapes = fitting(self.shapes, declared, self.path)
-        assumed = {name: dims for name, dims in declared.items() if dims and -1 in dims and name not in shapes}
+        shape = self.stated[index]
+        signature: Shape = self.file.table(self.positions[index]).vector(_TENSOR_SHAPE_SIGNATURE, "i")
+        if shape is None or len(signature) != len(shape):
+            return shape
+        return signature if all(a in (-1, b) for a, b in zip(signature, shape, strict=True)) else shape
+
+    def _inputs(self, inputs: tuple[int, ...]) -> tuple[tuple[OpenSize, ...], dict[int, Shape]]:
+        """The dimensions of inputs that the file leaves open and nobody states, and the shapes that are stated, by index."""
+        tensors = self.tensors
         by_name = {tensors[index].name: index for index in reversed(inputs)}
+        declared = {name: self._opened(index) for name, index in by_name.items()}
+        shapes = fitting(self.shapes, declared, self.path)
+        assumed = {
+            name: dims for name in dict.fromkeys(tensors[index].name for index in inputs)
+            if (dims := declared[name]) and -1 in dims and name not in shapes
+        }  # fmt: skip
         self.notes += open_notes(assumed, {name: tensors[by_name[name]].shape or () for name in assumed})
         stated = {by_name[name]: dims for name, dims in shapes.items() if tensors[by_name[name]].shape != dims}
-        return assumed, stated
+        opened = tuple(
+            OpenSize(by_name[name], axis) for name, dims in assumed.items() for axis, dim in enumerate(dims) if dim < 0
+        )
+        return opened, stated
 
     def _operator_codes(self) -> list[_OpCode]:
         codes = []
@@ -185,9 +269,10 @@ class _Reader:
             raise impossible(f"{what} refers to tensor {max(indices, key=abs)} of {tensors}")
         return indices
 
-    def _operators(self, codes: list[_OpCode], tensors: int) -> list[_Operator]:
+    def _operators(self, graph: Table, tensors: int) -> list[Operator]:
         operators = []
-        for index, position in enumerate(self.main.tables(_SUBGRAPH_OPERATORS, MAX_NODES, "nodes")):
+        codes = self.codes
+        for index, position in enumerate(graph.tables(_SUBGRAPH_OPERATORS, MAX_NODES, "nodes")):
             table = self.file.table(position)
             code = table.number(_OPERATOR_CODE, UINT32)
             if code >= len(codes):
@@ -197,23 +282,21 @@ class _Reader:
             outputs = self._indices(table, _OPERATOR_OUTPUTS, tensors, what)
             inputs = _reordered(inputs, codes[code].builtin.order)
             _check_operands(codes[code].builtin.kind, inputs, outputs, what)
-            operators.append(_Operator(table, codes[code], inputs, outputs))
+            operators.append(Operator(table, codes[code], inputs, outputs))
         return operators
 
-    def _tensors(self, positions: list[int], weights: set[int]) -> list[Tensor]:
-        buffers = self._buffers()
-        tables = [self.file.table(position) for position in positions]
+    def _take_tensors(self, positions: list[int], weights: set[int]) -> None:
+        """The tensors of a subgraph, and which of them keep their value from run to run, such as an LSTM's state."""
+        first, tables = len(self.tensors), [self.file.table(position) for position in positions]
         # Old converters write no has_rank ; among them a tensor without a shape is a scalar.
         ranked = any(table.number(_TENSOR_HAS_RANK, BOOL, False) for table in tables)
-        return [self._tensor(index, table, buffers, index not in weights, ranked) for index, table in enumerate(tables)]
-
-    def _variables(self, positions: list[int]) -> set[int]:
-        """Tensors that keep their value from run to run, such as an LSTM's state."""
-        return {
-            index
-            for index, position in enumerate(positions)
-            if self.file.table(position).number(_TENSOR_IS_VARIABLE, BOOL, False)
-        }
+        for index, table in enumerate(tables):
+            tensor = self._tensor(index, table, self.buffers, index not in weights, ranked)
+            self.tensors.append(tensor)
+            self.stated.append(tensor.shape)
+            if table.number(_TENSOR_IS_VARIABLE, BOOL, False):
+                self.free.add(first + index)
+        self.positions += positions
 
     def _buffers(self) -> list[ByteRange]:
         ranges = []
@@ -283,12 +366,13 @@ class _Reader:
             scales, table.vector(_QUANTIZATION_ZERO_POINT, "q") or (0,), table.number(_QUANTIZATION_AXIS, INT32)
         )
 
-    def _node(self, index: int, operator: _Operator, tensors: Sequence[Tensor]) -> Node:
+    def _node(self, index: int, operator: Operator, depth: int) -> Node:
         table, code, inputs, outputs = operator
+        tensors = self.tensors
         attributes: dict[str, Any] = {}
         if code.builtin.attributes is not None:
             operands = Operands(
-                options=self._options(table, code.builtin.options),
+                options=self._options(table, code.builtin),
                 inputs=[tensors[i] if i >= 0 else None for i in inputs],
                 outputs=[tensors[i] if i >= 0 else None for i in outputs],
                 custom_options=self._custom_options(table) if not code.builtin.options else b"",
@@ -307,42 +391,17 @@ class _Reader:
             attributes=MappingProxyType(attributes),
             version=code.version,
             location=ByteRange(table.position, table.inline_bytes()),
+            inner=depth > 0,
         )
 
-    def _nodes(self, operators: list[_Operator], tensors: Sequence[Tensor]) -> tuple[Node, ...]:
-        return tuple(self._node(index, operator, tensors) for index, operator in enumerate(operators))
-
-    def _resized(self, operators: list[_Operator], tensors: list[Tensor], stated: dict[int, Shape]) -> tuple[Node, ...]:
-        """The nodes, with ``tensors`` changed to what the ``stated`` shapes of inputs make of them."""
-        from latlint.graph.tflite_shapes import Resized  # NumPy takes longer to import than most files to read
-
-        resized = Resized(tensors, stated)
-        nodes = []
-        for index, operator in enumerate(operators):
-            node = self._node(index, operator, tensors)
-            if resized.reaches(node):
-                try:
-                    resized.take(node)
-                    node = self._node(index, operator, tensors)
-                except MalformedError as error:
-                    raise MalformedError(str(error), "LAT008") from None
-            nodes.append(node)
-        for index, tensor in enumerate(tensors):
-            _check_shape(tensor.shape or (), index)
-        if resized.lost:
-            names = ", ".join(sorted({node.native[:80] for node in resized.lost})[:4])
-            self.notes.append(
-                f"what {len(resized.lost)} ops make of the stated input shape is only known at run time: {names}"
-            )
-        return tuple(nodes)
-
-    def _options(self, operator: Table, kind: int) -> Table:
+    def _options(self, operator: Table, builtin: Builtin) -> Table:
         """The operator's options, or their defaults if there are none or they are another op's."""
-        options = (
-            operator.child(_OPERATOR_OPTIONS)
-            if kind and operator.number(_OPERATOR_OPTIONS_TYPE, UINT8) == kind
-            else None
-        )
+        kind, second = builtin.options, builtin.second_options
+        options = None
+        if kind and operator.number(_OPERATOR_OPTIONS_TYPE, UINT8) == kind:
+            options = operator.child(_OPERATOR_OPTIONS)
+        if second and operator.number(_OPERATOR_OPTIONS_2_TYPE, UINT8) == second:
+            options = operator.child(_OPERATOR_OPTIONS_2)
         return options or Table(self.file, 0, ())
 
     def _custom_options(self, operator: Table) -> bytes:
@@ -350,9 +409,19 @@ class _Reader:
         return self.file.read(offset, min(length, 64))
 
 
-class _Operator(NamedTuple):
+class Operator(NamedTuple):
+    """One operator of the file; its operands index ``_Reader.tensors``, in the order of ``graph.ops``."""
+
     table: Table
     code: _OpCode
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+class Scope(NamedTuple):
+    """A subgraph as it is run: at one place."""
+
+    operators: list[Operator]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
 
@@ -365,7 +434,7 @@ def _reordered(inputs: tuple[int, ...], order: Sequence[int]) -> tuple[int, ...]
     return (*moved, *inputs[len(order) :])
 
 
-def _weights(operators: Iterable[_Operator]) -> set[int]:
+def _weights(operators: Iterable[Operator]) -> set[int]:
     """Tensors that are used as weights or biases and as nothing else: their values are not read."""
     weights: set[int] = set()
     others: set[int] = set()
@@ -415,8 +484,8 @@ def _check_order(
         written[index] = True
     for node in nodes:
         for index in node.inputs:
-            # Nothing is ever read of a tensor without elements.
-            if index >= 0 and not written[index] and tensors[index].elements != 0:
+            # Nothing is ever read of a tensor without elements, and a custom op may have a place to work in (Vela's scratch).
+            if index >= 0 and not written[index] and tensors[index].elements != 0 and node.kind != UNKNOWN:
                 raise impossible(
                     f"node {node.index} ({node.native[:80]}) reads tensor {index}, which no earlier node writes"
                 )

@@ -89,13 +89,14 @@ class Operands:
 
 
 class Builtin(NamedTuple):
-    """``options``: the code of the op's table in the schema's ``BuiltinOptions``. ``order``: which native input comes
-    where, when the native order is not that of ``graph.ops``."""
+    """``options``: the code of the op's table in the schema's ``BuiltinOptions``, ``second_options`` in ``BuiltinOptions2``.
+    ``order``: which native input comes where, when the native order is not that of ``graph.ops``."""
 
     kind: str
     options: int = 0
     attributes: Callable[[Operands], Attributes] | None = None
     order: tuple[int, ...] = ()
+    second_options: int = 0
 
 
 def impossible(message: str) -> MalformedError:
@@ -131,8 +132,7 @@ def _first(value: tuple[Any, ...] | None) -> Any:
 
 
 def _data(op: Operands, rank: int = 4) -> tuple[int, ...] | None:
-    """The shape of the data input. It and the output must have ``rank`` dimensions, where they are known."""
-    _check_rank(op.output_shape(), rank, "an output")
+    """The shape of the data input, which must have ``rank`` dimensions. (The output's is not asked for: it follows.)"""
     return _check_rank(op.shape(0), rank, "an input")
 
 
@@ -334,7 +334,8 @@ def _reduce(op: Operands) -> Attributes:
 
 
 def _concatenation(op: Operands) -> Attributes:
-    axis = _axis(op.options.number(0, INT32), op.output_shape())
+    # A scalar that is joined counts as a vector of one.
+    axis = _axis(op.options.number(0, INT32), op.shape(0))
     return _known(axis=axis, activation=op.activation(1))
 
 
@@ -371,6 +372,19 @@ def _one_hot(op: Operands) -> Attributes:
 
 def _expand_dims(op: Operands) -> Attributes:
     return _known(axis=_axis(_first(op.integers(1)), op.shape(0), extra=1))
+
+
+def _reshape(op: Operands) -> Attributes:
+    """``shape``, where no operand says it (``kernels/reshape.cc``): that operand is a vector of int32."""
+    operand = op.inputs[1] if len(op.inputs) > 1 else None
+    if operand is not None and operand.dtype == "int32" and len(operand.shape or (0,)) == 1:
+        return {}
+    shape = op.options.vector(0, "i")
+    return {} if not shape else {"shape": () if shape == (0,) else shape}
+
+
+def _svdf(op: Operands) -> Attributes:
+    return {"rank": op.options.number(0, INT32), "activation": op.activation(1)}
 
 
 def _squeeze(op: Operands) -> Attributes:
@@ -466,6 +480,15 @@ def _cast(op: Operands) -> Attributes:
     return _known(to=output.dtype if output else None)
 
 
+def _subgraphs(*slots: int) -> Callable[[Operands], Attributes]:
+    """``subgraphs``: the numbers of the bodies that a control-flow op runs."""
+    return lambda op: {"subgraphs": tuple(op.options.number(slot, INT32) for slot in slots)}
+
+
+def _composite(op: Operands) -> Attributes:
+    return {"composite": op.options.string(0), "subgraphs": (op.options.number(1, INT32),)}
+
+
 _BUILTINS: dict[str, Builtin] = {
     "CONV_2D": Builtin("conv2d", 1, _conv_2d),
     "DEPTHWISE_CONV_2D": Builtin("depthwise_conv2d", 2, _depthwise_conv_2d),
@@ -526,7 +549,8 @@ _BUILTINS: dict[str, Builtin] = {
     "RNN": Builtin("rnn", 7, _activation_at(0)),
     "UNIDIRECTIONAL_SEQUENCE_RNN": Builtin("rnn", 31, _activation_at(1)),
     "BIDIRECTIONAL_SEQUENCE_RNN": Builtin("rnn", 70, _activation_at(1)),
-    "SVDF": Builtin("svdf", 6, _activation_at(1)),
+    "SVDF": Builtin("svdf", 6, _svdf),
+    "RESHAPE": Builtin("reshape", 17, _reshape),
     "LOGISTIC": Builtin("sigmoid"),
     "LOCAL_RESPONSE_NORMALIZATION": Builtin("local_response_norm"),
     "TOPK_V2": Builtin("top_k"),
@@ -539,8 +563,11 @@ _BUILTINS: dict[str, Builtin] = {
     "MULTINOMIAL": Builtin("random"),
     "NON_MAX_SUPPRESSION_V4": Builtin("non_max_suppression"),
     "NON_MAX_SUPPRESSION_V5": Builtin("non_max_suppression"),
-    "CALL_ONCE": Builtin("call"),
-    "STABLEHLO_COMPOSITE": Builtin("call"),
+    "IF": Builtin("if", 92, _subgraphs(0, 1)),
+    "WHILE": Builtin("while", 93, _subgraphs(0, 1)),
+    "CALL": Builtin("call", 16, _subgraphs(0)),
+    "CALL_ONCE": Builtin("call", 103, _subgraphs(0)),
+    "STABLEHLO_COMPOSITE": Builtin("call", 0, _composite, second_options=21),
     "STABLEHLO_WHILE": Builtin("while"),
 }
 
@@ -561,6 +588,18 @@ def builtin(code: int) -> tuple[str, Builtin]:
     return name, _BUILTINS.get(name) or Builtin(kind if kind in KINDS else UNKNOWN)
 
 
+#: Custom ops that stand for a part of the model compiled for an accelerator -> what runs it.
+_COMPILED = {
+    "edgetpu-custom-op": "the Edge TPU",
+    "ethos-u": "Arm's Ethos-U",
+    "DISPATCH_OP": "an NPU, by LiteRT's ahead-of-time compiler",
+    "NeutronGraph": "NXP's eIQ Neutron",
+    "vsi-npu": "VeriSilicon's NPU",
+}
+
+
 def custom(name: str) -> Builtin:
-    """The description of the custom op ``name``."""
+    """The description of the custom op ``name``. One that was compiled for an accelerator has the attribute ``compiled_for``."""
+    if place := _COMPILED.get(name):
+        return Builtin(UNKNOWN, 0, lambda op: {"compiled_for": place})
     return _CUSTOM.get(name) or Builtin(UNKNOWN)

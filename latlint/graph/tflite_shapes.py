@@ -1,22 +1,24 @@
-"""What becomes of a TFLite graph's shapes when an input is resized: as each op's ``Prepare`` in ``tensorflow/lite/kernels/`` says.
+"""The sizes that TensorFlow Lite gives the tensors of a graph: as each op's ``Prepare`` in ``tensorflow/lite/kernels/`` computes them.
 
-Needed only where the user states shapes; a file has those of its default inputs. Shape arithmetic (SHAPE, STRIDED_SLICE, PACK, …) is
-computed on the way. What cannot be told before the model runs gets open dimensions or no shape at all.
+A file states a size for every tensor, and the runtime believes those of inputs and constants alone: it computes all others anew, from
+the inputs on. Shape arithmetic (SHAPE, STRIDED_SLICE, PACK, …) is computed on the way. What cannot be told before the model runs has
+the file's size, where that is fixed and its inputs are as the file says, else open dimensions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from latlint.graph.flatbuffer import MalformedError
 from latlint.graph.inputs import dims_text
 from latlint.graph.ops import BINARY, POOLS, REDUCTIONS, UNARY
 from latlint.graph.tflite_ops import impossible
-from latlint.graph.types import Node, Tensor
+from latlint.graph.types import ITEM_BYTES, Node, Tensor
 
 Shape = tuple[int, ...]
 Array = np.ndarray[Any, Any]
@@ -27,7 +29,7 @@ _MAX_VALUE = 64
 #: Kinds whose first output has the shape of the first input.
 _SAME = UNARY | frozenset(
     "softmax log_softmax cast quantize dequantize fake_quant identity dropout cumsum reverse l2_normalization "
-    "local_response_norm densify scatter_nd_update".split()
+    "local_response_norm densify".split()
 )
 
 
@@ -35,55 +37,123 @@ class UnknownError(Exception):
     """The shape is not known before the model runs."""
 
 
-class Resized:
-    """The tensors of a graph whose inputs were resized, brought up to date node by node, in file order."""
+class Misfit(NamedTuple):
+    """A tensor whose size in the file is not the one that the runtime computes."""
 
-    def __init__(self, tensors: list[Tensor], shapes: dict[int, Shape]) -> None:
-        """``tensors`` is changed in place; ``shapes`` are the new ones of its inputs, by index."""
+    tensor: int
+    stated: Shape
+    computed: Shape
+
+
+class Sizes:
+    """The tensors of a graph, sized node by node in file order.
+
+    ``moved`` are the tensors that are not as the file says, directly or for the sake of another one; ``dynamic`` and
+    ``dynamic_in_litert`` as in ``Graph``; ``lost`` the nodes whose outputs cannot be sized.
+    """
+
+    def __init__(self, tensors: list[Tensor], opened: Callable[[int], Shape | None]) -> None:
+        """``tensors`` is changed in place; ``opened`` gives a tensor's size as the file has it, -1 where that is a placeholder."""
         self.tensors = tensors
-        self.touched: set[int] = set()
-        self.values: dict[int, Array] = {}
+        self.opened = opened
+        self.moved: set[int] = set()
+        self.dynamic: set[int] = set()
+        self.dynamic_in_litert: set[int] = set()
         self.lost: list[Node] = []
-        for index, shape in shapes.items():
-            self._put(index, shape)
+        self.misfits: list[Misfit] = []
+        self.values: dict[int, Array] = {}
+        #: Tensors that LiteRT computes in ``Prepare`` (``kTfLitePersistentRo``).
+        self.folded: set[int] = set()
+        #: Outputs of slices that grow or shrink from round to round of a loop: at the size of what is sliced.
+        self.bounded: set[int] = set()
+        #: The inputs have sizes that nobody stated: what cannot be with them is no fault of the graph.
+        self.assumed = False
 
-    def reaches(self, node: Node) -> bool:
-        """Whether an input of ``node`` has changed."""
-        return any(index in self.touched for index in node.inputs)
+    def resize(self, index: int, shape: Shape | None) -> None:
+        """An input gets ``shape``, whatever the file says; ``None``: even the rank is not known."""
+        self.moved.add(index)
+        self.tensors[index] = replace(self.tensors[index], shape=shape)
 
-    def take(self, node: Node) -> None:
-        """Give the outputs of ``node`` the shapes, and where they steer others the values, that its inputs now make."""
+    def take(self, node: Node) -> bool:
+        """Give the outputs of ``node`` the shapes, and where they steer others the values, that its inputs make; whether the
+        first one's shape changed."""
+        tensors = self.tensors
+        outputs = node.outputs
+        before = tensors[outputs[0]].shape if outputs else None
         try:
             shapes = self._shapes(node)
         except (UnknownError, ValueError, IndexError, KeyError, TypeError, ArithmeticError):
-            self.lost.append(node)
-            shapes = [None] * len(node.outputs)
-        for index, shape in zip(node.outputs, shapes, strict=False):
-            self._put(index, shape)
-        self._compute(node)
+            self._lose(node)
+        except MalformedError:
+            if not self.assumed:
+                raise
+            self.moved.update(node.inputs)
+            self._lose(node)
+        else:
+            for index, shape in zip(outputs, shapes, strict=False):
+                if tensors[index].shape != shape:
+                    self._change(index, shape)
+            for index in outputs[len(shapes) :]:
+                self._keep(index)
+        if steers := _STEERING.get(node.native):
+            self._find_dynamic(node, steers)
+        if node.kind in _FOLDS:
+            self._compute(node)
+        return bool(outputs) and tensors[outputs[0]].shape != before
 
-    def _put(self, index: int, shape: Shape | None) -> None:
-        old = self.tensors[index]
-        self.touched.add(index)
-        self.values.pop(index, None)
-        if shape is None and old.shape is not None:
-            shape = (-1,) * len(old.shape)
-        self.tensors[index] = replace(old, shape=shape)
+    def _change(self, index: int, shape: Shape) -> None:
+        """The runtime makes ``shape`` of a tensor that has another one in the file."""
+        tensor, opened = self.tensors[index], self.opened(index)
+        self.moved.add(index)
+        self.tensors[index] = replace(tensor, shape=shape)
+        fits = opened is None or (
+            len(opened) == len(shape) and all(-1 in (a, b) or a == b for a, b in zip(opened, shape, strict=True))
+        )
+        if not fits and tensor.shape is not None:
+            self.misfits.append(Misfit(index, tensor.shape, shape))
+
+    def _lose(self, node: Node) -> None:
+        """The size of what ``node`` writes is not computed: as the file says, unless its inputs are not."""
+        if node.inner and node.kind == "slice" and self._bound(node):
+            return
+        lost = False
+        for index in node.outputs:
+            if index < 0:
+                continue
+            if self.moved.isdisjoint(node.inputs):
+                self._keep(index)
+            else:
+                shape = self.tensors[index].shape
+                self.resize(index, None if shape is None else (-1,) * len(shape))
+            lost |= -1 in (self.tensors[index].shape or (-1,))
+        if lost:
+            self.lost.append(node)
+
+    def _bound(self, node: Node) -> bool:
+        """A slice by a loop's counter is counted as the whole of what it is cut from; whether that is known."""
+        shape = self.tensors[node.inputs[0]].shape
+        if shape is None or -1 in shape:
+            return False
+        self.bounded.add(node.outputs[0])
+        self.resize(node.outputs[0], shape)
+        return True
+
+    def _keep(self, index: int) -> None:
+        """The file's size, with its placeholders open."""
+        opened = self.opened(index)
+        if opened != self.tensors[index].shape:
+            self.resize(index, opened)
 
     # --- Shapes ------------------------------------------------------------------------------------------------------------------
 
-    def _shapes(self, node: Node) -> list[Shape | None]:
-        if node.kind in _SAME:
+    def _shapes(self, node: Node) -> Sequence[Shape]:
+        kind = node.kind
+        if kind in _SAME:
             return [self._shape(node, 0)]
-        if node.kind in BINARY or node.kind == "select":
-            operands = range(len(node.inputs)) if node.kind == "select" else range(2)
-            return [_broadcast([self._shape(node, slot) for slot in operands])]
-        if node.kind in POOLS:
-            data = self._shape(node, 0)
-            return [(data[0], *_windows(node, data[1:3]), data[3])] * len(node.outputs)
-        if node.kind in REDUCTIONS:
-            return [_reduced(node, self._shape(node, 0))]
-        handler = _HANDLERS.get(node.kind)
+        if kind in BINARY:
+            first, second = self._shape(node, 0), self._shape(node, 1)
+            return [first if first == second else _broadcast([first, second])]
+        handler = _NATIVE.get(node.native) or _HANDLERS.get(kind)
         if handler is None:
             raise UnknownError
         return handler(self, node)
@@ -95,51 +165,103 @@ class Resized:
             raise UnknownError
         return shape
 
+    def _rank(self, node: Node) -> int:
+        shape = self.tensors[node.inputs[0]].shape
+        if shape is None:
+            raise UnknownError
+        return len(shape)
+
     def _value(self, node: Node, slot: int) -> list[int]:
         """The elements of an operand that is a constant or shape arithmetic."""
         index = node.inputs[slot] if slot < len(node.inputs) else -1
-        value = self._array(index) if index >= 0 else None
+        value = self.array(index) if index >= 0 else None
         if value is None:
             raise UnknownError
         return [int(x) for x in value.ravel().tolist()]
 
+    # --- What is known when the runtime prepares the graph --------------------------------------------------------------------------
+
+    def _find_dynamic(self, node: Node, steers: Sequence[int]) -> None:
+        """An op whose size depends on an operand that ``Prepare`` does not know writes dynamic tensors."""
+        asked = [node.inputs[slot] for slot in steers if slot < len(node.inputs) and node.inputs[slot] >= 0]
+        computed = [index for index in asked if not self._is_constant(index)]
+        if computed:
+            self.dynamic.update(node.outputs)
+            if node.native in _ASKS_FOR_CONSTANTS or not self.folded.issuperset(computed):
+                self.dynamic_in_litert.update(node.outputs)
+
+    def _is_constant(self, index: int) -> bool:
+        return self.tensors[index].constant or self.tensors[index].elements == 0
+
     # --- Values of shape arithmetic ------------------------------------------------------------------------------------------------
 
-    def _array(self, index: int) -> Array | None:
+    def array(self, index: int) -> Array | None:
+        """The elements of a constant, or of what was computed from shapes and constants; ``None`` when they are not known."""
         if index in self.values:
             return self.values[index]
         tensor = self.tensors[index]
+        if tensor.elements == 0:
+            return np.zeros(tensor.shape or (), np.int64)
         if tensor.value is None or tensor.shape is None or len(tensor.value) > _MAX_VALUE:
             return None
         return np.array(tensor.value, np.int64 if tensor.dtype.startswith("int") else None).reshape(tensor.shape)
 
     def _compute(self, node: Node) -> None:
-        fold = _FOLDS.get(node.kind)
-        if fold is None or len(node.outputs) != 1:
-            return
-        out = self.tensors[node.outputs[0]].shape or ()
-        if node.kind == "shape":
-            shape = self.tensors[node.inputs[0]].shape
-            arrays = [None if shape is None or -1 in shape else np.array(shape, np.int64)]
+        values, tensors = self.values, self.tensors
+        reads = [index for index in node.inputs if index >= 0]
+        if node.kind in ("shape", "rank"):
+            shape = tensors[reads[0]].shape
+            if shape is None or (node.kind == "shape" and -1 in shape):
+                return
+            arrays = [np.array(shape if node.kind == "shape" else len(shape), np.int64)]
+            self.folded.update(node.outputs)
         else:
-            arrays = [self._array(index) for index in node.inputs if index >= 0]
-        known = [array for array in arrays if array is not None]
-        if len(known) < len(arrays):
-            return
+            # Nearly all ops are on data: not worth a call each.
+            for index in reads:
+                if index not in values and tensors[index].value is None and tensors[index].elements != 0:
+                    return
+            known = [self.array(index) for index in reads]
+            arrays = [array for array in known if array is not None]
+            if len(arrays) < len(reads):
+                return
         try:
-            value = np.asarray(known[0].reshape(out) if fold is _renamed else fold(node, *known))
+            with np.errstate(all="ignore"):
+                found = _FOLDS[node.kind](self, node, *arrays)
         except (ValueError, IndexError, KeyError, TypeError, ArithmeticError):
             return
-        if value.size <= _MAX_VALUE:
-            index = node.outputs[0]
-            self.values[index] = value
-            self.tensors[index] = replace(self.tensors[index], shape=tuple(value.shape))
+        parts = found if isinstance(found, list) else [found]
+        early = node.native in _FOLDED and all(index in self.folded or self._is_constant(index) for index in reads)
+        for index, part in zip(node.outputs, parts, strict=False):
+            value = np.asarray(part)
+            if value.size <= _MAX_VALUE and value.shape == tensors[index].shape:
+                values[index] = value
+                if early:
+                    self.folded.add(index)
+
+
+# --- What each op makes of its inputs ------------------------------------------------------------------------------------------------
 
 
 def _broadcast(shapes: Sequence[Shape]) -> Shape:
     if max(map(len, shapes)) > 8:
         raise UnknownError
     return tuple(int(dim) for dim in np.broadcast_shapes(*shapes))
+
+
+def _same(self: Sizes, node: Node) -> Sequence[Shape]:
+    return [self._shape(node, 0)]
+
+
+def _listed(slot: int) -> _Handler:
+    """The shape is the operand in ``slot``."""
+    return lambda self, node: [_counts(self._value(node, slot))]
+
+
+def _counts(dims: Iterable[int]) -> Shape:
+    found = tuple(dims)
+    if min(found, default=0) < 0:
+        raise UnknownError
+    return found
 
 
 def _windows(node: Node, sizes: Shape) -> Shape:
@@ -161,14 +283,28 @@ def _windows(node: Node, sizes: Shape) -> Shape:
     return tuple(found)
 
 
-def _reduced(node: Node, shape: Shape) -> Shape:
-    axes = node.attributes["axes"]
+def _pool(self: Sizes, node: Node) -> Sequence[Shape]:
+    data = self._shape(node, 0)
+    return [(data[0], *_windows(node, data[1:3]), data[3])] * len(node.outputs)
+
+
+def _reduced(self: Sizes, node: Node) -> Sequence[Shape]:
+    shape, axes = self._shape(node, 0), _axes(self, node)
     if node.attributes.get("keep_dims"):
-        return tuple(1 if axis in axes else dim for axis, dim in enumerate(shape))
-    return tuple(dim for axis, dim in enumerate(shape) if axis not in axes)
+        return [tuple(1 if axis in axes else dim for axis, dim in enumerate(shape))]
+    return [tuple(dim for axis, dim in enumerate(shape) if axis not in axes)]
 
 
-def _convolution(self: Resized, node: Node) -> list[Shape | None]:
+def _axes(self: Sizes, node: Node) -> Sequence[int]:
+    """The axes of a reduction, counted from the front: constant, or computed."""
+    axes = node.attributes.get("axes")
+    if axes is not None:
+        return list(axes)
+    rank = len(self._shape(node, 0))
+    return [axis + rank if axis < 0 else axis for axis in self._value(node, 1)]
+
+
+def _convolution(self: Sizes, node: Node) -> Sequence[Shape]:
     data, weights = self._shape(node, 0), self._shape(node, 1)
     if node.kind == "conv3d":
         return [(data[0], *_windows(node, data[1:4]), weights[4])]
@@ -176,7 +312,7 @@ def _convolution(self: Resized, node: Node) -> list[Shape | None]:
     return [(data[0], *_windows(node, data[1:3]), channels)]
 
 
-def _fully_connected(self: Resized, node: Node) -> list[Shape | None]:
+def _fully_connected(self: Sizes, node: Node) -> Sequence[Shape]:
     data, (units, depth) = self._shape(node, 0), self._shape(node, 1)
     if node.attributes.get("keep_num_dims"):
         return [(*data[:-1], units)]
@@ -187,33 +323,34 @@ def _fully_connected(self: Resized, node: Node) -> list[Shape | None]:
     return [(prod(data) // depth, units)]
 
 
-def _reshape(self: Resized, node: Node) -> list[Shape | None]:
-    data = self._shape(node, 0)
-    # Without a second input the shape is in the options: that of the output in the file.
-    wanted = self._value(node, 1) if len(node.inputs) > 1 else list(self.tensors[node.outputs[0]].shape or ())
-    known = prod(dim for dim in wanted if dim >= 0)
-    if wanted.count(-1) == 1 and known:
-        wanted[wanted.index(-1)] = prod(data) // known
-    if prod(wanted) != prod(data) or min(wanted, default=1) < 0:
+def _reshape(self: Sizes, node: Node) -> Sequence[Shape]:
+    data, wanted = self._shape(node, 0), node.attributes.get("shape")
+    dims = self._value(node, 1) if wanted is None else list(wanted)
+    known = prod(dim for dim in dims if dim >= 0)
+    if dims.count(-1) == 1 and known:
+        dims[dims.index(-1)] = prod(data) // known
+    if prod(dims) != prod(data) or min(dims, default=1) < 0:
         raise impossible(
-            f"node {node.index} ({node.native[:80]}) makes a fixed shape of {prod(wanted):,} elements, its input would have "
+            f"node {node.index} ({node.native[:80]}) makes a fixed shape of {prod(dims):,} elements, its input would have "
             f"{prod(data):,}"
         )
-    return [tuple(wanted)]
+    return [tuple(dims)]
 
 
-def _concat(self: Resized, node: Node) -> list[Shape | None]:
+def _concat(self: Sizes, node: Node) -> Sequence[Shape]:
+    if not self.bounded.isdisjoint(node.inputs):
+        raise UnknownError
     shapes = [self._shape(node, slot) for slot in range(len(node.inputs))]
-    axis = node.attributes["axis"]
+    axis, first = node.attributes["axis"], shapes[0]
     for shape in shapes[1:]:
-        if shape[:axis] + shape[axis + 1 :] != shapes[0][:axis] + shapes[0][axis + 1 :]:
+        if shape[:axis] != first[:axis] or shape[axis + 1 :] != first[axis + 1 :]:
             raise impossible(
-                f"node {node.index} ({node.native[:80]}) would join {dims_text(shapes[0])} and {dims_text(shape)}"
+                f"node {node.index} ({node.native[:80]}) would join {dims_text(first)} and {dims_text(shape)}"
             )
-    return [(*shapes[0][:axis], sum(shape[axis] for shape in shapes), *shapes[0][axis + 1 :])]
+    return [(*first[:axis], sum(shape[axis] for shape in shapes), *first[axis + 1 :])]
 
 
-def _split(self: Resized, node: Node) -> list[Shape | None]:
+def _split(self: Sizes, node: Node) -> Sequence[Shape]:
     data, axis = self._shape(node, 0), node.attributes["axis"]
     count = len(node.outputs)
     sizes = self._value(node, 1) if node.kind == "split_v" else [data[axis] // count] * count
@@ -221,14 +358,14 @@ def _split(self: Resized, node: Node) -> list[Shape | None]:
     return [(*data[:axis], rest if size < 0 else size, *data[axis + 1 :]) for size in sizes]
 
 
-def _pad(self: Resized, node: Node) -> list[Shape | None]:
+def _pad(self: Sizes, node: Node) -> Sequence[Shape]:
     data, flat = self._shape(node, 0), self._value(node, 1)
     return [tuple(dim + before + after for dim, before, after in zip(data, flat[::2], flat[1::2], strict=True))]
 
 
-def _slice(self: Resized, node: Node) -> list[Shape | None]:
+def _slice(self: Sizes, node: Node) -> Sequence[Shape]:
     data, begin, size = self._shape(node, 0), self._value(node, 1), self._value(node, 2)
-    return [tuple(dim - b if s < 0 else s for dim, b, s in zip(data, begin, size, strict=True))]
+    return [_counts(dim - b if s < 0 else s for dim, b, s in zip(data, begin, size, strict=True))]
 
 
 def _index(node: Node, begin: Sequence[int], end: Sequence[int], strides: Sequence[int]) -> tuple[Any, ...]:
@@ -244,115 +381,175 @@ def _index(node: Node, begin: Sequence[int], end: Sequence[int], strides: Sequen
     return tuple(index)
 
 
-def _strided_slice(self: Resized, node: Node) -> list[Shape | None]:
+def _strided_slice(self: Sizes, node: Node) -> Sequence[Shape]:
     whole = np.broadcast_to(np.zeros((), np.uint8), self._shape(node, 0))
-    return [tuple(whole[_index(node, *(self._value(node, slot) for slot in (1, 2, 3)))].shape)]
+    begin, end = _bound(self, node, 1, "begin_mask"), _bound(self, node, 2, "end_mask")
+    return [tuple(whole[_index(node, begin, end, self._value(node, 3))].shape)]
 
 
-def _squeeze(self: Resized, node: Node) -> list[Shape | None]:
+def _bound(self: Sizes, node: Node, slot: int, mask: str) -> list[int]:
+    """Where a STRIDED_SLICE begins or ends. A bound that is computed says nothing of an axis that is dropped, or taken whole."""
+    try:
+        return self._value(node, slot)
+    except UnknownError:
+        count = (self.tensors[node.inputs[slot]].shape or (0,))[0]
+        free = node.attributes["shrink_axis_mask"] | node.attributes[mask]
+        if count < 1 or any(not free >> bit & 1 for bit in range(count)):
+            raise
+        return [0] * count
+
+
+def _squeeze(self: Sizes, node: Node) -> Sequence[Shape]:
     data, axes = self._shape(node, 0), node.attributes.get("axes", ())
     return [tuple(dim for axis, dim in enumerate(data) if (axis not in axes if axes else dim != 1))]
 
 
-def _expand_dims(self: Resized, node: Node) -> list[Shape | None]:
+def _expand_dims(self: Sizes, node: Node) -> Sequence[Shape]:
     data, axis = self._shape(node, 0), node.attributes["axis"]
     return [(*data[:axis], 1, *data[axis:])]
 
 
-def _pack(self: Resized, node: Node) -> list[Shape | None]:
+def _pack(self: Sizes, node: Node) -> Sequence[Shape]:
     data, axis = self._shape(node, 0), node.attributes["axis"]
     return [(*data[:axis], len(node.inputs), *data[axis:])]
 
 
-def _unpack(self: Resized, node: Node) -> list[Shape | None]:
+def _without_axis(self: Sizes, node: Node) -> Sequence[Shape]:
     data, axis = self._shape(node, 0), node.attributes["axis"]
     return [(*data[:axis], *data[axis + 1 :])] * len(node.outputs)
 
 
-def _without_axis(self: Resized, node: Node) -> list[Shape | None]:
-    data, axis = self._shape(node, 0), node.attributes["axis"]
-    return [(*data[:axis], *data[axis + 1 :])]
-
-
-def _gather(self: Resized, node: Node) -> list[Shape | None]:
+def _gather(self: Sizes, node: Node) -> Sequence[Shape]:
     data, indices = self._shape(node, 0), self._shape(node, 1)
     axis, batch = node.attributes["axis"], node.attributes.get("batch_dims", 0)
     return [(*data[:axis], *indices[batch:], *data[axis + 1 :])]
 
 
-def _gather_nd(self: Resized, node: Node) -> list[Shape | None]:
+def _gather_nd(self: Sizes, node: Node) -> Sequence[Shape]:
     data, indices = self._shape(node, 0), self._shape(node, 1)
     return [(*indices[:-1], *data[indices[-1] :])]
 
 
-def _resize(self: Resized, node: Node) -> list[Shape | None]:
+def _resize(self: Sizes, node: Node) -> Sequence[Shape]:
     data, (height, width) = self._shape(node, 0), self._value(node, 1)
-    return [(data[0], height, width, data[3])]
+    return [_counts((data[0], height, width, data[3]))]
 
 
-def _depth_to_space(self: Resized, node: Node) -> list[Shape | None]:
+def _depth_to_space(self: Sizes, node: Node) -> Sequence[Shape]:
     (n, h, w, c), block = self._shape(node, 0), node.attributes["block"]
     if node.kind == "depth_to_space":
         return [(n, h * block, w * block, c // block**2)]
     return [(n, h // block, w // block, c * block**2)]
 
 
-def _batch_to_space(self: Resized, node: Node) -> list[Shape | None]:
+def _batch_to_space(self: Sizes, node: Node) -> Sequence[Shape]:
     data, block, flat = self._shape(node, 0), self._value(node, 1), self._value(node, 2)
     pads = list(zip(flat[::2], flat[1::2], strict=True))
     n, inner, rest = data[0], data[1 : 1 + len(block)], data[1 + len(block) :]
     if node.kind == "space_to_batch":
         sizes = [(dim + sum(pad)) // b for dim, b, pad in zip(inner, block, pads, strict=True)]
-        return [(n * prod(block), *sizes, *rest)]
+        return [_counts((n * prod(block), *sizes, *rest))]
     sizes = [dim * b - sum(pad) for dim, b, pad in zip(inner, block, pads, strict=True)]
-    return [(n // prod(block), *sizes, *rest)]
+    return [_counts((n // prod(block), *sizes, *rest))]
 
 
-def _batch_matmul(self: Resized, node: Node) -> list[Shape | None]:
+def _batch_matmul(self: Sizes, node: Node) -> Sequence[Shape]:
     a, b = self._shape(node, 0), self._shape(node, 1)
     rows = a[-1] if node.attributes.get("transpose_a") else a[-2]
     columns = b[-2] if node.attributes.get("transpose_b") else b[-1]
     return [(*_broadcast([a[:-2], b[:-2]]), rows, columns)]
 
 
-def _top_k(self: Resized, node: Node) -> list[Shape | None]:
-    return [(*self._shape(node, 0)[:-1], self._value(node, 1)[0])] * 2
+def _top_k(self: Sizes, node: Node) -> Sequence[Shape]:
+    return [_counts((*self._shape(node, 0)[:-1], self._value(node, 1)[0]))] * 2
 
 
-def _one_hot(self: Resized, node: Node) -> list[Shape | None]:
+def _one_hot(self: Sizes, node: Node) -> Sequence[Shape]:
     data, axis = self._shape(node, 0), node.attributes["axis"]
-    return [(*data[:axis], self._value(node, 1)[0], *data[axis:])]
+    return [_counts((*data[:axis], self._value(node, 1)[0], *data[axis:]))]
 
 
-def _tile(self: Resized, node: Node) -> list[Shape | None]:
-    return [tuple(dim * count for dim, count in zip(self._shape(node, 0), self._value(node, 1), strict=True))]
+def _tile(self: Sizes, node: Node) -> Sequence[Shape]:
+    return [_counts(dim * count for dim, count in zip(self._shape(node, 0), self._value(node, 1), strict=True))]
 
 
-def _range(self: Resized, node: Node) -> list[Shape | None]:
-    (start,), (limit,), (delta,) = (self._value(node, slot) for slot in range(3))
-    return [(max(-(-(limit - start) // delta), 0),)]
-
-
-def _sequence(self: Resized, node: Node) -> list[Shape | None]:
-    """A fused LSTM or RNN over a sequence: batch and time of the input, the width that the file has."""
-    data, old = self._shape(node, 0), self.tensors[node.outputs[0]].shape or ()
-    if len(data) != 3 or len(old) != 3 or len(node.outputs) != 1:
+def _range(self: Sizes, node: Node) -> Sequence[Shape]:
+    bounds = [self.array(node.inputs[slot]) for slot in range(3)]
+    if any(bound is None for bound in bounds):
         raise UnknownError
-    return [(*data[:2], old[2])]
+    start, limit, delta = (bound.item() for bound in bounds if bound is not None)
+    return [(max(-int(-(limit - start) // delta), 0),)]
 
 
-def _non_max_suppression(self: Resized, node: Node) -> list[Shape | None]:
+def _lstm(self: Sizes, node: Node) -> Sequence[Shape]:
+    """As many units as columns of the recurrent weights (``kernels/lstm.cc``); a basic cell also writes its state."""
+    data = self._shape(node, 0)
+    if len(node.outputs) == 4:  # the basic kernel: data, activation, weights, bias, state
+        rows, units = self._shape(node, 1)
+        return [(rows, units), (rows, units), (rows, self._shape(node, 2)[1]), (rows, 4 * units)]
+    return [(*data[:-1], self._shape(node, 6)[1])]
+
+
+def _bidirectional_lstm(self: Sizes, node: Node) -> Sequence[Shape]:
+    return _both_ways(node, self._shape(node, 0), self._shape(node, 6)[1], self._shape(node, 23)[1])
+
+
+def _both_ways(node: Node, data: Shape, forward: int, backward: int) -> Sequence[Shape]:
+    if len(node.outputs) == 1:
+        return [(*data[:-1], forward + backward)]
+    return [(*data[:-1], forward), (*data[:-1], backward)]
+
+
+def _rnn(self: Sizes, node: Node) -> Sequence[Shape]:
+    return [(*self._shape(node, 0)[:-1], self._shape(node, 1)[0])]
+
+
+def _bidirectional_rnn(self: Sizes, node: Node) -> Sequence[Shape]:
+    return _both_ways(node, self._shape(node, 0), self._shape(node, 1)[0], self._shape(node, 5)[0])
+
+
+def _svdf(self: Sizes, node: Node) -> Sequence[Shape]:
+    return [(self._shape(node, 0)[0], self._shape(node, 1)[0] // node.attributes["rank"])]
+
+
+def _non_max_suppression(self: Sizes, node: Node) -> Sequence[Shape]:
     """Indices and scores of as many boxes as the third operand says; how many there were is a scalar."""
-    most = tuple(self._value(node, 2))
+    most = _counts(self._value(node, 2))
     return [*[most] * (len(node.outputs) - 1), ()]
 
 
-_Handler = Callable[[Resized, Node], list[Shape | None]]
+def _select(self: Sizes, node: Node) -> Sequence[Shape]:
+    if node.native == "SELECT":
+        return [self._shape(node, 1)]
+    return [_broadcast([self._shape(node, slot) for slot in range(3)])]
+
+
+def _bitcast(self: Sizes, node: Node) -> Sequence[Shape]:
+    data = self._shape(node, 0)
+    sizes = [ITEM_BYTES.get(self.tensors[index].dtype, 0) for index in (node.inputs[0], node.outputs[0])]
+    if sizes[0] == sizes[1]:
+        return [data]
+    return [(*data, int(sizes[0] / sizes[1]))] if sizes[0] > sizes[1] else [data[:-1]]
+
+
+def _rfft2d(self: Sizes, node: Node) -> Sequence[Shape]:
+    rows, columns = self._value(node, 1)
+    return [(*self._shape(node, 0)[:-2], rows, columns // 2 + 1)]
+
+
+def _unsorted_segments(self: Sizes, node: Node) -> Sequence[Shape]:
+    data, ids = self._shape(node, 0), self._shape(node, 1)
+    return [_counts((*self._value(node, 2)[:1], *data[len(ids) :]))]
+
+
+_Handler = Callable[[Sizes, Node], Sequence[Shape]]
 
 _HANDLERS: dict[str, _Handler] = {
     **dict.fromkeys(("conv2d", "depthwise_conv2d", "conv3d"), _convolution),
+    **dict.fromkeys(POOLS, _pool),
+    **dict.fromkeys(REDUCTIONS, _reduced),
     # The output's size is an operand of its own, as that of a resize is.
-    "transpose_conv2d": lambda self, node: [tuple(self._value(node, 3))],
+    **dict.fromkeys(("transpose_conv2d", "transpose_conv3d"), _listed(3)),
     "fully_connected": _fully_connected,
     "reshape": _reshape,
     "concat": _concat,
@@ -363,65 +560,194 @@ _HANDLERS: dict[str, _Handler] = {
     "squeeze": _squeeze,
     "expand_dims": _expand_dims,
     "pack": _pack,
-    "unpack": _unpack,
-    **dict.fromkeys(("arg_max", "arg_min"), _without_axis),
+    **dict.fromkeys(("unpack", "arg_max", "arg_min"), _without_axis),
     "gather": _gather,
     "embedding_lookup": lambda self, node: [(*self._shape(node, 0), *self._shape(node, 1)[1:])],
     "gather_nd": _gather_nd,
+    "scatter_nd": _listed(2),
     "transpose": lambda self, node: [tuple(self._shape(node, 0)[axis] for axis in node.attributes["permutation"])],
     **dict.fromkeys(("resize_bilinear", "resize_nearest"), _resize),
     **dict.fromkeys(("depth_to_space", "space_to_depth"), _depth_to_space),
     **dict.fromkeys(("batch_to_space", "space_to_batch"), _batch_to_space),
     "batch_matmul": _batch_matmul,
-    "broadcast_to": lambda self, node: [tuple(self._value(node, 1))],
-    "fill": lambda self, node: [tuple(self._value(node, 0)) if node.native == "FILL" else self._shape(node, 0)],
+    "broadcast_to": _listed(1),
+    "fill": _listed(0),
+    "random": _listed(0),
+    "select": _select,
     "tile": _tile,
     "top_k": _top_k,
     "one_hot": _one_hot,
-    "shape": lambda self, node: [(len(self._shape(node, 0)),)],
+    "shape": lambda self, node: [(self._rank(node),)],
+    "rank": lambda self, node: [()],
     "range": _range,
+    # as many rows as there are elements that are not zero
+    "where": lambda self, node: [(-1, self._rank(node))],
     "non_max_suppression": _non_max_suppression,
     # how many detections there are is an option of the op
-    "detection_postprocess": lambda self, node: [self.tensors[index].shape for index in node.outputs],
-    "lstm": _sequence,
-    "rnn": _sequence,
+    "detection_postprocess": lambda self, node: [_counts(self.tensors[i].shape or (-1,)) for i in node.outputs],
+    "lstm": _lstm,
+    "rnn": _rnn,
+    "svdf": _svdf,
 }
 
+#: Ops that are sized in another way than their kind, or have none.
+_NATIVE: dict[str, _Handler] = {
+    **dict.fromkeys(
+        "ZEROS_LIKE ADD_N DYNAMIC_UPDATE_SLICE MATRIX_SET_DIAG REAL IMAG COMPLEX_ABS BUCKETIZE HASHTABLE_FIND UNIQUE".split(),
+        _same,
+    ),
+    **dict.fromkeys(
+        "ATAN2 BITWISE_XOR RIGHT_SHIFT".split(),
+        lambda self, node: [_broadcast([self._shape(node, 0), self._shape(node, 1)])],
+    ),
+    **dict.fromkeys((f"UNSORTED_SEGMENT_{name}" for name in ("SUM", "MAX", "MIN", "PROD")), _unsorted_segments),
+    "BIDIRECTIONAL_SEQUENCE_LSTM": _bidirectional_lstm,
+    "BIDIRECTIONAL_SEQUENCE_RNN": _bidirectional_rnn,
+    "BITCAST": _bitcast,
+    "BROADCAST_ARGS": lambda self, node: [(max(self._shape(node, 0)[0], self._shape(node, 1)[0]),)],
+    "MATRIX_DIAG": lambda self, node: [(*self._shape(node, 0), self._shape(node, 0)[-1])],
+    "MULTINOMIAL": lambda self, node: [_counts((self._shape(node, 0)[0], *self._value(node, 1)))],
+    "RFFT2D": _rfft2d,
+    "SPARSE_TO_DENSE": _listed(1),
+    # a handle, not what it stands for
+    "VAR_HANDLE": lambda self, node: [()],
+}
 
-def _renamed(_: Node, *operands: Array) -> Array:
+#: Ops whose ``Prepare`` looks at the elements of these operands to size its outputs; where it does not know them yet, the outputs
+#: are dynamic tensors (``SetTensorToDynamic``).
+_STEERING: dict[str, tuple[int, ...]] = {
+    **dict.fromkeys(
+        "RESHAPE SPLIT PAD PADV2 MIRROR_PAD EXPAND_DIMS ARG_MAX ARG_MIN TRANSPOSE RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR "
+        "BROADCAST_TO TILE TOPK_V2 ONE_HOT MEAN SUM REDUCE_MAX REDUCE_MIN REDUCE_PROD REDUCE_ANY REDUCE_ALL RFFT2D "
+        "MULTINOMIAL SPARSE_TO_DENSE".split(),
+        (1,),
+    ),
+    **dict.fromkeys("SPLIT_V SLICE BATCH_TO_SPACE_ND SPACE_TO_BATCH_ND".split(), (1, 2)),
+    **dict.fromkeys("FILL RANDOM_UNIFORM RANDOM_STANDARD_NORMAL WHERE UNIQUE".split(), (0,)),
+    **dict.fromkeys("SCATTER_ND NON_MAX_SUPPRESSION_V4 NON_MAX_SUPPRESSION_V5 SEGMENT_SUM".split(), (2,)),
+    **dict.fromkeys((f"UNSORTED_SEGMENT_{name}" for name in ("SUM", "MAX", "MIN", "PROD")), (2,)),
+    **dict.fromkeys("TRANSPOSE_CONV CONV_3D_TRANSPOSE".split(), (3,)),
+    "STRIDED_SLICE": (1, 2, 3),
+    "RANGE": (0, 1, 2),
+}
+
+#: Ops that LiteRT 2.3 computes in ``Prepare`` where it knows all operands, beside SHAPE and RANK; TensorFlow Lite 2.10 computes none.
+_FOLDED = frozenset("RANGE BROADCAST_ARGS STRIDED_SLICE MUL GATHER CONCATENATION REDUCE_PROD RESHAPE TILE".split())
+
+#: Ops that LiteRT 2.3, too, sizes early by the file's constants alone.
+_ASKS_FOR_CONSTANTS = frozenset({"TRANSPOSE_CONV", "CONV_3D_TRANSPOSE"})
+
+
+# --- Shape arithmetic ------------------------------------------------------------------------------------------------------------------
+
+
+def _renamed(self: Sizes, node: Node, data: Array, *_: Array) -> Array:
     """Elements that keep their order: the output's shape says all."""
-    return operands[0]
+    return data.reshape(self.tensors[node.outputs[0]].shape or ())
 
 
-def _sliced(_: Node, data: Array, begin: Array, size: Array) -> Array:
+def _casted(self: Sizes, node: Node, data: Array) -> Array:
+    target = str(node.attributes.get("to", ""))
+    if target.startswith(("int", "uint")):
+        return np.trunc(data).astype(np.int64)
+    return data.astype(bool if target == "bool" else np.float64) if target[:5] in ("bool", "float") else data
+
+
+def _sliced(self: Sizes, node: Node, data: Array, begin: Array, size: Array) -> Array:
     pairs = zip(begin.tolist(), size.tolist(), strict=True)
     return np.asarray(data[tuple(slice(b, None if s < 0 else b + s) for b, s in pairs)])
 
 
-def _reduction(function: Callable[..., Any]) -> Callable[..., Array]:
-    def fold(node: Node, data: Array, _: Array) -> Array:
-        return np.asarray(function(data, axis=node.attributes["axes"], keepdims=bool(node.attributes.get("keep_dims"))))
+def _split_values(self: Sizes, node: Node, data: Array, *_: Array) -> list[Array]:
+    axis = node.attributes["axis"]
+    sizes = [shape[axis] for index in node.outputs if (shape := self.tensors[index].shape) is not None]
+    return np.split(data, np.cumsum(sizes)[:-1].tolist(), axis)
+
+
+def _unpacked(self: Sizes, node: Node, data: Array) -> list[Array]:
+    return list(np.moveaxis(data, node.attributes["axis"], 0))
+
+
+def _divided(self: Sizes, node: Node, a: Array, b: Array) -> Array:
+    return np.trunc(a / b).astype(np.int64) if a.dtype.kind == "i" else a / b
+
+
+def _elementwise(function: Callable[..., Any]) -> _Fold:
+    return lambda self, node, *operands: np.asarray(function(*operands))
+
+
+def _reduction(function: Callable[..., Any]) -> _Fold:
+    def fold(self: Sizes, node: Node, data: Array, *_: Array) -> Array:
+        axes = tuple(_axes(self, node))
+        return np.asarray(function(data, axis=axes, keepdims=bool(node.attributes.get("keep_dims"))))
 
     return fold
 
 
-_FOLDS: dict[str, Callable[..., Any]] = {
-    "shape": _renamed,
-    **dict.fromkeys(("reshape", "squeeze", "expand_dims"), _renamed),
-    "cast": _renamed,
-    "strided_slice": lambda node, data, *bounds: data[_index(node, *(bound.tolist() for bound in bounds))],
+def _arranged(self: Sizes, node: Node, start: Array, limit: Array, delta: Array) -> Array:
+    (count,) = self.tensors[node.outputs[0]].shape or (-1,)
+    if not 0 <= count <= _MAX_VALUE:
+        raise ValueError("too long")
+    return np.asarray(start + np.arange(count) * delta)
+
+
+def _filled(self: Sizes, node: Node, *operands: Array) -> Array:
+    shape = self.tensors[node.outputs[0]].shape
+    if shape is None or not 0 <= prod(shape) <= _MAX_VALUE:
+        raise ValueError("too large")
+    return np.broadcast_to(operands[1] if node.native == "FILL" else np.zeros_like(operands[0]), shape)
+
+
+def _tiled(self: Sizes, node: Node, data: Array, counts: Array) -> Array:
+    if prod(self.tensors[node.outputs[0]].shape or (_MAX_VALUE + 1,)) > _MAX_VALUE:
+        raise ValueError("too large")
+    return np.tile(data, counts.tolist())
+
+
+_Fold = Callable[..., Any]
+
+_FOLDS: dict[str, _Fold] = {
+    **dict.fromkeys(("reshape", "squeeze", "expand_dims", "shape", "rank"), _renamed),
+    "cast": _casted,
+    "strided_slice": lambda self, node, data, *bounds: data[_index(node, *(bound.tolist() for bound in bounds))],
     "slice": _sliced,
-    "pack": lambda node, *parts: np.stack(parts, node.attributes["axis"]),
-    "concat": lambda node, *parts: np.concatenate(parts, node.attributes["axis"]),
-    "gather": lambda node, data, index: np.take(data, index, node.attributes["axis"]),
-    "add": lambda _, a, b: a + b,
-    "sub": lambda _, a, b: a - b,
-    "mul": lambda _, a, b: a * b,
-    "floor_mod": lambda _, a, b: a % b,
-    "floor_div": lambda _, a, b: a // b,
-    "maximum": lambda _, a, b: np.maximum(a, b),
-    "minimum": lambda _, a, b: np.minimum(a, b),
+    "pack": lambda self, node, *parts: np.stack(parts, node.attributes["axis"]),
+    "unpack": _unpacked,
+    **dict.fromkeys(("split", "split_v"), _split_values),
+    "concat": lambda self, node, *parts: np.concatenate(parts, node.attributes["axis"]),
+    "gather": lambda self, node, data, index: np.take(data, index, node.attributes["axis"]),
+    "transpose": lambda self, node, data, *_: np.transpose(data, node.attributes["permutation"]),
+    "range": _arranged,
+    "fill": _filled,
+    "tile": _tiled,
+    "select": _elementwise(np.where),
+    "add": _elementwise(np.add),
+    "sub": _elementwise(np.subtract),
+    "mul": _elementwise(np.multiply),
+    "div": _divided,
+    "floor_mod": _elementwise(np.mod),
+    "floor_div": _elementwise(np.floor_divide),
+    "maximum": _elementwise(np.maximum),
+    "minimum": _elementwise(np.minimum),
+    "equal": _elementwise(np.equal),
+    "not_equal": _elementwise(np.not_equal),
+    "less": _elementwise(np.less),
+    "less_equal": _elementwise(np.less_equal),
+    "greater": _elementwise(np.greater),
+    "greater_equal": _elementwise(np.greater_equal),
+    "logical_and": _elementwise(np.logical_and),
+    "logical_or": _elementwise(np.logical_or),
+    "logical_not": _elementwise(np.logical_not),
+    "neg": _elementwise(np.negative),
+    "abs": _elementwise(np.abs),
+    "floor": _elementwise(np.floor),
+    "ceil": _elementwise(np.ceil),
+    "round": _elementwise(np.round),
+    "sqrt": _elementwise(np.sqrt),
     "reduce_prod": _reduction(np.prod),
     "sum": _reduction(np.sum),
     "reduce_max": _reduction(np.max),
+    "reduce_min": _reduction(np.min),
+    "reduce_all": _reduction(np.all),
+    "reduce_any": _reduction(np.any),
 }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 #: Bytes one element takes; anything else (strings, resources) counts as nothing moved.
 ITEM_BYTES: Mapping[str, float] = MappingProxyType(
@@ -17,6 +17,11 @@ ITEM_BYTES: Mapping[str, float] = MappingProxyType(
         "int4": 0.5, "uint4": 0.5, "float4": 0.5, "int2": 0.25, "uint2": 0.25,
     }
 )  # fmt: skip
+
+#: Kinds that do the work of most models.
+_WORK = frozenset(
+    {"conv1d", "conv2d", "conv3d", "depthwise_conv2d", "transpose_conv2d", "fully_connected", "batch_matmul"}
+)
 
 _NO_ATTRIBUTES: Mapping[str, Any] = MappingProxyType({})
 
@@ -83,6 +88,9 @@ class Node:
     version in that format (TFLite's operator version, ONNX's opset). ``native_inputs`` and ``native_attributes`` are there for
     a runtime that takes the format as it is: all inputs in the format's order, the steering ones among them, and the numbers,
     texts and lists among the attributes. Empty where the reader does not keep them.
+
+    ``inner``: it stands in a body of control flow (a loop, a branch, a call), which a runtime keeps as a graph of its own.
+    ``repeat`` is how often one run of the model runs it, ``None`` where that depends on the data.
     """
 
     index: int
@@ -96,18 +104,35 @@ class Node:
     location: ByteRange | None = None
     native_inputs: tuple[int, ...] = ()
     native_attributes: Mapping[str, Any] = field(default_factory=lambda: _NO_ATTRIBUTES)
+    inner: bool = False
+    repeat: int | None = 1
+
+
+class OpenSize(NamedTuple):
+    """A dimension of an input that the file leaves open and nobody stated: the tensor's index, the axis, and the name that the
+    file gives the size (ONNX's ``dim_param``), if any."""
+
+    tensor: int
+    axis: int
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A model's main graph: nodes in file order, which is an execution order.
+    """A model's graph: nodes in file order, which is an execution order.
+
+    Bodies of control flow are part of it. A loop's are the nodes before its own, ``inner`` and with the loop's count as ``repeat``;
+    they begin with tensors that nothing writes (what one round hands to the next). Of branches the heavier one is there. The
+    node of the loop, branch or call comes last, reads what its body wrote, and has the attribute ``followed``.
 
     ``format`` is the file's (``graph.formats``), ``dialect`` whose semantics the ops have, which runtimes go by: ``tflite`` (4-D
     activations are NHWC) or ``onnx`` (NCHW). ``notes`` are things a reader
     must tell the user (a symbolic dimension that was taken as 1, a subgraph that was not followed). ``origins`` is for a graph
     that was made from another one: for each node, the indices of the nodes it stands for there, the main one first; empty
-    where the conversion added the node. ``assumed`` are the inputs with dimensions that nobody stated, by name, as the file has
-    them: -1 where the graph has what was taken instead.
+    where the conversion added the node. ``open_sizes`` are the dimensions of inputs that nobody stated and the graph has at what
+    was taken instead: ``assumed``. ``dynamic`` are the tensors that TensorFlow Lite 2.10 sizes only when it runs the model
+    (``kTfLiteDynamic``): what a delegate for static sizes cannot take. ``dynamic_in_litert`` are those of LiteRT 2.3, which computes
+    some shape arithmetic earlier.
     """
 
     name: str
@@ -119,7 +144,20 @@ class Graph:
     outputs: tuple[int, ...]
     notes: tuple[str, ...] = ()
     origins: tuple[tuple[int, ...], ...] = ()
-    assumed: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    open_sizes: tuple[OpenSize, ...] = ()
+    dynamic: frozenset[int] = frozenset()
+    dynamic_in_litert: frozenset[int] = frozenset()
+
+    @property
+    def assumed(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of the inputs with dimensions that nobody stated, by name, as the file has them: -1 where open."""
+        found: dict[str, tuple[int, ...]] = {}
+        opened = {(size.tensor, size.axis) for size in self.open_sizes}
+        for index in dict.fromkeys(size.tensor for size in self.open_sizes):
+            shape = self.tensors[index].shape or ()
+            dims = tuple(-1 if (index, axis) in opened else dim for axis, dim in enumerate(shape))
+            found.setdefault(self.tensors[index].name, dims)
+        return found
 
     def consumers(self) -> dict[int, list[tuple[int, int]]]:
         """Tensor index -> ``(node index, input slot)`` of every use, in file order."""
@@ -142,12 +180,27 @@ class Graph:
         keeps float inputs and outputs behind a QUANTIZE.
         """
         votes: dict[str, int] = {}
-        work = {"conv2d", "depthwise_conv2d", "transpose_conv2d", "fully_connected", "batch_matmul"}
         for node in self.nodes:
-            if node.kind in work and node.inputs and node.inputs[0] >= 0:
+            if node.kind in _WORK and node.inputs and node.inputs[0] >= 0:
                 dtype = self.tensors[node.inputs[0]].dtype
                 votes[dtype] = votes.get(dtype, 0) + 1
+        votes.pop("unknown", None)
         if not votes:
-            votes = {self.tensors[i].dtype: 1 for i in self.inputs} or {"float32": 1}
+            votes = {dtype: 1 for i in self.inputs if (dtype := self.tensors[i].dtype) != "unknown"} or {"float32": 1}
         winner = max(sorted(votes), key=lambda dtype: votes[dtype])
         return {"uint8": "int8"}.get(winner, winner)
+
+
+def times(repeat: int | None, trips: int | None) -> int | None:
+    """How often a node runs in a loop of ``trips`` rounds, of which one runs it ``repeat`` times."""
+    return None if repeat is None or trips is None else repeat * trips
+
+
+def work(node: Node, tensors: Sequence[Tensor]) -> int:
+    """A rough count of what a node computes, to tell the heavier of two branches: elements written, times the weights that each takes."""
+    written = sum(tensors[index].elements or 0 for index in node.outputs[:1] if index >= 0)
+    depth = 1
+    if node.kind in _WORK and len(node.inputs) > 1 and node.inputs[1] >= 0:
+        weights = tensors[node.inputs[1]]
+        depth = max((weights.elements or 0) // max((*(weights.shape or ()), 1)), 1)
+    return written * depth * (node.repeat or 1)

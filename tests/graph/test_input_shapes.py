@@ -13,7 +13,7 @@ from latlint.errors import LatlintError
 from latlint.graph import Graph, read
 from latlint.graph.inputs import InputShape, parse_dims
 from latlint.graph.onnx import read_onnx
-from latlint.graph.tflite_shapes import Resized
+from latlint.graph.tflite_shapes import Sizes
 from latlint.graph.types import Node, Tensor
 
 F32, I64 = TensorProto.FLOAT, TensorProto.INT64
@@ -112,7 +112,7 @@ def test_text_that_is_no_shape(text: str) -> None:
 def test_an_op_whose_operands_make_no_sense_has_an_unknown_shape() -> None:
     tensors = [Tensor("x", (1, 8), "float32"), Tensor("w", (4, 0), "float32", True), Tensor("y", (1, 4), "float32")]
     node = Node(0, "fc", "fully_connected", "FULLY_CONNECTED", (0, 1), (2,))
-    resized = Resized(tensors, {0: (3, 8)})
-    assert resized.reaches(node)
-    resized.take(node)
-    assert tensors[2].shape == (-1, -1) and resized.lost == [node]
+    sizes = Sizes(tensors, lambda index: tensors[index].shape)
+    sizes.resize(0, (3, 8))
+    sizes.take(node)
+    assert tensors[2].shape == (-1, -1) and sizes.lost == [node]

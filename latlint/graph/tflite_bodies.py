@@ -1,0 +1,140 @@
+"""Control flow of a TFLite file: the subgraphs that IF, WHILE, CALL and STABLEHLO_COMPOSITE run, as nodes of the graph that runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from latlint.graph.flatbuffer import MalformedError, printable
+from latlint.graph.trips import Loop
+from latlint.graph.types import Node, times, work
+
+if TYPE_CHECKING:
+    from latlint.graph.tflite import Scope, _Reader
+
+#: Bodies within bodies; real files have three.
+MAX_DEPTH = 16
+#: Notes about branches; more would tell the user nothing new.
+_MAX_NOTES = 4
+
+
+class Bodies:
+    """Follows the control flow of one file."""
+
+    def __init__(self, reader: _Reader) -> None:
+        self.reader = reader
+        self.followed = {0}
+        self.notes: list[str] = []
+
+    def follow(self, node: Node, depth: int) -> Node:
+        """``node``, after the nodes of its bodies were added to the reader's, and its outputs sized."""
+        if depth >= MAX_DEPTH:
+            raise MalformedError(f"its bodies run each other more than {MAX_DEPTH} deep", "LAT006")
+        self.followed.update(number for number in node.attributes["subgraphs"] if number >= 0)
+        return CONTROL[node.native](self, node, depth)
+
+    def _closed(self, node: Node, results: Sequence[int], **attributes: Any) -> Node:
+        """``node`` behind its bodies: it hands on their ``results``."""
+        reader = self.reader
+        node = replace(
+            node,
+            index=len(reader.nodes),
+            inputs=(*node.inputs, *(index for index in results if index >= 0)),
+            attributes=MappingProxyType({**node.attributes, **attributes, "followed": True}),
+        )
+        for index, result in zip(node.outputs, results, strict=False):
+            shape = reader.tensors[result].shape
+            if index >= 0 and reader.tensors[index].shape != shape:
+                reader.sizes.resize(index, shape)
+        return node
+
+    def _branch(self, number: int, bound: Sequence[int], depth: int) -> tuple[Scope, int]:
+        """The body ``number``, run on the tensors ``bound``, and the place of its first node."""
+        first = len(self.reader.nodes)
+        scope = self.reader.scope(number, bound)
+        self.reader.run(scope, depth + 1)
+        return scope, first
+
+    def _call(self, node: Node, depth: int) -> Node:
+        scope, _ = self._branch(node.attributes["subgraphs"][0], node.inputs, depth)
+        return self._closed(node, scope.outputs)
+
+    def _once(self, node: Node, depth: int) -> Node:
+        """CALL_ONCE runs its body at the first run of the model alone."""
+        self.reader.sizes.take(node)
+        return node
+
+    def _if(self, node: Node, depth: int) -> Node:
+        """The branch that is taken, where that is known, else the one with more work."""
+        reader, numbers = self.reader, node.attributes["subgraphs"]
+        taken = reader.sizes.array(node.inputs[0])
+        if taken is not None and taken.size == 1:
+            scope, _ = self._branch(numbers[0 if taken.item() else 1], node.inputs[1:], depth)
+            return self._closed(node, scope.outputs, branch="then" if taken.item() else "else")
+        one, first = self._branch(numbers[0], node.inputs[1:], depth)
+        other, second = self._branch(numbers[1], node.inputs[1:], depth)
+        nodes, tensors = reader.nodes, reader.tensors
+        work_one, work_other = (sum(work(n, tensors) for n in part) for part in (nodes[first:second], nodes[second:]))
+        if work_one >= work_other:
+            del nodes[second:]
+        else:
+            nodes[first:] = [replace(n, index=n.index - (second - first)) for n in nodes[second:]]
+        name = "then" if work_one >= work_other else "else"
+        if len(self.notes) < _MAX_NOTES:
+            self.notes.append(f"of the branches of '{printable(node.name[:80])}' the heavier one ({name}) is counted")
+        return self._closed(node, (one if name == "then" else other).outputs, branch=name)
+
+    def _while(self, node: Node, depth: int) -> Node:
+        """The condition and the body, as often as the loop runs."""
+        reader, sizes = self.reader, self.reader.sizes
+        asked, number = node.attributes["subgraphs"]
+        first = len(reader.nodes)
+        body = reader.scope(number)
+        # what every round hands on as it is, is what the loop began with
+        fixed = {i: outer for i, out, outer in zip(body.inputs, body.outputs, node.inputs, strict=False) if i == out}
+        if fixed:
+            bound = [fixed.get(i, i) for i in body.inputs]
+            body = reader.scope(number, bound)
+        for inner, outer in zip(body.inputs, node.inputs, strict=False):
+            if inner != outer:
+                reader.free.add(inner)
+                sizes.resize(inner, reader.tensors[outer].shape)
+        condition = reader.scope(asked, body.inputs)
+        reader.run(condition, depth + 1)
+        reader.run(body, depth + 1)
+        nodes = reader.nodes
+        written = {tensor: n for n in nodes[first:] for tensor in n.outputs}
+        begins = dict(zip(body.inputs, node.inputs, strict=False))
+        loop = Loop(
+            producer=written.get,
+            value=lambda index: _number(sizes.array(index)),
+            start=lambda index: _number(sizes.array(begins[index])) if index in begins else None,
+            following={i: out for i, out in zip(body.inputs, body.outputs, strict=False) if i not in node.inputs},
+        )
+        trips = loop.trips(condition.outputs[0]) if condition.outputs else None
+        if trips == 0:
+            del nodes[first:]
+            return self._closed(node, node.inputs, trips=0)
+        nodes[first:] = [replace(n, repeat=times(n.repeat, trips)) for n in nodes[first:]]
+        # a size that the body does not fix, or what its slices make together, is that of what the loop began with
+        for inner, out in zip(body.inputs, body.outputs, strict=False):
+            shape = reader.tensors[out].shape
+            if shape is None or -1 in shape:
+                sizes.resize(out, reader.tensors[inner].shape)
+        return self._closed(node, body.outputs, trips=trips)
+
+
+def _number(value: Any) -> float | None:
+    return value.item() if value is not None and value.size == 1 else None
+
+
+#: Ops that run other subgraphs -> how they are followed.
+CONTROL: dict[str, Callable[[Bodies, Node, int], Node]] = {
+    "IF": Bodies._if,
+    "WHILE": Bodies._while,
+    "CALL": Bodies._call,
+    "CALL_ONCE": Bodies._once,
+    "STABLEHLO_COMPOSITE": Bodies._call,
+}

@@ -1,0 +1,120 @@
+"""How often a loop runs, where the graph itself fixes it: a counter that starts at a constant, grows by one and is held against another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from latlint.graph.types import Node
+
+#: Kinds that hand on one value.
+_PASSING = frozenset({"identity", "cast", "reshape", "squeeze", "expand_dims", "flatten"})
+_AND = "logical_and"
+#: A comparison that holds as long as the loop runs -> the same with its sides exchanged.
+_TURNED = {
+    "less": "greater",
+    "less_equal": "greater_equal",
+    "greater": "less",
+    "greater_equal": "less_equal",
+    "not_equal": "not_equal",
+}
+#: Conditions are a comparison or a few joined by AND.
+_MAX_STEPS = 64
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A loop, as far as its count depends on it. Tensors are indices or names.
+
+    ``producer`` gives the node that writes a tensor within the loop; ``value`` the number that a tensor holds in every round, or
+    ``None``; ``start`` what it holds before the first round; ``following`` maps a tensor that changes from round to round to the one
+    that it becomes.
+    """
+
+    producer: Callable[[Any], Node | None]
+    value: Callable[[Any], float | None]
+    start: Callable[[Any], float | None]
+    following: Mapping[Any, Any]
+
+    def trips(self, condition: Any) -> int | None:
+        """How often ``condition``, asked before each round, holds; ``None`` where that is not fixed."""
+        counts: list[int] = []
+        asked = [condition]
+        for _ in range(_MAX_STEPS):
+            if not asked:
+                return min(counts) if counts else None
+            tensor = asked.pop()
+            node = self._origin(tensor)
+            if node is not None and node.kind == _AND:
+                asked += node.inputs[:2]
+                continue
+            if node is None:
+                if self.value(self._passed(tensor)):
+                    continue  # it always holds
+                return None
+            count = self._comparison(node)
+            if count is None:
+                return None
+            counts.append(count)
+        return None
+
+    def _passed(self, tensor: Any) -> Any:
+        """The tensor whose value ``tensor`` holds."""
+        for _ in range(_MAX_STEPS):
+            node = self.producer(tensor)
+            if node is None or node.kind not in _PASSING:
+                break
+            tensor = node.inputs[0]
+        return tensor
+
+    def _origin(self, tensor: Any) -> Node | None:
+        return self.producer(self._passed(tensor))
+
+    def _comparison(self, node: Node) -> int | None:
+        kind, (left, right) = node.kind, map(self._passed, node.inputs[:2])
+        if kind not in _TURNED:
+            return None
+        limit = self.value(right)
+        if limit is None:
+            kind, left, limit = _TURNED[kind], right, self.value(left)
+        # a condition that a body computes for the next round looks at the counter after its step
+        ahead = 0.0
+        if left not in self.following:
+            ahead, left = self._stepped(left)
+        start, step = self.start(left), self._step(left)
+        if limit is None or start is None or step is None:
+            return None
+        return _rounds(kind, start + ahead, step, limit)
+
+    def _stepped(self, tensor: Any) -> tuple[float, Any]:
+        """``(step, counter)`` of a tensor that is a counter plus a step."""
+        node = self._origin(tensor)
+        if node is None or node.kind not in ("add", "sub"):
+            return 0.0, tensor
+        a, b = map(self._passed, node.inputs[:2])
+        if node.kind == "add" and a not in self.following:
+            a, b = b, a
+        step = self.value(b)
+        if step is None or a not in self.following:
+            return 0.0, tensor
+        return (step if node.kind == "add" else -step), a
+
+    def _step(self, counter: Any) -> float | None:
+        """By how much ``counter`` grows in a round."""
+        if counter not in self.following:
+            return None
+        step, base = self._stepped(self.following[counter])
+        return step if base == counter and step else None
+
+
+def _rounds(kind: str, start: float, step: float, limit: float) -> int | None:
+    """How many of ``start``, ``start + step``, … stand on the right side of ``limit``, from the first on."""
+    if kind == "not_equal":
+        kind = "less" if step > 0 else "greater"
+    if (step > 0) != kind.startswith("less"):
+        return None  # it never ends, or never begins
+    distance, stride = (limit - start, step) if step > 0 else (start - limit, -step)
+    if kind.endswith("equal"):
+        return max(int(distance // stride) + 1, 0)
+    return max(int(-(-distance // stride)), 0)
