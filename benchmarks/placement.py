@@ -114,13 +114,20 @@ def planned_xnnpack(path: Path) -> tuple[list[list[int]], set[int]]:
     from latlint.graph import read
     from latlint.runtime import Processor, plan
 
-    made = plan(read(path), Processor("cpu-1large", RUNTIMES["xnnpack"], "cpu", "arm"))
-    unpackers = {node for kernel in made.kernels if kernel.implementation == "unpack" for node in kernel.nodes}
+    graph = read(path)
+    made = plan(graph, Processor("cpu-1large", RUNTIMES["xnnpack"], "cpu", "arm"))
+    number = _in_main_graph(graph)
+    unpackers = {number[node] for kernel in made.kernels if kernel.implementation == "unpack" for node in kernel.nodes}
     parts: dict[int, list[int]] = {}
     for kernel in made.kernels:
         if made.partitions[kernel.partition].executor == "xnnpack":
-            parts.setdefault(kernel.partition, []).extend(set(kernel.nodes) - unpackers)
+            parts.setdefault(kernel.partition, []).extend({number[node] for node in kernel.nodes} - unpackers)
     return sorted(sorted(nodes) for nodes in parts.values() if nodes), unpackers
+
+
+def _in_main_graph(graph: Any) -> dict[int, int]:
+    """Node -> its number in the file's main graph; those of bodies have none."""
+    return {node.index: number for number, node in enumerate(node for node in graph.nodes if not node.inner)}
 
 
 def planned_gpu(path: Path) -> dict[int, str]:
@@ -136,7 +143,8 @@ def planned_gpu(path: Path) -> dict[int, str]:
     unpackers = weight_unpackers(Context(graph), everything)
     context = Context(graph, (tensor for node in unpackers for tensor in graph.nodes[node].outputs))
     found = refusals(context, (node for node in everything if node not in unpackers), rules)
-    return {node: sentence(why) for node, why in found.items()}
+    number = _in_main_graph(graph)
+    return {number[node]: sentence(why) for node, why in found.items() if node in number}
 
 
 #: What explains a node on which the two differ, by words of the one that refuses it. The analyzer looks at the op and its

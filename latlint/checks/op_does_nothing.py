@@ -105,7 +105,9 @@ def _idle(view: View, node: Node) -> int | None:
 
 
 def _whole(node: Node) -> bool:
-    """Whether a slice that keeps the shape keeps the order too."""
+    """Whether a slice that keeps the shape keeps the order too; one by a loop's counter is another one in every round."""
+    if node.kind in ("slice", "strided_slice") and node.inner and not node.attributes.get("begin"):
+        return False
     return all(step > 0 for step in node.attributes.get("strides", ()))
 
 

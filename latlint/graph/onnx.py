@@ -36,7 +36,7 @@ from latlint.graph.onnx_shapes import (
     tensor_value,
 )
 from latlint.graph.ops import lacks_operand
-from latlint.graph.types import ITEM_BYTES, ByteRange, Graph, Node, Quantization, Tensor
+from latlint.graph.types import ITEM_BYTES, ByteRange, Graph, Node, OpenSize, Quantization, Tensor
 from latlint.words import printable
 
 MAX_NODES = 200_000
@@ -351,6 +351,7 @@ class _Reader:
             first,
             last,
             tuple(self.notes),
+            open_sizes=tuple(OpenSize(index[name], axis, size) for name, axis, size in self.opened),
         )
 
     def _tensor(self, name: str) -> Tensor:

@@ -74,13 +74,13 @@ OTHER = frozenset(
     "softmax log_softmax resize_bilinear resize_nearest resize_cubic quantize dequantize fake_quant arg_max arg_min top_k select "
     "where shape size rank fill range one_hot cumsum l2_normalization local_response_norm batch_norm layer_norm instance_norm "
     "group_norm lstm gru rnn svdf non_max_suppression detection_postprocess einsum if while call random densify constant "
-    "attention grid_sample roi_align".split()
+    "attention grid_sample roi_align variable read_variable assign_variable".split()
 )
 
 KINDS = UNARY | BINARY | CONVOLUTIONS | MATRIX | POOLS | REDUCTIONS | MOVEMENT | OTHER | {UNKNOWN}
 
 #: Kinds that may have no inputs or no outputs.
-_OPEN = frozenset({UNKNOWN, "call", "if", "while", "constant", "random"})
+_OPEN = frozenset({UNKNOWN, "call", "if", "while", "constant", "random", "variable", "assign_variable"})
 #: Kinds of which a later output may be the only one that is wanted.
 _RECURRENT = frozenset({"lstm", "gru", "rnn"})
 _TWO_INPUTS = CONVOLUTIONS | MATRIX | BINARY

@@ -148,7 +148,7 @@ class _Reader:
         return Graph(
             name=PurePath(self.path).stem,
             format="tflite",
-            layout="nhwc",
+            dialect="tflite",
             nodes=tuple(self.nodes),
             tensors=tuple(self.tensors),
             inputs=main.inputs,

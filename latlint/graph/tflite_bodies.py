@@ -7,9 +7,10 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from latlint.graph.flatbuffer import MalformedError, printable
+from latlint.graph.flatbuffer import MalformedError
 from latlint.graph.trips import Loop
 from latlint.graph.types import Node, times, work
+from latlint.words import printable
 
 if TYPE_CHECKING:
     from latlint.graph.tflite import Scope, _Reader
@@ -123,7 +124,9 @@ class Bodies:
             shape = reader.tensors[out].shape
             if shape is None or -1 in shape:
                 sizes.resize(out, reader.tensors[inner].shape)
-        return self._closed(node, body.outputs, trips=trips)
+        # every round hands on all that the loop holds (kernels/while.cc copies it)
+        closed = self._closed(node, (*body.outputs, *condition.outputs), trips=trips)
+        return replace(closed, repeat=trips)
 
 
 def _number(value: Any) -> float | None:

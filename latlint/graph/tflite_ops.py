@@ -569,6 +569,7 @@ _BUILTINS: dict[str, Builtin] = {
     "CALL_ONCE": Builtin("call", 103, _subgraphs(0)),
     "STABLEHLO_COMPOSITE": Builtin("call", 0, _composite, second_options=21),
     "STABLEHLO_WHILE": Builtin("while"),
+    "VAR_HANDLE": Builtin("variable"),
 }
 
 #: Custom ops that runtimes know by name (``lite/delegates/gpu/common/custom_parsers.cc``, ``lite/kernels/detection_postprocess.cc``).

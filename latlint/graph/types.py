@@ -123,7 +123,7 @@ class Graph:
 
     Bodies of control flow are part of it. A loop's are the nodes before its own, ``inner`` and with the loop's count as ``repeat``;
     they begin with tensors that nothing writes (what one round hands to the next). Of branches the heavier one is there. The
-    node of the loop, branch or call comes last, reads what its body wrote, and has the attribute ``followed``.
+    node of the loop, branch or call comes last, reads what its body wrote, and has the attribute ``followed``; a loop's runs once a round.
 
     ``format`` is the file's (``graph.formats``), ``dialect`` whose semantics the ops have, which runtimes go by: ``tflite`` (4-D
     activations are NHWC) or ``onnx`` (NCHW). ``notes`` are things a reader

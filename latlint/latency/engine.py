@@ -109,9 +109,9 @@ def workload(plan: Plan) -> Workload:
 def _part(plan: Plan, model: CostModel, counts: Mapping[int, Terms]) -> Part:
     kernels = [plan.kernels[position] for position in counts]
     terms = np.zeros((len(kernels), len(model.names)))
-    for row, found in zip(terms, counts.values(), strict=True):
+    for row, found, kernel in zip(terms, counts.values(), kernels, strict=True):
         for name, count in found.items():
-            row[model.index[name]] = count
+            row[model.index[name]] = count * kernel.repeat
     features = [model.features(kernel) for kernel in kernels] if model.features else []
     return Part(
         model=model,
@@ -121,7 +121,7 @@ def _part(plan: Plan, model: CostModel, counts: Mapping[int, Terms]) -> Part:
         classes=tuple([model.kernel_class(kernel) for kernel in kernels])
         if model.kernel_class
         else ("",) * len(kernels),
-        launches=np.array([float(kernel.launches) for kernel in kernels]),
+        launches=np.array([float(kernel.launches * kernel.repeat) for kernel in kernels]),
     )
 
 

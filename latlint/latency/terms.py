@@ -22,6 +22,11 @@ Terms = dict[str, float]
 UNPRICED = frozenset({"unknown", "if", "while", "call", "non_max_suppression", "detection_postprocess", "roi_align"})
 
 
+def is_unpriced(kernel: Kernel) -> bool:
+    """Whether no shape tells what the kernel costs. Control flow whose bodies are in the graph costs what it hands on."""
+    return kernel.op in UNPRICED and not kernel.attributes.get("followed")
+
+
 class Term(NamedTuple):
     """``prior_ns``: what one unit costs before any measurement, from instruction counts and typical latencies, on the processor that the
     cost model names. ``parallel``: how much of it is divided by more threads: 1 all of it, 0 none (a kernel with one thread),

@@ -68,6 +68,8 @@ class Acceptance(NamedTuple):
 
     def refusal(self, context: Context, node: Node) -> Refusal | None:
         """Why the delegate leaves ``node`` to what runs the rest; ``None`` where it takes it."""
+        if node.inner:
+            return self._refuse("BODY", native=node.native)
         terms = self.ops.get(node.kind)
         if terms is None:
             return None if node.native in self.custom else self._refuse("NOT_AN_OP", native=node.native or node.kind)

@@ -98,7 +98,9 @@ def kernel(
         weight_bytes=0 if free else _bytes(context.streamed(main), computes),
         threads=threads,
         own_inputs=len(operands),
-        sized=bool(free) or all(tensor.elements is not None for tensor in (*operands, *outputs)),
+        sized=bool(free)
+        or (main.repeat is not None and all(tensor.elements is not None for tensor in (*operands, *outputs))),
+        repeat=main.repeat or 1,
         free=free,
         obstacle=obstacle,
         explain=explain,

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 RefusalCode = Literal[
+    "BODY",
     "NOT_AN_OP",
     "LACKS_TENSOR",
     "VERSION",
@@ -46,6 +47,7 @@ class Obstacle(NamedTuple):
 
 _SENTENCES: Mapping[str, str] = {
     # refusals
+    "BODY": "{native} is in a body of control flow, a graph of its own that {by} does not reach",
     "NOT_AN_OP": "{native} is not an op of {by}",
     "LACKS_TENSOR": "{native} lacks an input or an output that {by} expects",
     "VERSION": "version {version} of {native}: {by} knows versions up to {newest}",

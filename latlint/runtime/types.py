@@ -45,7 +45,8 @@ class Kernel:
     ``attributes`` are the main op's (see ``graph.ops``), as the kernel runs it: a merged PAD is in ``padding``.
     ``launches`` is how many calls or dispatches it stands for; ``threads`` ``"all"`` where it divides its work among the processor's, or 1;
     ``own_inputs`` how many of ``inputs`` it reads itself, before those of what is linked; ``sized`` whether the shapes of all its
-    run-time operands are known: what is not sized has no cost that shapes could tell.
+    run-time operands are known: what is not sized has no cost that shapes could tell. ``repeat`` is how often one inference runs it: more
+    than once in a loop, whose kernels have the shapes, ``macs`` and ``launches`` of one round.
     ``obstacle`` is why it is not the fastest that the op can have (of an op that a conversion adds: why a delegate left it);
     ``explain`` all that decided it: what was merged, which faster implementation it missed and by how much, what stopped the next op from being fused.
     """
@@ -66,6 +67,7 @@ class Kernel:
     threads: str | int = "all"
     own_inputs: int = 1
     sized: bool = True
+    repeat: int = 1
     free: str = ""
     obstacle: Obstacle | Refusal | None = None
     explain: tuple[str, ...] = ()

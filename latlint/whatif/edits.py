@@ -103,7 +103,8 @@ def _live(nodes: Sequence[Node], outputs: Iterable[int]) -> list[bool]:
     """For each node whether an output of the graph is reached from it."""
     wanted, live = set(outputs), []
     for node in reversed(nodes):
-        live.append(not wanted.isdisjoint(node.outputs))
+        # An op that writes no tensor is there for what it does: ASSIGN_VARIABLE, CALL_ONCE.
+        live.append(not node.outputs or not wanted.isdisjoint(node.outputs))
         if live[-1]:
             wanted.update(node.inputs)
     return live[::-1]

@@ -12,10 +12,10 @@ from typing import NoReturn
 
 import numpy as np
 import pytest
-from latlint.shapes import InputShape
 
 from latlint.errors import LatlintError
 from latlint.graph import Graph
+from latlint.graph.inputs import InputShape
 from latlint.graph.tflite import MAX_NODES, read_tflite
 from tests.graph.test_tflite import Body, Op, T, build, constant, weights
 
@@ -191,8 +191,9 @@ def test_every_size_is_the_one_that_litert_has(name: str, tmp_path: Path, lackin
 I32 = T((), "int32")
 
 
-def loop(limit: T, *, step: int = 1, start: int = 0, op: str = "LESS", state: T = T((1, 8))) -> Graph:
+def loop(limit: T, *, step: int = 1, start: int = 0, op: str = "LESS") -> Graph:
     """``for i in range(start, limit, step): x = relu(x @ w)``."""
+    state = T((1, 8))
     condition = Body([I32, state, limit, T((), "bool")], [Op(op, [0, 2], [3])], [0, 1], [3])
     inner = Body(
         [I32, state, scalar(step), I32, weights(8, 8), T((1, 8)), T((1, 8))],
@@ -221,7 +222,7 @@ def loop(limit: T, *, step: int = 1, start: int = 0, op: str = "LESS", state: T 
 def test_a_loop_runs_as_often_as_its_counter_allows(limit: int, more: dict[str, int], count: int | None) -> None:
     read = loop(scalar(limit), **more)  # type: ignore[arg-type]
     assert [(node.native, node.repeat, node.inner) for node in read.nodes] == [
-        ("LESS" if "op" not in more else more["op"], count, True),
+        (more.get("op", "LESS"), count, True),
         ("ADD", count, True),
         ("FULLY_CONNECTED", count, True),
         ("RELU", count, True),

@@ -25,7 +25,7 @@ from latlint.latency.counts import (
     taps_of,
     written,
 )
-from latlint.latency.terms import UNPRICED, CostModel, Term, Terms
+from latlint.latency.terms import CostModel, Term, Terms, is_unpriced
 from latlint.runtime.types import Kernel
 
 #: Blocks of ruy's matrix product, 8 by 8, int8 in depths of 16.
@@ -105,7 +105,7 @@ _COPIES = ("concat", "split", "split_v", "reshape", "squeeze", "expand_dims", "f
 
 def price(kernel: Kernel) -> Terms | None:
     """The terms of one kernel, by name; empty where it is free, ``None`` where its cost is not known from its shapes."""
-    if kernel.op in UNPRICED:
+    if is_unpriced(kernel):
         return None
     if kernel.free or not kernel.outputs:
         return {}

@@ -16,7 +16,7 @@ from math import log, prod
 from types import MappingProxyType
 
 from latlint.graph.ops import BINARY, MOVEMENT, REDUCTIONS, UNARY
-from latlint.latency.terms import UNPRICED, CostModel, Term, Terms
+from latlint.latency.terms import CostModel, Term, Terms, is_unpriced
 from latlint.runtime.types import Kernel
 
 #: Priors for a GPU of about 200 GFLOP/s in these kernels and 10 GB/s; every term is divided by nothing: a queue is serial.
@@ -106,7 +106,7 @@ def price(kernel: Kernel) -> Terms | None:
     """The terms of one GPU kernel, by name; empty where it is free, ``None`` where its cost is not known from its shapes."""
     if kernel.free:
         return {}
-    if kernel.op in UNPRICED:
+    if is_unpriced(kernel):
         return None
     name = kernel_class(kernel)
     found = _PRICING[name](kernel)

@@ -24,7 +24,7 @@ from latlint.latency.counts import (
     taps_of,
     written,
 )
-from latlint.latency.terms import UNPRICED, CostModel, Term, Terms
+from latlint.latency.terms import CostModel, Term, Terms, is_unpriced
 from latlint.runtime.types import Kernel
 
 #: f32 kernels of 6 rows by 8 channels.
@@ -90,7 +90,7 @@ TERMS: Mapping[str, Term] = MappingProxyType(
 
 def price(kernel: Kernel) -> Terms | None:
     """The terms of one kernel, by name; empty where it is free, ``None`` where its cost is not known from its shapes."""
-    if kernel.op in UNPRICED:
+    if is_unpriced(kernel):
         return None
     if kernel.free or not kernel.outputs:
         return {}
