@@ -226,7 +226,7 @@ def test_a_loop_runs_as_often_as_its_counter_allows(limit: int, more: dict[str, 
         ("ADD", count, True),
         ("FULLY_CONNECTED", count, True),
         ("RELU", count, True),
-        ("WHILE", 1, False),
+        ("WHILE", count, False),
         ("TANH", 1, False),
     ]
     assert [node.index for node in read.nodes] == list(range(6))
