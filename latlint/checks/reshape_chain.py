@@ -54,6 +54,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         node
         for node in seen.graph.nodes
         if node.kind in _RESHAPES
+        and node.inputs
         and node.index in paid
         and (reader := seen.sole_reader(node)) is not None
         and reader.kind in _RESHAPES

@@ -239,12 +239,7 @@ def test_a_count_that_the_data_decides_is_not_known() -> None:
                      [Op("SUM", [0, 1], [2], ("ReducerOptions", {})), Op("LESS", [2, 3], [4])], [0], [4])  # fmt: skip
     inner = Body([T((1, 8)), T((1, 8))], [Op("RELU", [0], [1])], [0], [1])
     op = Op("WHILE", [0], [1], ("WhileOptions", {"CondSubgraphIndex": 1, "BodySubgraphIndex": 2}))
-    assert [node.repeat for node in graph([T((1, 8)), T((1, 8))], [op], [condition, inner]).nodes] == [
-        None,
-        None,
-        None,
-        1,
-    ]
+    assert [node.repeat for node in graph([T((1, 8)), T((1, 8))], [op], [condition, inner]).nodes] == [None] * 4
 
 
 def test_a_loop_that_never_begins_has_no_body() -> None:
