@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import exp, log, prod
 from typing import Any, NamedTuple
 
@@ -33,6 +33,8 @@ MEASURED_SHARE = 0.9
 #: Why a kernel has no known cost whose op is understood.
 UNSIZED = "the sizes of what it reads or writes are not known, and so not what it takes"
 Array = NDArray[np.float64]
+#: The fields of a ``KernelPrediction`` before its latency, its source (empty: by the target), and those after.
+Told = tuple[tuple[Any, ...], str, tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class Part:
 class Workload:
     """What a plan asks of its processors, before any device's speed: shared by all targets that run the same plan.
 
-    ``parts`` hold the kernels that have a cost, ``unknown`` the positions of those whose cost nobody knows. ``sizes`` (see ``sizes``), ``bytes``
+    ``parts`` hold the kernels that have a cost, ``unknown`` the positions of those whose cost nobody knows. ``sizes`` (see ``sizes``)
     and ``envelope``, which is the class (see ``envelope_class``) as an index of ``envelopes``, are of all kernels. ``once`` is the
     term that an inference costs besides on the host, and its model; ``None`` where there is none.
     """
@@ -68,8 +70,9 @@ class Workload:
     envelopes: tuple[str, ...]
     envelope: NDArray[np.intp]
     sizes: Array
-    bytes: tuple[int, ...]
     once: tuple[CostModel, str] | None
+    #: What predictions say of each kernel whatever the target, from the first one on.
+    told: list[Told] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def offloaded(self) -> tuple[Part, ...]:
@@ -101,7 +104,6 @@ def workload(plan: Plan) -> Workload:
         envelopes=tuple(envelopes),
         envelope=np.array(envelope, np.intp),
         sizes=np.array([sizes(kernel) for kernel in kernels]).reshape(len(kernels), SIZES),
-        bytes=tuple(kernel.bytes for kernel in kernels),
         once=_once(models, plan.precision),
     )
 
@@ -309,30 +311,32 @@ def _partitions_ms(plan: Plan, found: Times) -> list[float]:
 
 def _kernels(graph: Graph, work: Workload, found: Times) -> Iterator[KernelPrediction]:
     """Each kernel of the plan with its time. Made anew for each target, so that it is on the hot path."""
-    fallbacks = work.plan.fallbacks
+    if not work.told:
+        work.told.extend(_told(graph, work))
     times, predicted = found.kernels.tolist(), found.predicted.tolist()
+    for (before, source, after), latency_ms, known in zip(work.told, times, predicted, strict=True):
+        fields = (*before, latency_ms, source or ("predicted" if known else "derived"), *after)
+        yield KernelPrediction(*fields)
+
+
+def _told(graph: Graph, work: Workload) -> Iterator[Told]:
+    fallbacks = work.plan.fallbacks
     for index, kernel in enumerate(work.plan.kernels):
         fallback = fallbacks.get(kernel.nodes[0]) if kernel.nodes else None
-        known = "unknown" if index in work.unknown else "predicted" if predicted[index] else "derived"
-        yield KernelPrediction(
-            index=index,
-            partition=kernel.partition,
-            nodes=tuple([graph.nodes[node].name for node in kernel.nodes]),
-            op=kernel.op,
-            linked=kernel.linked,
-            implementation=kernel.implementation,
-            latency_ms=times[index],
-            source="free" if kernel.free else known,
-            macs=kernel.macs,
-            bytes=work.bytes[index],
-            reason=kernel.free
-            or ("" if kernel.sized else UNSIZED)
-            or kernel.reason
-            or (sentence(fallback) if fallback else ""),
-            explain=kernel.explain,
-            inputs=kernel.inputs if kernel.sized else None,
-            outputs=kernel.outputs if kernel.sized else None,
-            dtype=kernel.input_dtype,
+        reason = kernel.free or ("" if kernel.sized else UNSIZED) or kernel.reason
+        nodes = tuple([graph.nodes[node].name for node in kernel.nodes])
+        yield (
+            (index, kernel.partition, nodes, kernel.op, kernel.linked, kernel.implementation),
+            "free" if kernel.free else "unknown" if index in work.unknown else "",
+            (
+                kernel.macs,
+                kernel.bytes,
+                reason or (sentence(fallback) if fallback else ""),
+                kernel.explain,
+                kernel.inputs if kernel.sized else None,
+                kernel.outputs if kernel.sized else None,
+                kernel.input_dtype,
+            ),
         )
 
 

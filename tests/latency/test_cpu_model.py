@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
+from pathlib import Path
 
 import pytest
 
-from latlint.latency.models import builtin
-from latlint.runtime.types import Kernel
+from latlint.graph import read
+from latlint.latency.models import builtin, model_of
+from latlint.runtime import plan
+from latlint.runtime.types import Kernel, Processor
 
 
 def grouped(size: int, taps: int, stride: int, dilation: int, padding: tuple[int, int]) -> Kernel:
@@ -78,3 +82,41 @@ def test_more_rows_of_an_int8_fully_connected_layer_cost_what_one_does_and_more(
     assert one["i8.fully_connected.weights"] == 64 * 32
     assert all(two[name] >= count for name, count in one.items())
     assert two["i8.conv.macs"] > 0
+
+
+#: Kernels of which the rules file says that all threads share the work, and whose terms no thread divides: the packs were trained so.
+ONE_THREAD_IN_TERMS = {("mean_spatial", "int8")}
+MODELS = (
+    "mobilenet_v2.tflite",
+    "mobilenet_v2_int8.tflite",
+    "mobilenet_v3_small.tflite",
+    "shufflenet_v2_05.tflite",
+    "vit_tiny.onnx",
+)
+
+
+def divided(kernel: Kernel, executor: str) -> bool:
+    """Whether threads divide some of what a kernel's shapes cost."""
+    model = model_of(executor)
+    found = model.price(kernel) or {}
+    return any(model.terms[name].parallel > 0 for name, count in found.items() if count and "call" not in name)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("runtime", ["tflite-2.10/builtin", "tflite-2.10/xnnpack"])
+def test_threads_divide_the_terms_of_the_kernels_that_rules_say_are_threaded(
+    name: str, runtime: str, model: Callable[[str], Path]
+) -> None:
+    """Two places know of threads: the rules file, which explanations and LAT243 go by, and the terms, which milliseconds go by."""
+    planned = plan(read(model(name)), Processor("cpu", runtime, "cpu", "arm"))
+    for kernel in planned.kernels:
+        if not kernel.free and (kernel.implementation, kernel.input_dtype) not in ONE_THREAD_IN_TERMS:
+            executor = planned.partitions[kernel.partition].executor
+            assert divided(kernel, executor) == (kernel.threads == "all"), (kernel.implementation, kernel.threads)
+
+
+def test_what_is_threaded_by_the_rules_alone_is_listed() -> None:
+    shapes = {"inputs": ((1, 7, 7, 64),), "outputs": ((1, 1, 1, 64),)}
+    for implementation, dtype in ONE_THREAD_IN_TERMS:
+        kernel = Kernel("mean", implementation, (0,), **shapes, input_dtype=dtype, output_dtype=dtype)
+        assert kernel.threads == "all" and not divided(kernel, "builtin")
