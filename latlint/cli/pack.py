@@ -14,13 +14,14 @@ from latlint.cli._options import format_option
 from latlint.errors import LatlintError
 from latlint.report.json import dump
 from latlint.report.plain import Cell, clean, table
+from latlint.runtime.kinds import KINDS
 
 if TYPE_CHECKING:
     from latlint.latency.packs import Pack
     from latlint.training.user.build import Built
 
 _DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_PROCESSOR = re.compile(r"gpu|cpu(-[A-Za-z0-9._-]{1,59})?")
+_PROCESSOR = re.compile(rf"({'|'.join(KINDS)})(-[A-Za-z0-9._-]{{1,59}})?")
 
 
 @click.group("pack", short_help="Build a pack for your own device, or check one.")
@@ -98,7 +99,8 @@ def _named(name: str | None, option: str, pattern: re.Pattern[str]) -> str:
     if name is None:
         raise click.UsageError(f"Missing option '--{option}'.")
     if not pattern.fullmatch(name):
-        expected = "letters, digits, dots and dashes" if pattern is _DEVICE else "gpu, or cpu-... such as cpu-1large"
+        kinds = ", ".join(KINDS)
+        expected = "letters, digits, dots and dashes" if pattern is _DEVICE else f"{kinds}, or with cores: cpu-1large"
         raise LatlintError(f"--{option} {name}: expected {expected}")
     return name
 

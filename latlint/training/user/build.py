@@ -91,6 +91,8 @@ def build(profiles: Sequence[Profile], wanted: Wanted, known: Mapping[str, Targe
     """
     kind_name = kind_of(wanted.processor).name
     known = {name: target for name, target in (known or load_targets()).items() if _is_donor(target, kind_name)}
+    if not known:
+        raise LatlintError(f"no {kind_of(wanted.processor).title} is known whose costs could be a start")
     candidates = [known[name] for name in select_targets((wanted.like or "*",), known)]
     models = sorted({str(profile.model) for profile in profiles})
     if len(models) < MIN_MODELS:
