@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf has no stubs of its own
 from onnx import (
+    AttributeProto,
     FunctionProto,
     GraphProto,
     ModelProto,
@@ -39,11 +40,14 @@ from latlint.graph.ops import lacks_operand
 from latlint.graph.types import ITEM_BYTES, ByteRange, Graph, Node, OpenSize, Quantization, Tensor
 from latlint.words import printable
 
-MAX_NODES = 200_000
+MAX_NODES = 50_000
 MAX_TENSORS = 1_000_000
 MAX_NAME = 4096
 MAX_OPSET = 10_000
 MAX_FUNCTION_DEPTH = 32
+MAX_CALLS = 50_000
+#: The nodes of functions, each time that one is called.
+MAX_EXPANDED_BYTES = 32 * 2**20
 #: A tensor of more elements fits no device; a shape that claims it is an attack or a mistake.
 MAX_ELEMENTS = 2**40
 
@@ -117,8 +121,8 @@ class _Reader:
             raise ImpossibleError("an input has no name")
         if twice := _repeated(inputs):
             raise ImpossibleError(f"the input {_quoted(twice)} is given twice")
-        self._bound(len(graph.node), MAX_NODES, "nodes")
-        self._bound(
+        self.bound(len(graph.node), MAX_NODES, "nodes")
+        self.bound(
             len(graph.input) + len(graph.output) + len(self.constants), MAX_TENSORS, "inputs, outputs and weights"
         )
         self._take_inputs(inputs)
@@ -243,17 +247,19 @@ class _Reader:
             opsets = {"": defs.onnx_opset_version()}
         ranges = self.lean.nodes if len(self.lean.nodes) == len(self.model.graph.node) else []
         count = 0
+        spent = _Spent(self)
         for position, node in enumerate(self.model.graph.node):
             place = ranges[position] if ranges else None
-            for step in _expanded(_Step(node, opsets, place), functions, 0):
+            for step in _expanded(_Step(node, opsets, place), functions, 0, spent):
                 count += 1
-                self._bound(count, MAX_NODES, "nodes")
+                self.bound(count, MAX_NODES, "nodes")
                 self._check_node(step.node)
                 yield step
 
     def _check_node(self, node: NodeProto) -> None:
-        self._bound(len(node.input) + len(node.output), MAX_TENSORS, "inputs and outputs of one node")
-        self._bound(len(node.name), MAX_NAME, "characters in a name")
+        self.bound(len(node.input) + len(node.output), MAX_TENSORS, "inputs and outputs of one node")
+        for name in (node.name, *node.input, *node.output):
+            self.bound(len(name), MAX_NAME, "characters in a name")
 
     def _execution_order(self, steps: list[_Step], known: set[str]) -> list[_Step]:
         """``steps`` so that each comes after what it reads; as they are when they already do."""
@@ -321,7 +327,7 @@ class _Reader:
             if name not in index:
                 index[name] = len(tensors)
                 tensors.append(self._tensor(name))
-                self._bound(len(tensors), MAX_TENSORS, "tensors")
+                self.bound(len(tensors), MAX_TENSORS, "tensors")
             return index[name]
 
         first = tuple(tensor(name) for name in inputs)
@@ -358,8 +364,8 @@ class _Reader:
         known, value = self.inference.types.get(name), self.inference.values.get(name)
         shape, dtype = (known.shape, known.dtype) if known else (None, "unknown")
         if shape is not None:
-            self._bound(len(shape), MAX_NAME, f"dimensions of {_quoted(name)}")
-            self._bound(prod(dim for dim in shape if dim > 0), MAX_ELEMENTS, f"elements in {_quoted(name)}")
+            self.bound(len(shape), MAX_NAME, f"dimensions of {_quoted(name)}")
+            self.bound(prod(dim for dim in shape if dim > 0), MAX_ELEMENTS, f"elements in {_quoted(name)}")
         return Tensor(
             name=name,
             shape=shape,
@@ -410,7 +416,7 @@ class _Reader:
             native_attributes=MappingProxyType(_without_tensors(call.attributes)),
         )
 
-    def _bound(self, count: int, limit: int, what: str) -> None:
+    def bound(self, count: int, limit: int, what: str) -> None:
         if count > limit:
             raise _error(f"beyond what latlint reads: {count:,} {what}, at most {limit:,}", "LAT006", self.path)
 
@@ -518,7 +524,30 @@ def _quantized_operands(node: NodeProto) -> Iterator[tuple[str, str, str]]:
             yield output, names[0], names[1]
 
 
-def _expanded(step: _Step, functions: Mapping[tuple[str, str], FunctionProto], depth: int) -> Iterator[_Step]:
+class _Spent:
+    """What calls of functions have cost: a function of two calls of another, which has two of a third, need not hold a single node."""
+
+    def __init__(self, reader: _Reader) -> None:
+        self._reader = reader
+        self._calls = self._names = self._bytes = 0
+
+    def call(self, function: FunctionProto, call: NodeProto) -> None:
+        """A call, which looks at all names of the function and gives each of its nodes longer ones."""
+        self._calls += 1
+        self._reader.bound(self._calls, MAX_CALLS, "nodes, calls of functions among them")
+        self._names += len(function.input) + len(function.output) + len(call.input) + len(call.output)
+        self._names += len(function.attribute_proto) + len(call.attribute) + len(function.opset_import)
+        self._reader.bound(self._names, MAX_TENSORS, "names in calls of functions")
+
+    def copy(self, message: NodeProto | AttributeProto, longer: int = 0) -> None:
+        """A message of a function that is about to be copied, to be ``longer`` by so many bytes."""
+        self._bytes += message.ByteSize() + longer
+        self._reader.bound(self._bytes, MAX_EXPANDED_BYTES, "bytes of nodes in functions")
+
+
+def _expanded(
+    step: _Step, functions: Mapping[tuple[str, str], FunctionProto], depth: int, spent: _Spent
+) -> Iterator[_Step]:
     """``step``, or the nodes of the function that it calls, named after the call."""
     function = functions.get((step.node.domain, step.node.op_type))
     if function is None:
@@ -527,6 +556,7 @@ def _expanded(step: _Step, functions: Mapping[tuple[str, str], FunctionProto], d
     if depth >= MAX_FUNCTION_DEPTH:
         raise ImpossibleError(f"functions call each other more than {MAX_FUNCTION_DEPTH} deep at {_label(step.node)}")
     call = step.node
+    spent.call(function, call)
     prefix = f"{call.name or ''.join(call.output[:1])}/"
     names = dict(zip(function.input, call.input, strict=False))
     names |= {name: "" for name in function.input if name not in names}
@@ -534,6 +564,7 @@ def _expanded(step: _Step, functions: Mapping[tuple[str, str], FunctionProto], d
     given = {attribute.name: attribute for attribute in (*function.attribute_proto, *call.attribute)}
     opsets = _opsets(function.opset_import) or step.opsets
     for inner in function.node:
+        spent.copy(inner, len(prefix) * (1 + len(inner.input) + len(inner.output)))
         node = NodeProto()
         node.CopyFrom(inner)
         node.name = prefix + (inner.name or inner.op_type)
@@ -543,9 +574,10 @@ def _expanded(step: _Step, functions: Mapping[tuple[str, str], FunctionProto], d
         for attribute in inner.attribute:
             source = given.get(attribute.ref_attr_name) if attribute.ref_attr_name else attribute
             if source is not None:
+                spent.copy(source)
                 bound.append(type(attribute)())
                 bound[-1].CopyFrom(source)
                 bound[-1].name = attribute.name
         del node.attribute[:]
         node.attribute.extend(bound)
-        yield from _expanded(_Step(node, opsets, step.location), functions, depth + 1)
+        yield from _expanded(_Step(node, opsets, step.location), functions, depth + 1, spent)

@@ -18,6 +18,7 @@ import numpy as np
 from onnx import AttributeProto, NodeProto, TensorProto, TypeProto, defs, helper, numpy_helper, shape_inference
 
 from latlint.graph.onnx_ops import ImpossibleError
+from latlint.graph.wire import SMALL_BYTES
 
 #: More elements than this never steer a graph (``wire.SMALL_BYTES`` is as many int64 values).
 MAX_ELEMENTS = 1024
@@ -123,22 +124,33 @@ def tensor_type(elem_type: int, shape: tuple[int, ...] | None) -> TypeProto:
 
 
 def tensor_value(tensor: TensorProto) -> Array | None:
-    """The elements of a small tensor; ``None`` when it is large, text, in another file or its data was left out.
+    """The elements of a small tensor of real numbers, in a type that NumPy itself has; ``None`` when it is large, text, complex, in
+    another file or its data was left out.
 
     Raises ValueError when data and dimensions do not agree.
     """
     count = prod(tensor.dims) if all(dim >= 0 for dim in tensor.dims) else -1
     if not 0 <= count <= MAX_ELEMENTS or len(tensor.dims) > MAX_RANK or tensor.data_location == TensorProto.EXTERNAL:
         return None
-    if tensor.data_type == TensorProto.STRING or tensor.data_type not in DTYPES:
+    if DTYPES.get(tensor.data_type, "string") in _NOT_REAL:
         return None
-    if count and not any(
-        tensor.HasField("raw_data") if name == "raw_data" else len(getattr(tensor, name)) for name in _DATA
-    ):
+    if not count:
+        return np.zeros(tensor.dims, np.float32) if max(tensor.dims, default=0) <= _MAX_HELD else None
+    if not any(tensor.HasField("raw_data") if name == "raw_data" else len(getattr(tensor, name)) for name in _DATA):
         return None
-    return numpy_helper.to_array(tensor)
+    if count > _MAX_HELD:  # to_array would make room for them first
+        raise ValueError(f"{count} elements")
+    found = numpy_helper.to_array(tensor)
+    if found.dtype.kind in "biuf":
+        return found
+    return found.astype(
+        np.int8 if "int" in found.dtype.name else np.float32
+    )  # int4, bfloat16 and float8 are not NumPy's
 
 
+_NOT_REAL = frozenset({"string", "complex64", "complex128"})
+#: A quarter of a byte an element is the least, and what is longer than ``SMALL_BYTES`` was left out.
+_MAX_HELD = 4 * SMALL_BYTES
 _DATA = ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data")
 
 
@@ -153,7 +165,7 @@ class _Asked(NamedTuple):
 
 
 #: Einsum's subscripts: letters with at most one ellipsis a term. Stray dots send onnx's parser round for ever.
-_EQUATION = re.compile(rb"(T(,T)*(->T)?)".replace(b"T", rb"[A-Za-z ]*(\.\.\.)?[A-Za-z ]*"))
+_EQUATION = re.compile(rb"(T(,T)*(->T)?)".replace(b"T", rb"[A-Za-z ]*(\.\.\.[A-Za-z ]*)?"))
 
 
 class ValueType(NamedTuple):
@@ -306,6 +318,7 @@ class Inference:
         """Raises ImpossibleError when the node's inputs, outputs or attributes are not those that its op can have."""
         schema = self._schema(node.domain, node.op_type, opsets)
         if schema is None:
+            self._check_foreign(node)
             return
         asked = self._asked_of(schema)
         least, most = asked.inputs
@@ -319,6 +332,17 @@ class Inference:
         for name, (kind, required) in asked.attributes.items():
             if (required and name not in given) or given.get(name, kind) != kind:
                 raise ImpossibleError(f"no {name!r} of the kind that {node.op_type} takes")
+
+    def _check_foreign(self, node: NodeProto) -> None:
+        """The same for an op that the imported opset does not have, by what the newest one, or a standard op that it is like, asks for:
+        attributes are read by name, whoever defines the op."""
+        alike, _ = _STAND_INS.get((node.domain, node.op_type), (node.op_type, ()))
+        schema = self._schema("", alike, {})
+        expected = self._asked_of(schema).attributes if schema else {}
+        for attribute in node.attribute:
+            kind, _ = expected.get(attribute.name, (attribute.type, False))
+            if attribute.type != kind:
+                raise ImpossibleError(f"no {attribute.name!r} of the kind that {node.op_type} takes")
 
     def _asked_of(self, schema: defs.OpSchema) -> _Asked:
         key = (schema.domain, schema.name, schema.since_version)

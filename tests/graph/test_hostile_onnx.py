@@ -1,0 +1,160 @@
+"""ONNX models that are small and mean harm: what they hold is checked where it enters, and work is bounded before it is spent."""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import onnx
+import pytest
+from onnx import AttributeProto, ModelProto, TensorProto, defs, helper
+
+from latlint import Settings, check
+from latlint.errors import LatlintError
+from latlint.graph.onnx import read_onnx
+from latlint.graph.onnx_shapes import DTYPES
+
+TARGETS = ("pixel-4/gpu", "pixel-4/cpu-1large")
+
+
+def model(*nodes: onnx.NodeProto, constants: tuple[TensorProto, ...] = (), opset: int = 17) -> ModelProto:
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 8, 4, 4])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    graph = helper.make_graph(list(nodes), "g", [x], [y], list(constants))
+    opsets = [helper.make_opsetid(domain, version) for domain, version in (("", opset), ("l", 1), ("com.microsoft", 1))]
+    return helper.make_model(graph, opset_imports=opsets)
+
+
+def judged(made: ModelProto, tmp_path: Path) -> list[str]:
+    """The codes of the errors of a whole run, which has no internal one."""
+    path = tmp_path / "m.onnx"
+    path.write_bytes(made.SerializeToString())
+    errors = check(str(path), Settings(targets=TARGETS)).errors
+    assert not [error.message for error in errors if error.code in ("LAT009", "LAT000")]
+    return [error.code for error in errors]
+
+
+def doubling(depth: int, body: Callable[[int], list[onnx.NodeProto]]) -> ModelProto:
+    """A function that calls the next ``body(i)`` times, and so on; the last one is empty."""
+    made = model(helper.make_node("Relu", ["x"], ["y"]), helper.make_node("f0", [], [], domain="l"))
+    for i in range(depth + 1):
+        nodes = body(i) if i < depth else []
+        made.functions.append(helper.make_function("l", f"f{i}", [], [], nodes, [helper.make_opsetid("l", 1)]))
+    return made
+
+
+@pytest.mark.parametrize("calls", [2, 3, 40])
+def test_calls_of_functions_are_counted_though_they_yield_nothing(calls: int) -> None:
+    """2^31 calls in 1,245 bytes."""
+    made = doubling(31, lambda i: [helper.make_node(f"f{i + 1}", [], [], domain="l") for _ in range(calls)])
+    start = time.process_time()
+    with pytest.raises(LatlintError, match=r"beyond what latlint reads: .* calls of functions"):
+        read_onnx(made.SerializeToString(), "m.onnx")
+    assert time.process_time() - start < 10
+
+
+@pytest.mark.parametrize("how", ["names", "attributes", "parameters"])
+def test_what_calls_copy_is_bounded(how: str) -> None:
+    """Names grow by those of the calls; an attribute of a call is copied for each node that refers to it."""
+    ref = AttributeProto(name="a", ref_attr_name="a", type=AttributeProto.STRING)
+
+    def body(i: int) -> list[onnx.NodeProto]:
+        if how == "names":
+            inner = [helper.make_node("Relu", ["n" * 3000] * 20, [f"o{j}"], name="n" * 3000) for j in range(4)]
+            return [helper.make_node(f"f{i + 1}", [], [], name="n" * 3000, domain="l"), *inner]
+        if how == "parameters":
+            return [helper.make_node(f"f{i + 1}", [], [], domain="l") for _ in range(2)]
+        node = helper.make_node("Relu", ["q"], ["r"])
+        node.attribute.extend([ref] * 20_000)
+        return [node]
+
+    made = doubling(31 if how != "attributes" else 1, body)
+    if how == "attributes":
+        made.functions[0].attribute_proto.append(helper.make_attribute("a", "v" * 8000))
+    if how == "parameters":
+        for function in made.functions:
+            function.input.extend(f"i{j}" for j in range(5000))
+    tracemalloc.start()
+    start = time.process_time()
+    with pytest.raises(LatlintError, match="beyond what latlint reads"):
+        read_onnx(made.SerializeToString(), "m.onnx")
+    assert time.process_time() - start < 20
+    assert tracemalloc.get_traced_memory()[1] < 256 * 2**20
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("dtype", sorted(set(DTYPES) - {TensorProto.STRING}))
+@pytest.mark.parametrize("dims", [(), (1,), (1, 8, 1, 1)])
+@pytest.mark.parametrize(
+    "op", ["Add", "Mul", "Div", "Sub", "Pow", "Max", "Clip", "PRelu", "DequantizeLinear", "Where", "Pad"]
+)
+def test_constants_of_every_type_are_met_by_every_reader(
+    op: str, dims: tuple[int, ...], dtype: int, tmp_path: Path
+) -> None:
+    count = 8 if dims == (1, 8, 1, 1) else 1
+    size = {"complex64": 8, "complex128": 16}.get(DTYPES[dtype], 8)
+    bits = {20: 4, 21: 4, 22: 4, 23: 4, 25: 2, 26: 2}
+    item = {"float64": 8, "int64": 8, "uint64": 8, "float32": 4, "int32": 4, "uint32": 4}.get(DTYPES[dtype], 1)
+    item = 2 if DTYPES[dtype] in ("float16", "bfloat16", "int16", "uint16") else item
+    item = size if DTYPES[dtype].startswith("complex") else item
+    length = -(-count * bits[dtype] // 8) if dtype in bits and DTYPES[dtype] != "float8" else count * item
+    constant = TensorProto(name="c", data_type=dtype, dims=dims, raw_data=bytes([1] * length))
+    for inputs in (["x", "c"], ["c", "x"], ["x", "c", "c"]):
+        judged(model(helper.make_node(op, inputs, ["y"]), constants=(constant,), opset=21), tmp_path)
+
+
+@pytest.mark.parametrize("dtype", [TensorProto.INT4, TensorProto.UINT4, TensorProto.FLOAT, TensorProto.FLOAT8E4M3FN])
+@pytest.mark.parametrize("data", ["", "raw", "int32"])
+def test_room_for_a_constant_is_made_when_it_is_known_to_be_small(dtype: int, data: str, tmp_path: Path) -> None:
+    """2^86 elements, or none."""
+    for dims in ((2**31, 2**24, 2**31 - 1, 0), (0, 2**40), (2**39,), (2**20, 2**19), (2**36, 0)):
+        constant = TensorProto(name="c", data_type=dtype, dims=dims)
+        if data == "raw":
+            constant.raw_data = b"\1"
+        elif data == "int32":
+            constant.int32_data.append(1)
+        tracemalloc.start()
+        judged(model(helper.make_node("Add", ["x", "c"], ["y"]), constants=(constant,)), tmp_path)
+        judged(
+            model(helper.make_node("Constant", [], ["c"], value=constant), helper.make_node("Add", ["x", "c"], ["y"])),
+            tmp_path,
+        )
+        assert tracemalloc.get_traced_memory()[1] < 64 * 2**20
+        tracemalloc.stop()
+
+
+WRONG = (1, 1.5, "text", [1, 2], [1.5], ["text"], helper.make_tensor("t", TensorProto.FLOAT, [1], [1.0]))
+
+
+def foreign() -> list[tuple[str, str, int]]:
+    """Ops that opset 9 does not have, and those of ONNX Runtime."""
+    newer = [("", schema.name, len(schema.inputs)) for schema in defs.get_all_schemas() if not schema.domain]
+    own = "FusedConv Gelu FastGelu QLinearAdd QLinearLeakyRelu QLinearAveragePool QLinearConcat FusedMatMul BiasGelu Attention"
+    return [*newer, *(("com.microsoft", op, 6) for op in own.split())]
+
+
+@pytest.mark.parametrize(("domain", "op", "inputs"), foreign())
+def test_attributes_of_the_wrong_kind_are_told_whoever_defines_the_op(
+    domain: str, op: str, inputs: int, tmp_path: Path
+) -> None:
+    names = "axis axes alpha epsilon num_groups group kernel_shape strides pads mode transA transB perm to blocksize activation keepdims"
+    schema = defs.get_schema(op) if not domain else None
+    known = [*(schema.attributes if schema else ()), *names.split()]
+    weights = helper.make_tensor("w", TensorProto.FLOAT, [8, 8, 1, 1], [1.0] * 64)
+    for number, value in enumerate(WRONG):
+        node = helper.make_node(op, ["x", *["w"] * (max(inputs, 1) - 1)], ["y"], domain=domain)
+        node.attribute.extend(helper.make_attribute(name, value) for name in known[number % 2 :: 2])
+        judged(model(node, constants=(weights,), opset=9), tmp_path)
+
+
+def test_an_equation_that_is_none_is_refused_in_linear_time(tmp_path: Path) -> None:
+    equation = ",".join(["a" * 120 + "!"] * 2)
+    nodes = [
+        helper.make_node("Einsum", ["x", "x"], [f"e{i}"], equation="a" * 250 + "!" if i % 2 else equation)
+        for i in range(2000)
+    ]
+    start = time.process_time()
+    judged(model(*nodes, helper.make_node("Relu", ["x"], ["y"])), tmp_path)
+    assert time.process_time() - start < 30
