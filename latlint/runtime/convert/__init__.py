@@ -6,7 +6,7 @@ converter makes of the result. The graph that comes out is an NHWC graph of TFLi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from latlint.graph.types import Graph, Node
@@ -33,12 +33,13 @@ def as_tflite(graph: Graph, *, zero_padding: bool = False) -> Graph:
     live = _live(w)
     _find_aliases(w, live)
     _count_uses(w, live)
+    readers = _readers(w, live)
     found = {match.nodes[0]: match for match in matches(w) if match.nodes[0] in live}
     inside = {index for match in found.values() for index in match.nodes[1:]}
-    inputs = [_input(w, i, live) for i in graph.inputs]
+    inputs = [_input(w, i, readers.get(i, ())) for i in graph.inputs]
     for node in graph.nodes:
         if node.index in live and node.index not in inside:
-            _convert(w, node, found.get(node.index), live)
+            _convert(w, node, found.get(node.index), readers)
     outputs = [_output(w, i) for i in graph.outputs]
     return w.finished(inputs, outputs, (*w.source.notes, *_notes(w), *_by_hand(found.values())))
 
@@ -109,14 +110,23 @@ def _count_uses(w: Writer, live: set[int]) -> None:
         w.uses[w.root(i)] += 1
 
 
-def _input(w: Writer, i: int, live: set[int]) -> int:
+def _readers(w: Writer, live: set[int]) -> dict[int, list[Node]]:
+    """The nodes that run and read each tensor."""
+    readers: dict[int, list[Node]] = {}
+    for node in w.source.nodes:
+        if node.index in live:
+            for i in dict.fromkeys(node.inputs):
+                readers.setdefault(i, []).append(node)
+    return readers
+
+
+def _input(w: Writer, i: int, readers: Iterable[Node]) -> int:
     """A graph input: channels last, as onnx2tf makes every image; of three axes only where a convolution reads it."""
     tensor = w.source.tensors[i]
     rank = w.rank(i)
     order = identity(rank)
     one_dimensional = {"conv1d", "max_pool2d", "average_pool2d", "batch_norm"}
-    readers = (n for n in w.source.nodes if n.index in live and n.inputs[:1] == (i,))
-    if rank >= 4 or (rank == 3 and any(node.kind in one_dimensional for node in readers)):
+    if rank >= 4 or (rank == 3 and any(node.inputs[0] == i and node.kind in one_dimensional for node in readers)):
         order = channels_last(rank)
     shape = None if tensor.shape is None else tuple(tensor.shape[axis] for axis in order)
     index = w.temporary(tensor.name, shape, tensor.dtype, tensor.quantization)
@@ -124,14 +134,14 @@ def _input(w: Writer, i: int, live: set[int]) -> int:
     return index
 
 
-def _convert(w: Writer, node: Node, match: Match | None, live: set[int]) -> None:
+def _convert(w: Writer, node: Node, match: Match | None, readers: Mapping[int, Sequence[Node]]) -> None:
     if match is not None:
         value = w.value(match.data)
         w.add(match.kind, [value.tensor], [w.new(node.outputs[0], value.order)], origins=match.nodes)
         return
     if node.kind == "pad":
-        readers = [n for n in w.source.nodes if n.index in live and node.outputs[0] in n.inputs]
-        if len(readers) == 1 and pads_into(w, node, readers[0]):
+        reading = readers.get(node.outputs[0], ())
+        if len(reading) == 1 and pads_into(w, node, reading[0]):
             return
     convert_node(w, node)
 

@@ -46,15 +46,15 @@ class Op:
 
 @dataclass(slots=True)
 class Model:
-    """The delegate's graph of one partition. ``shapes`` holds every value's shape; ``uses`` every use of a value as
-    ``(op, slot)``; ``free`` the ops that cost nothing any more, each with the reason."""
+    """The delegate's graph of one partition. ``shapes`` holds every value's shape; ``uses`` the ops that read a value, by their identity
+    and the slot in which they do; ``free`` the ops that cost nothing any more, each with the reason."""
 
     ops: list[Op]
     shapes: dict[int, Shape]
     inputs: frozenset[int]
     outputs: frozenset[int]
     quantized: frozenset[int] = frozenset()
-    uses: dict[int, list[tuple[Op, int]]] = field(default_factory=dict)
+    uses: dict[int, dict[tuple[int, int], Op]] = field(default_factory=dict)
     producers: dict[int, Op] = field(default_factory=dict)
     free: list[tuple[Op, str]] = field(default_factory=list)
 
@@ -62,7 +62,7 @@ class Model:
         """Fills ``uses`` and ``producers``."""
         for op in self.ops:
             for slot, value in enumerate(op.inputs):
-                self.uses.setdefault(value, []).append((op, slot))
+                self.uses.setdefault(value, {})[id(op), slot] = op
             for value in op.outputs:
                 self.producers[value] = op
 
@@ -74,22 +74,32 @@ class Model:
         """The one op that reads ``op``'s one output, once, where the output stays inside; otherwise ``None``."""
         if len(op.outputs) != 1 or op.outputs[0] in self.outputs:
             return None
-        uses = self.uses.get(op.outputs[0], ())
-        return uses[0][0] if len(uses) == 1 else None
+        uses = self.uses.get(op.outputs[0], {})
+        return next(iter(uses.values())) if len(uses) == 1 else None
 
     def only_consumer(self, op: Op) -> Op | None:
         """``sole_reader`` where it reads ``op`` first of its inputs."""
         reader = self.sole_reader(op)
         return reader if reader is not None and reader.inputs[0] == op.outputs[0] else None
 
+    def swap_inputs(self, op: Op) -> None:
+        """The second of the two different inputs of ``op`` comes first."""
+        for slot, value in enumerate(op.inputs):
+            del self.uses[value][id(op), slot]
+        op.inputs.reverse()
+        for slot, value in enumerate(op.inputs):
+            self.uses[value][id(op), slot] = op
+
     def bypass(self, op: Op) -> None:
         """Takes ``op`` out: whoever read its output reads its first input instead."""
         source, target = op.inputs[0], op.outputs[0]
         op.alive = False
-        readers = self.uses.pop(target, [])
-        for reader, slot in readers:
+        readers = self.uses.pop(target, {})
+        for (_, slot), reader in readers.items():
             reader.inputs[slot] = source
-        self.uses[source] = [use for use in self.uses[source] if use[0] is not op] + readers
+        for slot in range(len(op.inputs)):
+            self.uses[source].pop((id(op), slot), None)
+        self.uses[source] |= readers
         self.producers.pop(target, None)
 
     def absorb_producer(self, op: Op, producer: Op) -> None:
@@ -147,16 +157,21 @@ class _Builder:
     rules: GpuRules
     members: set[int]
     next_value: int
+    writers: dict[int, tuple[Op, int]] = field(default_factory=dict)
 
     def add(self, node: Node) -> None:
         """The op of ``node``, then its fused activation, then the rounding of its quantised outputs."""
         op = self._op(node)
-        self.model.ops.append(op)
+        self._take(op)
         for name in _fused_ops(node):
             self._append(name, node, op.outputs[0], operand="scalar" if name == "add" else "")
         if op.name != "quantize_and_dequantize":
             for output in node.outputs:
                 self._round(node, output)
+
+    def _take(self, op: Op) -> None:
+        self.model.ops.append(op)
+        self.writers |= {value: (op, slot) for slot, value in enumerate(op.outputs)}
 
     def _op(self, node: Node) -> Op:
         context = self.context
@@ -202,11 +217,9 @@ class _Builder:
         before = self.next_value
         self.next_value += 1
         self.model.shapes[before] = self.model.shapes[output]
-        for op in reversed(self.model.ops):
-            if output in op.outputs:
-                op.outputs[op.outputs.index(output)] = before
-                break
-        self.model.ops.append(Op(name, name, [node.index], [before], [output], operand=operand))
+        writer, slot = self.writers[output]
+        writer.outputs[slot] = before
+        self._take(Op(name, name, [node.index], [before], [output], operand=operand))
 
     def _round(self, node: Node, output: int) -> None:
         """A quantised result that other ops read is rounded as int8 arithmetic would (add_quant_adjustments.cc)."""

@@ -25,9 +25,7 @@ def _larger_operand_first(model: Model, op: Op) -> None:
         return
     (_, h0, w0, c0), (_, h1, w1, c1) = (model.bhwc(value) for value in op.inputs)
     if h0 <= h1 and w0 <= w1 and c0 == c1:
-        op.inputs.reverse()
-        for value in op.inputs:
-            model.uses[value] = [(o, op.inputs.index(value)) if o is op else (o, slot) for o, slot in model.uses[value]]
+        model.swap_inputs(op)
 
 
 def _rename_single_input_movers(model: Model, op: Op) -> None:
