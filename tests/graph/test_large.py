@@ -18,14 +18,14 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+pytestmark = pytest.mark.slow
+
 MOST_MB = 150
 
 #: Runs the command line and reports its exit code, its output and its peak memory.
 _RUN = """
 import contextlib, io, json, re, sys
 from latlint.cli import main
-
-pytestmark = pytest.mark.slow
 with contextlib.redirect_stdout(io.StringIO()) as out:
     status = main(sys.argv[1:])
 peak = int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]) // 1024
