@@ -219,6 +219,7 @@ class _Builder:
         self.model.shapes[before] = self.model.shapes[output]
         writer, slot = self.writers[output]
         writer.outputs[slot] = before
+        self.writers[before] = writer, slot
         self._take(Op(name, name, [node.index], [before], [output], operand=operand))
 
     def _round(self, node: Node, output: int) -> None:
