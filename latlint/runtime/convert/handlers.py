@@ -173,7 +173,7 @@ HANDLERS: dict[str, Handler] = {
 
 #: Kinds that keep their name, whose axes the converter does not move: TFLite has them as they are, or not at all.
 UNHANDLED = frozenset(
-    "attention batch_to_space call constant cumsum densify detection_postprocess embedding_lookup fake_quant fill gather_nd grid_sample "
-    "group_norm if l2_normalization l2_pool2d local_response_norm non_max_suppression one_hot pack random range rank reduce_all "
-    "reduce_any resize_cubic reverse roi_align scatter_nd shape size slice space_to_batch svdf top_k unknown unpack where while".split()
+    "assign_variable attention batch_to_space call constant cumsum densify detection_postprocess embedding_lookup fake_quant fill gather_nd grid_sample "
+    "group_norm if l2_normalization l2_pool2d local_response_norm non_max_suppression one_hot pack random range rank read_variable reduce_all "
+    "reduce_any resize_cubic reverse roi_align scatter_nd shape size slice space_to_batch svdf top_k unknown unpack variable where while".split()
 )
