@@ -239,7 +239,7 @@ class _Reader:
 
     def _steps(self) -> Iterator[_Step]:
         """The main graph's nodes in file order, each call of a model-local function replaced by its body."""
-        functions = {(function.domain, function.name): function for function in self.model.functions}
+        functions = {(function.domain, function.name, function.overload): function for function in self.model.functions}
         opsets = _opsets(self.model.opset_import)
         if any(not 0 < version <= MAX_OPSET for version in opsets.values()):
             raise ImpossibleError(f"opset {min(opsets.values())} does not exist")
@@ -546,10 +546,10 @@ class _Spent:
 
 
 def _expanded(
-    step: _Step, functions: Mapping[tuple[str, str], FunctionProto], depth: int, spent: _Spent
+    step: _Step, functions: Mapping[tuple[str, str, str], FunctionProto], depth: int, spent: _Spent
 ) -> Iterator[_Step]:
     """``step``, or the nodes of the function that it calls, named after the call."""
-    function = functions.get((step.node.domain, step.node.op_type))
+    function = functions.get((step.node.domain, step.node.op_type, step.node.overload))
     if function is None:
         yield step
         return

@@ -72,8 +72,11 @@ class Result(NamedTuple):
 
 def describe(domain: str, call: Call) -> Result:
     """Kind and attributes of a node; ``unknown`` when the vocabulary has no word for it. Raises ImpossibleError."""
-    table = {"": _OPS, "ai.onnx": _OPS, "com.microsoft": _MICROSOFT}.get(domain, {})
-    entry = table.get(call.op)
+    domain = "" if domain == "ai.onnx" else domain
+    foreign = FOREIGN.get((domain, call.op))
+    entry = _OPS.get(call.op) if not domain else None
+    if foreign is not None:
+        entry = foreign.describe or entry
     if entry is None:
         return Result(UNKNOWN, {})
     return Result(entry, {}) if isinstance(entry, str) else entry(call)
@@ -410,6 +413,10 @@ def _transpose(call: Call) -> Result:
 def _split(call: Call) -> Result:
     axis = _axis(int(call.get("axis", 0)), call.shape(0))
     sizes = call.setting("split", 1)
+    shape = call.shape(0)
+    if sizes is None and axis is not None and shape is not None and shape[axis] % max(len(call.outputs), 1):
+        part = -(-shape[axis] // len(call.outputs))  # the last one is smaller (opset 18)
+        sizes = (*(part,) * (len(call.outputs) - 1), shape[axis] - part * (len(call.outputs) - 1))
     equal = sizes is None or len(set(sizes)) <= 1
     return Result("split" if equal else "split_v", _known(axis=axis, sizes=None if equal else sizes), (0,))
 
@@ -658,17 +665,133 @@ _OPS: dict[str, str | Callable[[Call], Result]] = {
     "DequantizeLinear": _quantize("dequantize"),
 }  # fmt: skip
 
-_MICROSOFT: dict[str, str | Callable[[Call], Result]] = {
-    "FusedConv": _fused_conv,
-    "Gelu": _gelu,
-    "FastGelu": lambda call: Result("gelu", {"approximate": True}) if len(call.inputs) == 1 else Result(UNKNOWN, {}),
-    "QLinearAdd": _quantized(_with_activation("add"), 0, 3),
-    "QLinearMul": _quantized(_with_activation("mul"), 0, 3),
-    "QLinearSigmoid": _only("sigmoid", 0),
-    "QLinearLeakyRelu": _quantized(_alpha("leaky_relu", 0.01), 0),
-    "QLinearAveragePool": _quantized(_pool("average_pool2d"), 0),
-    "QLinearGlobalAveragePool": _quantized(_global_pool("mean"), 0),
-    "QLinearConcat": _q_concat,
-    "Attention": "attention",
-    "MultiHeadAttention": "attention",
+
+class Foreign(NamedTuple):
+    """An op whose schema onnx does not have, or does not infer. ``describe`` as in ``_OPS``, ``None`` where that has it.
+
+    Its outputs' types: those of the standard op ``stand_in`` on some of its inputs; or ``shapes`` of the inputs' shapes and the
+    attributes, one for each output, elements as in input ``like``.
+    """
+
+    describe: str | Callable[[Call], Result] | None
+    stand_in: tuple[str, tuple[int, ...]] | None = None
+    shapes: Callable[[Sequence[tuple[int, ...] | None], Mapping[str, Any]], Sequence[tuple[int, ...] | None]] | None = (
+        None
+    )
+    like: int = 0
+
+
+_Shapes = Sequence[tuple[int, ...] | None]
+
+
+def _as_first(shapes: _Shapes, _: Mapping[str, Any]) -> _Shapes:
+    return [shapes[0]]
+
+
+def _skip_norm(shapes: _Shapes, _: Mapping[str, Any]) -> _Shapes:
+    """The output, two statistics that inference does not write, the sum."""
+    return [shapes[0], None, None, shapes[0]]
+
+
+def _embedded(shapes: _Shapes, _: Mapping[str, Any]) -> _Shapes:
+    """EmbedLayerNormalization: ids, segment ids, word embedding …"""
+    ids, words = shapes[0], shapes[2]
+    if ids is None or words is None:
+        return []
+    whole = (*ids, words[-1])
+    return [whole, ids[:1], whole]
+
+
+def _packed_attention(shapes: _Shapes, attributes: Mapping[str, Any]) -> _Shapes:
+    """Attention: data of (batch, sequence, width), weights for query, key and value side by side."""
+    data, weights = shapes[0], shapes[1]
+    if data is None or weights is None:
+        return []
+    sizes = attributes.get("qkv_hidden_sizes")
+    return [(*data[:-1], int(sizes[2]) if sizes and len(sizes) == 3 else weights[-1] // 3)]
+
+
+def _attention(shapes: _Shapes, _: Mapping[str, Any]) -> _Shapes:
+    """MultiHeadAttention: query, key, value of three dimensions; the value is as wide as the output."""
+    query, value = shapes[0], shapes[2] if len(shapes) > 2 else None
+    if query is None or len(query) != 3 or (value is not None and len(value) != 3):
+        return []
+    return [(*query[:-1], (value or query)[-1])]
+
+
+def _fused_matmul(shapes: _Shapes, attributes: Mapping[str, Any]) -> _Shapes:
+    a, b = shapes[0], shapes[1]
+    if (
+        a is None
+        or b is None
+        or min(len(a), len(b)) < 2
+        or attributes.get("transBatchA")
+        or attributes.get("transBatchB")
+    ):
+        return []
+    rows = a[-1] if attributes.get("transA") else a[-2]
+    columns = b[-2] if attributes.get("transB") else b[-1]
+    longer, shorter = (a[:-2], b[:-2]) if len(a) >= len(b) else (b[:-2], a[:-2])
+    padded = (1,) * (len(longer) - len(shorter)) + shorter
+    return [(*(max(pair) if 1 in pair else pair[0] for pair in zip(longer, padded, strict=True)), rows, columns)]
+
+
+def _packed_bits(shapes: _Shapes, attributes: Mapping[str, Any]) -> _Shapes:
+    """MatMulNBits: the number of columns is an attribute."""
+    return [] if shapes[0] is None or "N" not in attributes else [(*shapes[0][:-1], int(attributes["N"]))]
+
+
+def _bias_gelu(call: Call) -> Result:
+    """A GELU of a sum: the sum is an operand more."""
+    return Result("gelu", {"approximate": call.op == "FastGelu"})
+
+
+def _sigmoid_times(call: Call) -> Result:
+    return Result("mish", {})  # x * sigmoid(a x): as much work as another product with a transcendental
+
+
+_RELU = ("Relu", (0,))
+
+#: By domain and name: what kind it is, what stands in for its inference, which inputs are operands.
+FOREIGN: dict[tuple[str, str], Foreign] = {
+    # functions of the standard that onnx does not infer
+    ("", "GroupNormalization"): Foreign(None, _RELU),
+    ("", "MeanVarianceNormalization"): Foreign(None, _RELU),
+    # written into the standard's domain by onnxruntime's optimiser
+    ("", "SimplifiedLayerNormalization"): Foreign("layer_norm", shapes=_as_first),
+    **{
+        ("com.microsoft", name): entry
+        for name, entry in {
+            "FusedConv": Foreign(_fused_conv, ("Conv", (0, 1, 2))),
+            "Gelu": Foreign(_gelu, _RELU),
+            "QuickGelu": Foreign(_sigmoid_times, _RELU),
+            "BiasGelu": Foreign(_bias_gelu, ("Add", (0, 1))),
+            "FastGelu": Foreign(_bias_gelu, _RELU),
+            "FusedMatMul": Foreign(_matmul, shapes=_fused_matmul),
+            "MatMulNBits": Foreign(None, shapes=_packed_bits),
+            "DynamicQuantizeMatMul": Foreign(lambda call: _matmul(call)._replace(inputs=(0, 1)), shapes=_fused_matmul),
+            "MatMulIntegerToFloat": Foreign(
+                lambda call: _matmul(call)._replace(inputs=(0, 1)), shapes=_fused_matmul, like=2
+            ),
+            "QLinearAdd": Foreign(_quantized(_with_activation("add"), 0, 3), ("Add", (0, 3))),
+            "QLinearMul": Foreign(_quantized(_with_activation("mul"), 0, 3), ("Mul", (0, 3))),
+            "QLinearSigmoid": Foreign(_only("sigmoid", 0), ("Sigmoid", (0,))),
+            "QLinearLeakyRelu": Foreign(_quantized(_alpha("leaky_relu", 0.01), 0), ("LeakyRelu", (0,))),
+            "QLinearSoftmax": Foreign(_quantized(_softmax("softmax"), 0), ("Softmax", (0,))),
+            "QLinearReduceMean": Foreign(_quantized(_reduce("mean"), 0), ("ReduceMean", (0,))),
+            "QLinearAveragePool": Foreign(_quantized(_pool("average_pool2d"), 0), ("AveragePool", (0,))),
+            "QLinearGlobalAveragePool": Foreign(_quantized(_global_pool("mean"), 0), ("GlobalAveragePool", (0,))),
+            "QLinearConcat": Foreign(_q_concat),
+            "QuantizeLinear": Foreign(_quantize("quantize"), ("QuantizeLinear", (0, 1, 2))),
+            "DequantizeLinear": Foreign(_quantize("dequantize"), ("DequantizeLinear", (0, 1, 2))),
+            "Attention": Foreign("attention", shapes=_packed_attention),
+            "QAttention": Foreign("attention", shapes=_packed_attention, like=3),
+            "MultiHeadAttention": Foreign("attention", shapes=_attention),
+            "GroupQueryAttention": Foreign("attention", shapes=_as_first),
+            "SkipLayerNormalization": Foreign("layer_norm", shapes=_skip_norm),
+            "SkipSimplifiedLayerNormalization": Foreign("layer_norm", shapes=_skip_norm),
+            "EmbedLayerNormalization": Foreign(None, shapes=_embedded, like=2),
+            "RotaryEmbedding": Foreign(None, shapes=_as_first),
+        }.items()
+    },
 }

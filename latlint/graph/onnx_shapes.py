@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from onnx import AttributeProto, NodeProto, TensorProto, TypeProto, defs, helper, numpy_helper, shape_inference
 
-from latlint.graph.onnx_ops import ImpossibleError
+from latlint.graph.onnx_ops import FOREIGN, Foreign, ImpossibleError
 from latlint.graph.wire import SMALL_BYTES
 
 #: More elements than this never steer a graph (``wire.SMALL_BYTES`` is as many int64 values).
@@ -37,22 +37,6 @@ DTYPES: dict[int, str] = {
     TensorProto.BOOL: "bool", TensorProto.COMPLEX64: "complex64", TensorProto.COMPLEX128: "complex128", TensorProto.STRING: "string",
     17: "float8", 18: "float8", 19: "float8", 20: "float8", 21: "uint4", 22: "int4", 23: "float4", 24: "float8", 25: "uint2", 26: "int2",
 }  # fmt: skip
-
-#: Ops of other domains that infer as a standard op does, on these of their inputs.
-_STAND_INS: dict[tuple[str, str], tuple[str, tuple[int, ...]]] = {
-    ("com.microsoft", "QLinearAdd"): ("Add", (0, 3)),
-    ("com.microsoft", "QLinearMul"): ("Mul", (0, 3)),
-    ("com.microsoft", "QLinearSigmoid"): ("Sigmoid", (0,)),
-    ("com.microsoft", "QLinearLeakyRelu"): ("LeakyRelu", (0,)),
-    ("com.microsoft", "QLinearAveragePool"): ("AveragePool", (0,)),
-    ("com.microsoft", "QLinearGlobalAveragePool"): ("GlobalAveragePool", (0,)),
-    ("com.microsoft", "FusedConv"): ("Conv", (0, 1, 2)),
-    ("com.microsoft", "Gelu"): ("Relu", (0,)),
-    ("com.microsoft", "FastGelu"): ("Relu", (0,)),
-    ("com.microsoft", "BiasGelu"): ("Add", (0, 1)),
-    ("com.microsoft", "QuickGelu"): ("Relu", (0,)),
-    ("com.microsoft", "FusedMatMul"): ("MatMul", (0, 1)),
-}
 
 
 def attributes_of(node: NodeProto) -> dict[str, Any]:
@@ -267,12 +251,15 @@ class Inference:
 
     def _outputs(self, node: NodeProto, opsets: Mapping[str, int]) -> tuple[ValueType | None, ...]:
         """The output types, in order, by onnx's schema of the op; empty when it has none or the inputs do not fit it."""
-        attributes = node.attribute
-        if any(attribute.HasField("g") or attribute.graphs for attribute in attributes):
+        if any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute):
             return ()  # control flow: what a branch gives is not known before it runs
-        stand_in = _STAND_INS.get((node.domain, node.op_type))
-        if stand_in is not None:
-            node = _as(node, *stand_in)
+        foreign = FOREIGN.get(("" if node.domain == "ai.onnx" else node.domain, node.op_type))
+        if foreign is not None and foreign.shapes is not None:
+            return self._foreign(node, foreign)
+        if foreign is not None and foreign.stand_in is not None:
+            node = _as(node, *foreign.stand_in)
+        elif node.op_type == "STFT":
+            node = _with_default(node, "onesided", 1)  # which onnx's inference does not look up
         types = {name: self.types.get(name) for name in node.input if name}
         if None in types.values():
             return ()
@@ -288,7 +275,7 @@ class Inference:
         # a type stands for itself by its identity: ``_shared`` holds each for as long as keys are held
         key = (
             (node.domain, node.op_type, *opsets.items()),
-            tuple([attribute.SerializeToString() for attribute in attributes]),
+            tuple([attribute.SerializeToString() for attribute in node.attribute]),
             tuple([(id(types[name]), elements.get(name)) if name else None for name in node.input]),
             tuple(map(bool, node.output)),
         )
@@ -296,6 +283,19 @@ class Inference:
         if known is None:
             known = self._inferred[key] = self._infer(node, opsets, read)
         return known
+
+    def _foreign(self, node: NodeProto, foreign: Foreign) -> tuple[ValueType | None, ...]:
+        """The output types of an op whose shapes ``foreign`` knows."""
+        shapes = [self._shape(name) if name else None for name in node.input]
+        like = self.types.get(node.input[foreign.like]) if foreign.like < len(node.input) else None
+        if like is None or foreign.shapes is None:
+            return ()
+        try:
+            found = foreign.shapes(shapes, attributes_of(node))
+        except (IndexError, TypeError, ValueError, OverflowError):
+            return ()  # not the inputs that it takes
+        elem_type = like.proto.tensor_type.elem_type
+        return tuple(None if shape is None else self._type(tensor_type(elem_type, shape)) for shape in found)
 
     def _infer(
         self, node: NodeProto, opsets: Mapping[str, int], read: Mapping[str, Array]
@@ -407,6 +407,15 @@ def _as(node: NodeProto, op: str, inputs: tuple[int, ...]) -> NodeProto:
     schema = defs.get_schema(op)
     stand_in.attribute.extend(attribute for attribute in node.attribute if attribute.name in schema.attributes)
     return stand_in
+
+
+def _with_default(node: NodeProto, name: str, value: int) -> NodeProto:
+    if any(attribute.name == name for attribute in node.attribute):
+        return node
+    made = NodeProto()
+    made.CopyFrom(node)
+    made.attribute.append(helper.make_attribute(name, value))
+    return made
 
 
 # --- Shape arithmetic ---------------------------------------------------------------------------------------------------------
@@ -522,6 +531,11 @@ def _div(_: dict[str, Any], a: Array, b: Array) -> Array:
     return np.asarray(np.trunc(a / b) if np.issubdtype(a.dtype, np.integer) else a / b).astype(a.dtype)
 
 
+def _mod(attrs: dict[str, Any], a: Array, b: Array) -> Array:
+    # ``fmod`` has the sign of the dividend, as in C
+    return _broadcasting(np.fmod if attrs.get("fmod", 0) else np.mod)(attrs, a, b)
+
+
 def _broadcasting(function: Callable[..., Any]) -> Callable[..., Array]:
     def fold(_: dict[str, Any], *arrays: Array) -> Array:
         if prod(np.broadcast_shapes(*(array.shape for array in arrays))) > MAX_ELEMENTS:
@@ -533,7 +547,12 @@ def _broadcasting(function: Callable[..., Any]) -> Callable[..., Array]:
 
 def _reduction(function: Callable[..., Any]) -> Callable[..., Array]:
     def fold(attrs: dict[str, Any], data: Array, axes: Array | None = None) -> Array:
-        result = function(data, axis=_axes(attrs, axes), keepdims=bool(attrs.get("keepdims", 1)))
+        over = _axes(attrs, axes)
+        if not over:  # none named: all, unless that is said to mean none
+            if attrs.get("noop_with_empty_axes", 0):
+                return data
+            over = None
+        result = function(data, axis=over, keepdims=bool(attrs.get("keepdims", 1)))
         return np.asarray(result, data.dtype)
 
     return fold
@@ -573,7 +592,7 @@ _FOLDS: dict[str, Callable[..., Array | None]] = {
     "Sub": _broadcasting(np.subtract),
     "Mul": _broadcasting(np.multiply),
     "Div": _div,
-    "Mod": _broadcasting(np.mod),
+    "Mod": _mod,
     "Min": _broadcasting(lambda *arrays: np.minimum.reduce(np.broadcast_arrays(*arrays))),
     "Max": _broadcasting(lambda *arrays: np.maximum.reduce(np.broadcast_arrays(*arrays))),
     "Neg": _broadcasting(np.negative),
