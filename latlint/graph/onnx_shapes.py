@@ -119,7 +119,9 @@ def tensor_value(tensor: TensorProto) -> Array | None:
     if DTYPES.get(tensor.data_type, "string") in _NOT_REAL:
         return None
     if not count:
-        return np.zeros(tensor.dims, np.float32) if max(tensor.dims, default=0) <= _MAX_HELD else None
+        empty = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type))
+        kind = empty if empty.kind in "biuf" else np.dtype(np.float32)  # empty axes are integers, as any axes
+        return np.zeros(tensor.dims, kind) if max(tensor.dims, default=0) <= _MAX_HELD else None
     if not any(tensor.HasField("raw_data") if name == "raw_data" else len(getattr(tensor, name)) for name in _DATA):
         return None
     if count > _MAX_HELD:  # to_array would make room for them first
@@ -336,7 +338,8 @@ class Inference:
     def _check_foreign(self, node: NodeProto) -> None:
         """The same for an op that the imported opset does not have, by what the newest one, or a standard op that it is like, asks for:
         attributes are read by name, whoever defines the op."""
-        alike, _ = _STAND_INS.get((node.domain, node.op_type), (node.op_type, ()))
+        foreign = FOREIGN.get((node.domain, node.op_type))
+        alike = foreign.stand_in[0] if foreign is not None and foreign.stand_in else node.op_type
         schema = self._schema("", alike, {})
         expected = self._asked_of(schema).attributes if schema else {}
         for attribute in node.attribute:
