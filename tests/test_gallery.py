@@ -62,5 +62,5 @@ def test_pages_show_what_latlint_prints(printed: Callable[[str], str]) -> None:
 def test_the_gallery_shows_every_format() -> None:
     from latlint.report import formats
 
-    commands = "\n".join(command for page, command in shown() if page.name == "README.md")
+    commands = "\n".join(command for page, command in shown() if page.name == "outputs.md")
     assert [name for name in formats() if f"--format {name}" not in commands and name != "text"] == []

@@ -61,22 +61,24 @@ def prepare() -> None:
                 stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
-def style(*, top: int | None = 15, kernels_chosen: bool = False, explain: bool = False) -> Style:
-    """Colour on a terminal, unless ``NO_COLOR``; ``FORCE_COLOR`` asks for it anywhere. A pipe is 120 columns wide."""
+def style(*, top: int | None = 15, kernels_chosen: bool = False, explain: bool = False, quiet: bool = False) -> Style:
+    """Colour on a terminal, unless ``NO_COLOR``; ``FORCE_COLOR`` asks for it anywhere. A pipe is 120 columns wide,
+    unless ``COLUMNS`` says otherwise."""
     terminal = sys.stdout is not None and sys.stdout.isatty()
     colour = terminal and os.environ.get("TERM") != "dumb"
     if os.environ.get("FORCE_COLOR", "0") not in ("", "0"):
         colour = True
     if os.environ.get("NO_COLOR"):
         colour = False
-    width = _terminal_columns() if terminal else 120
-    return Style(colour=colour, width=width, top=top, kernels_chosen=kernels_chosen, explain=explain)
+    wrapped = terminal or os.environ.get("COLUMNS", "").isdecimal()
+    width = _terminal_columns() if wrapped else 120
+    return Style(colour, width, top, kernels_chosen, explain, quiet, wrapped)
 
 
 def _terminal_columns() -> int:
     import shutil  # takes longer to import than most runs that print to a pipe can spare
 
-    return shutil.get_terminal_size((120, 24)).columns
+    return shutil.get_terminal_size((80, 24)).columns
 
 
 def emit(text: str) -> None:

@@ -74,6 +74,7 @@ from latlint.report.plain import Style
     shell_complete=_completion.reports,
     help="Write the report to a file as well. Repeatable.",
 )
+@click.option("-q", "--quiet", is_flag=True, help="Show only what did not pass, and the last line.")
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 even when there are findings (errors still give 2).")
 @click.option("--allow-empty", is_flag=True, help="Exit with 0 when there is no model to check.")
 @click.option(
@@ -97,6 +98,7 @@ def command(
     common: CommonOptions,
     format_name: str,
     outputs: tuple[str, ...],
+    quiet: bool,
     exit_zero: bool,
     allow_empty: bool,
     hook: bool,
@@ -140,11 +142,11 @@ def command(
     status = _Status(exit_zero)
     parts = status.watched(options.parts(run))
     if not files and format_name != "github":
-        for text in render_stream(run.empty, parts, "check", format_name, _console.style()):
+        for text in render_stream(run.empty, parts, "check", format_name, _console.style(quiet=quiet)):
             _console.emit(text)
         return status.code
     report = run.empty.joined(parts)
-    texts = [(format_name, None, _console.style()), *((name, path, Style()) for name, path in files)]
+    texts = [(format_name, None, _console.style(quiet=quiet)), *((name, path, Style()) for name, path in files)]
     failures = [(path, failure) for name, path, style in texts if (failure := _failure(report, name, path, style))]
     if format_name == "github" and all(name != "markdown" for name, _ in files):
         _console.append_to_job_summary(render(report, "check", "markdown", Style()))

@@ -18,13 +18,16 @@ _SGR = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cy
 
 class Style(NamedTuple):
     """How text is to look: whether with colour, how wide at most, how many kernels a table shows (``None``: all;
-    ``kernels_chosen``: the user said so), and whether each comes with why it is what it is (``explain``)."""
+    ``kernels_chosen``: the user said so), and whether each comes with why it is what it is (``explain``). ``quiet``: only what did not
+    pass. ``wrapped``: sentences break at ``width``, as a terminal's reader wants, and not for a program that reads line by line."""
 
     colour: bool = False
     width: int = 120
     top: int | None = 15
     kernels_chosen: bool = False
     explain: bool = False
+    quiet: bool = False
+    wrapped: bool = False
 
     def paint(self, text: str, *names: str) -> str:
         """``text`` in colours and weights of ``_SGR``, or as it is."""
@@ -47,6 +50,18 @@ def clean(text: str, limit: int = 1000) -> str:
         char.encode("unicode_escape").decode("ascii") if unicodedata.category(char) in _UNSAFE else char
         for char in text
     )
+
+
+def wrap(text: str, style: Style, *, hanging: int) -> str:
+    """``text`` (cleaned, unpainted) on lines of the style's width, those after the first indented by ``hanging``; as it is where the style
+    does not wrap."""
+    if not style.wrapped or columns(text) <= style.width:
+        return text
+    import textwrap  # a pipe has no use for it
+
+    width, indent = max(style.width, hanging + 20), " " * hanging
+    lines = textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines)
 
 
 def columns(text: str) -> int:

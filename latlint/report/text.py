@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby, islice
 from math import inf
 
@@ -12,7 +13,7 @@ from latlint.checks.types import SEVERITIES, Finding
 from latlint.graph.formats import title
 from latlint.latency.types import KernelPrediction, Prediction
 from latlint.outcome import Report, Verdict
-from latlint.report.plain import Cell, Style, clean, table
+from latlint.report.plain import Cell, Style, clean, table, wrap
 from latlint.runtime.kinds import kind_of
 from latlint.units import format_chance, format_count, format_limit_ms, format_ms
 from latlint.words import counted, short_name
@@ -79,7 +80,7 @@ def _predicted(predictions: Sequence[Prediction], detailed: bool, style: Style) 
         for prediction in predictions:
             yield from (*_breakdown(prediction, style), "")
     else:
-        yield from _notes(note for prediction in predictions for note in prediction.notes)
+        yield from _notes((note for prediction in predictions for note in prediction.notes), style)
 
 
 def check(report: Report, style: Style) -> str:
@@ -93,8 +94,39 @@ def check_parts(run: Report, parts: Iterable[Report], style: Style) -> Iterator[
     while chunk := list(islice(parts, _ALIGNED_FILES)):
         for part in chunk:
             tally.add(part)
-        yield flow.text(_judged(chunk, style))
+        yield flow.text(_judged([worth_showing(part) for part in chunk] if style.quiet else chunk, style))
     yield flow.text([*_about_files(tally.asides, style), "", tally.line(run, style)])
+
+
+def worth_showing(part: Report) -> Report:
+    """What of ``part``, the report of one file, did not pass: verdicts that are not ``pass`` and what was found there, and errors."""
+    judged = [
+        (prediction, verdict)
+        for prediction, verdict in zip(part.predictions, part.verdicts, strict=True)
+        if verdict.word not in ("", "pass") or _has_error(part, prediction.target)
+    ]
+    kept = {prediction.target for prediction, _ in judged} | {None}
+    return replace(
+        part,
+        predictions=tuple(prediction for prediction, _ in judged),
+        verdicts=tuple(verdict for _, verdict in judged),
+        findings=tuple(finding for finding in part.findings if finding.target in kept),
+    )
+
+
+def _has_error(part: Report, target: str) -> bool:
+    return any(each.severity == "error" and each.target == target and not each.suppressed for each in part.findings)
+
+
+def summarised(
+    run: Report, parts: Iterable[Report], lines: Callable[[Report], Iterable[str]], style: Style
+) -> Iterator[str]:
+    """The ``lines`` of each part, then the line that sums them all up."""
+    tally = _Tally()
+    for part in parts:
+        tally.add(part)
+        yield "".join(lines(part))
+    yield f"{tally.line(run, style)}\n"
 
 
 def _judged(chunk: Sequence[Report], style: Style) -> Iterator[str]:
@@ -120,7 +152,11 @@ def _judged(chunk: Sequence[Report], style: Style) -> Iterator[str]:
 def _about_files(findings: Iterable[Finding], style: Style) -> Iterator[str]:
     """What was found in files that are no models: the configuration, the baseline."""
     for path, group in groupby(findings, key=lambda finding: finding.model):
-        yield from ("", style.paint(clean(path), "bold"), *(_sentence(each, style, indent=2) for each in group))
+        yield from (
+            "",
+            style.paint(clean(path), "bold"),
+            *(_sentence(each, each.message, style, indent=2) for each in group),
+        )
 
 
 class _Flow:
@@ -206,7 +242,7 @@ def _breakdown(prediction: Prediction, style: Style) -> list[str]:
         *_partitions(prediction),
         *_fallbacks(prediction, style),
         *_unknown_ops(prediction, style),
-        *_notes(prediction.notes),
+        *_notes(prediction.notes, style),
     ]
 
 
@@ -344,8 +380,8 @@ def _counted(name: str, count: int) -> str:
     return clean(name, 60) + (f" ×{count}" if count > 1 else "")
 
 
-def _notes(notes: Iterable[str]) -> list[str]:
-    lines = [f"  note: {clean(note, 300)}" for note in dict.fromkeys(notes)]
+def _notes(notes: Iterable[str], style: Style) -> list[str]:
+    lines = [wrap(f"  note: {clean(note, 300)}", style, hanging=4) for note in dict.fromkeys(notes)]
     return ["", *lines] if lines else []
 
 
@@ -391,8 +427,7 @@ def _doubts(prediction: Prediction, verdict: Verdict) -> str:
 def _finding(finding: Finding, prediction: Prediction, style: Style) -> list[str]:
     """A budget's row has said how far over it is: what is left to say is where the time goes. Others say it in words."""
     if finding.budget_ms is None or not finding.nodes:
-        return [_sentence(finding, style, indent=8)]
-    code = style.paint(finding.code, *_SEVERITY_PAINT[finding.severity])
+        return [_sentence(finding, finding.message, style, indent=8)]
     named = set(finding.nodes)
     costliest = [kernel for kernel in prediction.kernels if named.intersection(kernel.nodes[:1])]
     costliest.sort(key=lambda kernel: (-kernel.latency_ms, kernel.index))
@@ -407,14 +442,15 @@ def _finding(finding: Finding, prediction: Prediction, style: Style) -> list[str
         for kernel in costliest
     ]
     return [
-        f"        {code} {finding.name}: {clean(finding.headline or finding.message)}; what costs most:",
+        _sentence(finding, f"{finding.headline or finding.message}; what costs most:", style, indent=8),
         *table(rows, ">><<<", style, indent=10),
     ]
 
 
-def _sentence(finding: Finding, style: Style, *, indent: int) -> str:
+def _sentence(finding: Finding, message: str, style: Style, *, indent: int) -> str:
     code = style.paint(finding.code, *_SEVERITY_PAINT[finding.severity])
-    return f"{' ' * indent}{code} {finding.name}: {clean(finding.message)}"
+    text = wrap(f"{' ' * indent}{finding.code} {finding.name}: {clean(message)}", style, hanging=indent + 2)
+    return text.replace(finding.code, code, 1)
 
 
 def summary(report: Report, style: Style) -> str:
