@@ -112,9 +112,13 @@ def _series_number(device: str) -> str:
 
 
 def names(card: Mapping[str, Any]) -> list[str]:
-    """The processors of a card, sorted: those with a runtime of their own (``npu@litert``) and those whose runtime is a default."""
+    """The processors of a card that are targets, sorted: those with a runtime of their own (``npu@litert``) and those whose runtime is a default;
+    not those that only run what another leaves (``"listed": false``)."""
     defaults = card.get("defaults", {})
-    return sorted({*card["processors"], *(defaults if isinstance(defaults, dict) else ())})
+    listed = [
+        name for name, each in card["processors"].items() if not isinstance(each, dict) or each.get("listed", True)
+    ]
+    return sorted({*listed, *(defaults if isinstance(defaults, dict) else ())})
 
 
 def read_card(directory: Path) -> tuple[dict[str, Any], str]:

@@ -128,8 +128,10 @@ def _part(plan: Plan, model: CostModel, counts: Mapping[int, Terms]) -> Part:
 
 
 def _once(models: list[CostModel], precision: str) -> tuple[CostModel, str] | None:
-    hosts = [model for model in models if model.once]
-    chosen = next((model for model in hosts if model.leads), hosts[0] if hosts else None)
+    known = [model for model in models if model.once]
+    # a processor that work is sent to before the host, and there the one that leads: the first of equals
+    known.sort(key=lambda model: (kind(model.kind).host, not model.leads))
+    chosen = known[0] if known else None
     return (chosen, chosen.once(precision)) if chosen and chosen.once else None
 
 
@@ -175,15 +177,27 @@ def times(work: Workload, target: Target) -> Times:
             queued_ms = queued(kernels[at], part.launches, queue["scale"], queue["dispatch_ms"])
             overhead += float((queued_ms - kernels[at]).sum())
     offloaded = work.offloaded
+    once = _once_ms(work, target)
     if offloaded:
-        border = border_ms(work.plan.partitions, target.card["queue"])
-        overhead += float(target.card["queue"]["start_ms"]) + border
-    elif work.parts and work.once:
-        model, name = work.once
-        overhead += float(target.costs(model)[model.index[name]]) * 1e-6
+        queue = target.card["queue"]
+        start = float(queue["start_ms"]) + once
+        border = border_ms(work.plan.partitions, start, queue["copy_gb_per_s"])
+        overhead += start + border
+    else:
+        overhead += once
     if not target.host and not any(work.plan.precision not in part.model.derived for part in offloaded):
         predicted[:] = False
     return Times(kernels, overhead, predicted, border)
+
+
+def _once_ms(work: Workload, target: Target) -> float:
+    """What an inference costs besides its kernels by its cost model; where work is sent elsewhere, by the model of what it is sent to."""
+    if not work.parts or not work.once:
+        return 0.0
+    model, name = work.once
+    if work.offloaded and model not in [part.model for part in work.offloaded]:
+        return 0.0
+    return float(target.costs(model)[model.index[name]]) * 1e-6
 
 
 def _part_times(work: Workload, part: Part, target: Target) -> tuple[Array, NDArray[np.bool_]]:
@@ -245,10 +259,10 @@ def crossing_bytes(partitions: tuple[Partition, ...]) -> int:
     return sum(part.input_bytes + part.output_bytes for part in partitions) if len(partitions) > 1 else 0
 
 
-def border_ms(partitions: tuple[Partition, ...], queue: Mapping[str, float]) -> float:
+def border_ms(partitions: tuple[Partition, ...], start_ms: float, copy_gb_per_s: float) -> float:
     """Copies between processors inside a model, and the synchronisation that each needs."""
-    waits = queue["start_ms"] * (starts(partitions) - 1.0)
-    return float(waits + crossing_bytes(partitions) * 1e-6 / queue["copy_gb_per_s"])
+    waits = start_ms * (starts(partitions) - 1.0)
+    return float(waits + crossing_bytes(partitions) * 1e-6 / copy_gb_per_s)
 
 
 def predict(

@@ -7,6 +7,8 @@ from dataclasses import replace
 
 from latlint.errors import LatlintError
 from latlint.graph.types import Graph, Node
+from latlint.runtime.as_if import Precision
+from latlint.runtime.as_if import as_if as quantised
 from latlint.runtime.context import Context
 from latlint.runtime.planners import named, planner
 from latlint.runtime.rules import Rules, load_rules
@@ -20,16 +22,18 @@ CONVERSIONS = {
 }
 
 
-def plan(graph: Graph, processor: Processor) -> Plan:
-    """The kernels that ``processor.runtime`` would launch for ``graph``.
+def plan(graph: Graph, processor: Processor, as_if: Precision | None = None) -> Plan:
+    """The kernels that ``processor.runtime`` would launch for ``graph``; with ``as_if`` for what a float ``graph`` would be converted to
+    (``runtime.as_if``).
 
     A graph in another dialect than the runtime takes is planned as if it had been converted; node indices of the result are those
     of ``graph`` all the same. Raises ``LatlintError`` (LAT901) when there are no usable rules for the runtime, or no conversion.
     """
     rules = load_rules(processor.runtime)
-    converted = as_taken(graph, rules)
+    taken = as_taken(graph, rules)
+    converted = quantised(taken, as_if) if as_if else taken
     chosen = planner(processor.runtime)
-    planned = chosen.plan(Context(converted), range(len(converted.nodes)), processor)
+    planned = chosen.plan(Context(converted, source=graph), range(len(converted.nodes)), processor)
     found = Plan(
         runtime=processor.runtime,
         processor=processor.name,
@@ -40,7 +44,7 @@ def plan(graph: Graph, processor: Processor) -> Plan:
         delegate=chosen.executors[0] if len(chosen.executors) > 1 else "",
         notes=(*converted.notes, *planned.notes, *_notes(converted)),
     )
-    return found if converted is graph else _on_original_nodes(found, graph, converted)
+    return found if taken is graph else _on_original_nodes(found, graph, converted)
 
 
 def _notes(graph: Graph) -> Iterator[str]:
@@ -55,6 +59,9 @@ def as_taken(graph: Graph, rules: Rules) -> Graph:
     """``graph`` in the dialect that the runtime of ``rules`` takes. The last one converted is kept: a model is planned once for each
     kind of processor."""
     global _last_converted
+    if rules.reads and graph.dialect != rules.reads:
+        message = f"{rules.title} loads {rules.reads} models, not {graph.dialect} ones; choose another target"
+        raise LatlintError(message, code="LAT902", path=graph.name)
     if graph.dialect == rules.takes:
         return graph
     known = _last_converted

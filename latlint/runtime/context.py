@@ -40,17 +40,24 @@ class _Lookups:
 
 class Context:
     """A graph as one delegate sees it: ``constants`` are tensors whose value is known when it is applied, though a node writes them
-    (weights behind a DEQUANTIZE)."""
+    (weights behind a DEQUANTIZE). ``source`` is the graph that ``graph`` was converted from: ``graph`` itself where it was not."""
 
-    __slots__ = ("_lookups", "constants", "graph")
+    __slots__ = ("_lookups", "constants", "graph", "source")
 
-    def __init__(self, graph: Graph, constants: Iterable[int] = (), lookups: _Lookups | None = None) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        constants: Iterable[int] = (),
+        lookups: _Lookups | None = None,
+        source: Graph | None = None,
+    ) -> None:
         self.graph = graph
         self.constants = frozenset(constants)
+        self.source = source or graph
         self._lookups = lookups or _Lookups(graph)
 
     def with_constants(self, constants: Iterable[int]) -> Context:
-        return Context(self.graph, constants, self._lookups)
+        return Context(self.graph, constants, self._lookups, self.source)
 
     @property
     def uses(self) -> dict[int, list[tuple[int, int]]]:

@@ -24,6 +24,7 @@ PLANNERS = {
     "cpu": "latlint.runtime.cpu:parse",
     "delegate": "latlint.runtime.delegate:parse",
     "gpu-delegate": "latlint.runtime.gpu:parse",
+    "npu": "latlint.runtime.npu:parse",
     "onnxruntime": "latlint.runtime.onnxruntime.planner:parse",
 }
 

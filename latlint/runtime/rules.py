@@ -16,13 +16,15 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 
 class Rules(NamedTuple):
     """One rules file. ``kind`` says which planner reads ``data`` (``runtime.planners``), ``takes`` which dialect its graphs are in
-    (``Graph.dialect``): others are planned as if converted to it; ``title`` is what sentences call it, with its version."""
+    (``Graph.dialect``): others are planned as if converted to it; ``reads`` names the dialect of the only
+    files that it loads, where planning is in another; ``title`` is what sentences call it, with its version."""
 
     name: str
     kind: str
     takes: str
     title: str
     data: Mapping[str, Any]
+    reads: str = ""
 
 
 @lru_cache(maxsize=32)
@@ -46,6 +48,7 @@ def load_rules(name: str) -> Rules:
         takes=_word(name, data, "takes", "tflite"),
         title=_word(name, data, "title", "XNNPACK of LiteRT 2.3"),
         data=data,
+        reads=_word(name, data, "reads", "onnx") if "reads" in data else "",
     )
 
 

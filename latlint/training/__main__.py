@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from latlint.data import data_dir
-from latlint.latency.packs import read_pack, write_pack
+from latlint.latency.packs import Pack, read_pack, write_pack
 from latlint.training import calibrate
 from latlint.training.corpus import unpacked
 from latlint.training.design import Design
 from latlint.training.design import build as build_design
 from latlint.training.held_out import hold_out, predicted_ms
 from latlint.training.measurements import load
+from latlint.training.npu import build as npu
+from latlint.training.npu import study as npu_study
 
 #: Libraries and processors round differently, and a tree may then split elsewhere: this much may a prediction move.
 TOLERANCE = 0.01
@@ -26,16 +29,42 @@ def main() -> int:
     parser.add_argument(
         "--check", action="store_true", help="compare with the packs in --output instead of writing them"
     )
+    parser.add_argument("--only", choices=sorted(_SOURCES), help="the packs from one source")
     options = parser.parse_args()
     if not (options.shared / "data").is_dir():
         parser.error(f"{options.shared}: no data/ here; the measurements are not part of the repository")
-    design = build_design(load(options.shared / "data"), unpacked(options.shared / "corpus"))
-    if options.check:
-        return _check(design, options.output)
+    failed = 0
+    for name in [options.only] if options.only else sorted(_SOURCES):
+        failed |= _SOURCES[name](options.shared, options.output, options.check)
+    return failed
+
+
+def _phones(shared: Path, output: Path, check: bool) -> int:
+    """CPUs and GPUs of phones."""
+    design = build_design(load(shared / "data"), unpacked(shared / "corpus"))
+    if check:
+        return _check(design, output)
     held_out = hold_out(design, progress=lambda family: print(f"held out {family}", file=sys.stderr))
-    for pack in calibrate.packs(design, held_out).values():
-        write_pack(pack, options.output / pack.device)
-        print(options.output / pack.device)
+    return _write(calibrate.packs(design, held_out).values(), output)
+
+
+def _npus(shared: Path, output: Path, check: bool) -> int:
+    """NPUs."""
+    study = npu_study.build(shared)
+    fitted = npu.fit_all(study)
+    if check:
+        return _said(npu.difference(study, npu.packs(study, shared, fitted, None), output))
+    held_out = npu_study.hold_out(study, fitted, lambda family: print(f"held out {family}", file=sys.stderr))
+    return _write(npu.packs(study, shared, fitted, held_out).values(), output)
+
+
+_SOURCES = {"npus": _npus, "phones": _phones}
+
+
+def _write(packs: Iterable[Pack], output: Path) -> int:
+    for pack in packs:
+        write_pack(pack, output / pack.device)
+        print(output / pack.device)
     return 0
 
 
@@ -48,6 +77,10 @@ def _check(design: Design, output: Path) -> int:
         for model in range(len(design.measurements.models)):
             now, then = (predicted_ms(design, packs, each, model) for packs in (built, known))
             worst = max(worst, abs(now / then - 1))
+    return _said(worst)
+
+
+def _said(worst: float) -> int:
     same = worst <= TOLERANCE
     print(f"packs {'follow' if same else 'do not follow'} from the data: predictions differ by at most {worst:.4%}")
     return 0 if same else 1

@@ -1,0 +1,137 @@
+"""Measurements and networks side by side, and predictions for families of networks that were held out."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+
+from latlint.graph import read
+from latlint.latency.engine import Workload, workload
+from latlint.latency.models.npu import MODEL, firm, precision_word
+from latlint.runtime import plan
+from latlint.runtime.as_if import Precision
+from latlint.runtime.types import Processor
+from latlint.training.columns import Columns
+from latlint.training.npu.fit import Costs, Index, Problem, fit, indices
+from latlint.training.npu.measurements import Cell, Network, cells, current, devices, jobs, networks
+
+Array = NDArray[np.float64]
+
+#: The terms of NPU kernels, of all precisions.
+NPU = Columns.of(("npu",))
+#: What plans depend on: all three runtimes give the compiler the same graph, as far as anything here knows.
+PROCESSOR = Processor("npu", "qnn-2.50/litert", "npu", "qualcomm", precision="float16")
+#: Precision as a card names it -> the float file as if converted.
+AS_IF: Mapping[str, Precision | None] = {"float32": None, "int8": "w8a8", "int16": "w8a16"}
+
+
+@dataclass(frozen=True)
+class Study:
+    """``works[precision][network]`` are priced plans of the networks that a fit may rest on; ``cells`` are of all versions."""
+
+    networks: Mapping[str, Network]
+    cells: tuple[Cell, ...]
+    works: Mapping[str, Mapping[str, Workload]]
+
+    @cached_property
+    def families(self) -> NDArray[np.str_]:
+        """The family of each cell's network."""
+        return np.array([self.networks[cell.network].family for cell in self.cells])
+
+    @cached_property
+    def newest(self) -> NDArray[np.bool_]:
+        """Which cells are the newest of their network, device, runtime and precision: what is reported."""
+        chosen = set(current(self.cells))
+        return np.array([cell in chosen for cell in self.cells])
+
+    def rows(self, device: str, runtime: str, precision: str) -> NDArray[np.intp]:
+        """The newest cells of one device, runtime and precision, by their index in ``cells``."""
+        wanted = device, runtime, precision
+        return np.array([at for at, cell in enumerate(self.cells) if cell[1:4] == wanted and self.newest[at]], np.intp)
+
+
+def build(shared: Path) -> Study:
+    """Read and plan every network of ``shared``/corpus/ai-hub that has measurements in ``shared``/data/ai-hub."""
+    known = networks(shared / "corpus")
+    found = cells(jobs(shared / "data", shared / "corpus"), known)
+    works: dict[str, dict[str, Workload]] = {precision: {} for precision in AS_IF}
+    with tempfile.TemporaryDirectory(prefix="latlint-ai-hub-") as scratch:
+        for name in sorted({cell.network for cell in found}):
+            graph = read(unpacked(shared / "corpus" / "ai-hub" / f"{name}.onnx.zst", Path(scratch)))
+            for precision in {cell.precision for cell in found if cell.network == name}:
+                works[precision][name] = workload(plan(graph, PROCESSOR, as_if=AS_IF[precision]))
+    whole = {precision: {n: w for n, w in each.items() if _whole(w)} for precision, each in works.items()}
+    return Study(known, tuple(cell for cell in found if cell.network in whole[cell.precision]), whole)
+
+
+def _whole(work: Workload) -> bool:
+    """Whether a network runs on the NPU alone, at a cost that is known."""
+    return not work.unknown and all(part.model is MODEL for part in work.parts)
+
+
+def unpacked(archive: Path, directory: Path) -> Path:
+    """The model file of a ``.zst`` archive, in ``directory``; one at a time."""
+    path = directory / "network.onnx"
+    with archive.open("rb") as packed, path.open("wb") as out:
+        shutil.copyfileobj(zstandard.ZstdDecompressor().stream_reader(packed), out)
+    return path
+
+
+def columns(precision: str) -> list[int]:
+    """The columns of the terms of one precision; the same terms in the same order for each."""
+    word = f"npu.{precision_word(precision)}."
+    return [at for at, name in enumerate(NPU.names) if name.startswith(word)]
+
+
+def levels(cells: Sequence[Cell]) -> dict[str, list[str]]:
+    """What each cell is of on each level of the fit."""
+    chips = [str(devices()[cell.device]["chip"]) for cell in cells]
+    return {
+        "shared": [""] * len(cells),
+        "precision": [cell.precision for cell in cells],
+        "runtime": [cell.runtime for cell in cells],
+        "runtime of precision": [f"{cell.runtime} {cell.precision}" for cell in cells],
+        "version": [f"{cell.runtime} {cell.version}" for cell in cells],
+        "chip": chips,
+        "chip of precision": [f"{chip} {cell.precision}" for chip, cell in zip(chips, cells, strict=True)],
+        "device": [cell.device for cell in cells],
+    }
+
+
+def problem(study: Study) -> Problem:
+    """What the fit is to explain: all cells."""
+    sums = {(p, name): NPU.counts(work)[columns(p)] for p, works in study.works.items() for name, work in works.items()}
+    level: dict[str, Index] = {}
+    sizes = {}
+    for name, values in levels(study.cells).items():
+        level[name], distinct = indices(values)
+        sizes[name] = len(distinct)
+    precisions = sorted({cell.precision for cell in study.cells})
+    return Problem(
+        counts=np.stack([sums[cell.precision, cell.network] for cell in study.cells]),
+        log_ms=np.log([cell.ms for cell in study.cells]),
+        level=level,
+        sizes=sizes,
+        network=indices([f"{cell.network} {cell.precision}" for cell in study.cells])[0],
+        log_prior=np.log(np.stack([NPU.terms.prior[columns(precision)] * 1e-6 for precision in precisions])),
+        firm=np.array([firm(NPU.names[at]) for at in columns("float32")]),
+    )
+
+
+def hold_out(study: Study, full: Costs, progress: Callable[[str], None] = lambda family: None) -> Array:
+    """Logarithms of predicted ms for each cell, by a fit without its network's family. Each begins with nothing: what a fit of all found is no
+    place to begin, for it knows the family."""
+    predicted = np.full(len(study.cells), np.nan)
+    for family in sorted(set(study.families.tolist())):
+        out = study.families == family
+        predicted[out] = fit(full.problem.without(out)).log_ms(full.problem.without(~out))
+        progress(family)
+    return predicted
