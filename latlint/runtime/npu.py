@@ -107,10 +107,17 @@ class SourcePlanner(NpuPlanner):
         source = Context(context.source)
         judged: dict[int, Refusal | None] = {}
         refused: dict[int, Refusal] = {}
+        added = []
         for index in nodes:
-            why = self._of_origins(source, context.graph, index, judged)
-            if why is not None:
+            if not context.graph.origins[index]:
+                added.append(index)
+            elif (why := self._of_origins(source, context.graph, index, judged)) is not None:
                 refused[index] = why
+        # what the conversion adds beside a node goes where that goes
+        for index in added:
+            beside = _neighbours(context, index)
+            if beside and all(other in refused for other in beside):
+                refused[index] = Refusal("NEIGHBOURS_REFUSED", {"by": self.acceptance.by})
         return refused
 
     def _of_origins(
@@ -126,6 +133,13 @@ class SourcePlanner(NpuPlanner):
             if (why := judged[origin]) is not None:
                 return why
         return None
+
+
+def _neighbours(context: Context, index: int) -> set[int]:
+    """The nodes that write what a node reads, and that read what it writes."""
+    node = context.graph.nodes[index]
+    writers = {context.producers[tensor] for tensor in node.inputs if tensor in context.producers}
+    return writers | {reader for tensor in node.outputs for reader, _ in context.uses.get(tensor, ())}
 
 
 def parse(rules: Rules) -> NpuPlanner:

@@ -51,10 +51,10 @@ def _phones(shared: Path, output: Path, check: bool) -> int:
 def _npus(shared: Path, output: Path, check: bool) -> int:
     """NPUs."""
     study = npu_study.build(shared)
-    fitted = npu.fit_all(study)
+    fitted = npu_study.fit_all(study)
     if check:
         return _said(npu.difference(study, npu.packs(study, shared, fitted, None), output))
-    held_out = npu_study.hold_out(study, fitted, lambda family: print(f"held out {family}", file=sys.stderr))
+    held_out = npu_study.hold_out(study, lambda family: print(f"held out {family}", file=sys.stderr))
     return _write(npu.packs(study, shared, fitted, held_out).values(), output)
 
 

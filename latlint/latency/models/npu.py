@@ -63,13 +63,13 @@ _MACS: Mapping[str, float] = MappingProxyType(
 #: Terms in bytes, but for calls, batches, taps (bytes of results times taps) and recurrent steps.
 _OTHERS: Mapping[str, float] = MappingProxyType(
     {
-        "start": 150_000,
-        "call": 800,
+        "start": 110_000,
+        "call": 400,
         "enter": 0.02,
         "leave": 0.02,
         "roof": 0.7,
         "weights": 0.005,
-        "conv.activations": 0.004,
+        "conv.activations": 0.0015,
         "conv.strided": 0.005,
         "conv.image": 0.1,
         "depthwise.taps": 0.002,
@@ -89,13 +89,13 @@ _OTHERS: Mapping[str, float] = MappingProxyType(
         "norm.spatial": 0.02,
         "elementwise": 0.005,
         "elementwise.pair": 0.005,
-        "elementwise.thin": 0.003,
+        "elementwise.thin": 0.001,
         "divide": 0.01,
         "divide.thin": 0.005,
         "transcendental": 0.015,
         "reduce": 0.01,
         "pool.bytes": 0.005,
-        "pool.taps": 0.001,
+        "pool.taps": 0.0004,
         "resize": 0.01,
         "transpose.rows": 0.01,
         "transpose.channels": 0.02,
@@ -112,7 +112,7 @@ _OTHERS: Mapping[str, float] = MappingProxyType(
         "gather": 0.05,
         "recurrent": 50_000,
         "other": 0.02,
-        "spill": 0.03,
+        "spill": 0.003,
     }
 )
 
@@ -227,7 +227,7 @@ def _roof(work: Work, macs: float) -> float:
 
 
 def _convolution(work: Work) -> Terms:
-    """A matrix product of pixels by channels for each tap, in whole tiles; an image of up to four channels fills a tile."""
+    """A matrix product of pixels by channels for each tap, in whole tiles; an image of up to four channels, and each group, fills a tile of them."""
     channels, made, taps = _channels(work.data), _channels(work.made), _taps(work)
     groups = max(int(work.kernel.attributes.get("groups", 1)), 1)
     transposed = work.kernel.op.startswith("transpose_conv")
@@ -238,7 +238,8 @@ def _convolution(work: Work) -> Terms:
     elif kind == "thin":
         macs = float(pixels * up(made, TILE) * TILE * taps)
     else:
-        macs = float(pixels * up(channels // groups, VECTOR) * up(made // groups, VECTOR) * groups * taps)
+        block = TILE if kind == "grouped" else VECTOR
+        macs = float(pixels * up(channels // groups, block) * up(made // groups, block) * groups * taps)
     return {
         f"conv.{kind}": macs,
         "conv.image": work.precision.activation * float(prod(work.data)) if kind == "thin" else 0.0,

@@ -16,9 +16,8 @@ from latlint.runtime.kinds import kind
 from latlint.training.columns import Columns
 from latlint.training.coverage import covers
 from latlint.training.evaluation import accuracy, interval
-from latlint.training.npu.fit import Costs, fit
 from latlint.training.npu.measurements import CURRENT, OLDER, Cell, devices, ratios
-from latlint.training.npu.study import NPU, Study, columns, levels, problem
+from latlint.training.npu.study import NPU, Fitted, Study, columns, levels
 
 Array = NDArray[np.float64]
 
@@ -42,12 +41,7 @@ UNCALIBRATED = {"level": 0.9, "low": -0.5, "high": 0.5}
 UNMEASURED = 1.5
 
 
-def fit_all(study: Study) -> Costs:
-    """A fit to all cells."""
-    return fit(problem(study))
-
-
-def packs(study: Study, shared: Path, fitted: Costs, held_out: Array | None) -> dict[str, Pack]:
+def packs(study: Study, shared: Path, fitted: Sequence[Fitted], held_out: Array | None) -> dict[str, Pack]:
     """Packs of all devices, calibrated where families were held out."""
     scale = ratios(shared / "data", shared / "corpus")
     found = {}
@@ -58,7 +52,7 @@ def packs(study: Study, shared: Path, fitted: Costs, held_out: Array | None) -> 
     return found
 
 
-def _pack(study: Study, fitted: Costs, device: str, measured: str, scale: float) -> Pack:
+def _pack(study: Study, fitted: Sequence[Fitted], device: str, measured: str, scale: float) -> Pack:
     facts = devices()[device]
     cells = [cell for cell in study.cells if cell.device == measured]
     runtimes = sorted({cell.runtime for cell in cells})
@@ -136,16 +130,30 @@ def _npu_card(
     }
 
 
-def _theta(study: Study, fitted: Costs, own: Sequence[Cell]) -> Array:
+def _theta(study: Study, fitted: Sequence[Fitted], own: Sequence[Cell]) -> Array:
     """Costs of all terms in ns for one unit: those of a precision that nobody measured here are what the other levels say."""
     theta = np.zeros(len(NPU.names))
-    known = {name: sorted(set(values)) for name, values in levels(study.cells).items()}
-    for precision in study.works:
-        measured = [cell for cell in own if cell.precision == precision] or own
-        newest = max(measured, key=lambda cell: cell.version)._replace(precision=precision)
-        level = {name: _index(known[name], value) for name, (value,) in levels([newest]).items()}
-        theta[columns(precision)] = np.exp(fitted.log_cost(level)) * 1e6
+    for each in fitted:
+        for precision in each.precisions:
+            measured = [cell for cell in own if cell.precision == precision] or own
+            newest = max(measured, key=lambda cell: cell.version)._replace(precision=precision)
+            level = {name: _index(each.known[name], value) for name, (value,) in levels([newest]).items()}
+            log_cost = each.costs.log_cost(level)
+            if level["chip"] < 0:
+                log_cost = log_cost + _speed(fitted, newest)
+            theta[columns(precision)] = np.exp(log_cost) * 1e6
     return theta
+
+
+def _speed(fitted: Sequence[Fitted], cell: Cell) -> float:
+    """How a chip compares with others where a fit knows it, as a logarithm: for a fit that does not."""
+    for each in fitted:
+        for precision in each.precisions:
+            level = {n: _index(each.known[n], v) for n, (v,) in levels([cell._replace(precision=precision)]).items()}
+            if level["chip"] >= 0:
+                without = each.costs.log_cost({**level, **dict.fromkeys(("chip", "chip of precision", "device"), -1)})
+                return float(np.median(each.costs.log_cost(level) - without))
+    return 0.0
 
 
 def _index(known: Sequence[str], value: str) -> int:

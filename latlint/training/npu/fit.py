@@ -30,7 +30,7 @@ FACTORS = ("version", "chip", "chip of precision", "device")
 
 
 def _deviations() -> Mapping[str, float]:
-    return dict(zip(DEVIATIONS, (0.8, 0.4, 0.25, 0.25, 0.2, 0.2, 0.15), strict=True))
+    return dict(zip(DEVIATIONS, (1.0, 0.4, 0.25, 0.25, 0.2, 0.2, 0.15), strict=True))
 
 
 def _factors() -> Mapping[str, float]:
@@ -48,8 +48,8 @@ class Strength:
     firm: float = 0.4
     noise: float = 0.15
     softness: float = 0.25
-    weight: float = 1.0
-    iterations: int = 500
+    weight: float = 3.0
+    iterations: int = 400
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,32 +106,61 @@ def levels(cells: Sequence[Cell]) -> dict[str, list[str]]:
     }
 
 
-def problem(study: Study) -> Problem:
-    """What the fit is to explain: all cells."""
+#: Precisions that are fitted together: activations of 16 bits, floats or not, cost nearly the same; those of 8 bits teach them nothing.
+TOGETHER: tuple[tuple[str, ...], ...] = (("float32", "int16"), ("int8",))
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What was found for some precisions: ``costs``, from the ``cells`` of a study that are of these."""
+
+    precisions: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    costs: Costs
+
+    @cached_property
+    def known(self) -> Mapping[str, Sequence[str]]:
+        """What there is on each level, in the order of its index."""
+        return {name: sorted(set(values)) for name, values in levels(self.cells).items()}
+
+
+def fit_all(study: Study) -> tuple[Fitted, ...]:
+    """Fits to all cells."""
+    found = []
+    for precisions in TOGETHER:
+        cells = tuple(cell for cell in study.cells if cell.precision in precisions)
+        found.append(Fitted(precisions, cells, fit(problem(study, cells))))
+    return tuple(found)
+
+
+def problem(study: Study, cells: Sequence[Cell]) -> Problem:
+    """What a fit is to explain: some cells of a study."""
     sums = {(p, name): NPU.counts(work)[columns(p)] for p, works in study.works.items() for name, work in works.items()}
     level: dict[str, Index] = {}
     sizes = {}
-    for name, values in levels(study.cells).items():
+    for name, values in levels(cells).items():
         level[name], distinct = indices(values)
         sizes[name] = len(distinct)
-    precisions = sorted({cell.precision for cell in study.cells})
+    precisions = sorted({cell.precision for cell in cells})
     return Problem(
-        counts=np.stack([sums[cell.precision, cell.network] for cell in study.cells]),
-        log_ms=np.log([cell.ms for cell in study.cells]),
+        counts=np.stack([sums[cell.precision, cell.network] for cell in cells]),
+        log_ms=np.log([cell.ms for cell in cells]),
         level=level,
         sizes=sizes,
-        network=indices([f"{cell.network} {cell.precision}" for cell in study.cells])[0],
+        network=indices([f"{cell.network} {cell.precision}" for cell in cells])[0],
         log_prior=np.log(np.stack([NPU.terms.prior[columns(precision)] * 1e-6 for precision in precisions])),
         firm=np.array([firm(NPU.names[at]) for at in columns("float32")]),
     )
 
 
-def hold_out(study: Study, full: Costs, progress: Callable[[str], None] = lambda family: None) -> Array:
-    """Logarithms of predicted ms for each cell, by a fit without its network's family. Each begins with nothing: what a fit of all found is no
-    place to begin, for it knows the family."""
+def hold_out(study: Study, progress: Callable[[str], None] = lambda family: None) -> Array:
+    """Logarithms of predicted ms for each cell, by a fit without its network's family."""
     predicted = np.full(len(study.cells), np.nan)
-    for family in sorted(set(study.families.tolist())):
-        out = study.families == family
-        predicted[out] = fit(full.problem.without(out)).log_ms(full.problem.without(~out))
-        progress(family)
+    for precisions in TOGETHER:
+        rows = np.flatnonzero([cell.precision in precisions for cell in study.cells])
+        full = problem(study, [study.cells[row] for row in rows])
+        for family in sorted(set(study.families[rows].tolist())):
+            out = study.families[rows] == family
+            predicted[rows[out]] = fit(full.without(out)).log_ms(full.without(~out))
+            progress(f"{family} {' '.join(precisions)}")
     return predicted

@@ -1,0 +1,197 @@
+"""What a compiler for an NPU makes of a graph: groups of nodes as one kernel, what is left to the CPU, and types that decide it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+import single_ops
+from latlint.errors import LatlintError
+from latlint.graph import read
+from latlint.runtime import plan
+from latlint.runtime.as_if import as_if
+from latlint.runtime.types import Kernel, Plan, Processor
+
+Save = Callable[[onnx.ModelProto], Path]
+
+LITERT = Processor("npu", "qnn-2.50/litert", "npu", "qualcomm", "hexagon", "float16")
+PROVIDER = Processor("npu", "qnn-2.50/onnxruntime", "npu", "qualcomm", "hexagon", "float16")
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Save:
+    def save(model: onnx.ModelProto) -> Path:
+        path = tmp_path / "model.onnx"
+        onnx.save(model, path)
+        return path
+
+    return save
+
+
+def graph_of(nodes: list[onnx.NodeProto], shape: list[int], **constants: object) -> onnx.ModelProto:
+    """A model of ``nodes`` from ``x`` to ``y``."""
+    initializers = [numpy_helper.from_array(np.asarray(value, np.float32), name) for name, value in constants.items()]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        initializers,
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+
+
+def step(op: str, inputs: str, output: str, **attributes: object) -> onnx.NodeProto:
+    return helper.make_node(op, inputs.split(), [output], name=output, **attributes)
+
+
+def launched(planned: Plan) -> list[Kernel]:
+    return [kernel for kernel in planned.kernels if not kernel.free]
+
+
+def norm(centre: bool = True) -> list[onnx.NodeProto]:
+    """A layer norm in single steps, as exporters write it; without its mean an RMS norm."""
+    mean = [step("ReduceMean", "x", "m", axes=[-1]), step("Sub", "x m", "d")] if centre else []
+    data = "d" if centre else "x"
+    return [
+        *mean,
+        step("Mul", f"{data} {data}", "q"),
+        step("ReduceMean", "q", "v", axes=[-1]),
+        step("Add", "v eps", "e"),
+        step("Sqrt", "e", "s"),
+        step("Div", f"{data} s", "n"),
+        step("Mul", "n scale", "y" if not centre else "t"),
+        *([step("Add", "t bias", "y")] if centre else []),
+    ]
+
+
+@pytest.mark.parametrize(("centre", "name"), [(True, "layer_norm"), (False, "rms_norm")])
+def test_a_norm_in_single_steps_is_one_kernel(saved: Save, centre: bool, name: str) -> None:
+    model = graph_of(norm(centre), [1, 16, 64], eps=1e-5, scale=np.ones(64), bias=np.ones(64))
+    (kernel,) = launched(plan(read(saved(model)), LITERT))
+    assert kernel.implementation == name
+    assert kernel.inputs == ((1, 16, 64),)
+    assert {"q", "v", "e", "s"} <= {read(saved(model)).nodes[index].name for index in kernel.nodes}
+
+
+def test_a_norm_whose_variance_is_read_elsewhere_is_no_single_kernel(saved: Save) -> None:
+    nodes = norm()
+    nodes[-1] = step("Add", "t bias", "z")
+    nodes += [step("Exp", "v", "w"), step("Add", "z w", "y")]
+    model = graph_of(nodes, [1, 16, 64], eps=1e-5, scale=np.ones(64), bias=np.ones(64))
+    assert "layer_norm" not in {kernel.implementation for kernel in launched(plan(read(saved(model)), LITERT))}
+
+
+def test_a_norm_written_as_one_node_is_the_same_kernel(saved: Save) -> None:
+    one = graph_of([step("LayerNormalization", "x scale bias", "y")], [1, 16, 64], scale=np.ones(64), bias=np.ones(64))
+    (kernel,) = launched(plan(read(saved(one)), LITERT))
+    assert (kernel.implementation, kernel.inputs) == ("layer_norm", ((1, 16, 64),))
+
+
+def test_gates_are_one_kernel_each(saved: Save) -> None:
+    silu = [step("Sigmoid", "x", "s"), step("Mul", "x s", "y")]
+    (kernel,) = launched(plan(read(saved(graph_of(silu, [1, 8, 16, 16]))), LITERT))
+    assert kernel.implementation == "silu"
+    tanh = [
+        step("Mul", "x x", "x2"),
+        step("Mul", "x2 x", "x3"),
+        step("Mul", "x3 c", "cx3"),
+        step("Add", "x cx3", "i"),
+        step("Mul", "i k", "j"),
+        step("Tanh", "j", "t"),
+        step("Add", "t one", "u"),
+        step("Mul", "x u", "w"),
+        step("Mul", "w half", "y"),
+    ]
+    (kernel,) = launched(plan(read(saved(graph_of(tanh, [1, 16, 64], c=0.044715, k=0.79788, one=1, half=0.5))), LITERT))
+    assert kernel.implementation == "gelu"
+    assert len(kernel.nodes) == len(tanh)
+
+
+def test_a_sigmoid_that_scales_something_else_is_no_gate(saved: Save) -> None:
+    nodes = [step("Relu", "x", "r"), step("Sigmoid", "r", "s"), step("Mul", "x s", "y")]
+    assert "silu" not in {k.implementation for k in launched(plan(read(saved(graph_of(nodes, [1, 8, 4, 4]))), LITERT))}
+
+
+def test_a_pad_a_clamp_and_a_scale_go_into_the_convolution(saved: Save) -> None:
+    nodes = [
+        step("Conv", "x w", "c", pads=[1, 1, 1, 1], strides=[2, 2]),
+        step("Clip", "c lo hi", "k"),
+        step("Mul", "k scale", "y"),
+    ]
+    model = graph_of(nodes, [1, 8, 16, 16], w=np.ones((8, 8, 3, 3)), lo=0, hi=5, scale=np.ones((8, 1, 1)))
+    (kernel,) = launched(plan(read(saved(model)), LITERT))
+    assert kernel.implementation == "conv2d"
+    # as float16: weights, a bias that the conversion adds, the end of the clamp, the scale
+    assert kernel.weight_bytes == 2 * (8 * 8 * 9 + 8 + 1 + 8)
+
+
+def test_what_enters_and_leaves_is_marked_once(saved: Save) -> None:
+    nodes = [step("Sigmoid", "x", "s"), step("Exp", "x", "e"), step("Add", "s e", "y")]
+    kernels = launched(plan(read(saved(graph_of(nodes, [1, 8, 16, 16]))), LITERT))
+    assert [kernel.attributes.get("enters", 0) for kernel in kernels] == [2048, 0, 0]
+    assert [kernel.attributes.get("leaves", 0) for kernel in kernels] == [0, 0, 2048]
+
+
+def test_an_npu_without_floats_leaves_a_float_model_whole(saved: Save) -> None:
+    model = graph_of([step("Conv", "x w", "y")], [1, 8, 16, 16], w=np.ones((8, 8, 3, 3)))
+    integers = Processor("npu", "qnn-2.50/litert", "npu", "qualcomm", "hexagon", "int8")
+    graph = read(saved(model))
+    left = plan(graph, integers)
+    assert {part.executor for part in left.partitions} == {"xnnpack"}
+    assert {refusal.code for refusal in left.fallbacks.values()} == {"DTYPE"}
+    assert {part.executor for part in plan(graph, integers, as_if="w8a8").partitions} == {"npu"}
+
+
+def test_onnx_runtime_does_not_load_tflite_files(tmp_path: Path) -> None:
+    import gzip
+
+    path = tmp_path / "m.tflite"
+    path.write_bytes(gzip.decompress((Path(__file__).parents[1] / "models" / "mobilenet_v2.tflite.gz").read_bytes()))
+    with pytest.raises(LatlintError, match="loads onnx models"):
+        plan(read(path), PROVIDER)
+
+
+@pytest.mark.parametrize(("precision", "weights"), [("w8a8", "int8"), ("w8a16", "int8"), ("float16", "float16")])
+def test_as_if_converted_every_float_has_another_type(saved: Save, precision: str, weights: str) -> None:
+    model = graph_of([step("Conv", "x w", "y")], [1, 8, 16, 16], w=np.ones((8, 8, 3, 3)))
+    converted = as_if(read(saved(model)), precision)  # type: ignore[arg-type]
+    assert not any(tensor.dtype == "float32" for tensor in converted.tensors)
+    assert {tensor.dtype for tensor in converted.tensors if tensor.constant} == {weights}
+
+
+# --- Placement -----------------------------------------------------------------------------------------------------------------
+
+#: Nothing is left to place: the value passes through, is known, or only its layout is another, which conversion folds away.
+FOLDED = {"Identity", "Transpose", "Shape", "Dropout"}
+
+
+def where(planned: Plan) -> str:
+    executors = {planned.partitions[kernel.partition].executor for kernel in launched(planned)}
+    return "folded" if not executors else "NPU" if executors == {"npu"} else "CPU" if "npu" not in executors else "both"
+
+
+@pytest.mark.parametrize("name", sorted(single_ops.OPS))
+def test_single_ops_are_placed_as_onnx_runtime_places_them(saved: Save, shared: Path, name: str) -> None:
+    recorded = json.loads((shared / "data" / "ai-hub" / "placement_qnn_sm8650.json").read_text())
+    found = where(plan(read(saved(single_ops.OPS[name]())), PROVIDER))
+    assert found == ("folded" if name in FOLDED else recorded[name])
+
+
+def test_a_gelu_spelt_with_erf_is_taken_though_erf_alone_is_not(saved: Save) -> None:
+    nodes = [
+        step("Div", "x root", "d"),
+        step("Erf", "d", "e"),
+        step("Add", "e one", "a"),
+        step("Mul", "x a", "m"),
+        step("Mul", "m half", "y"),
+    ]
+    planned = plan(read(saved(graph_of(nodes, [1, 16, 64], root=2**0.5, one=1, half=0.5))), PROVIDER)
+    assert where(planned) == "NPU"
+    assert [kernel.implementation for kernel in launched(planned)] == ["gelu"]
