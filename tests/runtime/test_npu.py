@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import single_ops
 from onnx import TensorProto, helper, numpy_helper
 
-import single_ops
 from latlint.errors import LatlintError
 from latlint.graph import read
 from latlint.runtime import plan
