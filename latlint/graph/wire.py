@@ -23,7 +23,7 @@ Buffer = bytes | memoryview | Source
 SMALL_BYTES = 8192
 #: Protobuf's parsers stop at 100 nested messages; a graph in an attribute of a node of a graph takes three of them.
 MAX_DEPTH = 48
-MAX_FIELDS = 5_000_000
+MAX_FIELDS = 1_000_000
 MAX_LEAN_BYTES = 256 * 2**20
 
 VARINT, FIXED64, DELIMITED, FIXED32 = 0, 1, 2, 5
@@ -57,6 +57,37 @@ _PAYLOAD: dict[str, frozenset[int]] = {
 }
 
 _TENSOR_NAME, _TENSOR_RAW_DATA = 8, 9
+
+#: A message of two bytes takes some hundred when protobuf has parsed it. Up to here that is bearable whatever there is; above it, messages
+#: are counted first.
+COUNTED_BYTES = 2**20
+#: How many messages of a kind a model has at most: far more than ``MAX_NODES`` nodes of the reader need.
+MAX_MESSAGES = {
+    "NodeProto": 100_000, "AttributeProto": 600_000, "TensorProto": 200_000, "GraphProto": 20_000, "FunctionProto": 20_000,
+    "ValueInfoProto": 150_000, "TypeProto": 200_000, "Dimension": 1_000_000,
+}  # fmt: skip
+_MAX_OTHERS = 200_000
+
+#: Which fields of a message hold messages at all: what ``_CHILDREN`` says, and types.
+_MESSAGES: dict[str, dict[int, str]] = {
+    "ModelProto": {7: "GraphProto", 8: "OperatorSetIdProto", 25: "FunctionProto"},
+    "GraphProto": {
+        1: "NodeProto", 5: "TensorProto", 11: "ValueInfoProto", 12: "ValueInfoProto", 13: "ValueInfoProto", 14: "TensorAnnotation",
+        15: "SparseTensorProto",
+    },
+    "FunctionProto": {7: "NodeProto", 9: "OperatorSetIdProto", 11: "AttributeProto", 12: "ValueInfoProto"},
+    "AttributeProto": {**_CHILDREN["AttributeProto"], 14: "TypeProto", 15: "TypeProto"},
+    "NodeProto": _CHILDREN["NodeProto"],
+    "SparseTensorProto": _CHILDREN["SparseTensorProto"],
+    "TensorProto": {3: "Segment", 13: "StringStringEntryProto"},
+    "ValueInfoProto": {2: "TypeProto", 4: "StringStringEntryProto"},
+    "TensorAnnotation": {2: "StringStringEntryProto"},
+    "TypeProto": {1: "Tensor", 4: "Sequence", 5: "Map", 8: "Tensor", 9: "Sequence"},
+    "Tensor": {2: "TensorShapeProto"},
+    "Sequence": {1: "TypeProto"},
+    "Map": {2: "TypeProto"},
+    "TensorShapeProto": {1: "Dimension"},
+}  # fmt: skip
 
 
 class Payload(NamedTuple):
@@ -103,7 +134,46 @@ class _Scan:
 
     def run(self) -> Lean:
         self.lean.model = b"".join(self._message("ModelProto", 0, self.source.size, 0, main=True))
+        if len(self.lean.model) > COUNTED_BYTES:
+            self._count_messages(self.lean.model)
         return self.lean
+
+    def _count_messages(self, model: bytes) -> None:
+        """Refuses a model of more messages than any has, before protobuf makes an object of each."""
+        counts: dict[str, int] = {}
+        waiting = [("ModelProto", 0, len(model))]
+        while waiting:
+            kind, at, end = waiting.pop()
+            children = _MESSAGES.get(kind)
+            if not children:
+                continue
+            while at < end:
+                tag = model[at]
+                at += 1
+                if tag > 0x7F:
+                    tag, at = self._number(model, at - 1, end)
+                if tag & 7 == DELIMITED:
+                    length, at = (model[at], at + 1) if at < end and model[at] < 0x80 else self._number(model, at, end)
+                    if child := children.get(tag >> 3):
+                        waiting.append((child, at, min(at + length, end)))
+                        counts[child] = count = counts.get(child, 0) + 1
+                        if count > (most := MAX_MESSAGES.get(child, _MAX_OTHERS)):
+                            raise self.beyond(f"more than {most:,} messages of the kind {child}")
+                    at += length
+                elif tag & 7 == VARINT:
+                    _, at = self._number(model, at, end)
+                elif tag & 7 in (FIXED32, FIXED64):
+                    at += 4 if tag & 7 == FIXED32 else 8
+                else:
+                    raise self.damaged(f"a {kind} has a field of wire type {tag & 7}, which ONNX does not use")
+
+    def _number(self, data: bytes, at: int, end: int) -> tuple[int, int]:
+        value = 0
+        for count, byte in enumerate(data[at : min(at + 10, end)]):
+            value |= (byte & 0x7F) << 7 * count
+            if byte < 0x80:
+                return value, at + count + 1
+        raise self.damaged("a number in it does not end")
 
     def damaged(self, what: str) -> LatlintError:
         return LatlintError(
@@ -168,6 +238,8 @@ class _Scan:
             if item.number in dropped or (item.number in payload and length > SMALL_BYTES):
                 continue
             if main and child == "NodeProto":
+                if len(self.lean.nodes) >= MAX_MESSAGES[child]:
+                    raise self.beyond(f"more than {MAX_MESSAGES[child]:,} nodes")
                 self.lean.nodes.append(ByteRange(item.begin, length))
             if child == "TensorProto" and kind == "GraphProto" and main:
                 pieces += self._wrap(item, self._tensor(item.begin, item.end, initializer=True))
