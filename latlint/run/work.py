@@ -118,18 +118,32 @@ def predict_graph(
     graph: Graph, targets: Iterable[Target], model: str, sha256: str
 ) -> Iterator[tuple[Prediction, Plan, Target]]:
     """``graph`` on each of ``targets``, planned and measured out once for each kind of processor; ``model`` and ``sha256`` are the
-    file's path as given and its hash."""
+    file's path as given and its hash. A target whose runtime cannot load the file is left out where another one is about the same
+    processor (``x/npu@litert`` beside ``x/npu@onnxruntime``); elsewhere it raises ``LatlintError`` (LAT902)."""
     from latlint.latency import engine
     from latlint.runtime import plan
 
     works: dict[tuple[str, ...], engine.Workload] = {}
-    for target in targets:
-        target = target.for_dialect(graph.dialect)
+    for target in _loading([each.for_dialect(graph.dialect) for each in targets], graph.dialect, model):
         key = target.processor.plan_key
         if key not in works:
             works[key] = engine.workload(plan(graph, target.processor))
         work = works[key]
         yield engine.predict(graph, work.plan, target, model=model, sha256=sha256, work=work), work.plan, target
+
+
+def _loading(targets: list[Target], dialect: str, model: str) -> list[Target]:
+    """Those of ``targets`` whose runtime loads files of ``dialect``."""
+    from latlint.runtime import unloadable
+
+    reasons = [unloadable(dialect, target.processor) for target in targets]
+    loading = [target for target, reason in zip(targets, reasons, strict=True) if not reason]
+    served = {target.name.partition("@")[0] for target in loading}
+    for target, reason in zip(targets, reasons, strict=True):
+        if reason and target.name.partition("@")[0] not in served:
+            message = f"{target.name}: {reason}; choose another target"
+            raise LatlintError(message, code="LAT902", path=model)
+    return loading
 
 
 def _located(findings: list[Finding], graph: Graph) -> list[Finding]:

@@ -14,7 +14,7 @@ from latlint.runtime.planners import named, planner
 from latlint.runtime.rules import Rules, load_rules
 from latlint.runtime.types import ConvertedPlan, Kernel, Partition, Plan, Processor
 
-__all__ = ["Kernel", "Partition", "Plan", "Processor", "plan"]
+__all__ = ["Kernel", "Partition", "Plan", "Processor", "plan", "unloadable"]
 
 #: What makes a graph of one dialect into one of another, as a converter would, ``(graph) -> Graph``: ``(from, to)``.
 CONVERSIONS = {
@@ -32,6 +32,8 @@ def plan(graph: Graph, processor: Processor, as_if: Precision | None = None) -> 
     rules = load_rules(processor.runtime)
     taken = as_taken(graph, rules)
     converted = quantised(taken, as_if) if as_if else taken
+    # a runtime that reads the file itself converts nothing, whatever its kernels are made from here
+    said = graph.notes if rules.reads == graph.dialect else converted.notes
     chosen = planner(processor.runtime)
     planned = chosen.plan(Context(converted, source=graph), range(len(converted.nodes)), processor)
     found = Plan(
@@ -42,9 +44,19 @@ def plan(graph: Graph, processor: Processor, as_if: Precision | None = None) -> 
         partitions=planned.partitions,
         fallbacks=planned.fallbacks,
         delegate=chosen.executors[0] if len(chosen.executors) > 1 else "",
-        notes=(*converted.notes, *planned.notes, *_notes(converted)),
+        notes=(*said, *planned.notes, *_notes(converted)),
     )
     return found if taken is graph else _on_original_nodes(found, graph, converted)
+
+
+def unloadable(dialect: str, processor: Processor) -> str:
+    """Why ``processor.runtime`` cannot load a file of ``dialect``, in words; empty where it can, or where the file can be converted."""
+    rules = load_rules(processor.runtime)
+    if rules.reads and dialect != rules.reads:
+        return f"{rules.title} loads {rules.reads} models, not {dialect} ones"
+    if dialect != rules.takes and (dialect, rules.takes) not in CONVERSIONS:
+        return f"{rules.title} runs {rules.takes} models, and nothing converts {dialect} to that"
+    return ""
 
 
 def _notes(graph: Graph) -> Iterator[str]:
@@ -59,9 +71,6 @@ def as_taken(graph: Graph, rules: Rules) -> Graph:
     """``graph`` in the dialect that the runtime of ``rules`` takes. The last one converted is kept: a model is planned once for each
     kind of processor."""
     global _last_converted
-    if rules.reads and graph.dialect != rules.reads:
-        message = f"{rules.title} loads {rules.reads} models, not {graph.dialect} ones; choose another target"
-        raise LatlintError(message, code="LAT902", path=graph.name)
     if graph.dialect == rules.takes:
         return graph
     known = _last_converted

@@ -25,7 +25,8 @@ from latlint.latency.engine import Array, Workload
 from latlint.latency.packs import Target
 from latlint.latency.terms import CostModel
 from latlint.runtime import plan
-from latlint.runtime.types import Kernel, Processor
+from latlint.runtime.rules import load_rules
+from latlint.runtime.types import Kernel, Plan, Processor
 
 #: Side of the map -> channels: as networks have them, wide where maps are small.
 SHAPES: Mapping[int, tuple[int, ...]] = MappingProxyType(
@@ -48,6 +49,8 @@ GROUPS: Mapping[str, tuple[str, int]] = MappingProxyType(
 )
 #: Convolutions whose multiply-accumulates differ by less than this factor are of like size.
 LIKE_SIZE = 4.0
+#: What the convolutions are drawn in.
+_DIALECT = "tflite"
 
 #: What a term is spent on, by the last part of its name.
 _SPENT_ON = {
@@ -163,6 +166,8 @@ def _drawn(processor: Processor, group: str, dtype: str) -> Workload:
     """The group's convolutions as the runtime of ``processor`` would run them."""
     op, size = GROUPS[group]
     drawing = _Drawing(dtype)
+    if load_rules(processor.runtime).takes != _DIALECT:  # its ops are others: nothing to hold a kernel against
+        return engine.workload(Plan(processor.runtime, processor.name, dtype, (), ()))
     for side, widths in SHAPES.items():
         for channels in widths:
             drawing.convolution(op, side, channels, size)
@@ -199,4 +204,4 @@ class _Drawing:
     def graph(self) -> Graph:
         inputs = tuple(node.inputs[0] for node in self.nodes)
         outputs = tuple(node.outputs[0] for node in self.nodes)
-        return Graph("well shaped", "tflite", "tflite", tuple(self.nodes), tuple(self.tensors), inputs, outputs)
+        return Graph("well shaped", "tflite", _DIALECT, tuple(self.nodes), tuple(self.tensors), inputs, outputs)

@@ -1,0 +1,45 @@
+"""Which targets a file is predicted for, where some runtimes do not load its format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import latlint
+from latlint.errors import LatlintError
+from latlint.settings import Budget, Settings
+
+Model = Callable[[str], Path]
+
+
+def test_a_runtime_that_does_not_load_the_file_leaves_it_to_the_others_of_its_processor(model: Model) -> None:
+    found = latlint.predict(model("mobilenet_v2.tflite"), "galaxy-s24/npu@*")
+    assert {each.target for each in found} == {"galaxy-s24/npu", "galaxy-s24/npu@litert", "galaxy-s24/npu@qnn"}
+    assert len(latlint.predict(model("mobilenet_v2.onnx"), "galaxy-s24/npu@*")) == 4
+
+
+def test_alone_it_is_an_error_that_names_file_target_and_runtime(model: Model) -> None:
+    path = model("mobilenet_v2.tflite")
+    with pytest.raises(LatlintError) as caught:
+        latlint.predict(path, ["galaxy-s24/npu@onnxruntime", "pixel-4/gpu"])
+    assert (caught.value.code, caught.value.path) == ("LAT902", str(path))
+    assert "galaxy-s24/npu@onnxruntime" in caught.value.message
+    assert "loads onnx models" in caught.value.message
+
+
+def test_every_target_judges_every_format_that_its_runtime_loads(model: Model) -> None:
+    for name in ("mobilenet_v2.tflite", "mobilenet_v2.onnx"):
+        settings = Settings(targets=("galaxy-s24/npu", "pixel-4/gpu", "pixel-4/cpu-1large"), budgets=(Budget(1000.0),))
+        report = latlint.check(model(name), settings)
+        assert not report.errors
+        assert [verdict.word for verdict in report.verdicts] == ["pass"] * 3
+
+
+def test_what_reads_onnx_itself_is_not_said_to_be_converted(model: Model) -> None:
+    itself, converted = (
+        latlint.predict(model("mobilenet_v2.onnx"), f"galaxy-s24/npu@{name}")[0] for name in ("onnxruntime", "litert")
+    )
+    assert not any("as if converted" in note for note in itself.notes)
+    assert any("as if converted" in note for note in converted.notes)
