@@ -200,8 +200,8 @@ class Run:
         part = self._part(group, file, outcome)
         try:
             return group.review.apply(part) if group.review else part
-        except LatlintError:
-            raise
+        except LatlintError as error:
+            return self._part(group, file, Outcome(error=InputError(file, error.code, error.message)))
         except Exception as error:  # as in process_items
             if debugging():
                 raise

@@ -21,6 +21,10 @@ class LatlintError(Exception):
         return self.message if self.path is None else f"{self.path}: {self.message}"
 
 
+class EnvironmentFailedError(LatlintError):
+    """What failed is not the input: a disk is full, git did not answer. Nothing can be concluded, least of all that a budget holds."""
+
+
 #: The rule of a file at which latlint itself failed.
 INTERNAL = "LAT009"
 

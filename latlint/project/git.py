@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import IO
 
-from latlint.errors import LatlintError
+from latlint.errors import EnvironmentFailedError, LatlintError
 from latlint.graph.detect import LFS_POINTER_BYTES, Pointer, lfs_pointer
 from latlint.graph.formats import is_model_name
 from latlint.project.repository import top_of
@@ -171,7 +171,9 @@ class Repository:
                     self._content(entry, out)
             except OSError as error:
                 why = error.strerror
-                raise LatlintError(f"cannot be unpacked into a temporary file: {why}", path=entry.path) from None
+                raise EnvironmentFailedError(
+                    f"cannot be unpacked into a temporary file: {why}", path=entry.path
+                ) from None
             yield path
 
     def pointer(self, entry: Entry) -> Pointer | None:
@@ -253,7 +255,7 @@ class Repository:
         """The content of a file of a commit, or nothing where it goes to the file ``out``."""
         done = self._run(("cat-file", "blob", entry.oid), out)
         if done.returncode:
-            raise LatlintError(f"git cannot read its content: {_reason(done.stderr)}", path=entry.path)
+            raise EnvironmentFailedError(f"git cannot read its content: {_reason(done.stderr)}", path=entry.path)
         return done.stdout or b""
 
     def _if_shallow(self, revision: str) -> str:
@@ -270,7 +272,7 @@ class Repository:
     def _git(self, *arguments: str) -> str:
         done = self._run(arguments)
         if done.returncode:
-            raise LatlintError(f"git {arguments[0]} failed: {_reason(done.stderr)}", path=str(self.root))
+            raise EnvironmentFailedError(f"git {arguments[0]} failed: {_reason(done.stderr)}", path=str(self.root))
         return os.fsdecode(done.stdout)
 
     def _try(self, *arguments: str, given: str = "") -> str | None:
@@ -325,7 +327,7 @@ def _run(
     try:
         return _started([*_OPTIONS, *arguments], directory, out, given, variables)
     except OSError as error:
-        raise LatlintError(f"git cannot be run here: {error.strerror}", path=str(directory)) from None
+        raise EnvironmentFailedError(f"git cannot be run here: {error.strerror}", path=str(directory)) from None
 
 
 def _started(
@@ -348,9 +350,9 @@ def _started(
             check=False,
         )
     except FileNotFoundError:
-        raise LatlintError("git is not to be found: install it, or compare two files") from None
+        raise EnvironmentFailedError("git is not to be found: install it, or compare two files") from None
     except subprocess.TimeoutExpired:
-        raise LatlintError(f"git {' '.join(arguments[-2:])} did not end within {_TIMEOUT_S} s") from None
+        raise EnvironmentFailedError(f"git {' '.join(arguments[-2:])} did not end within {_TIMEOUT_S} s") from None
     except ValueError:
         raise LatlintError("no name of a revision or file in git has a null character") from None
 
@@ -371,7 +373,7 @@ def _refuse_old(version: str) -> None:
 def _refuse_full(directory: str, size_bytes: int, entry: Entry) -> None:
     free = shutil.disk_usage(directory).free
     if size_bytes > free:
-        raise LatlintError(
+        raise EnvironmentFailedError(
             f"needs {size_bytes} bytes in the temporary directory, which has {free} left; name another one in TMPDIR",
             path=entry.path,
         )

@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
-from latlint.errors import LatlintError
+from latlint.errors import EnvironmentFailedError, LatlintError
 from latlint.latency.types import Prediction
 from latlint.project import repository
 from latlint.review import lock, records
@@ -70,6 +70,8 @@ class References:
             }
             missing = [target for target, reference in found.items() if reference is None]
             again = self._again(before, model, missing) if missing else {}
+        except EnvironmentFailedError:
+            raise
         except LatlintError as error:
             return [Reference(None, error.message)] * len(predictions)
         return [found[each.target] or again[each.target] for each in predictions]
@@ -100,6 +102,8 @@ class References:
         try:
             text = records.decoded(there.read(file, _MAX_LOCK_BYTES), file.path)
             return lock.parsed(text, file.path).entries
+        except EnvironmentFailedError:
+            raise
         except LatlintError:
             return {}
 
@@ -135,6 +139,8 @@ class References:
         try:
             packs = load_packs(targets_named(targets, self._settings.packs))
             planned = predict_at(there, file, model, self._settings.input_shapes(model), packs)
+        except EnvironmentFailedError:
+            raise
         except LatlintError as error:
             why = f"as it was in {self._base.name} it cannot be read: {error.message}"
             return dict.fromkeys(targets, Reference(None, why))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from latlint.cli import main
 from latlint.errors import LatlintError
 from latlint.project import git as git_module
 from latlint.project.git import Change, Repository, repository
@@ -384,3 +386,35 @@ def test_an_lfs_object_that_stops_short_is_not_read(git: Git) -> None:
     with pytest.raises(LatlintError, match="git lfs fetch") as caught:
         old(repository(), first, "m.tflite")
     assert caught.value.code == "LAT002"
+
+
+@pytest.mark.parametrize(
+    "how", ["echo 'fatal: write failure on standard output: No space left' >&2; exit 128", "kill -9 $$"]
+)
+def test_a_budget_that_could_not_be_held_does_not_pass(
+    how: str,
+    git: Git,
+    tmp_path: Path,
+    model: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Without its past, nothing is known of what a model's change costs. A disk that is full is no reason to let it through."""
+    for name in ("a.tflite", "b.tflite"):
+        shutil.copy(model("one_gelu.tflite"), name)
+    put("latlint.toml", b'targets = ["pixel-4/gpu"]\n[[budgets]]\nmodel = "a.tflite"\nmax-increase = "5%"\n')
+    commit(git)
+    shutil.copy(model("mobilenet_v2.tflite"), "a.tflite")
+    assert main(["check", "--no-cache"]) == 1, "it is a regression"
+    real = shutil.which("git")
+    fake = put(
+        str(tmp_path / "bin/git"),
+        f'#!/bin/sh\ncase "$*" in *"cat-file blob"*) {how};; esac\nexec {real} "$@"\n'.encode(),
+    )
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{fake.parent}{os.pathsep}{os.environ['PATH']}")
+    capfd.readouterr()
+    assert main(["check", "--no-cache", "--format", "json"]) == 2
+    out, err = capfd.readouterr()
+    assert "a.tflite: git cannot read its content" in err and "partial clone" not in err
+    assert [each["model"] for each in json.loads(out)["predictions"]] == ["b.tflite"], "the other is judged"
