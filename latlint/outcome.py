@@ -55,6 +55,12 @@ class Verdict(NamedTuple):
     others: bool = False
     accepted: bool = False
     unjudged: bool = False
+    #: Probability that the device is over ``budget_ms``; where that comes from an increase, by the difference's own error.
+    chance: float | None = None
+
+    def is_close(self, interval: float) -> bool:
+        """Whether the limit lies within the ``interval`` (its probability) of what is held against it."""
+        return self.chance is not None and abs(self.chance - 0.5) < interval / 2
 
     @property
     def word(self) -> str:
@@ -197,15 +203,14 @@ def prediction_json(prediction: Prediction) -> dict[str, Any]:
 def judged_json(report: Report) -> list[dict[str, Any]]:
     """The predictions of a report of `check`, each with how it stands to its budget."""
     pairs = zip_longest(report.predictions, report.verdicts)
-    return [prediction_json(prediction) | _verdict_json(prediction, verdict) for prediction, verdict in pairs]
+    return [prediction_json(prediction) | _verdict_json(verdict) for prediction, verdict in pairs]
 
 
-def _verdict_json(prediction: Prediction, verdict: Verdict | None) -> dict[str, Any]:
+def _verdict_json(verdict: Verdict | None) -> dict[str, Any]:
     """How a prediction stands to the budget that applies to it, and how likely the device is to take longer; nothing without one."""
     if verdict is None or not verdict.word:
         return {}
     limit_ms = verdict.budget_ms
-    chance = None if limit_ms is None else prediction.chance_above(limit_ms)
     return {
         "verdict": {
             "word": verdict.word,
@@ -213,7 +218,7 @@ def _verdict_json(prediction: Prediction, verdict: Verdict | None) -> dict[str, 
             "gate": verdict.gate,
             "passed": verdict.word not in ("fail", "unjudged"),
             "warned": verdict.warned,
-            "chance_over_budget": None if chance is None else number(chance),
+            "chance_over_budget": None if verdict.chance is None else number(verdict.chance),
         }
     }
 

@@ -27,6 +27,15 @@ def no_cache() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def no_pull_request() -> None:
+    """The repositories of tests are not the one that a service builds."""
+    from latlint.review.base import PULL_REQUEST_VARIABLES
+
+    for name in PULL_REQUEST_VARIABLES:
+        os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session", autouse=True)
 def interruptible() -> None:
     """What a shell starts in the background ignores an interrupt, and so would all that the tests start and interrupt."""
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -127,6 +127,21 @@ def test_a_cache_on_a_full_disk_is_done_without(here: Path, full: Path) -> None:
     assert not [path for path in full.rglob("*") if path.is_file() and path.name != "filler"]
 
 
+def test_a_full_temporary_directory_leaves_a_model_unjudged(here: Path, full: Path, model: Model) -> None:
+    """The old model cannot be unpacked, so that `max-increase` is not held, and that is an error."""
+    (here / ".git").rmdir()
+    shutil.copy(model("mobilenet_v2_025_f16.tflite"), here / "m.tflite")  # more than the disk has
+    (here / "latlint.toml").write_text('targets = ["pixel-4/gpu"]\n[[budgets]]\nmax-increase = "5%"\n')
+    for command_line in ("init -q", "add m.tflite", "-c user.name=Ada -c user.email=a@example.com commit -q -m A"):
+        subprocess.run(["git", *command_line.split()], cwd=here, check=True)
+    shutil.copy(model("mobilenet_v2.tflite"), here / "m.tflite")
+    assert "LAT103" in latlint(here, "check").stdout, "it is slower"
+    done = latlint(here, "check", TMPDIR=str(full))
+    assert done.returncode == 1
+    assert "LAT106" in done.stdout and "UNJUDGED" in done.stdout and "temporary" in done.stdout
+    assert "LAT103" not in done.stdout and "LAT104" not in done.stdout
+
+
 # --- The cache ---------------------------------------------------------------------------------------------------------------
 
 

@@ -2,8 +2,8 @@
 
 ## What it does
 Compares the predicted latency of a model with what it was before the change, where a budget has `max-increase`. In a git repository
-"before" is the merge base with `--base` (or `base` in the configuration), without one the last commit; elsewhere it is what
-`latlint.lock` says. What a new version of latlint or of a device pack predicts otherwise is no increase: the old model is then predicted
+"before" is the merge base with `--base` (or `base` in the configuration), without one with the branch that the pull request goes to, as
+CI says it, or with the default branch; where there is no git it is what `latlint.lock` says. What a new version of latlint or of a device pack predicts otherwise is no increase: the old model is then predicted
 again.
 
 ## Why is this bad?
@@ -32,7 +32,7 @@ from dataclasses import replace
 from latlint.checks.budgets import allowed_increase
 from latlint.checks.types import Comparison, Finding, Rule
 from latlint.settings import Budget
-from latlint.units import format_ms, rounded
+from latlint.units import format_chance, format_ms, rounded
 
 RULE = Rule("LAT103", "budget-increase", "error")
 
@@ -45,6 +45,8 @@ def compare(comparison: Comparison) -> Iterator[Finding]:
         return
     limit_ms, budget = allowed
     message = _message(latency_ms, rounded(base_ms), budget, comparison.base)
+    if (chance := comparison.chance_above(limit_ms)) is not None:
+        message += f"; {format_chance(chance)} likely on the device"
     found = RULE.finding_on(prediction, comparison.path, message)
     yield replace(found, latency_ms=latency_ms, budget_ms=limit_ms)
 

@@ -11,7 +11,7 @@ from latlint.settings import SEVERITIES as SEVERITIES
 if TYPE_CHECKING:
     from latlint.graph.types import ByteRange, Graph
     from latlint.latency.packs import Target
-    from latlint.latency.types import Prediction
+    from latlint.latency.types import Gain, Prediction
     from latlint.runtime.types import Plan
     from latlint.settings import Budget, Settings, Waiver
 
@@ -78,13 +78,23 @@ class Subject:
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """A prediction, and what its model took on the same target before the change: ``base_ms`` in ``base``, such as ``main at 0a1b2c3``;
-    or ``None``, and ``base`` is why that is not known. ``path`` is where the model lies in its repository."""
+    or ``None``, and ``base`` is why that is not known: the model ``is_new``, or the comparison cannot be made. ``gain`` is what the change
+    saves, where both are known by their kernels. ``path`` is where the model lies in its repository."""
 
     prediction: Prediction
     path: str
     settings: Settings
     base_ms: float | None
     base: str
+    is_new: bool = False
+    gain: Gain | None = None
+
+    def chance_above(self, limit_ms: float) -> float | None:
+        """Probability that the model has become slower than ``limit_ms`` allows, by what is known of the difference alone: what old and
+        new model err alike does not count. ``None`` where only the latency before is known."""
+        if self.gain is None or self.base_ms is None:
+            return None
+        return self.gain.chance_below(self.base_ms - limit_ms, self.prediction.interval)
 
 
 class Accepted(NamedTuple):
@@ -106,9 +116,12 @@ class Leftovers:
     unused_waivers: tuple[Waiver, ...] = ()
     unused_entries: tuple[Accepted, ...] = ()
     unused_budgets: tuple[Budget, ...] = ()
+    #: The commit whose models were compared with themselves, by name: nothing has changed since.
+    compared_with_itself: str | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.expired_waivers or self.unused_waivers or self.unused_entries or self.unused_budgets)
+        unused = self.expired_waivers or self.unused_waivers or self.unused_entries or self.unused_budgets
+        return bool(unused or self.compared_with_itself)
 
 
 @dataclass(frozen=True, slots=True)

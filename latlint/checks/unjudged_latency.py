@@ -3,13 +3,15 @@
 ## What it does
 Reports a model on a target that has a budget where the prediction leaves work out, or is that of another input: ops that latlint
 does not know, sizes that are known only when the model runs, an input whose size the file leaves open, coverage below
-`min-coverage`. The verdict is then `unjudged`, not `pass`.
+`min-coverage`. Likewise a model whose latency before a change is not to be had though `max-increase` is for it: a shallow clone, a Git LFS
+object that was not fetched, a file that cannot be read or unpacked. The verdict is then `unjudged`, not `pass`.
 
 ## Why is this bad?
 A latency without the unknown ops is a lower bound, and a budget that a lower bound keeps may be broken on the device.
 
 ## What to do
-Do what the message says: state the size of the input, replace the op, or measure the model on the device. To let such models through,
+Do what the message says: state the size of the input, replace the op, measure the model on the device, or fetch the history
+(`fetch-depth: 0` of actions/checkout, `git fetch --unshallow`). A committed `latlint.lock` spares fetching old models. To let such models through,
 set what they are in the configuration:
 
 ```toml
@@ -23,7 +25,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from latlint.checks.budgets import doubts
-from latlint.checks.types import Finding, Rule, Subject
+from latlint.checks.types import Comparison, Finding, Rule, Subject
 
 RULE = Rule("LAT106", "unjudged-latency", "error")
 
@@ -42,3 +44,13 @@ def check(subject: Subject) -> Iterator[Finding]:
             latency_ms=prediction.latency_ms,
         )
         yield replace(finding, severity=settings.unjudged)
+
+
+def compare(comparison: Comparison) -> Iterator[Finding]:
+    severity = comparison.settings.unjudged
+    if severity == "ignore" or comparison.base_ms is not None or comparison.is_new:
+        return
+    message = f"not judged: max-increase cannot be held against it: {comparison.base}"
+    yield replace(
+        RULE.finding_on(comparison.prediction, comparison.path, message, ("max-increase",)), severity=severity
+    )

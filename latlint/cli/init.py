@@ -256,6 +256,7 @@ jobs:
         with:
           lfs: true
           persist-credentials: false
+          fetch-depth: 0 # what max-increase compares with
 {steps}"""
     return _File(_WORKFLOW, "lints every push and pull request on GitHub", "--write-workflow", text)
 

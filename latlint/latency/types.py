@@ -6,6 +6,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import exp, inf, log
 from types import MappingProxyType
+from typing import NamedTuple
+
+
+class Gain(NamedTuple):
+    """Milliseconds saved; negative where more is spent. The measured difference lies within ``low_ms`` to ``high_ms`` with about the
+    probability of the target's intervals."""
+
+    ms: float
+    low_ms: float
+    high_ms: float
+
+    def chance_below(self, ms: float, interval: float) -> float:
+        """Probability that less than ``ms`` is saved; errors are logistic, as those of predictions. ``interval``: the probability that
+        ``low_ms`` to ``high_ms`` has."""
+        width = self.high_ms - self.ms if ms >= self.ms else self.ms - self.low_ms
+        if width <= 0:
+            return float(self.ms < ms)
+        return _above((self.ms - ms) / width, interval)
+
+
+def _above(distance: float, interval: float) -> float:
+    """Probability that a logistic error is above ``distance``, in widths: half of that which has the probability ``interval``."""
+    scaled = distance * log((1 + interval) / (1 - interval))
+    return 1.0 / (1.0 + exp(min(max(scaled, -700.0), 700.0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,5 +127,4 @@ class Prediction:
         width = abs(log(end_ms / self.latency_ms))
         if width == 0:
             return float(self.latency_ms > limit_ms)
-        distance = log(limit_ms / self.latency_ms) / width * log((1 + self.interval) / (1 - self.interval))
-        return 1.0 / (1.0 + exp(min(max(distance, -700.0), 700.0)))
+        return _above(log(limit_ms / self.latency_ms) / width, self.interval)

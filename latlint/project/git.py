@@ -29,6 +29,8 @@ from latlint.project.repository import top_of
 
 #: A model in the history that is larger than this is not unpacked. No file of one FlatBuffer or protobuf message is larger.
 MAX_FILE_BYTES = 2 << 30
+#: A file of the history that is larger is not held in memory to be hashed.
+_MAX_HASHED_BYTES = 64 << 20
 
 #: The first git that knows ``safe.bareRepository``.
 _LEAST_VERSION = (2, 38)
@@ -110,6 +112,17 @@ class Repository:
             f"unknown git revision '{revision}': name a commit, a tag or a branch{self._if_shallow(revision)}"
         )
 
+    def knows(self, revision: str) -> bool:
+        """Whether ``revision`` names a commit that is here."""
+        try:
+            return bool(self.commit(revision))
+        except LatlintError:
+            return False
+
+    def is_shallow(self) -> bool:
+        """Whether the history is cut off."""
+        return self._try("rev-parse", "--is-shallow-repository") == "true\n"
+
     def has_commits(self) -> bool:
         """Whether there is a commit yet."""
         return self._try("rev-parse", "--verify", "--quiet", "HEAD^{commit}") is not None
@@ -126,6 +139,15 @@ class Repository:
     def entry(self, commit: str, path: str) -> Entry | None:
         """The regular file ``path`` of a commit, or ``None`` where there is none."""
         return next(iter(self._entries(commit, (path,), lambda found: found == path)), None)
+
+    def models(self, commit: str) -> dict[str, Entry]:
+        """The model files of a commit by path."""
+        return {entry.path: entry for entry in self._entries(commit, (".",), is_model_name)}
+
+    def submodule(self, commit: str, path: str) -> str | None:
+        """The commit of the submodule at ``path`` that a commit has, or ``None`` where it has none there."""
+        listed = self._git("ls-tree", "-z", "--full-tree", commit, "--", path).partition("\t")[0].split()
+        return listed[2] if len(listed) == 3 and listed[1] == "commit" else None
 
     def has(self, commit: str, path: str) -> bool:
         """Whether a commit has ``path``, a file or a directory."""
@@ -181,6 +203,15 @@ class Repository:
         small = entry.size_bytes is not None and entry.size_bytes < LFS_POINTER_BYTES
         return lfs_pointer(self.read(entry, LFS_POINTER_BYTES)) if small else None
 
+    def sha256(self, entry: Entry) -> str:
+        """The SHA-256 of a file of a commit, or of what it stands for if it is a Git LFS pointer; nothing for one that is too large to
+        be hashed on the way."""
+        if pointer := self.pointer(entry):
+            return pointer.sha256
+        if entry.size_bytes is None or entry.size_bytes > _MAX_HASHED_BYTES:
+            return ""
+        return hashlib.sha256(self._content(entry, subprocess.PIPE)).hexdigest()
+
     def model_changes(self, commit: str, below: Sequence[str] = (".",)) -> list[Change]:
         """What happened to the model files at and ``below`` some paths from ``commit`` to the working tree, sorted.
 
@@ -189,10 +220,14 @@ class Repository:
         """
         before = {entry.path: entry for entry in self._entries(commit, below, is_model_name)}
         after, elsewhere = self._working_tree(below)
-        changes = [Change(path, path) for path in before.keys() & after if not self._same_content(before[path], path)]
+        changes = [
+            Change(path, path)
+            for path in before.keys() & after
+            if not self.same_content(before[path], self.root / path)
+        ]
         new = sorted(after - before.keys())
         for old in sorted(before.keys() - after - elsewhere):
-            renamed = next((path for path in new if self._same_content(before[old], path)), None)
+            renamed = next((path for path in new if self.same_content(before[old], self.root / path)), None)
             changes.append(Change(old, renamed))
             new = [path for path in new if path != renamed]
         changes += [Change(None, path) for path in new]
@@ -214,9 +249,8 @@ class Repository:
                     elsewhere.add(path)
         return there, elsewhere
 
-    def _same_content(self, entry: Entry, path: str) -> bool:
-        """Whether the file ``path`` of the working tree holds what ``entry`` does, in whichever of the two Git LFS is a pointer."""
-        file = self.root / path
+    def same_content(self, entry: Entry, file: Path) -> bool:
+        """Whether ``file``, of the working tree, holds what ``entry`` does, in whichever of the two Git LFS is a pointer."""
         try:
             size = file.stat().st_size
             if entry.size_bytes in (size, None) and _blob_name(file, size, entry.oid) == entry.oid:
@@ -224,7 +258,7 @@ class Repository:
             pointer = self.pointer(entry)
             return pointer is not None and size == pointer.size_bytes and _sha256(file) == pointer.sha256
         except OSError as error:
-            raise LatlintError(f"cannot be read: {error.strerror}", code="LAT005", path=path) from None
+            raise LatlintError(f"cannot be read: {error.strerror}", code="LAT005", path=entry.path) from None
 
     def _lfs_object(self, entry: Entry, pointer: Pointer) -> Path:
         """Git LFS keeps what it has fetched under its SHA-256 (docs/spec.md, docs/extensions.md of git-lfs)."""
@@ -259,7 +293,7 @@ class Repository:
         return done.stdout or b""
 
     def _if_shallow(self, revision: str) -> str:
-        if self._try("rev-parse", "--is-shallow-repository") != "true\n":
+        if not self.is_shallow():
             return ""
         return f"; this is a shallow clone: fetch '{revision}' with its history (git fetch --unshallow, or fetch-depth: 0 of actions/checkout)"
 
@@ -323,8 +357,8 @@ def _run(
     given: str = "",
     variables: Mapping[str, str] = MappingProxyType({}),
 ) -> subprocess.CompletedProcess[bytes]:
-    _refuse_old(_version())
     try:
+        _refuse_old(_version())
         return _started([*_OPTIONS, *arguments], directory, out, given, variables)
     except OSError as error:
         raise EnvironmentFailedError(f"git cannot be run here: {error.strerror}", path=str(directory)) from None

@@ -180,6 +180,7 @@ def _prediction(report: Report, place: int, verdict: Verdict) -> dict[str, Any]:
         "budget_ms": verdict.budget_ms,
         "gated_ms": _rounded(held_ms) if (held_ms := prediction.end_ms(verdict.gate)) < inf else None,
         "gate": verdict.gate,
+        "close_call": verdict.is_close(prediction.interval),
         "free": sum(kernel.source == "free" for kernel in prediction.kernels),
         "partitions": [part.processor for part in prediction.partitions[:_SHOWN_PARTITIONS]],
         "notes": [clean(note, _MESSAGE_LIMIT) for note in prediction.notes[:_SHOWN_NOTES]],

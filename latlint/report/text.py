@@ -417,8 +417,8 @@ def _doubts(prediction: Prediction, verdict: Verdict) -> str:
     doubts = ["accepted"] if verdict.accepted else []
     if prediction.lower_bound:
         doubts.append(f"without {unknown(prediction)}")
-    elif verdict.budget_ms is not None and prediction.low_ms <= verdict.budget_ms < prediction.end_ms("high"):
-        doubts.append(f"{format_chance(prediction.chance_above(verdict.budget_ms) or 0.0)} likely to be over")
+    elif verdict.is_close(prediction.interval):
+        doubts.append(f"{format_chance(verdict.chance or 0.0)} likely to be over")
     if prediction.coverage < 0.995:
         doubts.append(f"{prediction.coverage:.0%} covered")
     return ", ".join(doubts)

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from latlint import checks
-from latlint.checks.budgets import allowed_increase
 from latlint.checks.types import SEVERITIES, Comparison, Finding, Leftovers, Line
 from latlint.errors import LatlintError
 from latlint.globs import covers_target, matches_path
@@ -17,7 +16,6 @@ from latlint.latency.types import Prediction
 from latlint.outcome import Report
 from latlint.review.verdicts import Pair, verdicts
 from latlint.settings import BASELINE_FILE, LOCK_FILE, Budget, Settings
-from latlint.units import rounded
 
 if TYPE_CHECKING:
     from latlint.review.lock import Key
@@ -72,19 +70,20 @@ class Review:
         for file in {*(each.model for each in part.predictions), *(each.path for each in part.errors)}:
             path = self._settings.relative(file)
             self._idle_budgets = [each for each in self._idle_budgets if not matches_path(each.model, path)]
-        increases, limits = self._increases(part)
+        increases, comparisons = self._increases(part)
         found = sorted(
             (*part.findings, *increases), key=lambda each: (each.target or "", -SEVERITIES.index(each.severity))
         )
         marked = self._suppressions.mark(found, part) if self._suppressions else found
         findings = [self._on_its_line(each) for each in marked]
-        judged = verdicts(part.predictions, findings, self._settings, limits)
+        judged = verdicts(part.predictions, findings, self._settings, comparisons)
         return replace(part, findings=tuple(findings), verdicts=judged)
 
     def finish(self) -> tuple[Finding, ...]:
         """What is to be said of budgets, waivers and the baseline, once every part was seen."""
         found = self._suppressions.leftovers() if self._suppressions else Leftovers(self._settings.source or ".")
-        found = replace(found, unused_budgets=self._unused_budgets())
+        itself = self._references.with_itself if self._references else None
+        found = replace(found, unused_budgets=self._unused_budgets(), compared_with_itself=itself)
         return tuple(checks.sweep(found, self._settings)) if found else ()
 
     def _unused_budgets(self) -> tuple[Budget, ...]:
@@ -94,19 +93,19 @@ class Review:
         asked = (each for each in self._idle_budgets if any(covers_target(each.target, name) for name in self._targets))
         return tuple(each for each in asked if each.model != "*")
 
-    def _increases(self, part: Report) -> tuple[list[Finding], dict[Pair, float]]:
-        """What relative budgets find, and the limits that they come to."""
-        findings: list[Finding] = []
-        limits: dict[Pair, float] = {}
+    def _increases(self, part: Report) -> tuple[list[Finding], dict[Pair, Comparison]]:
+        """What relative budgets find, and what they compare."""
         relative = [each for each in part.predictions if self._is_relative(each)]
         if self._references is None or not relative:
-            return findings, limits
+            return [], {}
         path = part.path(relative[0].model)
-        for prediction, (base_ms, source) in zip(relative, self._references.of(relative), strict=True):
-            findings += checks.compare(Comparison(prediction, path, self._settings, base_ms, source))
-            if base_ms is not None and (allowed := allowed_increase(prediction, self._settings, base_ms)):
-                limits[prediction.model, prediction.target] = rounded(allowed[0])
-        return findings, limits
+        pairs = zip(relative, self._references.of(relative), strict=True)
+        comparisons = [
+            Comparison(each, path, self._settings, past.latency_ms, past.source, past.is_new, past.gain)
+            for each, past in pairs
+        ]
+        findings = [finding for each in comparisons for finding in checks.compare(each)]
+        return findings, {(each.prediction.model, each.prediction.target): each for each in comparisons}
 
     def _is_relative(self, prediction: Prediction) -> bool:
         if self._references is None:

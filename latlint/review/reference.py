@@ -1,50 +1,57 @@
-"""What a model took before a change: as the lock says it at the commit that the change starts from, or as the model was there.
+"""What a model took before a change: as the lock says it at the commit that the change starts from (``base``), or as the model was there.
 
-In a git repository that commit is the merge base of ``HEAD`` and the settings' ``base``; without ``base`` it is ``HEAD``, which is
-what a commit in the making changes. Elsewhere the lock of the working tree is all there is.
-
-A line of the lock counts where the same latlint and pack made it: only then a difference is the model's. Else the model is read from
-git as it was, and predicted again.
+A model that has not changed takes what it takes now. A line of the lock counts where the same latlint and pack made it, of the very file
+that the commit has: only then a difference is the model's. Else the model is read from git as it was, and predicted again. Where there is
+no git, the lock of the working tree is all there is.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cache, cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
-from latlint.errors import EnvironmentFailedError, LatlintError
-from latlint.latency.types import Prediction
-from latlint.project import repository
+from latlint.errors import LatlintError
+from latlint.latency.types import Gain, Prediction
+from latlint.project.repository import top_of
 from latlint.review import lock, records
+from latlint.review.base import Base, base_of
 from latlint.review.lock import Entry, Key
-from latlint.run.past import predict_at
+from latlint.run.past import predict_at, predict_now
 from latlint.run.targets import load_packs, targets_named
 from latlint.settings import LOCK_FILE, Settings
 
 if TYPE_CHECKING:
+    from latlint.latency.packs import Target
+    from latlint.project import git
     from latlint.project.git import Repository
 
 _MAX_LOCK_BYTES = 64_000_000
+#: A model that has come and one that is gone are one that was renamed, when their ops are alike in this share: all but those that
+#: unpack weights, which a conversion to another type adds.
+_ALIKE = 0.5
+_UNPACKING = ("dequantize", "quantize", "densify")
 
 
 class Reference(NamedTuple):
-    """``latency_ms`` and its ``source``, such as ``main at 0a1b2c3``; or ``None``, and why there is nothing to compare with."""
+    """``latency_ms`` and its ``source``, such as ``main at 0a1b2c3``; or ``None``, and why there is nothing to compare with: the model
+    ``is_new``, or the comparison cannot be made. ``gain`` is what the change saves, where both models are known."""
 
     latency_ms: float | None
     source: str
+    is_new: bool = False
+    gain: Gain | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Base:
-    """The commit to compare with, and how it is called: ``main at 0a1b2c3``."""
+class _Before(NamedTuple):
+    """The file that a model was at the base, and the repository, which may be a submodule; ``None`` for a model that is new."""
 
     repository: Repository
-    commit: str
-    name: str
+    entry: git.Entry | None
+    base: str
 
 
 class References:
@@ -52,42 +59,62 @@ class References:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._failure: LatlintError | None = None
+        #: How many models were compared, and of how many that was with themselves.
+        self._compared = self._unchanged = 0
+        self._models = cache(self._models_of)
+        self._moved = cache(self._moved_in)
 
     @cached_property
     def name(self) -> str:
-        """What is compared with."""
-        return self._base.name if self._base else f"{LOCK_FILE} as it is, for want of a commit"
+        """What is compared with. Raises LatlintError for a stated base that git does not know."""
+        base = self._base
+        if self._failure:
+            return f"nothing: {self._failure.message}"
+        return base.name if base else f"{LOCK_FILE} as it is, for want of a commit"
+
+    @property
+    def with_itself(self) -> str | None:
+        """What is compared with, if each model was compared with itself, for nothing has changed since."""
+        same = self._base is not None and self._base.is_head and 0 < self._compared == self._unchanged
+        return self.name if same else None
 
     def of(self, predictions: Sequence[Prediction]) -> list[Reference]:
         """For each of the ``predictions`` of one model, what the model took on its target."""
-        model = predictions[0].model
         try:
-            before = self._before(model)
-            entries = [self._entries.get((before, prediction.target)) for prediction in predictions]
-            found = {
-                each.target: _from_lock(each, entry, self.name)
-                for each, entry in zip(predictions, entries, strict=True)
-            }
-            missing = [target for target, reference in found.items() if reference is None]
-            again = self._again(before, model, missing) if missing else {}
-        except EnvironmentFailedError:
-            raise
+            found = self._found(predictions)
         except LatlintError as error:
-            return [Reference(None, error.message)] * len(predictions)
-        return [found[each.target] or again[each.target] for each in predictions]
+            return [Reference(None, _sentence(error))] * len(predictions)
+        return [found[each.target] for each in predictions]
+
+    def _found(self, predictions: Sequence[Prediction]) -> dict[str, Reference]:
+        model = predictions[0].model
+        if self._base is None:
+            if self._failure:
+                raise self._failure
+            return {each.target: self._from_working_tree(each) for each in predictions}
+        before = self._before(model)
+        self._compared += 1
+        if before.entry is None:
+            why = f"it is new: {before.base} has no such model"
+            return {each.target: Reference(None, why, is_new=True) for each in predictions}
+        if before.repository.same_content(before.entry, Path(model)):
+            self._unchanged += before.repository.relative(model) == before.entry.path
+            return {each.target: Reference(each.latency_ms, self.name, gain=_NOTHING) for each in predictions}
+        found = {each.target: self._from_lock(each, before) for each in predictions}
+        missing = [target for target, reference in found.items() if reference is None]
+        again = self._again(before, model, missing) if missing else {}
+        return {target: reference or again[target] for target, reference in found.items()}
 
     @cached_property
-    def _base(self) -> _Base | None:
-        wanted = self._settings.base
-        if wanted is None and repository.top_of(Path(os.path.realpath(self._settings.root))) is None:
+    def _base(self) -> Base | None:
+        try:
+            return base_of(self._settings)
+        except LatlintError as error:
+            if self._settings.base is not None:
+                raise
+            self._failure = error
             return None
-        from latlint.project import git
-
-        there = git.repository(self._settings.root)
-        if wanted is None and not there.has_commits():
-            return None
-        commit = there.commit("HEAD") if wanted is None else there.merge_base(wanted)
-        return _Base(there, commit, f"{wanted or 'HEAD'} at {commit[:7]}")
 
     @cached_property
     def _entries(self) -> Mapping[Key, Entry]:
@@ -102,69 +129,155 @@ class References:
         try:
             text = records.decoded(there.read(file, _MAX_LOCK_BYTES), file.path)
             return lock.parsed(text, file.path).entries
-        except EnvironmentFailedError:
-            raise
         except LatlintError:
             return {}
 
-    @cached_property
-    def _moved(self) -> Mapping[str, str]:
-        """Models that have another path now: the new to the old, both from the top of the repository. What git does not know by its
-        content is known by its name, where one model of that name is gone and one has come."""
+    def _from_working_tree(self, prediction: Prediction) -> Reference:
+        """What the lock says of it, where there is no commit."""
+        entry = self._entries.get((self._settings.relative(prediction.model), prediction.target))
+        if entry is None:
+            where = LOCK_FILE if self._entries else "there is no commit yet and no line of " + LOCK_FILE
+            return Reference(None, f"it is new: {where} has no line for it; run `latlint lock`", is_new=True)
+        if entry.sha256 and prediction.sha256.startswith(entry.sha256):
+            return Reference(prediction.latency_ms, self.name, gain=_NOTHING)
+        if entry.pack != lock.pack_of(prediction):
+            return Reference(
+                None,
+                f"another latlint or pack made the line of {LOCK_FILE}: run `latlint lock` before the next change of the model",
+            )
+        return Reference(entry.latency_ms, self.name)
+
+    def _from_lock(self, prediction: Prediction, before: _Before) -> Reference | None:
+        """The line's latency, if the same latlint made it of the file that the base has."""
+        assert before.entry is not None
+        path = self._settings.relative(before.repository.root / before.entry.path)
+        entry = self._entries.get((path, prediction.target))
+        if entry is None or entry.pack != lock.pack_of(prediction):
+            return None
+        sha256 = before.repository.sha256(before.entry)
+        return Reference(entry.latency_ms, self.name) if entry.sha256 and sha256.startswith(entry.sha256) else None
+
+    def _before(self, model: str) -> _Before:
+        """What ``model`` was at the base, under whatever name."""
         assert self._base is not None
-        changes = self._base.repository.model_changes(self._base.commit)
-        moved = {each.new: each.old for each in changes if each.new and each.old and each.new != each.old}
-        gone = _alone_by_name(each.old for each in changes if each.old and not each.new)
-        come = _alone_by_name(each.new for each in changes if each.new and not each.old)
-        return moved | {come[name]: gone[name] for name in gone.keys() & come.keys()}
+        there, commit, name = self._home(Path(os.path.realpath(model)).parent)
+        path = there.relative(model)
+        if commit is None:
+            return _Before(there, None, name)
+        models = self._models(there, commit)
+        entry = models.get(path) or there.entry(commit, path)
+        return _Before(there, entry or self._moved(there, commit).get(path), name)
 
-    def _before(self, model: str) -> str:
-        """The path that ``model`` had, from the directory of the configuration."""
-        path = self._settings.relative(model)
-        if self._base is None or any(path == known for known, _ in self._entries):
-            return path
-        there, commit = self._base.repository, self._base.commit
-        name = there.relative(model)
-        old = name if there.entry(commit, name) else self._moved.get(name, name)
-        return path if old == name else self._settings.relative(there.root / old)
+    def _home(self, directory: Path) -> tuple[Repository, str | None, str]:
+        """The repository that holds ``directory``: the base's, or a submodule of it; its commit at the base, if it was there; its name."""
+        assert self._base is not None
+        root, top = self._base.repository.root, top_of(directory)
+        if top is None or top == root or not top.is_relative_to(root):
+            return self._base.repository, self._base.commit, self._base.name
+        from latlint.project import git
 
-    def _again(self, before: str, model: str, targets: Sequence[str]) -> dict[str, Reference]:
+        outer, commit, _ = self._home(top.parent)
+        inner, path = git.repository(top), outer.relative(top)
+        oid = commit and outer.submodule(commit, path)
+        if not oid:
+            return inner, None, self._base.name
+        if not inner.knows(oid):
+            raise LatlintError(
+                f"the submodule '{path}' was at {oid[:7]}, which is not here: run git fetch in it, with its history"
+            )
+        return inner, oid, f"{path} at {oid[:7]}"
+
+    def _models_of(self, there: Repository, commit: str) -> Mapping[str, git.Entry]:
+        return there.models(commit)
+
+    def _moved_in(self, there: Repository, commit: str) -> Mapping[str, git.Entry]:
+        """What models that have another path now were: known by content, or by a name that no other has, or by their ops."""
+        models, changes = self._models(there, commit), there.model_changes(commit)
+        moved = {each.new: models[each.old] for each in changes if each.new and each.old and each.new != each.old}
+        gone = [each.old for each in changes if each.old and not each.new]
+        come = [each.new for each in changes if each.new and not each.old]
+        for path, old in _paired_by_name(gone, come) or ():
+            moved[path] = models[old]
+        gone, come = [each for each in gone if models[each] not in moved.values()], [p for p in come if p not in moved]
+        if gone and come:
+            then = {path: self._ops_then(there, models[path]) for path in gone}
+            now = {path: _ops(there.root / path) for path in come}
+            pairs = sorted(
+                ((_alike(now[new], then[old]), new, old) for new in come for old in gone), key=lambda pair: -pair[0]
+            )
+            for share, new, old in pairs:
+                if share >= _ALIKE and new not in moved and models[old] not in moved.values():
+                    moved[new] = models[old]
+        return moved
+
+    def _ops_then(self, there: Repository, entry: git.Entry) -> Counter[str]:
+        with there.file(entry) as file:
+            return _ops(file)
+
+    def _again(self, before: _Before, model: str, targets: Sequence[str]) -> dict[str, Reference]:
         """The model ``before`` was at the base, predicted on ``targets`` with what latlint knows now."""
-        if self._base is None:
-            return dict.fromkeys(targets, Reference(None, _UNKNOWN))
-        there = self._base.repository
-        file = there.entry(self._base.commit, there.relative(self._settings.root / before))
-        if file is None:
-            return dict.fromkeys(targets, Reference(None, f"it is new: {self._base.name} has no such model"))
+        assert before.entry is not None
+        packs = load_packs(targets_named(targets, self._settings.packs))
+        shapes = self._settings.input_shapes(model)
         try:
-            packs = load_packs(targets_named(targets, self._settings.packs))
-            planned = predict_at(there, file, model, self._settings.input_shapes(model), packs)
-        except EnvironmentFailedError:
-            raise
+            then = predict_at(before.repository, before.entry, model, shapes, packs)
         except LatlintError as error:
-            why = f"as it was in {self._base.name} it cannot be read: {error.message}"
-            return dict.fromkeys(targets, Reference(None, why))
-        return {prediction.target: Reference(prediction.latency_ms, self.name) for prediction, _ in planned}
+            raise LatlintError(f"as it was in {before.base} it cannot be read: {error.message}") from None
+        now = {each.target: each for each, _ in predict_now(self._settings.start / model, model, shapes, packs)}
+        named = {target.name: target for target in packs}
+        return {
+            old.target: Reference(old.latency_ms, self.name, gain=_gain(old, now[old.target], named[old.target]))
+            for old, _ in then
+        }
 
 
-def _alone_by_name(paths: Iterable[str]) -> dict[str, str]:
-    """Those of ``paths`` whose file name no other has, by that name."""
-    found: dict[str, list[str]] = {}
-    for path in paths:
-        found.setdefault(PurePosixPath(path).name, []).append(path)
-    return {name: alike[0] for name, alike in found.items() if len(alike) == 1}
+#: What a model that has not changed saves.
+_NOTHING = Gain(0.0, 0.0, 0.0)
 
 
-def _from_lock(prediction: Prediction, entry: Entry | None, name: str) -> Reference | None:
-    """The line's latency, if it can be compared. The same model has not changed, whatever predicted it, and for what shapes."""
-    if entry is None:
-        return None
-    if prediction.sha256.startswith(entry.sha256):
-        return Reference(prediction.latency_ms, name)
-    return Reference(entry.latency_ms, name) if entry.pack == lock.pack_of(prediction) else None
+def _gain(old: Prediction, new: Prediction, target: Target) -> Gain:
+    """What ``new`` saves over ``old``; nothing at all where the same kernels run."""
+    from latlint.whatif.gain import Spending, gain
+
+    before, after = (
+        Spending(
+            [(each.implementation, each.latency_ms, each.source == "predicted") for each in prediction.kernels],
+            prediction.overhead_ms,
+            prediction.latency_ms,
+        )
+        for prediction in (old, new)
+    )
+    if before == after:
+        return _NOTHING
+    return gain(before, after, target, new.precision)
 
 
-_UNKNOWN = (
-    f"{LOCK_FILE} has no line for it, or one that another latlint or pack made: "
-    "run `latlint lock` before the next change of the model"
-)
+def _paired_by_name(gone: Sequence[str], come: Sequence[str]) -> list[tuple[str, str]]:
+    """Paths that have come and are gone, where one of either has the file name."""
+
+    def alone(paths: Sequence[str]) -> dict[str, str]:
+        names = Counter(PurePosixPath(path).name for path in paths)
+        return {PurePosixPath(path).name: path for path in paths if names[PurePosixPath(path).name] == 1}
+
+    old, new = alone(gone), alone(come)
+    return [(new[name], old[name]) for name in old.keys() & new.keys()]
+
+
+def _ops(file: Path) -> Counter[str]:
+    """How many ops of each kind a model has; none where it cannot be read, which is said elsewhere."""
+    from latlint.graph import opened
+
+    try:
+        with opened(os.fspath(file), file.name) as model:
+            return Counter(node.kind for node in model.graph(()).nodes if node.kind not in _UNPACKING)
+    except LatlintError:
+        return Counter()
+
+
+def _alike(one: Counter[str], other: Counter[str]) -> float:
+    """The share of ops that two models have in common."""
+    return (one & other).total() / ((one | other).total() or 1)
+
+
+def _sentence(error: LatlintError) -> str:
+    return f"{error.path}: {error.message}" if error.path else error.message

@@ -7,11 +7,12 @@ from importlib import import_module
 from types import MappingProxyType
 
 from latlint.checks import severity
-from latlint.checks.budgets import BudgetUse, doubts, tightest
-from latlint.checks.types import Finding, Rule
+from latlint.checks.budgets import BudgetUse, allowed_increase, doubts, tightest
+from latlint.checks.types import Comparison, Finding, Rule
 from latlint.latency.types import Prediction
 from latlint.outcome import Verdict
 from latlint.settings import Settings
+from latlint.units import rounded
 
 #: The rule that says why a latency is not judged: it breaks no budget.
 UNJUDGED = "LAT106"
@@ -23,10 +24,11 @@ def verdicts(
     predictions: Sequence[Prediction],
     findings: Sequence[Finding],
     settings: Settings,
-    relative: Mapping[Pair, float] = MappingProxyType({}),
+    relative: Mapping[Pair, Comparison] = MappingProxyType({}),
 ) -> tuple[Verdict, ...]:
     """One for each prediction. It fails by a finding about budgets (LAT1xx) that is an error, whatever budget that is about; the
-    limit that it shows is the one for the whole model that the prediction comes nearest to, be it of the ``relative`` ones."""
+    limit that it shows is the one for the whole model that the prediction comes nearest to, be it one of those that ``relative`` budgets
+    come to."""
     about_budgets = [each for each in findings if each.code.startswith("LAT1") and each.code != UNJUDGED]
     accepted = {(finding.model, finding.target) for finding in about_budgets if finding.suppressed}
     about_budgets = [finding for finding in about_budgets if not finding.suppressed]
@@ -36,8 +38,11 @@ def verdicts(
     for prediction in predictions:
         pair = prediction.model, prediction.target
         budgets = settings.budgets_for(prediction.model, prediction.target)
-        others = any(budget.op for budget in budgets) or pair in relative
-        limit_ms, gate = _nearest(prediction, settings, relative.get(pair))
+        comparison = relative.get(pair)
+        compared = comparison is not None and comparison.base_ms is not None
+        others = any(budget.op for budget in budgets) or compared
+        blind = comparison is not None and not compared and not comparison.is_new and settings.unjudged != "ignore"
+        limit_ms, gate, chance = _nearest(prediction, settings, comparison)
         found.append(
             Verdict(
                 limit_ms,
@@ -46,18 +51,27 @@ def verdicts(
                 pair in warned,
                 others,
                 accepted=pair in accepted,
-                unjudged=bool(budgets and doubts(prediction, settings)),
+                unjudged=blind or bool(budgets and doubts(prediction, settings)),
+                chance=chance,
             )
         )
     return tuple(found)
 
 
-def _nearest(prediction: Prediction, settings: Settings, relative_ms: float | None) -> tuple[float | None, str]:
-    """The limit for the whole model that the prediction comes nearest to, and the end of the interval that is held against it."""
+def _nearest(
+    prediction: Prediction, settings: Settings, comparison: Comparison | None
+) -> tuple[float | None, str, float | None]:
+    """The limit for the whole model that the prediction comes nearest to, the end of the interval that is held against it, and how
+    likely the device is to be over it."""
     use = _tightest_use(prediction, settings)
-    if relative_ms and (use is None or prediction.latency_ms / relative_ms > use.ratio):
-        return relative_ms, "point"
-    return (use.limit_ms, use.budget.gate or settings.gate) if use else (None, settings.gate)
+    base_ms = comparison.base_ms if comparison else None
+    if comparison and base_ms is not None and (allowed := allowed_increase(prediction, settings, base_ms)):
+        relative_ms = rounded(allowed[0])
+        if relative_ms and (use is None or prediction.latency_ms / relative_ms > use.ratio):
+            return relative_ms, "point", comparison.chance_above(allowed[0])
+    if use is None:
+        return None, settings.gate, None
+    return use.limit_ms, use.budget.gate or settings.gate, prediction.chance_above(use.limit_ms)
 
 
 def _tightest_use(prediction: Prediction, settings: Settings) -> BudgetUse | None:

@@ -12,23 +12,14 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import hypot
-from typing import NamedTuple
 
 from latlint.latency import engine
 from latlint.latency.packs import Target
+from latlint.latency.types import Gain as Gain
 
 #: What of each latency no shared kernel cancels, as a share, at the level of the intervals. With it the intervals hold 90 % of 2,880 measured
 #: differences of networks that differ in one choice (docs/rule-evidence.md), CPU and GPU, float32 and int8 alike; without it 43 to 74 %.
 UNSHARED = 0.02
-
-
-class Gain(NamedTuple):
-    """Milliseconds saved; negative where more is spent. The measured difference lies within ``low_ms`` to ``high_ms`` with about the
-    probability of the target's intervals."""
-
-    ms: float
-    low_ms: float
-    high_ms: float
 
 
 @dataclass(frozen=True, slots=True)

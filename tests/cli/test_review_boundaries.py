@@ -72,8 +72,8 @@ def test_a_model_that_moved_and_changed_is_known_by_its_name(
 def test_of_two_models_of_one_name_none_is_taken_for_the_one_that_moved(
     latlint: Run, git: Callable[..., None], repository: Path, model: Model
 ) -> None:
-    put(repository, model(MEDIUM), "one/net.tflite")
-    put(repository, model(FAST), "two/net.tflite")
+    put(repository, model("one_gelu.tflite"), "one/net.tflite")
+    put(repository, model("one_gelu.tflite"), "two/net.tflite")
     git("add", ".")
     git("commit", "-m", "Two models")
     for place in ("one", "two"):

@@ -414,7 +414,9 @@ def test_a_budget_that_could_not_be_held_does_not_pass(
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", f"{fake.parent}{os.pathsep}{os.environ['PATH']}")
     capfd.readouterr()
-    assert main(["check", "--no-cache", "--format", "json"]) == 2
-    out, err = capfd.readouterr()
-    assert "a.tflite: git cannot read its content" in err and "partial clone" not in err
-    assert [each["model"] for each in json.loads(out)["predictions"]] == ["b.tflite"], "the other is judged"
+    assert main(["check", "--no-cache", "--format", "json"]) == 1
+    document = json.loads(capfd.readouterr().out)
+    (finding,) = (each for each in document["findings"] if each["code"] == "LAT106")
+    assert "git cannot read its content" in finding["message"] and "partial clone" not in finding["message"]
+    words = {each["model"]: each.get("verdict", {}).get("word") for each in document["predictions"]}
+    assert words == {"a.tflite": "unjudged", "b.tflite": None}, "the other is not in doubt"

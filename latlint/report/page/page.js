@@ -192,7 +192,7 @@ function latencyRow(each, most) {
   const end = { low: "low end ", high: "high end " }[each.gate] || "";
   const standing = budget && `${end}of budget ${limit(each.budget_ms)}${each.gated_ms === null ? "" : `, ${change(ratio(each))}`}`;
   const doubt = [
-    budget && each.low_ms <= each.budget_ms && each.budget_ms < (each.high_ms ?? Infinity) && "close call",
+    each.close_call && "close call",
     each.unknown && `without ${each.unknown}`,
     each.coverage < 0.995 && `${(100 * each.coverage).toFixed(0)}% covered`,
   ].filter(Boolean).join(", ");
