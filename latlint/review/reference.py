@@ -14,7 +14,7 @@ from functools import cache, cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
-from latlint.errors import LatlintError
+from latlint.errors import EnvironmentFailedError, LatlintError
 from latlint.latency.types import Gain, Prediction
 from latlint.project.repository import top_of
 from latlint.review import lock, records
@@ -84,7 +84,7 @@ class References:
         try:
             found = self._found(predictions)
         except LatlintError as error:
-            return [Reference(None, _sentence(error))] * len(predictions)
+            return [Reference(None, error.message)] * len(predictions)
         return [found[each.target] for each in predictions]
 
     def _found(self, predictions: Sequence[Prediction]) -> dict[str, Reference]:
@@ -129,6 +129,8 @@ class References:
         try:
             text = records.decoded(there.read(file, _MAX_LOCK_BYTES), file.path)
             return lock.parsed(text, file.path).entries
+        except EnvironmentFailedError:
+            raise
         except LatlintError:
             return {}
 
@@ -277,7 +279,3 @@ def _ops(file: Path) -> Counter[str]:
 def _alike(one: Counter[str], other: Counter[str]) -> float:
     """The share of ops that two models have in common."""
     return (one & other).total() / ((one | other).total() or 1)
-
-
-def _sentence(error: LatlintError) -> str:
-    return f"{error.path}: {error.message}" if error.path else error.message

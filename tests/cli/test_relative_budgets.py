@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -262,7 +261,7 @@ class TestWhatKeepsTheComparisonFromBeingMade:
         from latlint.project import git
 
         git._version.cache_clear()
-        monkeypatch.setenv("PATH", os.devnull)
+        monkeypatch.setenv("PATH", str(Path.cwd()))
         document = checked(latlint)
         assert codes(document) == [("LAT106", "error")]
         assert "git is not to be found" in said(document, "LAT106")
