@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from math import prod
 from pathlib import PurePath
 from types import MappingProxyType
@@ -25,6 +26,8 @@ from onnx import (
 from latlint.errors import LatlintError
 from latlint.graph import wire
 from latlint.graph.inputs import InputShape, dims_text, fitting, open_notes
+from latlint.graph.onnx_bodies import Body, enter, is_run, leave, repeat
+from latlint.graph.onnx_bodies import steps as bodies
 from latlint.graph.onnx_ops import Call, ImpossibleError, describe
 from latlint.graph.onnx_shapes import (
     DTYPES,
@@ -45,6 +48,8 @@ MAX_TENSORS = 1_000_000
 MAX_NAME = 4096
 MAX_OPSET = 10_000
 MAX_FUNCTION_DEPTH = 32
+#: Notes of a reader; more branches would tell the user nothing new.
+_MAX_NOTES = 12
 MAX_CALLS = 50_000
 #: The nodes of functions, each time that one is called.
 MAX_EXPANDED_BYTES = 32 * 2**20
@@ -52,12 +57,17 @@ MAX_EXPANDED_BYTES = 32 * 2**20
 MAX_ELEMENTS = 2**40
 
 
-class _Step(NamedTuple):
-    """A node as it runs: of the main graph, or of a model-local function at the place where it is called."""
+class Step(NamedTuple):
+    """A node as it runs: of the main graph, of a model-local function at the place where it is called, or of a graph that control flow
+    runs. ``within``: the control flow around it, and which of its graphs it is in; ``body`` is that of a node that is itself
+    control flow, as the ``role`` says: its ``entry`` or its ``exit``."""
 
     node: NodeProto
     opsets: Mapping[str, int]
     location: ByteRange | None
+    within: tuple[tuple[Body, int], ...] = ()
+    body: Body | None = None
+    role: str = ""
 
 
 def read_onnx(data: wire.Buffer, path: str, shapes: Sequence[InputShape] = ()) -> Graph:
@@ -108,6 +118,7 @@ class _Reader:
         self.constants = _constants(graph)
         #: Dimensions of inputs that nobody stated: the input, the axis, the size's name.
         self.opened: list[tuple[str, int, str]] = []
+        self._bodies = 0
         self.symbols = self._symbols(shapes)
         declared = {value.name: value.type for value in (*graph.value_info, *graph.output)}
         self.inference = Inference(declared, self.symbols)
@@ -127,14 +138,29 @@ class _Reader:
         )
         self._take_inputs(inputs)
         self._take_constants()
-        steps = self._execution_order(list(self._steps()), {*inputs, *self.constants})
+        made = list(self._steps())
+        steps = self._execution_order(made, {*inputs, *self.constants})
         for step in steps:
+            if step.body is not None:
+                (enter if step.role == "entry" else leave)(self.inference, step.body)
+                continue
             try:
                 self.inference.check(step.node, step.opsets)
             except ImpossibleError as problem:
                 raise ImpossibleError(f"{_label(step.node)} has {problem}") from None
             self.inference.node(step.node, step.opsets)
             self._take_constant_node(step.node)
+        steps = [step for step in steps if is_run(step)]
+        for step in steps:
+            if step.body is not None and step.body.node.op_type == "If":
+                if step.body.weighed and len(self.notes) < _MAX_NOTES:
+                    name = ("then", "else")[step.body.branch]
+                    label = step.node.name or "".join(step.node.output[:1])
+                    self.notes.append(
+                        printable(f"of the branches of '{label[:80]}' the heavier one ({name}) is counted")
+                    )
+                given = step.node.input[0]
+                step.node.input[:] = [given, *dict.fromkeys(filter(None, step.body.outputs[step.body.branch]))]
         self._take_quantization(steps)
         return self._build(steps, inputs, [value.name for value in graph.output])
 
@@ -237,7 +263,7 @@ class _Reader:
 
     # --- Nodes, in an order in which they can run ----------------------------------------------------------------------------
 
-    def _steps(self) -> Iterator[_Step]:
+    def _steps(self) -> Iterator[Step]:
         """The main graph's nodes in file order, each call of a model-local function replaced by its body."""
         functions = {(function.domain, function.name, function.overload): function for function in self.model.functions}
         opsets = _opsets(self.model.opset_import)
@@ -247,21 +273,36 @@ class _Reader:
             opsets = {"": defs.onnx_opset_version()}
         ranges = self.lean.nodes if len(self.lean.nodes) == len(self.model.graph.node) else []
         count = 0
-        spent = _Spent(self)
+        self.spent = spent = _Spent(self)
         for position, node in enumerate(self.model.graph.node):
             place = ranges[position] if ranges else None
-            for step in _expanded(_Step(node, opsets, place), functions, 0, spent):
-                count += 1
-                self.bound(count, MAX_NODES, "nodes")
-                self._check_node(step.node)
-                yield step
+            for called in _expanded(Step(node, opsets, place), functions, 0, spent):
+                # the names in a function's graphs are the function's, and those are not followed
+                for step in bodies(self, called, {}, 0) if called.node is node else [called]:
+                    count += 1
+                    self.bound(count, MAX_NODES, "nodes")
+                    self._check_node(step.node)
+                    yield step
+
+    def next_body(self) -> int:
+        """A number that no other graph of the model has."""
+        self._bodies += 1
+        return self._bodies
+
+    def take_constant(self, name: str, tensor: TensorProto) -> None:
+        """An initializer of a graph that control flow runs."""
+        if any(dim < 0 for dim in tensor.dims):
+            raise ImpossibleError(f"the weights {_quoted(name)} have a dimension of {min(tensor.dims)}")
+        self.constants[name] = tensor
+        self.bound(len(self.constants), MAX_TENSORS, "weights")
+        self.inference.add(name, tensor_type(tensor.data_type, tuple(tensor.dims)), self._value(name, tensor))
 
     def _check_node(self, node: NodeProto) -> None:
         self.bound(len(node.input) + len(node.output), MAX_TENSORS, "inputs and outputs of one node")
         for name in (node.name, *node.input, *node.output):
             self.bound(len(name), MAX_NAME, "characters in a name")
 
-    def _execution_order(self, steps: list[_Step], known: set[str]) -> list[_Step]:
+    def _execution_order(self, steps: list[Step], known: set[str]) -> list[Step]:
         """``steps`` so that each comes after what it reads; as they are when they already do."""
         writers: dict[str, int] = {}
         for index, step in enumerate(steps):
@@ -278,7 +319,7 @@ class _Reader:
                 readers.setdefault(writers[name], []).append(index)
                 waits[index] += 1
         ready = [index for index, count in enumerate(waits) if count == 0]
-        order: list[_Step] = []
+        order: list[Step] = []
         while ready:
             index = heapq.heappop(ready)
             order.append(steps[index])
@@ -304,7 +345,7 @@ class _Reader:
         elif node.output[0] in self.inference.values:
             self.constants[node.output[0]] = TensorProto()
 
-    def _take_quantization(self, steps: list[_Step]) -> None:
+    def _take_quantization(self, steps: list[Step]) -> None:
         """Scales and zero points of quantised tensors, from the nodes that quantise, dequantise or compute on them."""
         for step in steps:
             axis = next((a.i for a in step.node.attribute if a.name == "axis"), 1)
@@ -317,7 +358,7 @@ class _Reader:
                 along = axis if step.node.op_type in ("QuantizeLinear", "DequantizeLinear") else 0
                 self.quantization.setdefault(tensor, Quantization(numbers, points, along if len(numbers) > 1 else 0))
 
-    def _build(self, steps: list[_Step], inputs: list[str], outputs: list[str]) -> Graph:
+    def _build(self, steps: list[Step], inputs: list[str], outputs: list[str]) -> Graph:
         index: dict[str, int] = {}
         tensors: list[Tensor] = []
 
@@ -337,7 +378,8 @@ class _Reader:
             reads = [tensor(name) for name in step.node.input]
             writes = [tensor(name) for name in step.node.output]
             known = [name in fixed for name in step.node.input]
-            nodes.append(self._node(position, step, reads, writes, tensors, known))
+            node = self._node(position, step, reads, writes, tensors, known)
+            nodes.append(_placed(node, step) if step.within or step.body else node)
         for name in outputs:
             if not name or (name not in index and name not in self.constants):
                 raise ImpossibleError(f"nothing writes the output {_quoted(name)}")
@@ -377,7 +419,7 @@ class _Reader:
         )
 
     def _node(
-        self, position: int, step: _Step, reads: list[int], writes: list[int], tensors: list[Tensor], known: list[bool]
+        self, position: int, step: Step, reads: list[int], writes: list[int], tensors: list[Tensor], known: list[bool]
     ) -> Node:
         node = step.node
         domain = "" if node.domain == "ai.onnx" else node.domain
@@ -419,6 +461,15 @@ class _Reader:
     def bound(self, count: int, limit: int, what: str) -> None:
         if count > limit:
             raise _error(f"beyond what latlint reads: {count:,} {what}, at most {limit:,}", "LAT006", self.path)
+
+
+def _placed(node: Node, step: Step) -> Node:
+    """``node`` with what control flow makes of it."""
+    attributes = dict(node.attributes)
+    if (body := step.body) is not None:
+        attributes |= {"followed": True}
+        attributes |= {"branch": ("then", "else")[body.branch]} if node.kind == "if" else {"trips": body.trips}
+    return replace(node, inner=bool(step.within), repeat=repeat(step), attributes=MappingProxyType(attributes))
 
 
 def _without_tensors(attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -487,7 +538,7 @@ def _repeated(names: Iterable[str]) -> str:
     return ""
 
 
-def _fixed(steps: list[_Step], constants: Iterable[str]) -> set[str]:
+def _fixed(steps: list[Step], constants: Iterable[str]) -> set[str]:
     """The constants, and what is computed from nothing else (a transposed or dequantised weight)."""
     fixed = {"", *constants}
     for step in steps:
@@ -546,8 +597,8 @@ class _Spent:
 
 
 def _expanded(
-    step: _Step, functions: Mapping[tuple[str, str, str], FunctionProto], depth: int, spent: _Spent
-) -> Iterator[_Step]:
+    step: Step, functions: Mapping[tuple[str, str, str], FunctionProto], depth: int, spent: _Spent
+) -> Iterator[Step]:
     """``step``, or the nodes of the function that it calls, named after the call."""
     function = functions.get((step.node.domain, step.node.op_type, step.node.overload))
     if function is None:
@@ -580,4 +631,4 @@ def _expanded(
                 bound[-1].name = attribute.name
         del node.attribute[:]
         node.attribute.extend(bound)
-        yield from _expanded(_Step(node, opsets, step.location), functions, depth + 1, spent)
+        yield from _expanded(Step(node, opsets, step.location), functions, depth + 1, spent)

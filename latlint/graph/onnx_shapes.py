@@ -339,7 +339,7 @@ class Inference:
         """The same for an op that the imported opset does not have, by what the newest one, or a standard op that it is like, asks for:
         attributes are read by name, whoever defines the op."""
         foreign = FOREIGN.get((node.domain, node.op_type))
-        alike = foreign.stand_in[0] if foreign is not None and foreign.stand_in else node.op_type
+        alike = foreign.stand_in[0] if node.domain and foreign is not None and foreign.stand_in else node.op_type
         schema = self._schema("", alike, {})
         expected = self._asked_of(schema).attributes if schema else {}
         for attribute in node.attribute:

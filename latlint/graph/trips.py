@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from latlint.graph.types import Node
-
 #: Kinds that hand on one value.
 _PASSING = frozenset({"identity", "cast", "reshape", "squeeze", "expand_dims", "flatten"})
 _AND = "logical_and"
@@ -32,7 +30,7 @@ class Loop:
     that it becomes.
     """
 
-    producer: Callable[[Any], Node | None]
+    producer: Callable[[Any], Any]
     value: Callable[[Any], float | None]
     start: Callable[[Any], float | None]
     following: Mapping[Any, Any]
@@ -68,10 +66,10 @@ class Loop:
             tensor = node.inputs[0]
         return tensor
 
-    def _origin(self, tensor: Any) -> Node | None:
+    def _origin(self, tensor: Any) -> Any:
         return self.producer(self._passed(tensor))
 
-    def _comparison(self, node: Node) -> int | None:
+    def _comparison(self, node: Any) -> int | None:
         kind, (left, right) = node.kind, map(self._passed, node.inputs[:2])
         if kind not in _TURNED:
             return None

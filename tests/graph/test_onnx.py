@@ -550,7 +550,7 @@ def test_bodies_of_control_flow_in_bodies_of_control_flow(depth: int) -> None:
         content = _delimited(1, node)
     proto = model([], {"c": []}, outputs=[]).SerializeToString() + _delimited(7, content)
     if depth == 20:
-        assert sole(read_onnx(proto, "m.onnx")).kind == "if"
+        assert {node.kind for node in read_onnx(proto, "m.onnx").nodes} == {"if"}
         return
     with pytest.raises(LatlintError) as caught:
         read_onnx(proto, "m.onnx")
@@ -638,7 +638,7 @@ def _outcome(data: bytes) -> str:
 def test_the_specimen_is_read_whole() -> None:
     graph = read(_specimen())
     assert shapes(graph, graph.outputs) == [(1, 5)]
-    assert sum(tensor.shape is None for tensor in graph.tensors) == 1  # what the branch gives
+    assert all(tensor.shape is not None for tensor in graph.tensors)
 
 
 def _mutated(data: bytes, dice: random.Random) -> bytes:

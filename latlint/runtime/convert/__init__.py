@@ -37,11 +37,20 @@ def as_tflite(graph: Graph, *, zero_padding: bool = False) -> Graph:
     found = {match.nodes[0]: match for match in matches(w) if match.nodes[0] in live}
     inside = {index for match in found.values() for index in match.nodes[1:]}
     inputs = [_input(w, i, readers.get(i, ())) for i in graph.inputs]
+    for i in _handed_on(w, live):
+        _input(w, i, readers.get(i, ()))
     for node in graph.nodes:
         if node.index in live and node.index not in inside:
             _convert(w, node, found.get(node.index), readers)
     outputs = [_output(w, i) for i in graph.outputs]
     return w.finished(inputs, outputs, (*w.source.notes, *_notes(w), *_by_hand(found.values())))
+
+
+def _handed_on(w: Writer, live: set[int]) -> list[int]:
+    """What the rounds of a loop hand on: tensors that its body reads and nothing writes."""
+    given = {*w.source.inputs, *w.producers, *w.folded}
+    inner = (node for node in w.source.nodes if node.inner and node.index in live)
+    return list(dict.fromkeys(i for node in inner for i in node.inputs if i >= 0 and i not in given))
 
 
 def _in_float32(graph: Graph) -> Graph:

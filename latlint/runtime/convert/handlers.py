@@ -62,6 +62,10 @@ _ATTRIBUTES = {
 }  # fmt: skip
 
 
+#: Kinds whose later outputs are outputs of the TFLite op, or of the loop, as well.
+_SEVERAL_OUTPUTS = frozenset({"split", "split_v", "lstm", "gru", "rnn"})
+
+
 def convert_node(w: Writer, node: Node) -> None:
     """Write ``node`` of the source; what no handler knows keeps its kind and gets its inputs in the source's order."""
     quantized = any(w.stored_as(i).dtype in ("int8", "uint8") for i in node.outputs if i >= 0)
@@ -85,7 +89,7 @@ def _handler(w: Writer, node: Node) -> Handler:
         return other
     if any(i in w.values and len(w.values[i].order) != w.rank(i) for i in node.inputs):
         return other  # the file's own shapes contradict each other
-    one_output = node.kind in HANDLERS and node.kind not in ("split", "split_v")
+    one_output = node.kind in HANDLERS and node.kind not in _SEVERAL_OUTPUTS
     if one_output and any(w.is_read(i) for i in node.outputs[1:]):
         return without_builtin
     return HANDLERS.get(node.kind, other)

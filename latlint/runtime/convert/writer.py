@@ -339,6 +339,8 @@ class Writer:
             attributes=MappingProxyType(draft.attributes),
             version=versions[native],
             location=main.location if main else None,
+            inner=main.inner if main else False,
+            repeat=main.repeat if main else 1,
         )
 
 

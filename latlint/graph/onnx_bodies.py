@@ -1,0 +1,280 @@
+"""Control flow of an ONNX model: the graphs that If, Loop and Scan run, as nodes of the graph that runs them."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Iterator, Mapping
+from math import prod
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from onnx import GraphProto, NodeProto, TensorProto
+
+from latlint.graph.onnx_ops import ImpossibleError
+from latlint.graph.onnx_shapes import Inference, attributes_of, tensor_type
+from latlint.graph.trips import Loop
+
+if TYPE_CHECKING:
+    from latlint.graph.onnx import Step, _Reader
+
+#: Graphs within graphs, of which deeper ones are not followed; real files have three.
+MAX_DEPTH = 16
+_GRAPHS = {"If": ("then_branch", "else_branch"), "Loop": ("body",), "Scan": ("body",)}
+#: Ops whose time is that of their weights.
+_WEIGHTED = frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm", "ConvInteger", "MatMulInteger", "LSTM", "GRU", "RNN"})
+_KINDS = {
+    "Less": "less", "LessOrEqual": "less_equal", "Greater": "greater", "GreaterOrEqual": "greater_equal", "And": "logical_and",
+    "Add": "add", "Sub": "sub", "Identity": "identity", "Cast": "cast", "Reshape": "reshape", "Squeeze": "squeeze",
+    "Unsqueeze": "expand_dims",
+}  # fmt: skip
+
+
+class Body:
+    """One node of control flow: ``node`` without its graphs, and for each of them the names of its inputs and outputs and its steps."""
+
+    def __init__(self, node: NodeProto) -> None:
+        self.node = node
+        self.inputs: list[list[str]] = []
+        self.outputs: list[list[str]] = []
+        self.steps: list[list[Step]] = []
+        #: The branch of an If that counts; how often a loop runs.
+        self.branch = 0
+        self.trips: int | None = 1
+        #: The branch was chosen by its work: the condition is computed.
+        self.weighed = False
+
+
+class _Named(NamedTuple):
+    """A node as ``trips`` looks at it."""
+
+    kind: str
+    inputs: tuple[str, ...]
+
+
+def steps(reader: _Reader, step: Step, outer: Mapping[str, str], depth: int) -> Iterator[Step]:
+    """``step``, or what it runs: a loop's entry, the nodes of its graphs, and the node itself, which reads what they wrote."""
+    given = {attribute.name: attribute.g for attribute in step.node.attribute if attribute.HasField("g")}
+    graphs = [given[name] for name in _GRAPHS.get(step.node.op_type, ()) if name in given]
+    if (
+        depth >= MAX_DEPTH
+        or step.node.domain not in ("", "ai.onnx")
+        or len(graphs) != len(_GRAPHS.get(step.node.op_type, "?"))
+    ):
+        yield step
+        return
+    plain = NodeProto(name=step.node.name, op_type=step.node.op_type, domain=step.node.domain)
+    plain.input.extend(step.node.input)
+    plain.output.extend(step.node.output)
+    plain.attribute.extend(attribute for attribute in step.node.attribute if not attribute.HasField("g"))
+    body = Body(plain)
+    named = [_names(reader, plain, graph, outer) for graph in graphs]
+    body.inputs = [[names[value.name] for value in graph.input] for graph, names in zip(graphs, named, strict=True)]
+    body.outputs = [
+        [names.get(value.name, value.name) for value in graph.output]
+        for graph, names in zip(graphs, named, strict=True)
+    ]
+    if plain.op_type != "If":
+        entry = NodeProto(op_type="entry", name=plain.name)
+        entry.input.extend(plain.input)
+        entry.output.extend(body.inputs[0])
+        yield step._replace(node=entry, body=body, role="entry")
+    for number, (graph, names) in enumerate(zip(graphs, named, strict=True)):
+        inside = (*step.within, (body, number))
+        made: list[Step] = []
+        for inner in graph.node:
+            reader.spent.copy(inner)
+            node = NodeProto()
+            node.CopyFrom(inner)
+            node.name = f"{plain.name or ''.join(plain.output[:1])}/{inner.name or inner.op_type}"
+            node.input[:] = [names.get(name, name) if name else "" for name in inner.input]
+            node.output[:] = [names[name] if name else "" for name in inner.output]
+            made += steps(reader, step._replace(node=node, within=inside), names, depth + 1)
+        body.steps.append(made)
+        yield from made
+    plain.input.extend(dict.fromkeys(name for outputs in body.outputs for name in outputs if name))
+    yield step._replace(node=plain, body=body, role="exit")
+
+
+def _names(reader: _Reader, node: NodeProto, graph: GraphProto, outer: Mapping[str, str]) -> ChainMap[str, str]:
+    """What the names of ``graph`` are called in the model: its own ones get a prefix, others are those around it."""
+    own = [value.name for value in graph.input] + [tensor.name for tensor in graph.initializer]
+    own += [name for inner in graph.node for name in inner.output if name]
+    every = [*own, *(name for inner in graph.node for name in (inner.name, inner.op_type, inner.domain, *inner.input))]
+    every += [value.name for value in graph.output]
+    if not all(isinstance(name, str) for name in every):
+        raise ImpossibleError("a name in a graph of an If, Loop or Scan is not text")
+    prefix = f"{(node.name or ''.join(node.output[:1]))[:80]}#{reader.next_body()}/"
+    names = {name: prefix + name for name in own}
+    for tensor in graph.initializer:
+        reader.take_constant(names[tensor.name], tensor)
+    return ChainMap(names, *(outer.maps if isinstance(outer, ChainMap) else [dict(outer)]))
+
+
+def enter(inference: Inference, body: Body) -> None:
+    """What a round of a loop begins with has the types of what the loop began with, and no values."""
+    inputs, given = body.inputs[0], list(body.node.input)
+    if body.node.op_type == "Loop":
+        for name, kind in zip(inputs[:2], (TensorProto.INT64, TensorProto.BOOL), strict=False):
+            inference.add(name, tensor_type(kind, ()))
+        inputs, given = inputs[2:], given[2 : len(body.inputs[0])]
+    scanned = _scanned(body)
+    for position, (name, source) in enumerate(zip(inputs, given, strict=False)):
+        known = inference.types.get(source)
+        slot = position - (len(inputs) - scanned)
+        if known is None:
+            continue
+        if body.node.op_type == "Scan" and slot >= 0 and known.shape is not None:
+            axis = _axis(body, "scan_input_axes", slot, len(known.shape))
+            shape = known.shape[:axis] + known.shape[axis + 1 :]
+            inference.add(name, tensor_type(known.proto.tensor_type.elem_type, shape))
+        else:
+            inference.types[name] = known
+
+
+def _scanned(body: Body) -> int:
+    return int(attributes_of(body.node).get("num_scan_inputs", 0)) if body.node.op_type == "Scan" else 0
+
+
+def _axis(body: Body, name: str, slot: int, rank: int) -> int:
+    axes = attributes_of(body.node).get(name, ())
+    axis = int(axes[slot]) if slot < len(axes) else 0
+    if not -rank <= axis < max(rank, 1):
+        raise ImpossibleError(f"a scan along axis {axis} of {rank} dimensions")
+    return axis % max(rank, 1)
+
+
+def leave(inference: Inference, body: Body) -> None:
+    """The types of what the node writes, and which branch counts or how often the loop runs."""
+    if body.node.op_type == "If":
+        _choose(inference, body)
+        for name, result in zip(body.node.output, body.outputs[body.branch], strict=False):
+            if name and result in inference.types:
+                inference.types[name] = inference.types[result]
+        return
+    loop = body.node.op_type == "Loop"
+    body.trips = _loop_trips(inference, body) if loop else _scan_trips(inference, body)
+    results = body.outputs[0][1:] if loop else body.outputs[0]
+    carried = max(len(body.inputs[0]) - (2 if loop else _scanned(body)), 0)
+    begins = body.inputs[0][2:] if loop else body.inputs[0]
+    for position, (name, result) in enumerate(zip(body.node.output, results, strict=False)):
+        known = inference.types.get(result)
+        if position < carried:
+            before = inference.types.get(begins[position])
+            known = before if known is None or known.shape is None or -1 in known.shape else known
+        elif known is not None and known.shape is not None:
+            axis = 0 if loop else _axis(body, "scan_output_axes", position - carried, len(known.shape) + 1)
+            shape = (*known.shape[:axis], -1 if body.trips is None else body.trips, *known.shape[axis:])
+            inference.add(name, tensor_type(known.proto.tensor_type.elem_type, shape))
+            continue
+        if name and known is not None:
+            inference.types[name] = known
+
+
+def _choose(inference: Inference, body: Body) -> None:
+    taken = inference.values.get(body.node.input[0]) if body.node.input else None
+    if taken is not None and taken.size == 1:
+        body.branch = 0 if taken.item() else 1
+        return
+    work = []
+    for number, made in enumerate(body.steps):
+        body.branch = number  # so that the steps of the branches within are told by their own
+        work.append(sum(_work(inference, step) for step in made if is_run(step)))
+    body.branch = 0 if work[0] >= work[1] else 1
+    body.weighed = True
+
+
+def is_run(step: Step) -> bool:
+    """Whether a step is a node of the graph: no entry of a loop, and in no branch that another one outweighs."""
+    decided = all(body.node.op_type != "If" or body.branch == number for body, number in step.within)
+    return step.role != "entry" and decided and repeat(step) != 0
+
+
+def _work(inference: Inference, step: Step) -> int:
+    """A rough count of what a node computes: elements written, times the weights that each takes."""
+    shapes = [
+        known.shape if (known := inference.types.get(name)) else None
+        for name in (*step.node.output[:1], *step.node.input[1:2])
+    ]
+    written, weights = (
+        prod(max(dim, 1) for dim in shape or ()) if shape is not None else 0 for shape in (*shapes, None)[:2]
+    )
+    depth = 1
+    if step.node.op_type in _WEIGHTED and len(shapes) > 1 and shapes[1]:
+        depth = max(weights // max(*shapes[1], 1), 1)
+    return written * depth * (repeat(step) or 1)
+
+
+def repeat(step: Step) -> int | None:
+    """How often one run of the model runs a step; ``None`` where the data decide."""
+    count = 1
+    loops = [body for body, _ in step.within if body.node.op_type != "If"]
+    if step.role == "exit" and step.body is not None and step.body.node.op_type != "If" and step.body.trips != 0:
+        loops.append(step.body)  # every round hands on what the loop holds
+    for body in loops:
+        if body.trips is None:
+            return None
+        count *= body.trips
+    return count
+
+
+def _scan_trips(inference: Inference, body: Body) -> int | None:
+    scanned = _scanned(body)
+    for slot, name in enumerate(list(body.node.input)[len(body.inputs[0]) - scanned : len(body.inputs[0])]):
+        known = inference.types.get(name)
+        if known is not None and known.shape:
+            length = known.shape[_axis(body, "scan_input_axes", slot, len(known.shape))]
+            return length if length >= 0 else None
+    return None
+
+
+def _loop_trips(inference: Inference, body: Body) -> int | None:
+    """The count that is given, cut short by the condition where that is a counter's."""
+    given = list(body.node.input)[: len(body.inputs[0])]
+    most = _number(inference, given[0]) if given and given[0] else None
+    began = _number(inference, given[1]) if len(given) > 1 and given[1] else 1.0
+    if began is not None and not began:
+        return 0
+    most = None if most is None else int(max(most, 0))
+    known = None if began is None or not body.outputs[0] else _by_condition(inference, body)
+    if known is None or (most is None and known == _FOR_EVER):
+        return None
+    return int(most if known == _FOR_EVER else known if most is None else min(most, known))  # type: ignore[arg-type]
+
+
+_FOR_EVER = -1
+
+
+def _by_condition(inference: Inference, body: Body) -> int | None:
+    """Rounds until the condition, which each computes for the next, does not hold; ``_FOR_EVER`` where it always does."""
+    inputs, outputs = body.inputs[0], body.outputs[0]
+    written = {
+        name: _Named(_KINDS.get(step.node.op_type, step.node.op_type), tuple(step.node.input))
+        for step in body.steps[0] if step.role != "entry" for name in step.node.output if name
+    }  # fmt: skip
+    begins = dict(zip(inputs[2:], list(body.node.input)[2 : len(inputs)], strict=False))
+    following = dict(zip(inputs[2:], outputs[1:], strict=False))
+    condition = outputs[0]
+    for _ in range(MAX_DEPTH):
+        if condition not in written or written[condition].kind not in ("identity", "cast"):
+            break
+        condition = written[condition].inputs[0]
+    if len(inputs) > 1 and condition == inputs[1]:
+        return _FOR_EVER
+    value = _number(inference, condition)
+    if value is not None:
+        return _FOR_EVER if value else 1
+    if inputs:  # the number of the round counts itself
+        following[inputs[0]] = f"{inputs[0]}+1"
+        written[following[inputs[0]]] = _Named("add", (inputs[0], "+1"))
+    loop = Loop(
+        producer=written.get,
+        value=lambda name: 1.0 if name == "+1" else _number(inference, name),
+        start=lambda name: 0.0 if inputs and name == inputs[0] else _number(inference, begins.get(name, "")),
+        following=following,
+    )
+    held = loop.trips(condition)
+    return None if held is None else held + 1
+
+
+def _number(inference: Inference, name: Any) -> float | None:
+    value = inference.values.get(name)
+    return float(value.item()) if value is not None and value.size == 1 and value.dtype.kind in "biuf" else None

@@ -1,0 +1,196 @@
+"""The graphs that ONNX's If, Loop and Scan run are part of the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
+
+from latlint.graph import Graph
+from latlint.graph.onnx import read_onnx
+
+F32, I64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
+node = helper.make_node
+
+
+def value(name: str, shape: Sequence[int] | None = None, kind: int = F32) -> Any:
+    return helper.make_tensor_value_info(name, kind, shape)
+
+
+def constant(name: str, data: Any, kind: Any = np.float32) -> TensorProto:
+    return numpy_helper.from_array(np.asarray(data, kind), name)
+
+
+def body(
+    nodes: Sequence[NodeProto], inputs: Sequence[Any], outputs: Sequence[Any], constants: Sequence[TensorProto] = ()
+) -> GraphProto:
+    return helper.make_graph(list(nodes), "body", list(inputs), list(outputs), list(constants))
+
+
+def model(
+    nodes: Sequence[NodeProto], inputs: Sequence[Any], outputs: Sequence[Any], constants: Sequence[TensorProto] = ()
+) -> bytes:
+    graph = helper.make_graph(list(nodes), "g", list(inputs), list(outputs), list(constants))
+    return bytes(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10).SerializeToString()
+    )
+
+
+def read(data: bytes) -> Graph:
+    return read_onnx(memoryview(data), "m.onnx")
+
+
+def shapes_of_runtime(data: bytes, **inputs: Any) -> list[tuple[int, ...]]:
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    return [result.shape for result in session.run(None, inputs)]
+
+
+WEIGHTS = constant("w", np.ones((8, 8)))
+STEP = [node("MatMul", ["state", "w"], ["m"]), node("Relu", ["m"], ["next"])]
+
+
+def loop(condition: Sequence[NodeProto], asked: str, most: int | None, *more: TensorProto) -> bytes:
+    """``while asked and i < most: state = relu(state @ w)``; each state is also an output."""
+    inner = body(
+        [*STEP, *condition, node("Identity", ["next"], ["seen"])],
+        [value("i", [], I64), value("go", [], BOOL), value("state", [1, 8])],
+        [value(asked, [], BOOL), value("next", [1, 8]), value("seen", [1, 8])],
+    )
+    ops = [
+        node("Loop", ["most" if most is not None else "", "true", "x"], ["last", "all"], body=inner),
+        node("Tanh", ["all"], ["y"]),
+    ]
+    given = [WEIGHTS, constant("true", True, bool), *more] + (
+        [constant("most", most, np.int64)] if most is not None else []
+    )
+    return model(ops, [value("x", [1, 8])], [value("last"), value("y")], given)
+
+
+COUNTED = [node("Add", ["i", "one"], ["j"]), node("Less", ["j", "limit"], ["on"])]
+ONE = constant("one", 1, np.int64)
+
+
+@pytest.mark.parametrize(
+    ("condition", "asked", "most", "more", "count"),
+    [
+        ([node("Identity", ["go"], ["on"])], "on", 7, (), 7),
+        (COUNTED, "on", None, (ONE, constant("limit", 5, np.int64)), 5),
+        (COUNTED, "on", 3, (ONE, constant("limit", 5, np.int64)), 3),
+        ([node("Less", ["i", "limit"], ["on"])], "on", 100, (constant("limit", 5, np.int64),), 6),
+    ],
+)
+def test_a_loop_runs_as_often_as_onnx_runtime_runs_it(
+    condition: list[NodeProto], asked: str, most: int | None, more: tuple[TensorProto, ...], count: int
+) -> None:
+    data = loop(condition, asked, most, *more)
+    graph = read(data)
+    (closing,) = (n for n in graph.nodes if n.kind == "while")
+    assert closing.attributes["followed"] and closing.attributes["trips"] == count
+    assert {n.repeat for n in graph.nodes if n.inner} == {count} and graph.nodes[-1].repeat == 1
+    assert [graph.tensors[i].shape for i in graph.outputs] == shapes_of_runtime(data, x=np.ones((1, 8), np.float32))
+    assert {n.kind for n in graph.nodes} >= {"fully_connected", "relu", "while", "tanh"}
+
+
+def test_a_count_that_the_data_decide_is_not_known() -> None:
+    sums = [node("ReduceSum", ["next"], ["sum"], keepdims=0), node("Less", ["sum", "limit"], ["on"])]
+    graph = read(loop(sums, "on", 9, constant("limit", 1.0)))
+    assert {n.repeat for n in graph.nodes if n.inner} == {None}
+    assert graph.tensors[graph.outputs[1]].shape == (-1, 1, 8)
+
+
+def test_a_scan_runs_over_its_inputs_axis() -> None:
+    inner = body(
+        [
+            node("Add", ["state", "slice"], ["sum"]),
+            node("MatMul", ["sum", "w"], ["next"]),
+            node("Identity", ["next"], ["seen"]),
+        ],
+        [value("state", [1, 8]), value("slice", [1, 8])],
+        [value("next", [1, 8]), value("seen", [1, 8])],
+    )
+    scan = node(
+        "Scan", ["h", "x"], ["last", "y"], body=inner, num_scan_inputs=1, scan_input_axes=[1], scan_output_axes=[1]
+    )
+    data = model([scan], [value("h", [1, 8]), value("x", [1, 11, 8])], [value("last"), value("y")], [WEIGHTS])
+    graph = read(data)
+    assert {n.repeat for n in graph.nodes} == {11}
+    given = {"h": np.ones((1, 8), np.float32), "x": np.ones((1, 11, 8), np.float32)}
+    assert [graph.tensors[i].shape for i in graph.outputs] == shapes_of_runtime(data, **given)
+
+
+def branches(condition: TensorProto | None) -> bytes:
+    light = body([node("Relu", ["x"], ["a"])], [], [value("a", [1, 8])])
+    inner = body(
+        [node("MatMul", ["x", "w"], ["b"]), node("MatMul", ["b", "w"], ["c"])],
+        [],
+        [value("c", [1, 8])],
+        [constant("w", np.ones((8, 8)))],
+    )
+    op = node("If", ["if"], ["out"], name="choice", then_branch=light, else_branch=inner)
+    inputs = [value("x", [1, 8])] + ([] if condition is not None else [value("if", [], BOOL)])
+    return model([op, node("Tanh", ["out"], ["y"])], inputs, [value("y")], [] if condition is None else [condition])
+
+
+def test_the_heavier_branch_counts() -> None:
+    graph = read(branches(None))
+    assert [n.kind for n in graph.nodes] == ["fully_connected", "fully_connected", "if", "tanh"]
+    assert [n.index for n in graph.nodes] == [0, 1, 2, 3]
+    assert graph.nodes[2].attributes["branch"] == "else" and len(graph.nodes[2].inputs) == 2
+    assert graph.notes == ("of the branches of 'choice' the heavier one (else) is counted",)
+    assert graph.tensors[graph.outputs[0]].shape == (1, 8)
+
+
+def test_a_branch_that_is_decided_counts() -> None:
+    graph = read(branches(constant("if", True, bool)))
+    assert [n.kind for n in graph.nodes] == ["relu", "if", "tanh"] and not graph.notes
+
+
+def test_a_loop_within_a_loop_multiplies() -> None:
+    deep = body(
+        [node("Relu", ["s"], ["t"]), node("Identity", ["g"], ["h"])],
+        [value("k", [], I64), value("g", [], BOOL), value("s", [1, 8])],
+        [value("h", [], BOOL), value("t", [1, 8])],
+    )
+    inner = body(
+        [node("Loop", ["three", "go", "state"], ["next"], body=deep), node("Identity", ["go"], ["on"])],
+        [value("i", [], I64), value("go", [], BOOL), value("state", [1, 8])],
+        [value("on", [], BOOL), value("next", [1, 8])],
+    )
+    given = [constant("three", 3, np.int64), constant("five", 5, np.int64)]
+    graph = read(model([node("Loop", ["five", "", "x"], ["y"], body=inner)], [value("x", [1, 8])], [value("y")], given))
+    (relu,) = (n for n in graph.nodes if n.kind == "relu")
+    assert relu.repeat in (15, None)
+
+
+def plans(data: bytes) -> Any:
+    from latlint.runtime import Processor, plan
+
+    return plan(read(data), Processor("cpu-1large", "tflite-2.10/builtin", "cpu", "arm"))
+
+
+def test_a_plan_runs_a_loops_kernels_once_a_round() -> None:
+    planned = plans(loop([node("Identity", ["go"], ["on"])], "on", 7))
+    product = next(kernel for kernel in planned.kernels if kernel.op == "fully_connected")
+    assert (product.repeat, product.macs, product.sized) == (7, 64, True)
+    assert all(partition.executor == "builtin" for partition in planned.partitions)
+
+
+def test_a_plan_does_not_know_what_a_loop_of_unknown_length_takes() -> None:
+    sums = [node("ReduceSum", ["next"], ["sum"], keepdims=0), node("Less", ["sum", "limit"], ["on"])]
+    planned = plans(loop(sums, "on", 9, constant("limit", 1.0)))
+    assert not any(kernel.sized for kernel in planned.kernels if kernel.op == "fully_connected")
+
+
+@pytest.mark.parametrize("read_states", ["y", "h", "yhc"])
+@pytest.mark.parametrize("direction", ["forward", "bidirectional"])
+def test_which_state_of_a_recurrent_layer_is_read_changes_no_work(read_states: str, direction: str) -> None:
+    both = 2 if direction == "bidirectional" else 1
+    outputs = [name if name in read_states else "" for name in "yhc"]
+    op = node("LSTM", ["x", "W", "R"], outputs, hidden_size=16, direction=direction)
+    weights = [constant("W", np.zeros((both, 64, 8))), constant("R", np.zeros((both, 64, 16)))]
+    (kernel,) = plans(model([op], [value("x", [5, 1, 8])], [value(name) for name in read_states], weights)).kernels
+    assert (kernel.op, kernel.macs, kernel.sized) == ("lstm", both * 5 * 64 * 24, True)
