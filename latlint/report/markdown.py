@@ -28,7 +28,7 @@ _VERDICTS = {"": "–", "pass": "✅", "warn": "⚠️", "accepted": "☑️", "
 _MARKUP = re.compile(r"[\\`*\[\]<>#!|~@&$^]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.", re.IGNORECASE)
 
 #: What GitHub and GitLab look for in text as shown: people, issues, merge requests, labels, milestones.
-_REFERENCE = re.compile(r"(?:&#(?:33|35|36|38|64|94|126);|%)(?=[\w\"])")
+_REFERENCE = re.compile(r"(?:&#(?:33|35|36|38|64|94|126);|%)(?=[\w\"])|\bGH-(?=\d)", re.IGNORECASE)
 
 
 def check(report: Report, style: Style) -> str:

@@ -151,3 +151,11 @@ def test_markdown_shows_names_and_does_nothing_else(page: Callable[[str], Seen],
 )
 def test_commands_to_runners_are_spelled_out(text: str, inert: str) -> None:
     assert clean(text) == inert
+
+
+def test_no_issue_is_referred_to() -> None:
+    """GitHub takes GH-1 for issue 1."""
+    from latlint.report.markdown import escape
+
+    assert re.search(r"gh-\d|#\d", escape("GH-1 gh-22 #4 layer GH-3x"), re.IGNORECASE) is None
+    assert escape("high-1") == "high-1"

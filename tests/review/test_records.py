@@ -10,6 +10,7 @@ import unicodedata
 import pytest
 
 from latlint.errors import LatlintError
+from latlint.review import lock
 from latlint.review.records import decoded, quoted, records, to_text, unquoted
 
 NAMES = [
@@ -127,3 +128,11 @@ def test_a_line_that_is_none_is_refused_in_linear_time(line: str) -> None:
     with pytest.raises(LatlintError, match="is not made of fields"):
         list(records(f"# latlint lock 1\n{line}", "lock", "latlint.lock"))
     assert time.process_time() - start < 5
+
+
+@pytest.mark.parametrize("latency_ms", [1e9, 9.999e11, 1e20, 1e300])
+def test_a_lock_takes_any_latency_that_it_writes(latency_ms: float) -> None:
+    """From 1e9 ms on, `latlint lock` wrote what `lock --check` then refused."""
+    entry = lock.Entry("m", "t", latency_ms, latency_ms, latency_ms, 0.5, (("conv2d", 1.0),), "0" * 16, "0.1.0+x")
+    (read,) = lock.parsed(lock.to_text([entry]), "latlint.lock").entries.values()
+    assert read == entry

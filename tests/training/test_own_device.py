@@ -221,6 +221,8 @@ def test_a_profile_of_onnx_runtime_is_matched_to_its_model(model: Model, tmp_pat
         ("[1]", "expected a list of events"),
         ('[{"cat": "Session", "name": "model_run", "dur": 1}]', "not a profile of ONNX Runtime"),
         ('[{"cat": "Node", "name": "a_kernel_time", "dur": -1}]', "expected dur in microseconds"),
+        (f'[{{"cat": "Node", "name": "a_kernel_time", "dur": {"9" * 400}}}]', "expected dur in microseconds"),
+        (f'[{{"cat": "Node", "name": "a_kernel_time", "dur": {"9" * 5000}}}]', "not whole JSON"),
         ("node type, avg_ms, name\nCONV_2D, -1, [x]:0\n", "expected a time of 0 or more"),
         ("node type, avg_ms, name\nCONV_2D, x, [x]:0\n", "expected milliseconds, got 'x'"),
         ("node type, avg_ms, name\n", "no time in it"),

@@ -17,7 +17,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -117,7 +117,7 @@ def _row(row: Mapping[str | None, Any], line: int, path: Path) -> Profile:
 def _time(value: Any, path: Path, where: str) -> float:
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         shown = "nothing" if value is None or not str(value).strip() else repr(str(value))
         raise _error(path, f"{where}: expected milliseconds, got {shown}") from None
     if not isfinite(number) or number <= 0:
@@ -244,6 +244,10 @@ def _onnxruntime(text: str, path: Path, model: Path | None) -> Profile:
 def _duration(event: Mapping[str, Any], path: Path) -> float:
     """Milliseconds."""
     found = event.get("dur")
-    if not isinstance(found, int | float) or isinstance(found, bool) or not isfinite(found) or found < 0:
-        raise _error(path, f"{event.get('name')}: expected dur in microseconds, got {found!r}")
-    return float(found) * 1e-3
+    try:
+        number = float(found) if isinstance(found, int | float) and not isinstance(found, bool) else -1.0
+    except OverflowError:  # an integer of hundreds of digits
+        number = inf
+    if not 0 <= number < inf:
+        raise _error(path, f"{event.get('name')}: expected dur in microseconds, got {str(found)[:40]!r}")
+    return number * 1e-3
