@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 import re
@@ -157,5 +158,5 @@ def test_no_issue_is_referred_to() -> None:
     """GitHub takes GH-1 for issue 1."""
     from latlint.report.markdown import escape
 
-    assert re.search(r"gh-\d|#\d", escape("GH-1 gh-22 #4 layer GH-3x"), re.IGNORECASE) is None
+    assert re.search(r"gh-\d|#\d", html.unescape(escape("GH-1 gh-22 #4 layer GH-3x")), re.IGNORECASE) is None
     assert escape("high-1") == "high-1"
