@@ -92,6 +92,15 @@ def with_tables(page: str, record: dict[str, Any]) -> str:
     return page
 
 
+def _line(record: dict[str, Any]) -> str:
+    """The figures in one sentence, for the first screen of README."""
+    groups = ", ".join(f"{group['mean_error_percent']:.1f} % ({name})" for name, group in record["groups"].items())
+    return (
+        f"On families of networks that training did not see, the mean error is {groups}:\n"
+        "see [accuracy](docs/accuracy.md). `latlint targets NAME` shows the error of one target. NPUs are harder to predict.\n"
+    )
+
+
 def _groups_table(record: dict[str, Any]) -> str:
     head = ("targets", "number", "mean error", "median", "within ±10 %", "run-to-run noise")
     return _markdown(
@@ -162,6 +171,7 @@ def _markdown(head: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
 
 
 TABLES = {
+    "line": _line,
     "groups": _groups_table,
     "families": _families_table,
     "targets": _targets_table,

@@ -32,7 +32,13 @@ def printed(model: Callable[[str], Path], tmp_path_factory: pytest.TempPathFacto
     (clone / ".git").mkdir()
     models = clone / "tests" / "models"
     models.mkdir(parents=True)
-    environment = {**os.environ, "PYTHONPATH": str(TOP), "LATLINT_PYTHON": sys.executable, "LC_ALL": "C.UTF-8"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(TOP),
+        "LATLINT_PYTHON": sys.executable,
+        "LC_ALL": "C.UTF-8",
+        "COLUMNS": "80",
+    }
     for name in ("GITHUB_STEP_SUMMARY", "FORCE_COLOR"):
         environment.pop(name, None)
 

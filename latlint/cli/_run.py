@@ -63,14 +63,14 @@ def run_options(function: _Command) -> _Command:
         "--jobs",
         type=click.IntRange(min=1),
         metavar="N",
-        help="Work on N files at a time, in processes of their own.  [default: by the number of files and processors]",
+        help="Work on N files at a time, each in its own process.  [default: by the number of files and processors]",
     )
     @click.option(
         "--scheduler",
         metavar="ADDRESS",
         help="Work on the Dask cluster of this scheduler, such as tcp://host:8786 (pip install 'latlint[dask]').",
     )
-    @click.option("--no-cache", is_flag=True, help="Neither use nor keep what was worked out for unchanged files.")
+    @click.option("--no-cache", is_flag=True, help="Do not read or write the result cache.")
     @wraps(function)
     def command(*, jobs: int | None, scheduler: str | None, no_cache: bool, **others: Any) -> Any:
         if jobs and scheduler:
@@ -83,7 +83,7 @@ def run_options(function: _Command) -> _Command:
 def record_options(function: _Command) -> _Command:
     """What `latlint lock` and `latlint baseline`, which write records of models beside the configuration, have in common: targets, the
     configuration, ``run_options``, ``--format``, ``--allow-empty``."""
-    allow_empty = click.option("--allow-empty", is_flag=True, help="Take it that there may be no model at all.")
+    allow_empty = click.option("--allow-empty", is_flag=True, help="Succeed even if no model is found.")
     for decorator in (allow_empty, format_option(["json", "text"]), run_options, config_options, target_options):
         function = decorator(function)
     return function

@@ -48,14 +48,14 @@ from latlint.report.plain import Style
     multiple=True,
     metavar="RULE",
     shell_complete=_completion.rules,
-    help="Go by these rules alone: a code, the beginning of one, or a name. Repeatable.",
+    help="Run only these rules: a code, the beginning of a code, or a name. Repeatable.",
 )
 @click.option(
     "--ignore",
     multiple=True,
     metavar="RULE",
     shell_complete=_completion.rules,
-    help="Leave these rules out. Repeatable.",
+    help="Do not run these rules. Repeatable.",
 )
 @click.option(
     "--fail-on",
@@ -80,7 +80,7 @@ from latlint.report.plain import Style
 @click.option(
     "--hook",
     is_flag=True,
-    help="PATHs are the files of a commit: external data stands for its ONNX model, and what is no model is left out.",
+    help="Treat PATHs as changed files: map external data to its ONNX model and skip files that are not models.",
 )
 @run_options
 @click.option(
