@@ -6,7 +6,7 @@ import json
 import runpy
 from pathlib import Path
 
-from latlint.latency.packs import load_targets
+from tests.phones import phones
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 RECORD = json.loads((REPOSITORY / "benchmarks" / "accuracy.json").read_text("utf-8"))
@@ -19,7 +19,7 @@ def test_the_cards_state_what_the_benchmark_recorded() -> None:
     }
     stated = {
         (name, precision): accuracy
-        for name, target in load_targets().items()
+        for name, target in phones().items()
         for precision, accuracy in target.card["accuracy"].items()
     }
     assert stated == recorded

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from latlint.data import data_dir
 from latlint.latency.packs import Pack, read_pack, write_pack
-from latlint.training import calibrate
+from latlint.training import calibrate, xnnpack
 from latlint.training.corpus import unpacked
 from latlint.training.design import Design
 from latlint.training.design import build as build_design
@@ -58,7 +58,15 @@ def _npus(shared: Path, output: Path, check: bool) -> int:
     return _write(npu.packs(study, shared, fitted, held_out).values(), output)
 
 
-_SOURCES = {"npus": _npus, "phones": _phones}
+def _raspberry_pi(shared: Path, output: Path, check: bool) -> int:
+    """The Raspberry Pi 5, on XNNPACK."""
+    found = xnnpack.measured(shared)
+    if check:
+        return _said(xnnpack.difference(found, read_pack(output / xnnpack.DEVICE)))
+    return _write([xnnpack.pack(found, xnnpack.hold_out(found))], output)
+
+
+_SOURCES = {"npus": _npus, "phones": _phones, "raspberry-pi": _raspberry_pi}
 
 
 def _write(packs: Iterable[Pack], output: Path) -> int:

@@ -38,10 +38,9 @@ def packs(design: Design, held_out: HeldOut) -> dict[str, Pack]:
     }
     for each in design.measurements.series:
         spent = model_shares(design, fitted, each)
-        scores = held_out_scores(design, held_out, each, spent)
         card = cards[each.device][each.processor]
-        card["interval"][each.precision] = interval(scores)
-        card["evidence"][each.precision] = evidence(design, spent)
+        card["interval"][each.precision] = interval(held_out_scores(design, held_out, each, spent))
+        card["evidence"][each.precision] = evidence(design.measurements.families, spent)
         card["accuracy"][each.precision] = record(design, held_out, each)
     return {device: replace(pack, card={**pack.card, "processors": cards[device]}) for device, pack in fitted.items()}
 
@@ -58,10 +57,11 @@ def model_shares(design: Design, packs: Mapping[str, Pack], series: Series) -> l
     return [shares(work, times(work, target)) for work in works]
 
 
-def evidence(design: Design, spent: Sequence[Mapping[str, float]], without: str = "") -> dict[str, int]:
-    """How many families, but for ``without``, spend a notable share of some model's time in each implementation."""
+def evidence(families: Sequence[str], spent: Sequence[Mapping[str, float]], without: str = "") -> dict[str, int]:
+    """How many families, but for ``without``, spend a notable share of some model's time in each implementation. ``families`` are the
+    models', ``spent`` their shares."""
     using: dict[str, set[str]] = {}
-    for family, of in zip(design.measurements.families, spent, strict=True):
+    for family, of in zip(families, spent, strict=True):
         for name, share in of.items():
             if family != without and share > NOTABLE:
                 using.setdefault(name, set()).add(family)
@@ -71,10 +71,14 @@ def evidence(design: Design, spent: Sequence[Mapping[str, float]], without: str 
 def held_out_scores(design: Design, held_out: HeldOut, series: Series, spent: Sequence[Mapping[str, float]]) -> Array:
     """Log error of each held-out model in units of its difficulty, by what the other families know of its kernels; NaN where
     its family was not held out."""
-    logs = np.abs(np.log(held_out.ratios(series)))
-    known = {family: evidence(design, spent, family) for family in set(design.measurements.families)}
-    hard = [difficulty(of, known[family]) for family, of in zip(design.measurements.families, spent, strict=True)]
-    return np.asarray(logs / np.array(hard))
+    return scores(held_out.ratios(series), design.measurements.families, spent)
+
+
+def scores(ratios: Array, families: Sequence[str], spent: Sequence[Mapping[str, float]]) -> Array:
+    """Log errors of held-out ``ratios`` in units of difficulty, by what the other families know of each model's kernels."""
+    known = {family: evidence(families, spent, family) for family in set(families)}
+    hard = [difficulty(of, known[family]) for family, of in zip(families, spent, strict=True)]
+    return np.asarray(np.abs(np.log(ratios)) / np.array(hard))
 
 
 def record(design: Design, held_out: HeldOut, series: Series) -> dict[str, Any]:
@@ -90,10 +94,17 @@ def stretches(design: Design, held_out: HeldOut) -> Array:
     Each family's intervals are made from the other families alone. NaN where a family was not held out.
     """
     fitted = fit_all(design)
-    families = np.array(design.measurements.families)
-    found = []
-    for each in design.measurements.series:
-        scores = held_out_scores(design, held_out, each, model_shares(design, fitted, each))
-        widths = {family: interval(scores[families != family])["high"] for family in set(families)}
-        found.append(scores / np.array([widths[family] for family in families]))
-    return np.array(found)
+    families = design.measurements.families
+    return np.array(
+        [
+            stretched(held_out_scores(design, held_out, each, model_shares(design, fitted, each)), families)
+            for each in design.measurements.series
+        ]
+    )
+
+
+def stretched(found: Array, families: Sequence[str]) -> Array:
+    """Scores in widths of the interval that the other families' scores make."""
+    of = np.array(families)
+    widths = {family: interval(found[of != family])["high"] for family in set(families)}
+    return np.asarray(found / np.array([widths[family] for family in families]))

@@ -61,6 +61,18 @@ def _unpack(archive: Path, target: Path) -> None:
                 out.truncate()
 
 
+def unpack_file(archive: Path, target: Path) -> None:
+    """Unpack one ``*.zst`` that is no archive of others, leaving holes as ``unpacked`` does."""
+    with (
+        archive.open("rb") as packed,
+        zstandard.ZstdDecompressor().stream_reader(packed) as stream,
+        target.open("wb") as out,
+    ):
+        while chunk := stream.read(_CHUNK):
+            _write(chunk, out)
+        out.truncate()
+
+
 def _write(chunk: bytes, out: BinaryIO) -> None:
     """Write what is not zero; of all zeros, as most are, nothing is looked at twice."""
     if chunk.count(0) == len(chunk):

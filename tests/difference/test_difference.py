@@ -14,12 +14,12 @@ from latlint.difference import between_files, markdown, target_changes, text
 from latlint.difference import json as as_json
 from latlint.difference.types import Difference, KernelChange, ModelChange, TargetChange
 from latlint.graph.types import Graph
-from latlint.latency.packs import load_targets
 from latlint.report.plain import Style
 from latlint.run.work import predict_graph
 from latlint.settings import Settings
+from tests.phones import phones
 
-TARGETS = load_targets()
+TARGETS = phones()
 
 
 def change(old: str | Graph, new: str | Graph, target: str = "pixel-4/gpu") -> TargetChange:
@@ -179,7 +179,7 @@ def test_two_formats_of_one_network_differ_in_little(model: Callable[[str], Path
 
 def test_every_core_configuration_is_compared(model: Callable[[str], Path]) -> None:
     old, new = str(model("mobilenet_v2.tflite")), str(model("mobilenet_v2_int8.tflite"))
-    found = between_files(old, new, Settings(targets=("*",)))
+    found = between_files(old, new, Settings(targets=tuple(TARGETS)))
     assert found.targets == tuple(target.target for target in found.models[0].targets) == tuple(sorted(TARGETS))
     for target in found.models[0].targets:
         assert_adds_up(target)

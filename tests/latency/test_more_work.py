@@ -14,8 +14,9 @@ import pytest
 from numpy.typing import NDArray
 
 from latlint.latency import engine
-from latlint.latency.packs import Target, load_targets
+from latlint.latency.packs import Target
 from latlint.runtime.types import Kernel, Partition, Plan
+from tests.phones import phones
 
 Times = tuple[NDArray[np.float64], NDArray[np.bool_]]
 
@@ -132,7 +133,7 @@ def doubled(settings: tuple[str, int, int, int], executor: str, dtype: str) -> d
 
 
 def targets(kind: str) -> list[Target]:
-    return [target for target in load_targets().values() if target.processor.kind == kind]
+    return [target for target in phones().values() if target.processor.kind == kind]
 
 
 def times(work: engine.Workload, target: Target) -> Times:

@@ -71,9 +71,9 @@ def test_accuracy_leaves_out_what_was_not_held_out() -> None:
 
 
 def test_evidence_counts_families_and_only_notable_shares() -> None:
-    assert evidence(DESIGN, SPENT) == {"conv": 3, "pool": 1, "rare": 1}
-    assert evidence(DESIGN, SPENT, without="a") == {"conv": 2, "rare": 1}
-    assert evidence(DESIGN, SPENT, without="c") == {"conv": 2, "pool": 1}
+    assert evidence(DESIGN.measurements.families, SPENT) == {"conv": 3, "pool": 1, "rare": 1}
+    assert evidence(DESIGN.measurements.families, SPENT, without="a") == {"conv": 2, "rare": 1}
+    assert evidence(DESIGN.measurements.families, SPENT, without="c") == {"conv": 2, "pool": 1}
 
 
 def test_an_error_on_what_no_other_family_has_weighs_less() -> None:

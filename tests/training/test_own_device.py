@@ -32,6 +32,7 @@ from latlint.training.user.transfer import (
     fit,
     predicted_ns,
 )
+from tests.phones import phones
 
 Model = Callable[[str], Path]
 DATA = Path(__file__).parent / "data"
@@ -50,7 +51,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def targets() -> dict[str, Target]:
-    return load_targets()
+    return phones()
 
 
 # --------------------------------------------------------------------------------------------------------------- readers

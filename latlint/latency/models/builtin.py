@@ -89,6 +89,11 @@ _BUILTIN: Mapping[str, tuple[float, float, float]] = MappingProxyType(
         "move": (0.5, 0.3, 0),
         "matmul.macs": (0.08, 0.06, 1),
         "matmul.elements": (0.3, 0.3, 0.5),
+        # Simple loops of the reference kernels, which compilers turn into vectors; a comparison or choice that repeats one side works
+        # out every index.
+        "compare": (0.25, 0.25, 0),
+        "compare.broadcast": (5.0, 5.0, 0),
+        "select": (0.4, 0.4, 0),
         "resize": (3.0, 3.0, 0),
         "call": (1000, 1000, 0.2),
         "model": (100_000, 100_000, 0.2),
@@ -101,6 +106,8 @@ TERMS: Mapping[str, Term] = MappingProxyType(
 
 _QUANTISED = frozenset({"int8", "uint8", "int16"})
 _COPIES = ("concat", "split", "split_v", "reshape", "squeeze", "expand_dims", "flatten", "pack", "unpack", "identity")
+
+_COMPARISONS = ("equal", "not_equal", "greater", "greater_equal", "less", "less_equal")
 
 
 def price(kernel: Kernel) -> Terms | None:
@@ -200,6 +207,14 @@ def _arithmetic(name: str) -> Pricing:
     return price
 
 
+def _comparison(kernel: Kernel) -> Terms:
+    return {"compare.broadcast" if len(set(kernel.inputs)) > 1 else "compare": written(kernel)}
+
+
+def _select(kernel: Kernel) -> Terms:
+    return {"compare.broadcast" if len(set(kernel.inputs)) > 1 else "select": written(kernel)}
+
+
 def _mean(kernel: Kernel) -> Terms:
     """float32 without kept dimensions takes the reference kernel; int8 costs the same either way (reduce.cc)."""
     return {"mean" if _quantised(kernel) else "mean.generic": read(kernel)}
@@ -232,6 +247,8 @@ _BY_OP: Mapping[str, Pricing] = MappingProxyType(
         **dict.fromkeys(_COPIES, only_written("concat")),
         "strided_slice": only_written("slice"),
         "slice": only_written("slice"),
+        **dict.fromkeys(_COMPARISONS, _comparison),
+        "select": _select,
         "quantize": only_written("quantize"),
         "dequantize": only_written("quantize"),
     }

@@ -36,6 +36,9 @@ TILES = (9.0, 25.0)
 #: What leaves a server core's own cache, in bytes.
 LARGE = 2e6
 
+#: Multiply-accumulates that take as long as one element from memory: a kernel with more of them reads ahead meanwhile.
+BALANCE = 32.0
+
 _COSTS: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
         # A processor runs either the first of these or the others: which, its times tell.
@@ -48,8 +51,8 @@ _COSTS: Mapping[str, tuple[float, float]] = MappingProxyType(
         "igemm.gather": (0.15, 1),
         "conv.input": (0.2, 1),
         "conv.output": (0.2, 1),
-        "conv.weights": (0.2, 1),
-        "panel.l1": (0.05, 1),
+        "conv.weights": (0.3, 0.3),
+        "panel.l1": (0.01, 1),
         "weights.l2": (0.05, 1),
         "weights.l3": (0.05, 1),
         "weights.large": (0.05, 1),
@@ -68,7 +71,7 @@ _COSTS: Mapping[str, tuple[float, float]] = MappingProxyType(
         "clamp": (1e-2, 1),
         "pad": (0.3, 1),
         # Activations that do not fit a core's own cache.
-        "memory": (0.05, 0.5),
+        "memory": (0.3, 0.2),
         "transcendental": (0.6, 1),
         "softmax": (1.5, 1),
         "pool.taps": (0.1, 1),
@@ -97,7 +100,8 @@ def price(kernel: Kernel) -> Terms | None:
     pricing = _PRICING.get(kernel.implementation, generic)
     found = {f"xnn.{name}": count for name, count in pricing(kernel).items()}
     touched = elements(kernel)
-    return found | {"xnn.call": 1.0, "xnn.memory": touched * beyond(4 * touched, LARGE)}
+    hidden = 1.0 + kernel.macs / max(BALANCE * touched, 1.0)
+    return found | {"xnn.call": 1.0, "xnn.memory": touched * beyond(4 * touched, LARGE) / hidden}
 
 
 def _once(_: str) -> str:

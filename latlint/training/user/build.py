@@ -93,7 +93,8 @@ def build(profiles: Sequence[Profile], wanted: Wanted, known: Mapping[str, Targe
     known = {name: target for name, target in (known or load_targets()).items() if _is_donor(target, kind_name)}
     if not known:
         raise LatlintError(f"no {kind_of(wanted.processor).title} is known whose costs could be a start")
-    candidates = [known[name] for name in select_targets((wanted.like or "*",), known)]
+    known = known if wanted.like else _like_runtime(known, wanted.runtime)
+    candidates = [known[name] for name in select_targets((wanted.like,), known)] if wanted.like else [*known.values()]
     models = sorted({str(profile.model) for profile in profiles})
     if len(models) < MIN_MODELS:
         raise LatlintError(f"{len(models)} measured models are too few: at least {MIN_MODELS} are needed")
@@ -129,6 +130,14 @@ def _processor(wanted: Wanted, donor: Processor) -> Processor:
 def _is_donor(target: Target, kind_name: str) -> bool:
     """Whether it is of the kind, and has costs of its own rather than a default that follows the file."""
     return not target.defaults and target.processor.kind == kind_name
+
+
+def _like_runtime(known: Mapping[str, Target], runtime: str | None) -> dict[str, Target]:
+    """The targets whose runtime is the same library, in any version, as ``runtime``; where there are none, or none is named, those
+    that are not named by their runtime."""
+    library = runtime.rpartition("/")[2] if runtime else None
+    same = {name: target for name, target in known.items() if target.runtime.rpartition("/")[2] == library}
+    return same or {name: target for name, target in known.items() if "@" not in name} or dict(known)
 
 
 @dataclass(frozen=True, slots=True)

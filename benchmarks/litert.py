@@ -1,0 +1,83 @@
+"""How accurate latlint is for LiteRT as it ships: what edge-compat measured, families held out in turn.
+
+    python benchmarks/litert.py            # prints one table a target
+    python benchmarks/litert.py --check    # fails where a limit is exceeded
+
+Beside the error of the pack's own way stand those of the simplest models, by the same split. Needs the measurements and the model files
+(``--shared``, by default ../shared), and ``pip install 'latlint[train]'``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from latlint.training import xnnpack
+from latlint.training.calibrate import scores, stretched
+from latlint.training.edge_compat import Network
+
+#: Percent: the largest median, mean and single error that is accepted, and between which shares intervals of 0.9 cover.
+LIMITS = {"raspberry-pi-5/cpu-4": (3.0, 5.0, 30.0)}
+COVERAGE = (0.87, 0.95)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shared", type=Path, default=Path("../shared"))
+    parser.add_argument("--check", action="store_true", help="exit 1 where a limit is exceeded")
+    options = parser.parse_args()
+    broken = raspberry_pi(options.shared)
+    for each in broken:
+        print(each, file=sys.stderr)
+    return 1 if broken and options.check else 0
+
+
+def raspberry_pi(shared: Path) -> list[str]:
+    name = "raspberry-pi-5/cpu-4"
+    found = xnnpack.measured(shared)
+    ratios = xnnpack.hold_out(found)
+    families = [each.family for each in found]
+    spent = xnnpack.shares_of(xnnpack.pack(found, ratios), found)
+    inside = float((stretched(scores(ratios, families, spent), families) <= 1).mean())
+    print(f"{name}: {len(found)} networks of {len(set(families))} families")
+    for each, ratio in sorted(zip(found, ratios, strict=True), key=lambda pair: -abs(pair[1] - 1)):
+        print(f"  {each.name[:56]:56s} {each.family[:20]:20s} {each.latency_ms:9.2f} ms {ratio - 1:+7.1%}")
+    errors = show("latlint", ratios)
+    show("a constant and a rate for each MAC", simplest(found))
+    print(f"  intervals of 0.9 cover {inside:.1%}")
+    said = [
+        f"{name}: {what} {error:.1f} % above {limit:g} %"
+        for what, error, limit in zip(("median", "mean", "worst"), errors, LIMITS[name], strict=True)
+        if error > limit
+    ]
+    return said + ([] if COVERAGE[0] <= inside <= COVERAGE[1] else [f"{name}: intervals cover {inside:.1%}"])
+
+
+def show(what: str, ratios: np.ndarray) -> tuple[float, float, float]:
+    """Median, mean and largest error in percent, printed."""
+    errors = np.abs(ratios - 1) * 100
+    found = float(np.median(errors)), float(errors.mean()), float(errors.max())
+    print(f"  {what}: median {found[0]:.1f} %, mean {found[1]:.1f} %, worst {found[2]:.1f} %")
+    return found
+
+
+def simplest(found: Sequence[Network]) -> np.ndarray:
+    """Predicted over measured by a constant and a rate for each multiply-accumulate, least relative squares, families held out."""
+    times = np.array([each.latency_ms for each in found])
+    macs = np.array([sum(kernel.macs for kernel in each.work.plan.kernels) for each in found], float)
+    families = np.array([each.family for each in found])
+    counts = np.stack([np.ones(len(found)), macs / macs.mean()], axis=1)
+    ratios = np.ones(len(found))
+    for family in sorted(set(families)):
+        out = families == family
+        costs, *_ = np.linalg.lstsq(counts[~out] / times[~out, None], np.ones(int((~out).sum())), rcond=None)
+        ratios[out] = counts[out] @ costs / times[out]
+    return ratios
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,41 @@
+"""What built-in kernels and XNNPACK pay for moving and comparing elements."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from latlint.latency.models import model_of
+from latlint.runtime.types import Kernel
+
+MAP = (1, 16, 16, 8)
+BUILTIN, XNNPACK = model_of("builtin"), model_of("xnnpack")
+
+
+def kernel(op: str, *inputs: tuple[int, ...], output: tuple[int, ...] = MAP, macs: int = 0) -> Kernel:
+    return Kernel(op=op, implementation=op, nodes=(0,), inputs=inputs, outputs=(output,), macs=macs)
+
+
+@pytest.mark.parametrize(
+    ("op", "inputs", "term"),
+    [
+        ("greater", (MAP,), "f32.compare"),
+        ("less_equal", (MAP, (1, 1, 1, 8)), "f32.compare.broadcast"),
+        ("select", (MAP, MAP, MAP), "f32.select"),
+        ("select", (MAP, MAP, (1, 1, 1, 1)), "f32.compare.broadcast"),
+    ],
+)
+def test_a_comparison_or_choice_costs_by_what_it_writes(
+    op: str, inputs: tuple[tuple[int, ...], ...], term: str
+) -> None:
+    found = BUILTIN.price(kernel(op, *inputs))
+    assert found == {term: 2048.0, "f32.call": 1.0}
+
+
+def test_memory_is_waited_for_where_little_is_computed_for_it() -> None:
+    large = (1, 512, 512, 64)
+    plain = kernel("add", large, large, output=large)
+    waits = [(XNNPACK.price(replace(plain, macs=macs)) or {})["xnn.memory"] for macs in (0, 10**9, 10**11)]
+    assert waits[0] > 1.5 * waits[1] > 10 * waits[2] > 0
+    assert (XNNPACK.price(kernel("add", MAP, MAP)) or {})["xnn.memory"] < 100
