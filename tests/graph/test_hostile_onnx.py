@@ -158,3 +158,17 @@ def test_an_equation_that_is_none_is_refused_in_linear_time(tmp_path: Path) -> N
     start = time.process_time()
     judged(model(*nodes, helper.make_node("Relu", ["x"], ["y"])), tmp_path)
     assert time.process_time() - start < 30
+
+
+def test_a_conversion_that_multiplies_ops_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An InstanceNormalization becomes a dozen ops of TFLite."""
+    monkeypatch.setattr("latlint.runtime.convert.writer.MAX_OPS", 500)
+    scale = helper.make_tensor("s", TensorProto.FLOAT, [8], [1.0] * 8)
+
+    def chain(count: int) -> ModelProto:
+        names = ["x", *(f"t{i}" for i in range(1, count)), "y"]
+        nodes = [helper.make_node("InstanceNormalization", [names[i], "s", "s"], [names[i + 1]]) for i in range(count)]
+        return model(*nodes, constants=(scale,))
+
+    assert judged(chain(20), tmp_path) == []
+    assert judged(chain(400), tmp_path) == ["LAT006"]

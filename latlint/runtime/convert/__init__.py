@@ -23,8 +23,8 @@ _SAME = frozenset({"identity", "dropout"})
 def as_tflite(graph: Graph, *, zero_padding: bool = False) -> Graph:
     """The TFLite graph that ``graph`` would be converted to, with a note that starts with "as if converted"; a TFLite graph as it is.
 
-    ``origins`` of the result tell which nodes of ``graph`` each node stands for. Never fails: what TFLite has no op for stays
-    with its kind and name. ``zero_padding`` pads a max pool with zeros where its input is never negative, as a model written
+    ``origins`` of the result tell which nodes of ``graph`` each node stands for. What TFLite has no op for stays
+    with its kind and name. Raises LatlintError (LAT006) beyond ``MAX_OPS`` ops. ``zero_padding`` pads a max pool with zeros where its input is never negative, as a model written
     for TensorFlow does; onnx2tf pads with the lowest number, which costs a GPU partition.
     """
     if graph.dialect == "tflite":

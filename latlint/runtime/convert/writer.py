@@ -8,11 +8,15 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from latlint.errors import LatlintError
 from latlint.graph.types import Graph, Node, Quantization, Tensor
 from latlint.runtime.convert.native import native_name, version
 
 Shape = tuple[int, ...]
 Order = tuple[int, ...]
+
+#: As many as a TFLite file may have: one op of ONNX may become a dozen.
+MAX_OPS = 50_000
 
 #: Never computed at conversion, whatever their inputs.
 _NOT_FOLDED = {"random", "if", "while", "call", "unknown"}
@@ -220,6 +224,10 @@ class Writer:
         origins: Iterable[int] = (),
         native: str = "",
     ) -> NewNode:
+        if len(self.drafts) >= MAX_OPS:
+            raise LatlintError(
+                f"beyond what latlint reads: more than {MAX_OPS:,} ops when it is converted", code="LAT006"
+            )
         draft = NewNode(kind, list(inputs), list(outputs), dict(attributes or {}), list(origins), native)
         self.drafts.append(draft)
         self.read_by.update(i for i in draft.inputs if i >= 0)
