@@ -65,7 +65,7 @@ class Bodies:
     def _once(self, node: Node, depth: int) -> Node:
         """CALL_ONCE runs its body at the first run of the model alone."""
         self.reader.sizes.take(node)
-        return node
+        return replace(node, attributes=MappingProxyType({**node.attributes, "followed": True}))
 
     def _if(self, node: Node, depth: int) -> Node:
         """The branch that is taken, where that is known, else the one with more work."""

@@ -611,6 +611,8 @@ _NATIVE: dict[str, _Handler] = {
     "SPARSE_TO_DENSE": _listed(1),
     # a handle, not what it stands for
     "VAR_HANDLE": lambda self, node: [()],
+    # what it stands for has the size that the file states
+    "READ_VARIABLE": lambda self, node: [_counts(self.opened(node.outputs[0]) or (-1,))],
 }
 
 #: Ops whose ``Prepare`` looks at the elements of these operands to size its outputs; where it does not know them yet, the outputs

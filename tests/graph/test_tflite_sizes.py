@@ -333,3 +333,11 @@ def test_what_was_compiled_for_an_accelerator_says_for_which() -> None:
     for name, place in (("edgetpu-custom-op", "the Edge TPU"), ("ethos-u", "Arm's Ethos-U")):
         (node,) = graph([T((1, 8)), T((1, 8)), T((64,), "uint8")], [Op(name, [0, 2], [1])]).nodes
         assert (node.kind, node.native, node.attributes["compiled_for"]) == ("unknown", name, place)
+
+
+def test_a_variable_has_the_size_that_the_file_states() -> None:
+    """A handle without a shape, as streaming models have it, takes nothing away from what is read by it."""
+    tensors = [T((1, 8)), T(None, "resource"), T((1, 4, 8), has_rank=True), T((1, 4, 8), has_rank=True)]
+    ops = [Op("VAR_HANDLE", [], [1], ("VarHandleOptions", {})), Op("READ_VARIABLE", [1], [2]), Op("RELU", [2], [3])]
+    read = graph(tensors, ops)
+    assert [tensor.shape for tensor in read.tensors[2:]] == [(1, 4, 8), (1, 4, 8)] and not read.notes
