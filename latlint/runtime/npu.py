@@ -72,7 +72,10 @@ class NpuPlanner(DelegatePlanner):
             explain=tuple(explain),
         )
         extra = sum(self._streamed(context, node) for node in nodes[1:])
-        return replace(made, weight_bytes=made.weight_bytes + extra) if extra else made
+        if extra:
+            made = replace(made, weight_bytes=made.weight_bytes + extra)
+        kind = _kind(context, nodes[0])
+        return made if kind == made.op else replace(made, op=kind, implementation=kind)
 
     def _pattern(self, context: Context, nodes: Sequence[Node], group: Group) -> Kernel:
         """A kernel for a group: it reads the value that the group begins with and writes what its last node does."""
@@ -241,10 +244,17 @@ class _Fusion:
         if node.kind in _CLAMPS:
             return True
         same = self._elements(node.inputs) == self._elements(node.outputs)
-        return main.kind in _PRODUCTS and node.kind in _ARITHMETIC and same
+        return main.kind in _PRODUCTS and _kind(self.context, node) in _ARITHMETIC and same
 
     def _elements(self, tensors: Sequence[int]) -> int:
         return max((prod(self.context.shape(tensor)) for tensor in tensors if tensor >= 0), default=0)
+
+
+def _kind(context: Context, node: Node) -> str:
+    """What a node is for the compiler: TensorFlow's converter writes a division by a constant as a product, those for NPUs leave it."""
+    origins = context.graph.origins[node.index] if context.graph.origins else ()
+    was_divided = node.kind == "mul" and any(context.source.nodes[origin].kind == "div" for origin in origins)
+    return "div" if was_divided else node.kind
 
 
 def _keeps(context: Context, node: Node) -> bool:

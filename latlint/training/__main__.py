@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from latlint.data import data_dir
+from latlint.latency.catalogue import write_index
 from latlint.latency.packs import Pack, read_pack, write_pack
 from latlint.training import calibrate, xnnpack
 from latlint.training.corpus import unpacked
@@ -73,6 +74,7 @@ def _write(packs: Iterable[Pack], output: Path) -> int:
     for pack in packs:
         write_pack(pack, output / pack.device)
         print(output / pack.device)
+    write_index(output)
     return 0
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from latlint.data import data_dir
 from latlint.errors import LatlintError
-from latlint.latency import cards, engine
+from latlint.latency import cards, catalogue, engine
 from latlint.latency.models import model_of
 from latlint.latency.packs import Pack, load_targets, read_pack, write_pack
 from latlint.runtime.types import Kernel
@@ -390,3 +390,14 @@ def test_a_file_beyond_the_bound_is_refused_without_reading_it_all(
 def test_envelopes_have_as_many_sizes_as_the_engine_compares() -> None:
     kernel = Kernel("conv2d", "convolution_2d", (0,), ((1, 8, 8, 4),), ((1, 8, 8, 4),))
     assert len(engine.sizes(kernel)) == cards.SIZES
+
+
+def test_the_index_of_bundled_packs_says_what_their_cards_say(tmp_path: Path) -> None:
+    root = data_dir("predictors")
+    (tmp_path / "packs").mkdir()
+    for path in root.glob("*/card.json"):
+        (tmp_path / "packs" / path.parent.name).mkdir()
+        (tmp_path / "packs" / path.parent.name / "card.json").write_bytes(path.read_bytes())
+    catalogue.write_index(tmp_path / "packs")
+    assert (tmp_path / "packs" / catalogue.INDEX).read_bytes() == (root / catalogue.INDEX).read_bytes()
+    assert all(read_pack(path).device == path.name for path in root.iterdir() if path.is_dir())

@@ -161,6 +161,11 @@ def test_as_if_converted_every_float_has_another_type(saved: Save, precision: st
     assert {tensor.dtype for tensor in converted.tensors if tensor.constant} == {weights}
 
 
+def test_a_division_by_a_constant_stays_one_though_conversion_writes_a_product(saved: Save) -> None:
+    model = graph_of([step("Sub", "x mean", "c"), step("Div", "c std", "y")], [1, 3, 8, 8], mean=0.5, std=0.2)
+    assert [kernel.op for kernel in launched(plan(read(saved(model)), LITERT))] == ["sub", "div"]
+
+
 # --- Placement -----------------------------------------------------------------------------------------------------------------
 
 #: Nothing is left to place: the value passes through, is known, or only its layout is another, which conversion folds away.

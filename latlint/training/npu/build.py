@@ -206,7 +206,7 @@ def _record(study: Study, held_out: Array, target: Target, device: str, runtime:
         if len(rows):
             cells = [study.cells[row] for row in rows]
             families = study.families[rows].tolist()
-            spent = [_shares(study, target, precision, cell.network) for cell in cells]
+            spent = [time_shares(study, target, precision, cell.network) for cell in cells]
             ratios = np.exp(held_out[rows]) / np.array([cell.ms for cell in cells])
             record["interval"][precision] = interval(scores(ratios, families, spent))
             record["evidence"][precision] = evidence(families, spent)
@@ -220,7 +220,7 @@ def _record(study: Study, held_out: Array, target: Target, device: str, runtime:
     return record
 
 
-def _shares(study: Study, target: Target, precision: str, network: str) -> dict[str, float]:
+def time_shares(study: Study, target: Target, precision: str, network: str) -> dict[str, float]:
     work = study.works[precision][network]
     return shares(work, times(work, target))
 

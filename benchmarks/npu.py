@@ -1,0 +1,355 @@
+"""How accurate latlint is on NPUs, for networks of families that no fit saw.
+
+    python benchmarks/npu.py             # every family held out in turn: by runtime and precision, device, family; baselines; intervals
+    python benchmarks/npu.py --transfer  # also devices left out whole, with five networks measured
+    python benchmarks/npu.py --record    # and write benchmarks/npu.json
+
+One protocol: cells (a network on a device by a runtime in a precision) of Qualcomm AI Hub's releases from 0.53 on, of the newest QAIRT version of
+each, wholly on the NPU, of the networks whose files match what was measured. Left out are 3-D convolutions, recurrent networks, decoders with caches and
+networks that no runtime takes whole. ``python benchmarks/accuracy.py --npu`` is this. Needs ../shared and ``pip install 'latlint[train]'``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lightgbm import LGBMRegressor
+from numpy.typing import NDArray
+from scipy.stats import kendalltau
+
+from latlint.latency.engine import difficulty
+from latlint.latency.models.npu import ACTIVATION_NS, MAC_NS, WEIGHT_NS
+from latlint.latency.packs import Target
+from latlint.training.evaluation import LEVEL, interval
+from latlint.training.npu import build
+from latlint.training.npu import study as npu_study
+from latlint.training.npu.fit import fit
+from latlint.training.npu.measurements import RUNTIMES, devices
+from latlint.training.npu.study import Study, hold_out, levels, problem
+
+RECORD = Path(__file__).with_name("npu.json")
+Array = NDArray[np.float64]
+#: What is promised: largest median and mean error in percent, least Kendall, of a runtime and precision.
+LIMITS = {
+    ("float32", "litert"): (17.0, 22.0, 0.88),
+    ("int8", "litert"): (15.0, 100.0, 0.0),
+    ("float32", "onnxruntime"): (19.0, 100.0, 0.0),
+}
+COVER = (0.87, 0.94)
+#: Largest mean factor from the point to an end of an interval.
+WIDEST = {"float32": 1.7, "int8": 1.8}
+PAIRS = 0.92
+#: Networks that differ by less are no pair.
+APART = 0.10
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shared", type=Path, default=Path("../shared"))
+    parser.add_argument("--transfer", action="store_true", help="also leave devices out whole")
+    parser.add_argument("--record", action="store_true", help=f"write {RECORD.name} beside this file")
+    parser.add_argument("--check", action="store_true", help="exit 1 where a limit is exceeded")
+    options = parser.parse_args()
+    return run(options.shared, transfer=options.transfer, record=options.record, check=options.check)
+
+
+def run(shared: Path, *, transfer: bool, record: bool, check: bool) -> int:
+    study = npu_study.build(shared)
+    said = held(study, shared, hold_out(study, lambda family: print(f"  {family}", file=sys.stderr)))
+    found: dict[str, Any] = {
+        "runtimes": [row(said.where(p, runtime)) for p in study.works for runtime in RUNTIMES],
+        "devices": _by(said, lambda one: one.device),
+        "families": _by(said, lambda one: one.family),
+        "baselines": baselines(study, said),
+    }
+    if transfer:
+        found["left out"] = left_out(study)
+    for title, rows in found.items():
+        print(f"\n{title}")
+        print_rows(rows)
+    if record:
+        RECORD.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    broken = above_limits(found["runtimes"])
+    print("\n".join(broken))
+    return int(check and bool(broken))
+
+
+class One:
+    """One cell that was held out: predicted over measured, and the factor to the ends of its interval."""
+
+    __slots__ = ("device", "family", "ms", "network", "precision", "ratio", "row", "runtime", "width")
+
+    def __init__(self, study: Study, row: int, log_ms: float) -> None:
+        cell = study.cells[row]
+        self.row, self.network, self.device, self.runtime, self.precision = row, *cell[:4]
+        self.family = str(study.families[row])
+        self.ms = cell.ms
+        self.ratio = float(np.exp(log_ms)) / cell.ms
+        self.width = float("nan")
+
+
+@dataclass(frozen=True)
+class Said:
+    """All cells that are reported."""
+
+    ones: tuple[One, ...]
+
+    def where(self, precision: str = "", runtime: str = "") -> list[One]:
+        return [one for one in self.ones if precision in ("", one.precision) and runtime in ("", one.runtime)]
+
+
+def held(study: Study, shared: Path, log_ms: Array) -> Said:
+    """Predictions of families that were held out, with intervals from the other families."""
+    packs = build.packs(study, shared, npu_study.fit_all(study), None)
+    ones = []
+    for device, pack in packs.items():
+        for key in [name for name in pack.card["processors"] if name.startswith("npu@")]:
+            for precision in study.works if "like" not in devices()[device] else ():
+                rows = study.rows(device, key.removeprefix("npu@"), precision)
+                if len(rows) >= build.FEWEST:
+                    own = [One(study, int(row), float(log_ms[row])) for row in rows]
+                    _widths(study, Target(key, pack, key), own)
+                    ones += own
+    return Said(tuple(ones))
+
+
+def _widths(study: Study, target: Target, ones: Sequence[One]) -> None:
+    families = [one.family for one in ones]
+    spent = [build.time_shares(study, target, one.precision, one.network) for one in ones]
+    scores = build.scores(np.array([one.ratio for one in ones]), families, spent)
+    for one, of in zip(ones, spent, strict=True):
+        others = np.array([family != one.family for family in families])
+        hard = difficulty(of, build.evidence(families, spent, one.family))
+        one.width = interval(scores[others])["high"] * hard
+
+
+# --- Tables --------------------------------------------------------------------------------------------------------------------
+
+
+def row(ones: Sequence[One]) -> dict[str, Any]:
+    """The accuracy of some cells; ranking is within a device, runtime and precision."""
+    error = np.array([abs(one.ratio - 1) for one in ones]) * 100
+    taus, right = _ranking(ones)
+    inside = [abs(np.log(one.ratio)) <= one.width for one in ones]
+    first = ones[0]
+    return {
+        "precision": first.precision,
+        "runtime": first.runtime,
+        "cells": len(ones),
+        "networks": len({one.network for one in ones}),
+        "median": round(float(np.median(error)), 1),
+        "mean": round(float(error.mean()), 1),
+        "within 20 %": round(float((error <= 20).mean()), 3),
+        "kendall": round(float(np.mean(taus)), 3) if taus else None,
+        "pairs right": round(float(np.mean(right)), 3) if right else None,
+        "inside interval": round(float(np.mean(inside)), 3),
+        "interval factor": round(float(np.exp(np.mean([one.width for one in ones]))), 2),
+    }
+
+
+def _ranking(ones: Sequence[One]) -> tuple[list[float], list[float]]:
+    groups: dict[tuple[str, str, str], list[One]] = {}
+    for one in ones:
+        groups.setdefault((one.device, one.runtime, one.precision), []).append(one)
+    taus, right = [], []
+    for group in groups.values():
+        if len(group) >= 5:
+            measured = np.log([one.ms for one in group])
+            predicted = measured + np.log([one.ratio for one in group])
+            taus.append(float(kendalltau(predicted, measured)[0]))
+            a, b = np.triu_indices(len(group), 1)
+            apart = np.abs(measured[a] - measured[b]) >= np.log1p(APART)
+            right.append(float((((predicted[a] - predicted[b]) * (measured[a] - measured[b])) > 0)[apart].mean()))
+    return taus, right
+
+
+def _by(said: Said, key: Callable[[One], str]) -> list[dict[str, Any]]:
+    """Median errors by something, of each runtime and precision."""
+    rows = []
+    for value in sorted({key(one) for one in said.ones}):
+        found: dict[str, Any] = {"": value}
+        for precision in ("float32", "int8", "int16"):
+            for runtime in RUNTIMES:
+                error = [abs(o.ratio - 1) * 100 for o in said.where(precision, runtime) if key(o) == value]
+                found[f"{runtime} {precision}"] = round(float(np.median(error)), 1) if error else None
+        rows.append(found)
+    return rows
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
+    if rows:
+        print("| " + " | ".join(rows[0]) + " |")
+        print("|" + " --- |" * len(rows[0]))
+    for each in rows:
+        print("| " + " | ".join("" if value is None else str(value) for value in each.values()) + " |")
+
+
+def above_limits(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    broken = []
+    for each in rows:
+        name = f"{each['precision']} {each['runtime']}"
+        median, mean, kendall = LIMITS.get((each["precision"], each["runtime"]), (100.0, 1000.0, 0.0))
+        if each["median"] > median or each["mean"] > mean or each["kendall"] < kendall:
+            broken.append(f"{name}: beyond {median} % median, {mean} % mean or {kendall} Kendall")
+        if not COVER[0] <= each["inside interval"] <= COVER[1]:
+            broken.append(f"{name}: intervals cover {each['inside interval']}")
+        if each["interval factor"] > WIDEST.get(each["precision"], 10.0):
+            broken.append(f"{name}: intervals of a factor {each['interval factor']}")
+        if each["pairs right"] < PAIRS:
+            broken.append(f"{name}: {each['pairs right']:.1%} of pairs right")
+    return broken
+
+
+# --- Baselines -----------------------------------------------------------------------------------------------------------------
+
+
+def baselines(study: Study, said: Said) -> list[dict[str, Any]]:
+    """What simpler predictors reach with the same families held out, on the same cells."""
+    rows = []
+    for precision in study.works:
+        for runtime in RUNTIMES:
+            ones = said.where(precision, runtime)
+            found: dict[str, Any] = {"precision": precision, "runtime": runtime}
+            for name, predict in _BASELINES.items():
+                errors = predict(study, ones)
+                found[name] = f"{np.median(errors):.0f} / {np.mean(errors):.0f}"
+            own = [abs(one.ratio - 1) * 100 for one in ones]
+            found["latlint"] = f"{np.median(own):.0f} / {np.mean(own):.0f}"
+            rows.append(found)
+    return rows
+
+
+def _regressed(inputs: Callable[[Study, One], list[float]]) -> Callable[[Study, Sequence[One]], Array]:
+    """Least squares in logarithms on some inputs and a factor for each device."""
+
+    def predict(study: Study, ones: Sequence[One]) -> Array:
+        names = sorted({one.device for one in ones})
+        x = np.array([inputs(study, one) + [float(one.device == name) for name in names] for one in ones])
+        return _cross(ones, lambda train, test: x[test] @ np.linalg.lstsq(x[train], _log(ones)[train], rcond=None)[0])
+
+    return predict
+
+
+def _trees(study: Study, ones: Sequence[One]) -> Array:
+    """Gradient-boosted trees on how many kernels of each op there are, work and bytes, and a factor for each device."""
+    ops = sorted({k.op for one in ones for k in study.works[one.precision][one.network].plan.kernels})
+    x = np.array([_sizes(study, one) + _op_counts(study, one, ops) for one in ones])
+    device = np.array([one.device for one in ones])
+
+    def predict(train: NDArray[np.bool_], test: NDArray[np.bool_]) -> Array:
+        log = _log(ones)
+        factor = {name: float(np.median(log[train & (device == name)])) for name in set(device[train].tolist())}
+        offset = np.array([factor.get(name, 0.0) for name in device])
+        trees = LGBMRegressor(
+            n_estimators=200, learning_rate=0.05, num_leaves=15, min_child_samples=20, n_jobs=1, verbose=-1
+        )
+        trees.fit(x[train], (log - offset)[train])
+        return np.asarray(trees.predict(x[test]) + offset[test])
+
+    return _cross(ones, predict)
+
+
+def _cross(ones: Sequence[One], predict: Callable[[NDArray[np.bool_], NDArray[np.bool_]], Array]) -> Array:
+    """Errors in percent, each family held out."""
+    families = np.array([one.family for one in ones])
+    found = np.empty(len(ones))
+    for family in set(families.tolist()):
+        out = families == family
+        found[out] = np.abs(np.exp(predict(~out, out) - _log(ones)[out]) - 1) * 100
+    return found
+
+
+def _log(ones: Sequence[One]) -> Array:
+    return np.log([one.ms for one in ones])
+
+
+def _op_counts(study: Study, one: One, ops: Sequence[str]) -> list[float]:
+    kernels = study.works[one.precision][one.network].plan.kernels
+    return [float(sum(kernel.op == op for kernel in kernels)) for op in ops]
+
+
+def _sizes(study: Study, one: One) -> list[float]:
+    kernels = study.works[one.precision][one.network].plan.kernels
+    moved = sum(kernel.input_bytes + kernel.output_bytes for kernel in kernels)
+    weights = sum(kernel.weight_bytes for kernel in kernels)
+    return [float(np.log(v + 1)) for v in (sum(kernel.macs for kernel in kernels), moved, weights, len(kernels))]
+
+
+def _roofline(study: Study, one: One) -> list[float]:
+    kernels = study.works[one.precision][one.network].plan.kernels
+    ns = sum(
+        max(k.macs * MAC_NS, k.weight_bytes * WEIGHT_NS, (k.input_bytes + k.output_bytes) * ACTIVATION_NS)
+        for k in kernels
+        if not k.free
+    )
+    return [float(np.log(ns + 1e5))]
+
+
+_BASELINES: Mapping[str, Callable[[Study, Sequence[One]], Array]] = {
+    "constant": _regressed(lambda study, one: []),
+    "MACs": _regressed(lambda study, one: _sizes(study, one)[:1]),
+    "roofline": _regressed(_roofline),
+    "trees on op counts": _trees,
+}
+
+
+# --- Devices left out ------------------------------------------------------------------------------------------------------------
+
+#: Of these every one is left out in turn; families in this many groups.
+LEFT_OUT = ("galaxy-s22", "qcs8550", "galaxy-s24", "galaxy-s26", "sa8295p", "iq-9075")
+GROUPS = 5
+MEASURED = 5
+
+
+def left_out(study: Study) -> list[dict[str, Any]]:
+    """A device, all others of its chip, and a group of families left out: a factor from five networks of the other families is all that is known."""
+    rows = []
+    for device in LEFT_OUT:
+        for precisions in npu_study.TOGETHER:
+            cells = [cell for cell in study.cells if cell.precision in precisions]
+            ratios = _transferred(study, device, cells)
+            for precision in precisions:
+                own = [abs(ratio - 1) * 100 for cell, ratio in ratios if cell.precision == precision]
+                if own and precision != "int16":
+                    median, mean = round(float(np.median(own)), 1), round(float(np.mean(own)), 1)
+                    rows.append({"device": device, "precision": precision, "median": median, "mean": mean})
+    return rows
+
+
+def _transferred(study: Study, device: str, cells: Sequence[Any]) -> list[tuple[Any, float]]:
+    full = problem(study, cells)
+    chip = devices()[device]["chip"]
+    same = np.array([devices()[cell.device]["chip"] == chip for cell in cells])
+    families = np.array([study.networks[cell.network].family for cell in cells])
+    names = sorted(set(families.tolist()))
+    groups = [set(names[at::GROUPS]) for at in range(GROUPS)]
+    chosen = set(study.cells[row] for row in np.flatnonzero(study.newest))
+    random = np.random.default_rng(0)
+    found = []
+    for group in groups:
+        out = np.array([family in group for family in families])
+        costs = fit(full.without(out | same))
+        nothing = np.full(len(cells), -1)
+        blind = {**full.level, **dict.fromkeys(("chip", "chip of precision", "device"), nothing)}
+        log_ms = costs.log_ms(replace(full, level=blind))
+        own = np.array([cell.device == device and cell.runtime == "litert" and cell in chosen for cell in cells])
+        for precision in {cell.precision for cell in cells}:
+            mine = own & np.array([cell.precision == precision for cell in cells])
+            known, wanted = np.flatnonzero(mine & ~out), np.flatnonzero(mine & out)
+            if len(known) >= MEASURED and len(wanted):
+                few = random.choice(known, MEASURED, replace=False)
+                factor = float(np.median(full.log_ms[few] - log_ms[few]))
+                found += [(cells[at], float(np.exp(log_ms[at] + factor - full.log_ms[at]))) for at in wanted]
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
