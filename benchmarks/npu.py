@@ -16,7 +16,6 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +27,12 @@ from scipy.stats import kendalltau
 from latlint.latency.engine import difficulty
 from latlint.latency.models.npu import ACTIVATION_NS, MAC_NS, WEIGHT_NS
 from latlint.latency.packs import Target
-from latlint.training.evaluation import LEVEL, interval
+from latlint.training.evaluation import interval
 from latlint.training.npu import build
 from latlint.training.npu import study as npu_study
 from latlint.training.npu.fit import fit
 from latlint.training.npu.measurements import RUNTIMES, devices
-from latlint.training.npu.study import Study, hold_out, levels, problem
+from latlint.training.npu.study import Study, hold_out, problem
 
 RECORD = Path(__file__).with_name("npu.json")
 Array = NDArray[np.float64]
@@ -331,7 +330,7 @@ def _transferred(study: Study, device: str, cells: Sequence[Any]) -> list[tuple[
     families = np.array([study.networks[cell.network].family for cell in cells])
     names = sorted(set(families.tolist()))
     groups = [set(names[at::GROUPS]) for at in range(GROUPS)]
-    chosen = set(study.cells[row] for row in np.flatnonzero(study.newest))
+    chosen = {study.cells[row] for row in np.flatnonzero(study.newest)}
     random = np.random.default_rng(0)
     found = []
     for group in groups:

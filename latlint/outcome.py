@@ -180,6 +180,7 @@ def prediction_json(prediction: Prediction) -> dict[str, Any]:
         "sha256": prediction.sha256,
         "format": prediction.format,
         "precision": prediction.precision,
+        "as_if": prediction.as_if,
         "target": prediction.target,
         "runtime": prediction.runtime,
         "pack": prediction.pack,

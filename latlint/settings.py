@@ -95,6 +95,7 @@ class Waiver:
 class Settings:
     """One run's settings. ``start`` is the directory that paths are given from, ``root`` the one that model globs are relative to;
     ``source`` the file that was read, as the user would name it; ``shapes`` a model glob with each shape, the later one counts;
+    ``precision`` what float models are judged in as if converted to it (``runtime.as_if``), empty: their own;
     ``notes`` what the merge has to tell, such as a flag that won over the file; ``origins`` where each key that is not left at its
     default comes from (``severities.LAT2`` for a key of a table).
 
@@ -116,6 +117,7 @@ class Settings:
     min_gain: float = 0.01
     packs: tuple[Path, ...] = ()
     shapes: tuple[tuple[str, InputShape], ...] = ()
+    precision: str = ""
     gate: str = "point"
     fail_on: str = "error"
     select: tuple[str, ...] = ("LAT",)
@@ -194,6 +196,7 @@ class Settings:
         ignore: Sequence[str] = (),
         fail_on: str | None = None,
         shapes: Sequence[str] = (),
+        precision: str = "",
         base: str | None = None,
         use_baseline: bool = True,
         today: date | None = None,
@@ -214,6 +217,8 @@ class Settings:
             flags["ignore"] = "--ignore" if ignore else "--select", tuple(ignore)
         if fail_on:
             flags["fail-on"] = "--fail-on", fail_on
+        if precision:
+            flags["precision"] = "--precision", precision
         if base is not None:
             flags["base"] = "--base", base
         notes = [

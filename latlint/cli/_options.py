@@ -23,7 +23,7 @@ _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``--target``, ``--all-targets``, ``--pack``, ``--shape``."""
+    """``--target``, ``--all-targets``, ``--pack``, ``--shape``, ``--precision``."""
     decorators: tuple[_Decorator, ...] = (
         click.option(
             "-t",
@@ -42,6 +42,12 @@ def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
             multiple=True,
             metavar="INPUT=SHAPE",
             help="The size of an input that the file leaves open, such as image=1x224x224x3. Repeatable.",
+        ),
+        click.option(
+            "--precision",
+            default="",
+            type=click.Choice(["w8a8", "w8a16", "float16"]),
+            help="As if float models were converted: weights and activations of these bits.",
         ),
     )
     return _applied(function, decorators)
@@ -69,6 +75,7 @@ class CommonOptions(NamedTuple):
     all_targets: bool
     packs: tuple[Path, ...]
     shapes: tuple[str, ...]
+    precision: str
 
     @property
     def names_targets(self) -> bool:
@@ -91,7 +98,9 @@ class CommonOptions(NamedTuple):
 
     def _with_flags(self, settings: Settings, flags: Mapping[str, Any]) -> Settings:
         targets = ("*@*",) if self.all_targets else self.targets
-        return settings.with_flags(targets=targets, packs=self.packs, shapes=self.shapes, **flags)
+        return settings.with_flags(
+            targets=targets, packs=self.packs, shapes=self.shapes, precision=self.precision, **flags
+        )
 
 
 def config_options(function: Callable[..., Any]) -> Callable[..., Any]:

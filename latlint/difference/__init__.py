@@ -37,7 +37,10 @@ def between_files(old: str, new: str, settings: Settings) -> Difference:
     models: list[ModelChange] = []
     errors: list[InputError] = []
     try:
-        before, after = (predict_now(Path(file), file, settings.input_shapes(file), targets) for file in (old, new))
+        before, after = (
+            predict_now(Path(file), file, settings.input_shapes(file), targets, settings.precision)
+            for file in (old, new)
+        )
         models.append(ModelChange(old, new, target_changes(before, after)))
     except LatlintError as error:
         errors.append(InputError(error.path or new, error.code, error.message))
@@ -83,7 +86,7 @@ def as_text(file: str, settings: Settings) -> str:
 
     chosen, _ = resolve_targets(settings)
     with opened(file, file) as model:
-        graph, sha256 = model.graph(settings.input_shapes(file)), model.sha256()
+        graph, sha256 = model.graph(settings.input_shapes(file), settings.precision), model.sha256()
     found = predict_graph(graph, load_packs(chosen), file, sha256)
     return textconv(graph, [(prediction, launches(prediction, plan)) for prediction, plan, _ in found])
 
@@ -111,12 +114,12 @@ def _states(
     if change.old and (entry := repo.entry(base.commit, change.old)):
         shown, shapes = f"{base.revision}:{change.old}", settings.input_shapes(repo.root / change.old)
         try:
-            before = predict_at(repo, entry, shown, shapes, targets)
+            before = predict_at(repo, entry, shown, shapes, targets, settings.precision)
         except LatlintError as error:
             raise LatlintError(error.message, code=error.code, path=shown) from None
     if change.new:
         new = repo.root / change.new
-        after = predict_now(new, change.new, settings.input_shapes(new), targets)
+        after = predict_now(new, change.new, settings.input_shapes(new), targets, settings.precision)
     return before, after
 
 

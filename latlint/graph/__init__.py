@@ -7,7 +7,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 from latlint.errors import LatlintError
@@ -30,10 +30,11 @@ class ModelFile:
     source: Source
     descriptor: int
 
-    def graph(self, shapes: Sequence[InputShape] = ()) -> Graph:
-        """What the file says; see ``read``."""
+    def graph(self, shapes: Sequence[InputShape] = (), as_if: str = "") -> Graph:
+        """What the file says; see ``read``. ``as_if``: the precision in which a float model is to be planned."""
         try:
-            return self.format.read(self.source, self.name, shapes)
+            found: Graph = self.format.read(self.source, self.name, shapes)
+            return replace(found, as_if=as_if) if as_if and found.precision.startswith("float") else found
         finally:
             self.source.forget()
 

@@ -132,7 +132,8 @@ class Graph:
     where the conversion added the node. ``open_sizes`` are the dimensions of inputs that nobody stated and the graph has at what
     was taken instead: ``assumed``. ``dynamic`` are the tensors that TensorFlow Lite 2.10 sizes only when it runs the model
     (``kTfLiteDynamic``): what a delegate for static sizes cannot take. ``dynamic_in_litert`` are those of LiteRT 2.3, which computes
-    some shape arithmetic earlier.
+    some shape arithmetic earlier. ``as_if`` is the precision that a float graph is planned in as if converted to it (``runtime.as_if``);
+    empty: its own.
     """
 
     name: str
@@ -147,6 +148,7 @@ class Graph:
     open_sizes: tuple[OpenSize, ...] = ()
     dynamic: frozenset[int] = frozenset()
     dynamic_in_litert: frozenset[int] = frozenset()
+    as_if: str = ""
 
     @property
     def assumed(self) -> dict[str, tuple[int, ...]]:

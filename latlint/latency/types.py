@@ -93,6 +93,8 @@ class Prediction:
     pack: str = ""
     #: The part of the overhead that goes to copies and synchronisation between processors.
     border_ms: float = 0.0
+    #: Whether ``precision`` is not the file's, but what it is judged in as if converted to it.
+    as_if: bool = False
     #: The executor that was asked first, where what it refuses runs elsewhere.
     delegate: str = ""
     #: Ops that are not priced and so left out of every number, the most frequent first: name -> count.

@@ -220,12 +220,12 @@ class References:
         """The model ``before`` was at the base, predicted on ``targets`` with what latlint knows now."""
         assert before.entry is not None
         packs = load_packs(targets_named(targets, self._settings.packs))
-        shapes = self._settings.input_shapes(model)
+        shapes, as_if = self._settings.input_shapes(model), self._settings.precision
         try:
-            then = predict_at(before.repository, before.entry, model, shapes, packs)
+            then = predict_at(before.repository, before.entry, model, shapes, packs, as_if)
         except LatlintError as error:
             raise LatlintError(f"as it was in {before.base} it cannot be read: {error.message}") from None
-        now = {each.target: each for each, _ in predict_now(self._settings.start / model, model, shapes, packs)}
+        now = {each.target: each for each, _ in predict_now(self._settings.start / model, model, shapes, packs, as_if)}
         named = {target.name: target for target in packs}
         return {
             old.target: Reference(old.latency_ms, self.name, gain=_gain(old, now[old.target], named[old.target]))

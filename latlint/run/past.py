@@ -21,16 +21,23 @@ if TYPE_CHECKING:
     Planned = list[tuple[Prediction, Plan]]
 
 
-def predict_now(file: Path, name: str, shapes: Sequence[InputShape], targets: Sequence[Target]) -> Planned:
-    """The model ``file``, which predictions and errors call ``name``. Raises LatlintError for one that cannot be read."""
+def predict_now(
+    file: Path, name: str, shapes: Sequence[InputShape], targets: Sequence[Target], as_if: str = ""
+) -> Planned:
+    """The model ``file``, which predictions and errors call ``name``, in the precision ``as_if``. Raises LatlintError for one that cannot be read."""
     with opened(os.fspath(file), name) as model:
-        graph, sha256 = model.graph(shapes), model.sha256()
+        graph, sha256 = model.graph(shapes, as_if), model.sha256()
     return [(prediction, plan) for prediction, plan, _ in predict_graph(graph, targets, name, sha256)]
 
 
 def predict_at(
-    repository: Repository, entry: Entry, name: str, shapes: Sequence[InputShape], targets: Sequence[Target]
+    repository: Repository,
+    entry: Entry,
+    name: str,
+    shapes: Sequence[InputShape],
+    targets: Sequence[Target],
+    as_if: str = "",
 ) -> Planned:
     """The model that ``entry`` is, a file of a commit, predicted with what latlint knows now; see ``predict_now``."""
     with repository.file(entry) as file:
-        return predict_now(file, name, shapes, targets)
+        return predict_now(file, name, shapes, targets, as_if)

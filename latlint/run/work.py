@@ -56,7 +56,7 @@ class Task:
                     key = self._key(sha256, file, path)
                     if known := self.cache.find(key):
                         return known
-                graph = model.graph(self.settings.input_shapes(file))
+                graph = model.graph(self.settings.input_shapes(file), self.settings.precision)
         except LatlintError as error:
             return _failed(file, error)
         targets = load_packs(self.targets)

@@ -7,8 +7,7 @@ from dataclasses import replace
 
 from latlint.errors import LatlintError
 from latlint.graph.types import Graph, Node
-from latlint.runtime.as_if import Precision
-from latlint.runtime.as_if import as_if as quantised
+from latlint.runtime.as_if import converted_to
 from latlint.runtime.context import Context
 from latlint.runtime.planners import named, planner
 from latlint.runtime.rules import Rules, load_rules
@@ -22,16 +21,15 @@ CONVERSIONS = {
 }
 
 
-def plan(graph: Graph, processor: Processor, as_if: Precision | None = None) -> Plan:
-    """The kernels that ``processor.runtime`` would launch for ``graph``; with ``as_if`` for what a float ``graph`` would be converted to
-    (``runtime.as_if``).
+def plan(graph: Graph, processor: Processor) -> Plan:
+    """The kernels that ``processor.runtime`` would launch for ``graph``; or, where it has an ``as_if``, for what it would be converted to.
 
     A graph in another dialect than the runtime takes is planned as if it had been converted; node indices of the result are those
     of ``graph`` all the same. Raises ``LatlintError`` (LAT901) when there are no usable rules for the runtime, or no conversion.
     """
     rules = load_rules(processor.runtime)
     taken = as_taken(graph, rules)
-    converted = quantised(taken, as_if) if as_if else taken
+    converted = converted_to(taken, graph.as_if) if graph.as_if else taken
     # a runtime that reads the file itself converts nothing, whatever its kernels are made from here
     said = graph.notes if rules.reads == graph.dialect else converted.notes
     chosen = planner(processor.runtime)

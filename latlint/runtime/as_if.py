@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 from latlint.graph.types import Graph, Tensor
-
-Precision = Literal["w8a8", "w8a16", "float16"]
-#: Words for ``as_if``.
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
 class _Types(NamedTuple):
@@ -17,15 +13,16 @@ class _Types(NamedTuple):
     weights: str
 
 
-_TYPES: dict[Precision, _Types] = {
+_TYPES: dict[str, _Types] = {
     "w8a8": _Types("int8", "int8"),
     "w8a16": _Types("int16", "int8"),
-    "float16": _Types("float16", "float16"),
 }
+#: The precisions that there are words for.
+PRECISIONS = (*_TYPES, "float16")
 _FLOATS = ("float32", "float16", "bfloat16", "float64")
 
 
-def as_if(graph: Graph, precision: Precision) -> Graph:
+def converted_to(graph: Graph, precision: str) -> Graph:
     """``graph`` with its float values in the types of ``precision``: every activation, inputs and outputs too, and every constant.
 
     What a quantiser would add at borders (QUANTIZE, DEQUANTIZE) and leave in float is not in it. A graph that is quantised already
@@ -33,6 +30,10 @@ def as_if(graph: Graph, precision: Precision) -> Graph:
     """
     if graph.precision not in _FLOATS:
         return graph
+    if precision == "float16":
+        # how weights are kept is not how they are computed with: runtimes unpack them once, when they load the model
+        note = "as if kept in float16: computed in what the processor computes floats in"
+        return replace(graph, notes=(*graph.notes, note))
     types = _TYPES[precision]
     note = f"as if converted to {precision}: every float value, none left out"
     return replace(graph, tensors=tuple(_typed(tensor, types) for tensor in graph.tensors), notes=(*graph.notes, note))

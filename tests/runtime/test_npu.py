@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from latlint.graph import read
 from latlint.runtime import plan, unloadable
-from latlint.runtime.as_if import as_if
+from latlint.runtime.as_if import converted_to
 from latlint.runtime.types import Kernel, Plan, Processor
 
 Save = Callable[[onnx.ModelProto], Path]
@@ -145,7 +146,7 @@ def test_an_npu_without_floats_leaves_a_float_model_whole(saved: Save) -> None:
     left = plan(graph, integers)
     assert {part.executor for part in left.partitions} == {"xnnpack"}
     assert {refusal.code for refusal in left.fallbacks.values()} == {"DTYPE"}
-    assert {part.executor for part in plan(graph, integers, as_if="w8a8").partitions} == {"npu"}
+    assert {part.executor for part in plan(replace(graph, as_if="w8a8"), integers).partitions} == {"npu"}
 
 
 def test_onnx_runtime_does_not_load_tflite_files() -> None:
@@ -153,12 +154,19 @@ def test_onnx_runtime_does_not_load_tflite_files() -> None:
     assert unloadable("onnx", PROVIDER) == ""
 
 
-@pytest.mark.parametrize(("precision", "weights"), [("w8a8", "int8"), ("w8a16", "int8"), ("float16", "float16")])
-def test_as_if_converted_every_float_has_another_type(saved: Save, precision: str, weights: str) -> None:
+@pytest.mark.parametrize(("precision", "activations"), [("w8a8", "int8"), ("w8a16", "int16")])
+def test_as_if_converted_every_float_has_another_type(saved: Save, precision: str, activations: str) -> None:
     model = graph_of([step("Conv", "x w", "y")], [1, 8, 16, 16], w=np.ones((8, 8, 3, 3)))
-    converted = as_if(read(saved(model)), precision)  # type: ignore[arg-type]
-    assert not any(tensor.dtype == "float32" for tensor in converted.tensors)
-    assert {tensor.dtype for tensor in converted.tensors if tensor.constant} == {weights}
+    tensors = converted_to(read(saved(model)), precision).tensors
+    assert {tensor.dtype for tensor in tensors if tensor.constant} == {"int8"}
+    assert {tensor.dtype for tensor in tensors if not tensor.constant} == {activations}
+
+
+def test_as_if_kept_in_float16_nothing_is_computed_otherwise(saved: Save) -> None:
+    model = graph_of([step("Conv", "x w", "y")], [1, 8, 16, 16], w=np.ones((8, 8, 3, 3)))
+    graph = read(saved(model))
+    assert converted_to(graph, "float16").tensors == graph.tensors
+    assert plan(replace(graph, as_if="float16"), LITERT).kernels == plan(graph, LITERT).kernels
 
 
 def test_a_division_by_a_constant_stays_one_though_conversion_writes_a_product(saved: Save) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -17,7 +17,6 @@ from latlint.graph import read
 from latlint.latency.engine import Workload, workload
 from latlint.latency.models.npu import MODEL, firm, precision_word
 from latlint.runtime import plan
-from latlint.runtime.as_if import Precision
 from latlint.runtime.types import Processor
 from latlint.training.columns import Columns
 from latlint.training.npu.fit import Costs, Index, Problem, fit, indices
@@ -30,7 +29,7 @@ NPU = Columns.of(("npu",))
 #: What plans depend on: all three runtimes give the compiler the same graph, as far as anything here knows.
 PROCESSOR = Processor("npu", "qnn-2.50/litert", "npu", "qualcomm", precision="float16")
 #: Precision as a card names it -> the float file as if converted.
-AS_IF: Mapping[str, Precision | None] = {"float32": None, "int8": "w8a8", "int16": "w8a16"}
+AS_IF: Mapping[str, str] = {"float32": "", "int8": "w8a8", "int16": "w8a16"}
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ def build(shared: Path) -> Study:
         for name in sorted({cell.network for cell in found}):
             graph = read(unpacked(shared / "corpus" / "ai-hub" / f"{name}.onnx.zst", Path(scratch)))
             for precision in {cell.precision for cell in found if cell.network == name}:
-                works[precision][name] = workload(plan(graph, PROCESSOR, as_if=AS_IF[precision]))
+                works[precision][name] = workload(plan(replace(graph, as_if=AS_IF[precision]), PROCESSOR))
     whole = {precision: {n: w for n, w in each.items() if _whole(w)} for precision, each in works.items()}
     return Study(known, tuple(cell for cell in found if cell.network in whole[cell.precision]), whole)
 
