@@ -196,7 +196,7 @@ class Settings:
         ignore: Sequence[str] = (),
         fail_on: str | None = None,
         shapes: Sequence[str] = (),
-        precision: str = "",
+        precision: str | None = None,
         base: str | None = None,
         use_baseline: bool = True,
         today: date | None = None,

@@ -45,7 +45,6 @@ def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--precision",
-            default="",
             type=click.Choice(["w8a8", "w8a16", "float16"]),
             help="As if float models were converted: weights and activations of these bits.",
         ),
@@ -75,7 +74,7 @@ class CommonOptions(NamedTuple):
     all_targets: bool
     packs: tuple[Path, ...]
     shapes: tuple[str, ...]
-    precision: str
+    precision: str | None
 
     @property
     def names_targets(self) -> bool:

@@ -31,7 +31,7 @@ def plan(graph: Graph, processor: Processor) -> Plan:
     taken = as_taken(graph, rules)
     converted = converted_to(taken, graph.as_if) if graph.as_if else taken
     # a runtime that reads the file itself converts nothing, whatever its kernels are made from here
-    said = graph.notes if rules.reads == graph.dialect else converted.notes
+    said = graph.notes if rules.reads == graph.dialect else taken.notes
     chosen = planner(processor.runtime)
     planned = chosen.plan(Context(converted, source=graph), range(len(converted.nodes)), processor)
     found = Plan(
@@ -42,7 +42,7 @@ def plan(graph: Graph, processor: Processor) -> Plan:
         partitions=planned.partitions,
         fallbacks=planned.fallbacks,
         delegate=chosen.executors[0] if len(chosen.executors) > 1 else "",
-        notes=(*said, *planned.notes, *_notes(converted)),
+        notes=(*said, *converted.notes[len(taken.notes) :], *planned.notes, *_notes(converted)),
     )
     return found if taken is graph else _on_original_nodes(found, graph, converted)
 

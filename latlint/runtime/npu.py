@@ -37,6 +37,9 @@ _PADS = frozenset({"pad", "pad_v2"})
 _RENAMES = frozenset({"reshape", "squeeze", "expand_dims", "flatten", "identity", "dropout"})
 
 
+ATTRIBUTED = "what a kernel takes on the NPU is its share of the whole, by a model: nobody measured single kernels"
+
+
 class NpuPlanner(DelegatePlanner):
     """See ``DelegatePlanner``."""
 
@@ -46,7 +49,9 @@ class NpuPlanner(DelegatePlanner):
         if processor.precision not in _FLOATS:
             taken = tuple(dtype for dtype in self.acceptance.dtypes if dtype not in _FLOATS)
             planner = self._replace(acceptance=self.acceptance._replace(dtypes=taken))
-        return DelegatePlanner.plan(planner, context, nodes, processor)
+        found = DelegatePlanner.plan(planner, context, nodes, processor)
+        on_it = any(part.executor == self.executor for part in found.partitions)
+        return found._replace(notes=(*found.notes, ATTRIBUTED)) if on_it else found
 
     def _delegated(self, context: Context, members: Sequence[int]) -> tuple[list[Kernel], Partition]:
         kernels = [self._compiled(context, nodes, group) for nodes, group in _Fusion(context, members).kernels()]

@@ -71,6 +71,7 @@ def test_predict_has_the_shape_of_the_contract() -> None:
                 "sha256": "ab" * 32,
                 "format": "tflite",
                 "precision": "float32",
+                "as_if": False,
                 "target": "pixel-4/gpu",
                 "runtime": "tflite-2.10/gpu-delegate",
                 "pack": "",

@@ -169,6 +169,13 @@ def test_as_if_kept_in_float16_nothing_is_computed_otherwise(saved: Save) -> Non
     assert plan(replace(graph, as_if="float16"), LITERT).kernels == plan(graph, LITERT).kernels
 
 
+def test_notes_say_what_was_assumed(saved: Save) -> None:
+    model = graph_of([step("Conv", "x w", "y")], [1, 8, 16, 16], w=np.ones((8, 8, 3, 3)))
+    notes = plan(replace(read(saved(model)), as_if="w8a8"), PROVIDER).notes
+    assert any("share of the whole" in note for note in notes)
+    assert any("as if converted to w8a8" in note for note in notes)
+
+
 def test_a_division_by_a_constant_stays_one_though_conversion_writes_a_product(saved: Save) -> None:
     model = graph_of([step("Sub", "x mean", "c"), step("Div", "c std", "y")], [1, 3, 8, 8], mean=0.5, std=0.2)
     assert [kernel.op for kernel in launched(plan(read(saved(model)), LITERT))] == ["sub", "div"]
