@@ -16,6 +16,8 @@ from latlint.units import rounded
 
 #: The rule that says why a latency is not judged: it breaks no budget.
 UNJUDGED = "LAT106"
+#: The rule that says why a target's runtime does not load a file.
+CANNOT_RUN = "LAT012"
 #: A model, its path as given, and a target.
 Pair = tuple[str, str]
 
@@ -34,6 +36,7 @@ def verdicts(
     about_budgets = [finding for finding in about_budgets if not finding.suppressed]
     failed = {(finding.model, finding.target) for finding in about_budgets if finding.severity == "error"}
     warned = {(finding.model, finding.target) for finding in about_budgets if finding.severity == "warning"}
+    lost = {(each.model, each.target) for each in findings if each.code == CANNOT_RUN and not each.suppressed}
     found = []
     for prediction in predictions:
         pair = prediction.model, prediction.target
@@ -41,7 +44,7 @@ def verdicts(
         comparison = relative.get(pair)
         compared = comparison is not None and comparison.base_ms is not None
         others = any(budget.op for budget in budgets) or compared
-        blind = comparison is not None and not compared and not comparison.is_new and settings.unjudged != "ignore"
+        blind = pair in lost or (comparison is not None and not compared and not comparison.is_new)
         limit_ms, gate, chance = _nearest(prediction, settings, comparison)
         found.append(
             Verdict(
@@ -51,7 +54,7 @@ def verdicts(
                 pair in warned,
                 others,
                 accepted=pair in accepted,
-                unjudged=blind or bool(budgets and doubts(prediction, settings)),
+                unjudged=bool(budgets and (doubts(prediction, settings) or (blind and settings.unjudged != "ignore"))),
                 chance=chance,
             )
         )

@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from latlint.data import data_dir
@@ -17,7 +18,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 class Rules(NamedTuple):
     """One rules file. ``kind`` says which planner reads ``data`` (``runtime.planners``), ``takes`` which dialect its graphs are in
     (``Graph.dialect``): others are planned as if converted to it; ``reads`` names the dialect of the only
-    files that it loads, where planning is in another; ``title`` is what sentences call it, with its version."""
+    files that it loads, where planning is in another; ``title`` is what sentences call it, with its version. ``versions`` are the ops
+    that its release has kernels for, by the newest version of each (``runtime.loading``)."""
 
     name: str
     kind: str
@@ -25,6 +27,7 @@ class Rules(NamedTuple):
     title: str
     data: Mapping[str, Any]
     reads: str = ""
+    versions: Mapping[str, Any] = MappingProxyType({})
 
 
 @lru_cache(maxsize=32)
@@ -47,6 +50,7 @@ def load_rules(name: str) -> Rules:
         kind=_word(name, data, "kind", "cpu"),
         takes=_word(name, data, "takes", "tflite"),
         title=_word(name, data, "title", "XNNPACK of LiteRT 2.3"),
+        versions=data.pop("versions", {}),
         data=data,
         reads=_word(name, data, "reads", "onnx") if "reads" in data else "",
     )
