@@ -26,14 +26,16 @@ _CONFIDENCE = {
 
 _INTRODUCTION = """# Rules
 
-`latlint rules` lists them, `latlint rules LAT201` shows a page. A finding with a gain says what its fix would save on the target: the
-graph is edited, planned and priced again. `2.0 ms [1.4–2.6] (12%)` is the gain, its interval (kernels that stay as they are cancel; what
-changes errs as predictions of such kernels do) and its share of the model. Below 1 % of the model's latency (`min-gain`), or 0.05 ms, a finding is a note.
+`latlint rules` lists them, `latlint rules LAT201` shows a page. Some findings state a gain: what the fix would save on the target.
+To find it, latlint edits the graph, plans it and predicts it again. In `2.0 ms [1.4–2.6] (12%)`, the brackets are the interval of the gain and 12 % is its
+share of the model's latency. Unchanged kernels cancel out; the interval covers the error of the kernels that change. Below 1 % of the model's
+latency (`min-gain`), or below 0.05 ms, a finding is a note.
 
-Examples are drawn line by line, in the order in which the runtime runs the ops, channels last: `b = conv2d a 64 kernel=3` is a
-convolution of `a` to 64 channels, `->` states a shape or type that does not follow, `native=` the op's name in the file, and the first line names the target, and the format where it is
-ONNX. Tests run
-every example: those that fail must be found, those that pass must not.
+Examples have one line for each op, in the order in which the runtime runs them, channels last. The first line names the target, and the format where it
+is ONNX. `b = conv2d a 64 kernel=3` is a convolution of `a` to 64 channels, `->` states a shape or a type that does not follow from the op, and `native=` is
+the op's name in the file. Tests run every example: latlint must report those that fail, and must not report those that pass.
+
+A word is new to you? See the [glossary](../glossary.md).
 """
 
 

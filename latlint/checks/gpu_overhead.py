@@ -57,8 +57,8 @@ def check(subject: Subject) -> Iterator[Finding]:
         return
     start_ms = min(float(subject.target.card["queue"]["start_ms"]), overhead_ms)
     message = (
-        f"{format_ms(overhead_ms)} ({percent(overhead_ms / seen.total_ms)}) go by besides the kernels: {format_ms(start_ms)} to start, "
-        f"{format_ms(overhead_ms - start_ms)} between them"
+        f"{format_ms(overhead_ms)} ({percent(overhead_ms / seen.total_ms)}) is overhead: {format_ms(start_ms)} start-up, "
+        f"{format_ms(overhead_ms - start_ms)} between kernels"
     )
     fix = (
         "compare with the CPUs of the phone" if 2 * start_ms >= overhead_ms else "fewer, wider layers for the same work"

@@ -68,7 +68,7 @@ def run_options(function: _Command) -> _Command:
     @click.option(
         "--scheduler",
         metavar="ADDRESS",
-        help="Work on the Dask cluster of this scheduler, such as tcp://host:8786 (pip install 'latlint[dask]').",
+        help="Work on the Dask cluster of this scheduler, such as tcp://host:8786 (needs the package `distributed`).",
     )
     @click.option("--no-cache", is_flag=True, help="Do not read or write the result cache.")
     @wraps(function)

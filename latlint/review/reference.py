@@ -71,7 +71,7 @@ class References:
         base = self._base
         if self._failure:
             return f"nothing: {self._failure.message}"
-        return base.name if base else f"{LOCK_FILE} as it is, for want of a commit"
+        return base.name if base else f"the current {LOCK_FILE}, as there is no commit yet"
 
     @property
     def with_itself(self) -> str | None:

@@ -24,7 +24,7 @@ def executor_of(address: str) -> Iterator[Executor]:
     try:
         from distributed import Client
     except ImportError:
-        raise LatlintError("--scheduler needs Dask: pip install 'latlint[dask]'") from None
+        raise LatlintError("--scheduler needs Dask: pip install distributed") from None
     try:
         connect: Any = Client
         client = connect(address, timeout=_TIMEOUT_S, set_as_default=False)
