@@ -12,6 +12,7 @@ from latlint.graph.types import ITEM_BYTES, Graph
 from latlint.runtime.context import Context
 from latlint.runtime.onnxruntime.draft import Draft, Op
 from latlint.runtime.onnxruntime.optimise import CpuFacts, optimised
+from latlint.runtime.onnxruntime.patterns import permutation
 from latlint.runtime.planners import Planned, parsed
 from latlint.runtime.reasons import Obstacle
 from latlint.runtime.rules import Rules
@@ -158,7 +159,66 @@ def _attributes(graph: Graph, draft: Draft, op: Op) -> dict[str, Any]:
             found[name] = op.attributes[name]
     if op.op in _PRODUCTS:
         found["packed"] = draft.constant(op.input(_PRODUCTS[op.op]))
-    return found
+    return found | _strides(draft, op)
+
+
+def _strides(draft: Draft, op: Op) -> dict[str, int]:
+    """How what an op moves lies in memory: ``run`` elements in a row that a Transpose keeps together, ``runs`` pieces that are copied
+    one by one, ``spans`` of a broadcast operation over which no operand starts again."""
+    made = draft.fixed_shape(op.outputs[0]) if op.outputs else None
+    data = draft.fixed_shape(op.inputs[0]) if op.inputs else None
+    if made is None or data is None:
+        return {}
+    if op.op == "Transpose":
+        return {"run": _run(data, permutation(draft, op) or ())}
+    if op.op in ("Concat", "Split", "Gather", "QLinearConcat"):
+        axis = op.get("axis", 0) % max(len(data), 1)
+        pieces = (
+            len(op.outputs)
+            if op.op == "Split"
+            else prod(draft.fixed_shape(op.input(1)) or ())
+            if op.op == "Gather"
+            else len(op.inputs)
+        )
+        return {"runs": prod(data[:axis]) * pieces}
+    if op.op in ("Slice", "Pad", "Expand", "Tile"):
+        padded = (1,) * (len(made) - len(data)) + data
+        last = max((i for i, (a, b) in enumerate(zip(padded, made, strict=False)) if a != b), default=0)
+        return {"runs": prod(made[:last])}
+    if op.op in ("DepthToSpace", "SpaceToDepth"):
+        return {"runs": prod(made) // max(made[-1], 1)}
+    if len(op.inputs) > 1 and op.op not in _IMAGES and op.op not in _PRODUCTS:
+        shapes = [draft.fixed_shape(t) for t in op.inputs if t >= 0]
+        if all(shape is not None for shape in shapes):
+            return {"spans": _spans([shape or () for shape in shapes], made)}
+    return {}
+
+
+def _run(shape: Sequence[int], perm: Sequence[int]) -> int:
+    """Elements at the end that stay beside each other; sizes of 1 do not count as dimensions."""
+    kept = [axis for axis in perm if shape[axis] != 1]
+    order = sorted(kept)
+    run = 1
+    while kept and kept[-1] == order[-1]:
+        run *= shape[kept.pop()]
+        order.pop()
+    return run
+
+
+def _spans(shapes: Sequence[Sequence[int]], made: Sequence[int]) -> int:
+    """How many stretches of the result there are over which each operand is either read along or stays."""
+    wide = [(1,) * (len(made) - len(shape)) + tuple(shape) for shape in shapes]
+    inner, axis = 1, len(made) - 1
+    along: list[bool | None] = [None] * len(wide)
+    while axis >= 0:
+        for number, shape in enumerate(wide):
+            reads = shape[axis] == made[axis]
+            if made[axis] != 1 and along[number] not in (None, reads):
+                return prod(made) // max(inner, 1)
+            along[number] = along[number] if made[axis] == 1 else reads
+        inner *= made[axis]
+        axis -= 1
+    return 1
 
 
 def _macs(draft: Draft, op: Op) -> int:
