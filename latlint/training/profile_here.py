@@ -161,7 +161,7 @@ def build_pack(paths: Sequence[Path], times: Sequence[Timing], *, device: str, t
     card = {
         "device": device,
         "title": f"this machine, measured by latlint ({platform.machine()})",
-        "soc": _cpu_name(),
+        "soc": cpu_name(),
         "sources": [f"{len(paths)} generated networks, timed with LiteRT on this machine"],
         "method": METHOD,
         "processors": {
@@ -204,7 +204,7 @@ def _held_out(counts: Array, measured_ns: Array, kinds: NDArray[np.str_], thread
     return found
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
     """The CPU's name as the system tells it."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text("utf-8", "replace").splitlines() if info.is_file() else []

@@ -29,6 +29,7 @@ _COSTS: Mapping[str, tuple[float, float]] = MappingProxyType(
         "nchwc.sums": (0.05, 1),
         "nchwc.rows": (30, 1),
         "nchwc.weights": (0.05, 1),
+        "pointwise.direct": (0.03, 1),
         "nchw.macs": (0.02, 1),
         "nchw.loads": (0.05, 1),
         "pointwise.macs": (0.014, 1),
@@ -70,12 +71,14 @@ _COSTS: Mapping[str, tuple[float, float]] = MappingProxyType(
         "qconv.output": (0.3, 1),
         "qconv.depthwise": (0.05, 1),
         "qconv.rows": (30, 1),
-        "qconv.first": (0.02, 1),
+        "qconv.first": (0.3, 1),
+        "qconv.first.pixels": (10, 1),
         "qconv.depthwise.output": (0.1, 1),
         "qconv.depthwise.narrow": (0.2, 1),
         "iconv.macs": (0.02, 0.5),
         "iconv.gather": (0.3, 0.5),
         "iconv.depthwise": (0.3, 0.5),
+        "iconv.weights": (0.3, 0.5),
         "iconv.output": (0.3, 0.5),
         "igemm.macs": (0.01, 1),
         "igemm.output": (0.3, 1),
@@ -90,6 +93,7 @@ _COSTS: Mapping[str, tuple[float, float]] = MappingProxyType(
         "qtable": (0.2, 1),
         "qpool.taps": (0.3, 1),
         "qpool": (0.1, 1),
+        "qmax": (0.3, 1),
         "qsoftmax": (1.0, 1),
         "unary": (0.1, 1),
         "sigmoid": (0.3, 1),
@@ -119,6 +123,7 @@ _COSTS: Mapping[str, tuple[float, float]] = MappingProxyType(
         "reduce.strided": (0.2, 1),
         "reduce.outputs": (2, 1),
         "pool": (0.5, 1),
+        "average": (1.0, 1),
         "pool.output": (0.5, 1),
         "pool.global": (0.1, 1),
         "resize": (2, 1),
@@ -188,7 +193,8 @@ def _blocked(kernel: Kernel) -> Terms:
     sets = max(out / FILTERS, 1.0) if out < FILTERS else blocks(out, FILTERS)
     if channels < LANES and groups == 1:
         work = pixels * taps * channels
-        return common | {"nchw.macs": work * out * LANES, "nchw.loads": work * sets, "nchwc.rows": rows * sets}
+        name = "pointwise.direct" if taps == 1 else "nchw.macs"
+        return common | {name: work * out * LANES, "nchw.loads": work * sets, "nchwc.rows": rows * sets}
     into = blocks(channels, LANES)
     depth = into * LANES * taps
     name = "pointwise" if taps == 1 else "nchwc"
@@ -219,7 +225,11 @@ def _by_columns(kernel: Kernel) -> Terms:
 
 
 def _transposed(kernel: Kernel) -> Terms:
-    return {"conv.macs": float(kernel.macs), "conv.gather": kernel.macs / max(kernel.inputs[0][-1], 1), "conv.output": written(kernel)}
+    return {
+        "conv.macs": float(kernel.macs),
+        "conv.gather": kernel.macs / max(kernel.inputs[0][-1], 1),
+        "conv.output": written(kernel),
+    }
 
 
 def _integer_conv(kernel: Kernel) -> Terms:
@@ -236,6 +246,7 @@ def _integer_conv(kernel: Kernel) -> Terms:
     return {
         "qconv.macs": pixels * depth * blocks(shape[-1] / groups, LANES) * LANES * groups,
         "qconv.first" if first else "qconv.gather": gathered,
+        "qconv.first.pixels": pixels if first else 0.0,
         "qconv.output": written(kernel),
         "qconv.rows": prod(shape[:-2]),
     }
@@ -250,6 +261,7 @@ def _dynamic_conv(kernel: Kernel) -> Terms:
     return {
         "iconv.macs": float(kernel.macs),
         "iconv.gather": pixels * kernel.inputs[0][-1] * taps,
+        "iconv.weights": float(kernel.weight_bytes),
         "iconv.output": written(kernel),
     }
 
@@ -285,7 +297,11 @@ def _gemm(kernel: Kernel) -> Terms:
 def _integer_gemm(kernel: Kernel) -> Terms:
     product = Product.of(kernel)
     if kernel.implementation == "MatMulInteger":
-        return {"igemm.macs": float(kernel.macs), "igemm.output": written(kernel), "qgemm.pack": product.pixels * product.depth}
+        return {
+            "igemm.macs": float(kernel.macs),
+            "igemm.output": written(kernel),
+            "qgemm.pack": product.pixels * product.depth,
+        }
     dynamic = {"quantize.range": read(kernel)} if kernel.implementation == "DynamicQuantizeMatMul" else {}
     return {
         "qgemm.macs": product.pixels * product.depth * blocks(product.columns, LANES) * LANES,
@@ -354,8 +370,10 @@ def _pool(kernel: Kernel) -> Terms:
     whole = kernel.implementation.startswith("Global")
     if whole:
         return {"pool.global": read(kernel)}
-    prefix = "nchwc.pool" if kernel.attributes.get("layout") == "nchwc" else "pool"
-    return {prefix: written(kernel) * taps_of(kernel), f"{prefix}.output": written(kernel)}
+    blocked = kernel.attributes.get("layout") == "nchwc"
+    prefix = "nchwc.pool" if blocked else "pool"
+    taps = "average" if kernel.implementation == "AveragePool" and not blocked else prefix
+    return {taps: written(kernel) * taps_of(kernel), f"{prefix}.output": written(kernel)}
 
 
 def _integer_pool(kernel: Kernel) -> Terms:
@@ -383,7 +401,8 @@ _PRICING: Mapping[str, Pricing] = MappingProxyType(
         "DequantizeLinear": _made("dequantize"),
         **dict.fromkeys(("QLinearAdd", "QLinearMul", "QLinearWhere"), _made("qbinary")),
         **dict.fromkeys(("QLinearSigmoid", "QLinearLeakyRelu"), _made("qtable")),
-        **dict.fromkeys(("QLinearAveragePool", "NhwcMaxPool"), _integer_pool),
+        "QLinearAveragePool": _integer_pool,
+        "NhwcMaxPool": _made("qmax"),
         "QLinearGlobalAveragePool": _taken("qpool"),
         "QLinearSoftmax": _made("qsoftmax"),
         "QLinearConcat": _copy,

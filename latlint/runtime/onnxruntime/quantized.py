@@ -197,13 +197,15 @@ def _integer(draft: Draft, op: Op, signed: bool) -> None:
     slots = [slot for slot, tensor in enumerate(op.inputs) if tensor >= 0]
     if op.op == "Where":
         slots = slots[1:]
+    after = draft.sole_user(op.outputs[0])
+    after = after if after is not None and after.op == _Q else None
+    if op.op in ("Conv", "Gemm") and slots[2:] == [2] and draft.constant(op.inputs[2]) and after is not None:
+        slots = slots[:2]  # WeightBiasQuantization makes a constant bias int32
     found = [draft.writer(op.inputs[slot], _DQ) for slot in slots]
     before = [each for each in found if each is not None]
     if len(before) < len(found) or len(op.outputs) > 1 or any(draft.sole_user(d.outputs[0]) is None for d in before):
         return
     kinds = [draft.dtype(each.inputs[0]) for each in before]
-    after = draft.sole_user(op.outputs[0])
-    after = after if after is not None and after.op == _Q else None
     result = draft.dtype(after.outputs[0]) if after is not None else ""
     name = _name(draft, op, kinds, result, signed)
     if name:
@@ -234,6 +236,8 @@ def _name(draft: Draft, op: Op, kinds: list[str], result: str, signed: bool) -> 
 def _replace(draft: Draft, op: Op, name: str, before: list[Op], after: Op | None) -> None:
     """The integer op reads values, scales and zero points of all, and writes what the QuantizeLinear wrote."""
     groups = [[*each.inputs[:2], each.input(2)] for each in before]
+    if op.op in ("Conv", "Gemm") and op.input(2) >= 0 and len(groups) == 2:
+        groups.append([op.inputs[2]])
     out = [] if after is None else [after.inputs[1], after.input(2)]
     if name == "QLinearConv":
         inputs = [*groups[0], *groups[1], *out, *[group[0] for group in groups[2:]]]

@@ -1,0 +1,319 @@
+"""The CPU of this machine, measured with ONNX Runtime: a device pack in minutes, for networks that were never timed here.
+
+As ``profile_here`` does with LiteRT, but ONNX Runtime also tells how long each of its nodes takes (``SessionOptions.enable_profiling``). The
+costs follow from both: whole inferences, and for each network the nodes of one type together.
+
+Other programs slow a run down, and nothing speeds one up: of a node, the mean of the fastest quarter of its runs counts, of an
+inference the fastest in several passes that lie minutes apart.
+
+Needs the optional package ``onnxruntime``; nothing else in latlint does.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latlint.errors import LatlintError
+from latlint.graph import read
+from latlint.latency.engine import Workload, workload
+from latlint.latency.packs import Pack, vocabulary, write_pack
+from latlint.runtime import plan
+from latlint.runtime.rules import load_rules
+from latlint.runtime.types import Processor
+from latlint.training.columns import Columns
+from latlint.training.coverage import covers
+from latlint.training.evaluation import accuracy, interval
+from latlint.training.hierarchy import Configurations, Strength, fit
+from latlint.training.onnx_blocks import generated
+from latlint.training.profile_here import Progress, cpu_name
+
+RUNTIME = "onnxruntime-1.32/cpu"
+COLUMNS = Columns.of(("onnxruntime",))
+PASSES = 3
+WARM_UP = 2
+RUNS = 3
+#: An inference counts as much as this many of its groups of nodes.
+WHOLE = 3
+#: Groups of nodes that take less than this share of an inference are noise.
+NOTABLE = 0.01
+METHOD = "fastest of interleaved runs and fastest quarter of each node's; costs of physical terms, maximum a posteriori"
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """One network: ``passes`` has the fastest inference of each pass in ns, ``nodes`` the time of all nodes of a type together in ns."""
+
+    passes: list[float] = field(default_factory=list)
+    nodes: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def best_ns(self) -> float:
+        return min(self.passes)
+
+    @property
+    def spread(self) -> float:
+        """How far the median pass lies above the best, as a share of it."""
+        return float(np.median(self.passes)) / self.best_ns - 1.0
+
+
+def _silent(done: int, total: int, name: str) -> None:
+    pass
+
+
+def profile_onnxruntime(
+    output: Path, *, device: str = "this-host", budget_s: float = 240, threads: int = 1, progress: Progress = _silent
+) -> Pack:
+    """Measure this machine for about ``budget_s`` seconds and write the pack ``device/cpu-<threads>`` with ``@onnxruntime`` to ``output``.
+
+    ``progress`` is called with how many of how many measurements are done, and what was measured last. Raises ``LatlintError``
+    where ONNX Runtime is not installed.
+    """
+    onnxruntime()
+    with tempfile.TemporaryDirectory(prefix="latlint-profile-") as scratch:
+        paths = []
+        for name, content in generated():
+            paths.append(Path(scratch) / f"{name}.onnx")
+            paths[-1].write_bytes(content)
+        times = measure(paths, budget_s=budget_s, threads=threads, progress=progress)
+        sources = [f"{len(paths)} generated networks, timed with ONNX Runtime on this machine"]
+        title = f"this machine, measured by latlint ({platform.machine()})"
+        kinds = [path.stem.partition("-")[0] for path in paths]
+        found = build_pack(paths, times, kinds, Facts(device, title, cpu_name(), sources, threads))
+    write_pack(found, output)
+    return found
+
+
+def onnxruntime() -> Any:
+    """ONNX Runtime; ``LatlintError`` where it is not installed."""
+    try:
+        import onnxruntime as found
+    except ImportError:
+        raise LatlintError(
+            "measuring this machine needs ONNX Runtime: pip install onnxruntime", code="LAT901"
+        ) from None
+    return found
+
+
+def measure(
+    paths: Sequence[Path], *, budget_s: float, threads: int = 1, passes: int = PASSES, progress: Progress = _silent
+) -> list[Timing]:
+    """Time the models in ``passes`` rounds over all of them, in about ``budget_s`` seconds (more, where ``RUNS`` of each take longer)."""
+    end = time.perf_counter() + budget_s
+    total = passes * len(paths)
+    found = [Timing() for _ in paths]
+    with tempfile.TemporaryDirectory(prefix="latlint-profile-") as scratch:
+        for done in range(total):
+            slot_s = (end - time.perf_counter()) / (total - done)
+            path, timing = paths[done % len(paths)], found[done % len(paths)]
+            timing.passes.append(_fastest_ns(path, slot_s / 2, threads))
+            for op, spent in _nodes_ns(path, slot_s / 2, threads, Path(scratch)).items():
+                timing.nodes[op] = min(spent, timing.nodes.get(op, np.inf))
+            progress(done + 1, total, path.stem)
+    return found
+
+
+def _session(path: Path, threads: int, profile: str = "") -> Any:
+    runtime = onnxruntime()
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    if profile:
+        options.enable_profiling, options.profile_file_prefix = True, profile
+    return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def _feeds(session: Any) -> dict[str, NDArray[Any]]:
+    """Random numbers, the same each time; zeros for what counts or points. Dimensions that are open are 1."""
+    rng = np.random.default_rng(0)
+    found = {}
+    for given in session.get_inputs():
+        shape = [dim if isinstance(dim, int) else 1 for dim in given.shape]
+        kind = given.type[len("tensor(") : -1]
+        name = {"float": "float32", "double": "float64"}.get(kind, kind)
+        whole = np.zeros(shape, name)
+        found[given.name] = rng.standard_normal(shape).astype(name) if whole.dtype.kind == "f" else whole
+    return found
+
+
+def _fastest_ns(path: Path, slot_s: float, threads: int) -> float:
+    """The fastest of the inferences that fit into ``slot_s``. With one thread, the clock is the thread's own."""
+    end = time.perf_counter() + slot_s
+    session = _session(path, threads)
+    feeds = _feeds(session)
+    for _ in range(WARM_UP):
+        session.run(None, feeds)
+    clock = time.thread_time_ns if threads == 1 else time.perf_counter_ns
+    best, runs = np.inf, 0
+    while runs < RUNS or time.perf_counter() < end:
+        start = clock()
+        session.run(None, feeds)
+        best = min(best, clock() - start)
+        runs += 1
+    return float(best)
+
+
+def _nodes_ns(path: Path, slot_s: float, threads: int, scratch: Path) -> dict[str, float]:
+    """Nanoseconds of all nodes of each type together, as ONNX Runtime's profile has them."""
+    end = time.perf_counter() + slot_s
+    session = _session(path, threads, str(scratch / "profile"))
+    feeds = _feeds(session)
+    runs = 0
+    while runs < WARM_UP + RUNS or time.perf_counter() < end:
+        session.run(None, feeds)
+        runs += 1
+    written = Path(session.end_profiling())
+    found = node_times(json.loads(written.read_text("utf-8")))
+    written.unlink()
+    return found
+
+
+def node_times(events: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Nanoseconds by op type, from a profile's events: of each node the mean of the fastest quarter of its runs."""
+    runs: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for event in events:
+        name, given = str(event.get("name", "")), event.get("args", {})
+        if event.get("cat") == "Node" and name.endswith("_kernel_time") and "op_name" in given:
+            runs[str(given["op_name"]), name].append(float(event["dur"]) * 1e3)
+    found: dict[str, float] = defaultdict(float)
+    for (op, _), each in runs.items():
+        found[op] += float(np.sort(each)[: max(len(each) // 4, 1)].mean())
+    return dict(found)
+
+
+# --- The pack ------------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a card says of the machine: ``device`` is the first half of the target's name."""
+
+    device: str
+    title: str
+    soc: str
+    sources: Sequence[str]
+    threads: int
+
+
+def processor(threads: int = 1) -> Processor:
+    """This machine's CPU, as planning sees it."""
+    vendor = "arm" if platform.machine().lower() in {"aarch64", "arm64"} else "x86"
+    return Processor(
+        f"cpu-{threads}", RUNTIME, "cpu", vendor, instruction_set() if vendor == "x86" else "", threads=threads
+    )
+
+
+def instruction_set() -> str:
+    """The widest instruction set of this machine that the rules know; empty where none is, or nobody can tell."""
+    info = Path("/proc/cpuinfo")
+    flags = info.read_text("utf-8", "replace").split() if info.is_file() else []
+    known = load_rules(RUNTIME).data["nchwc"]
+    names = sorted(known, key=lambda name: -int(known[name]))
+    return next((name for name in names if name in flags or f"{name}f" in flags), "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """What is explained: ``counts`` (rows, terms), ``ns`` (rows,), and to which network each row belongs."""
+
+    counts: Array
+    ns: Array
+    network: NDArray[np.intp]
+
+    def of(self, networks: NDArray[np.bool_]) -> _Rows:
+        kept = networks[self.network]
+        return _Rows(self.counts[kept], self.ns[kept], self.network[kept])
+
+
+def build_pack(paths: Sequence[Path], times: Sequence[Timing], families: Sequence[str], facts: Facts) -> Pack:
+    """The pack from measured models; those of one family are held out together."""
+    here = processor(facts.threads)
+    works = [workload(plan(read(path), here)) for path in paths]
+    # what has a kernel that nobody prices says nothing of the others
+    use = [number for number, work in enumerate(works) if not work.unknown]
+    works, times = [works[number] for number in use], [times[number] for number in use]
+    names, kinds = [paths[number].stem for number in use], np.array([families[number] for number in use])
+    rows = _rows(works, times)
+    counts = np.stack([COLUMNS.counts(work) for work in works])
+    measured = np.array([each.best_ns for each in times])
+    ratios = _held_out(rows, counts, kinds, facts.threads) / measured
+    precisions = np.array([work.plan.precision for work in works])
+    key = f"{here.name}@onnxruntime"
+    described = {
+        name: getattr(here, name) for name in ("runtime", "kind", "vendor", "generation", "precision", "threads")
+    }
+    used = [name for name, count in zip(COLUMNS.names, counts.sum(axis=0), strict=True) if count > 0]
+    judged: dict[str, dict[str, Any]] = {"interval": {}, "accuracy": {}}
+    for precision in sorted(set(precisions.tolist())):
+        of = precisions == precision
+        judged["interval"][precision] = interval(np.abs(np.log(ratios[of])))
+        noise = float(np.median([each.spread for each, mine in zip(times, of, strict=True) if mine]))
+        chosen = [name for name, mine in zip(names, of, strict=True) if mine]
+        judged["accuracy"][precision] = accuracy(ratios[of], chosen, kinds[of].tolist(), noise)
+    card = {
+        "device": facts.device,
+        "title": facts.title,
+        "soc": facts.soc,
+        "sources": list(facts.sources),
+        "method": METHOD,
+        "processors": {
+            key: {
+                "title": f"{facts.threads} thread{'s' if facts.threads > 1 else ''}",
+                "processor": described,
+                "theta": f"{here.name}/theta",
+                **judged,
+            }
+        },
+        "defaults": {here.name: {"onnx": "onnxruntime"}},
+        "covers": {"cpu": covers(used, works)},
+        "forests": {},
+        **vocabulary(*COLUMNS.models),
+    }
+    return Pack(card, {f"{here.name}/theta": _costs(rows, facts.threads)})
+
+
+def _rows(works: Sequence[Workload], times: Sequence[Timing]) -> _Rows:
+    """Whole inferences, and the nodes of each type in a network together, where the plan has as many as were measured."""
+    counts, ns, network = [], [], []
+    for number, (work, timing) in enumerate(zip(works, times, strict=True)):
+        for _ in range(WHOLE):
+            counts.append(COLUMNS.counts(work))
+            ns.append(timing.best_ns)
+            network.append(number)
+        positions, terms = COLUMNS.kernels(work)
+        ops = np.array([work.plan.kernels[position].implementation for position in positions])
+        for op, spent in timing.nodes.items():
+            if spent > NOTABLE * timing.best_ns and (ops == op).any():
+                counts.append(terms[ops == op].sum(axis=0))
+                ns.append(spent)
+                network.append(number)
+    return _Rows(np.array(counts), np.array(ns), np.array(network, np.intp))
+
+
+def _costs(rows: _Rows, threads: int) -> Array:
+    """Costs in ns per term, shape (terms,)."""
+    only = Configurations(np.zeros(1, np.intp), np.log(np.array([float(threads)])))
+    strength = Strength(scale=1e-3, softness=0.03, iterations=600)
+    return np.asarray(fit(rows.counts, rows.ns[:, None], COLUMNS.terms, only, strength)[0])
+
+
+def _held_out(rows: _Rows, counts: Array, kinds: NDArray[np.str_], threads: int, parts: int = 8) -> Array:
+    """Predictions in ns for each family of networks, from the others alone; many families are held out in ``parts``."""
+    families = sorted(set(kinds.tolist()))
+    found = np.zeros(len(counts))
+    for part in range(min(parts, len(families))):
+        out = np.isin(kinds, families[part::parts])
+        found[out] = counts[out] @ _costs(rows.of(~out), threads)
+    return found
