@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.graph.types import Graph, Node, Tensor
 from latlint.runtime.kinds import kind
+from latlint.runtime.planners import takes_native
 from latlint.runtime.rules import load_rules
 from latlint.units import format_ms
 
@@ -169,6 +170,9 @@ class View:
         """
         chosen = list(nodes)
         if gain is not None and gain.ms <= SILENT_SHARE * self.total_ms:
+            return
+        # such a runtime rewrites graphs itself: what it would make of a fix that cannot be planned, nobody knows
+        if gain is None and severity is None and takes_native(self.subject.target.processor):
             return
         severity = severity or rule.severity
         if gain is not None and gain.ms < self.least_gain_ms:

@@ -17,6 +17,8 @@ from latlint.report.plain import Cell, clean, table
 from latlint.runtime.kinds import KINDS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from latlint.latency.packs import Pack
     from latlint.training.user.build import Built
 
@@ -70,15 +72,24 @@ def build_command(
     MEASUREMENTS are CSV files with the columns model and latency_ms, outputs of TensorFlow Lite's benchmark_model, or profiles of
     ONNX Runtime. A profile's model lies beside it under the same name, or is named: MODEL=PROFILE.
 
-    --profile-here needs none: it times generated networks on this machine's CPU with LiteRT.
+    --profile-here needs none: it times generated networks on this machine's CPU, with LiteRT or, with --runtime onnxruntime, with
+    ONNX Runtime.
     """
     if profile_here:
-        if measurements or processor or like or runtime:
+        if (
+            measurements
+            or processor
+            or like
+            or (runtime or "litert").partition("-")[0] not in ("litert", "onnxruntime")
+        ):
             raise click.UsageError(
-                "--profile-here measures for itself: only --device, --threads and --output go with it."
+                "--profile-here measures for itself: only --device, --threads, --output and --runtime litert or onnxruntime go with it."
             )
         _may_write(output, force=force)
-        return _profile_here(output, _named(device or "this-host", "device", _DEVICE), threads or 1, format_name)
+        measured = (runtime or "litert").partition("-")[0]
+        return _profile_here(
+            output, _named(device or "this-host", "device", _DEVICE), threads or 1, format_name, measured
+        )
     if not measurements:
         raise click.UsageError("Missing argument 'MEASUREMENTS...'.")
     device = _named(device, "device", _DEVICE)
@@ -105,21 +116,31 @@ def _named(name: str | None, option: str, pattern: re.Pattern[str]) -> str:
     return name
 
 
-def _profile_here(output: Path, device: str, threads: int, format_name: str) -> int:
-    """Measure, with a progress bar where somebody looks."""
+def _profile_here(output: Path, device: str, threads: int, format_name: str, runtime: str) -> int:
+    """Measure with ``litert`` or ``onnxruntime``, with a progress bar where somebody looks."""
     _needs_scipy()
-    from latlint.training.profile_here import interpreter_class, profile_here
+    measure: Callable[..., Pack]
+    # what is missing is told before a bar is drawn
+    if runtime == "onnxruntime":
+        from latlint.training import profile_onnxruntime
 
-    interpreter_class()  # what is missing is told before a bar is drawn
+        profile_onnxruntime.onnxruntime()
+        measure = profile_onnxruntime.profile_onnxruntime
+    else:
+        from latlint.training.profile_here import interpreter_class, profile_here
+
+        interpreter_class()
+        measure = profile_here
     with click.progressbar(length=1, label="measuring", file=sys.stderr, item_show_func=lambda name: name) as bar:
 
         def progress(done: int, total: int, name: str) -> None:
             bar.length = total
             bar.update(done - bar.pos, name)
 
-        pack = profile_here(output, device=device, threads=threads, progress=progress)
-    (target,) = pack.targets()
-    found = target.card["accuracy"]["float32"]
+        pack = measure(output, device=device, threads=threads, progress=progress)
+    target = pack.targets()[-1]
+    (key,) = pack.card["processors"]
+    found = pack.card["processors"][key]["accuracy"]["float32"]
     if format_name == "json":
         document = {"schema": "latlint.pack-build/1", "target": target.name, "pack": str(output)}
         _console.emit(dump(document | {"models": found["models"], "accuracy": {"float32": found}}))

@@ -102,6 +102,11 @@ def named(name: str) -> Any:
     return getattr(import_module(module), attribute)
 
 
+def takes_native(processor: Processor) -> bool:
+    """Whether the processor's runtime takes the ops as the file has them (``Node.native``), not in the words of ``graph.ops`` alone."""
+    return bool(getattr(planner(processor.runtime), "native", False))
+
+
 def traits(processor: Processor) -> frozenset[str]:
     """What rules may ask of a processor: ``host`` (where the program runs) or ``offload`` (what it hands work to), and the executor of
     its runtime."""

@@ -61,7 +61,14 @@ class EditedGraph:
     def graph(self) -> Graph:
         """The edited graph."""
         placed = sorted([*self.nodes.items(), *self._added], key=lambda pair: pair[0])
-        nodes = [replace(node, inputs=tuple(self._resolved(tensor) for tensor in node.inputs)) for _, node in placed]
+        nodes = [
+            replace(
+                node,
+                inputs=tuple(self._resolved(tensor) for tensor in node.inputs),
+                native_inputs=tuple(self._resolved(tensor) for tensor in node.native_inputs),
+            )
+            for _, node in placed
+        ]
         outputs = tuple(self._resolved(tensor) for tensor in self.origin.outputs)
         dead = dead_nodes(self.origin)
         kept = [node for node, live in zip(nodes, _live(nodes, outputs), strict=True) if live or node.index in dead]
@@ -106,7 +113,7 @@ def _live(nodes: Sequence[Node], outputs: Iterable[int]) -> list[bool]:
         # An op that writes no tensor is there for what it does: ASSIGN_VARIABLE, CALL_ONCE.
         live.append(not node.outputs or not wanted.isdisjoint(node.outputs))
         if live[-1]:
-            wanted.update(node.inputs)
+            wanted.update(node.native_inputs or node.inputs)
     return live[::-1]
 
 

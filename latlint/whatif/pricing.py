@@ -7,7 +7,8 @@ from collections.abc import Callable
 from latlint.graph.types import Graph
 from latlint.latency import engine
 from latlint.latency.packs import Target
-from latlint.runtime import plan
+from latlint.runtime import Processor, plan
+from latlint.runtime.planners import takes_native
 from latlint.whatif.gain import Gain, Spending, gain
 
 __all__ = ["Alternatives", "Edit", "Spending"]
@@ -46,8 +47,17 @@ class Alternatives:
         if (*key, label) not in self._works:
             planned = self._planned_ops.get(key, 0) + len(self._graph.nodes)
             graph = edit(self._graph) if planned <= MAX_PLANNED_OPS else None
-            if graph is None:
+            if graph is None or not _plannable(self._graph, graph, processor):
                 return None
             self._planned_ops[key] = planned
             self._works[(*key, label)] = engine.workload(plan(graph, processor))
         return self._works[(*key, label)]
+
+
+def _plannable(graph: Graph, edited: Graph, processor: Processor) -> bool:
+    """Whether the processor's runtime can take the edited graph. One that takes the ops as the file has them can where nodes were only
+    left out: what edits change or add is in the words of ``graph.ops``."""
+    if not takes_native(processor):
+        return True
+    known = {(node.native, id(node.attributes), len(node.inputs)) for node in graph.nodes}
+    return all((node.native, id(node.attributes), len(node.inputs)) in known for node in edited.nodes)

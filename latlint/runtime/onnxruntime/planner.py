@@ -51,12 +51,17 @@ _PRODUCTS = MappingProxyType(
 _WEIGHTS = MappingProxyType({"QLinearConv": 3})
 
 
+#: Passes put no more nodes than this beside each other.
+_NEAR = 16
+
+
 class OnnxRuntimePlanner(NamedTuple):
     """``nchwc``: channels in a block by instruction set; ``signed``: vendors whose kernels take int8 activations."""
 
     executor: str
     nchwc: Mapping[str, int]
     signed: frozenset[str]
+    native: bool = True
 
     @property
     def executors(self) -> tuple[str, ...]:
@@ -99,12 +104,13 @@ def _kernel(graph: Graph, draft: Draft, op: Op) -> Kernel:
     running = [t for t in op.inputs if t >= 0 and not draft.constant(t)]
     written = [t for t in op.outputs if t >= 0]
     node = graph.nodes[op.origins[0]] if op.origins else None
+    origins = op.origins or _beside(draft, op)
     same = node is not None and node.native.rpartition("::")[2] == op.op
     kind = node.kind if node is not None and (same or op.op not in _KINDS) else _KINDS.get(op.op, UNKNOWN)
     return Kernel(
         op=kind,
         implementation=op.op,
-        nodes=op.origins,
+        nodes=origins,
         inputs=tuple(_shape(draft, op, t) for t in running),
         outputs=tuple(_shape(draft, op, t) for t in written),
         linked=tuple(graph.nodes[other].kind for other in op.origins[1:]),
@@ -117,6 +123,16 @@ def _kernel(graph: Graph, draft: Draft, op: Op) -> Kernel:
         sized=all(draft.fixed_shape(t) is not None for t in (*running, *written)),
         obstacle=Obstacle("UNKNOWN_KERNEL", {"native": op.op}) if kind == UNKNOWN else None,
     )
+
+
+def _beside(draft: Draft, op: Op) -> tuple[int, ...]:
+    """The node next to which a pass put ``op``: that of what it reads, else of what reads it."""
+    before, after, seen = op, op, 0
+    while seen < _NEAR and not (before.origins or after.origins):
+        before = draft.producer.get(before.inputs[0], before)
+        after = next(iter(draft.users.get(after.outputs[0], ())), after)
+        seen += 1
+    return (before.origins or after.origins)[:1]
 
 
 def _shape(draft: Draft, op: Op, tensor: int) -> tuple[int, ...]:

@@ -1,0 +1,93 @@
+"""Costs of ONNX Runtime's kernels: every kind that is priced grows with work, and the bundled pack prices what exporters write."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from latlint.graph.onnx import read_onnx
+from latlint.latency import engine
+from latlint.latency.models.onnxruntime import MODEL, TERMS
+from latlint.latency.packs import load_targets
+from latlint.runtime import Kernel, plan
+from latlint.training.onnx_blocks import generated
+from latlint.training.profile_onnxruntime import Timing, _rows, node_times
+
+EXPORTED = Path(__file__).parents[1] / "exporters"
+TARGET = "x86-64-avx512/cpu-1@onnxruntime"
+
+
+@pytest.mark.parametrize("name", ["torch_legacy_resnet", "torch_legacy_vit", "torch_legacy_resnet_qdq"])
+def test_an_exporters_model_is_predicted_as_it_is(name: str) -> None:
+    graph = read_onnx(gzip.decompress((EXPORTED / f"{name}.onnx.gz").read_bytes()), name)
+    target = load_targets()[TARGET]
+    found = engine.predict(graph, plan(graph, target.processor), target, model=name, sha256="")
+    assert found.coverage > 0.9
+    assert 0.05 < found.latency_ms < 100
+    assert not any("as if converted" in note for note in found.notes)
+
+
+def test_every_kernel_of_generated_networks_is_priced() -> None:
+    target = load_targets()[TARGET]
+    seen = set()
+    for name, content in generated(each=1):
+        work = engine.workload(plan(read_onnx(content, name), target.processor))
+        assert not work.unknown, name
+        seen.update(kernel.implementation for kernel in work.plan.kernels)
+    assert seen >= {
+        "Conv",
+        "Gemm",
+        "QLinearConv",
+        "QLinearAdd",
+        "Softmax",
+        "LayerNormalization",
+        "ReorderOutput",
+        "Transpose",
+    }
+
+
+def test_more_work_never_costs_less() -> None:
+    target = load_targets()[TARGET]
+    theta = target.costs(MODEL)
+
+    def ns(channels: int, size: int, layout: str) -> float:
+        kernel = Kernel(
+            "conv2d", "Conv", (0,), ((1, size, size, channels),), ((1, size, size, channels),),
+            attributes={"kernel": (3, 3), "groups": 1, "stride": (1, 1), "layout": layout},
+            macs=size * size * channels * channels * 9, weight_bytes=36 * channels * channels,
+        )  # fmt: skip
+        found = MODEL.price(kernel)
+        assert found is not None
+        return sum(count * float(theta[MODEL.index[name]]) for name, count in found.items())
+
+    for layout in ("nchwc", ""):
+        times = [ns(channels, 28, layout) for channels in (16, 32, 64, 128)]
+        assert times == sorted(times) and times[-1] > 10 * times[0]
+        assert ns(32, 56, layout) > 2 * ns(32, 28, layout)
+
+
+def test_what_nobody_measured_is_unknown() -> None:
+    assert MODEL.price(Kernel("unknown", "NonMaxSuppression", (0,), ((1, 8),), ((8,),))) is None
+    assert MODEL.price(Kernel("relu", "Relu", (0,), ((1, 8),), ((1, 8),), sized=False)) is None
+    assert all(name.startswith("ort.") for name in TERMS)
+
+
+def test_a_profiles_nodes_are_summed_by_type() -> None:
+    events = [{"cat": "Session", "name": "model_run", "dur": 99, "args": {}}]
+    for name, op, times in (("a", "Conv", (5, 1, 9, 8)), ("b", "Conv", (3, 3, 3, 3)), ("c", "Relu", (2, 4, 4, 4))):
+        events += [
+            {"cat": "Node", "name": f"{name}_kernel_time", "dur": each, "args": {"op_name": op}} for each in times
+        ]
+    assert node_times(events) == {"Conv": 4000.0, "Relu": 2000.0}
+
+
+def test_rows_are_whole_inferences_and_types_of_nodes() -> None:
+    (name, content), *_ = generated(each=1)
+    target = load_targets()[TARGET]
+    work = engine.workload(plan(read_onnx(content, name), target.processor))
+    rows = _rows([work], [Timing([2e6, 1e6], {"Conv": 5e5, "Gemm": 1.0})])
+    assert rows.ns.tolist() == [1e6, 1e6, 1e6, 5e5]  # a type that takes next to nothing says nothing
+    assert np.all(rows.counts[0] >= rows.counts[3])
