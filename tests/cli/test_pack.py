@@ -169,5 +169,5 @@ def test_a_damaged_pack_is_told(latlint: Run, table: Path) -> None:
 
 def test_profile_here_measures_with_one_of_two_runtimes(latlint: Run, tmp_path: Path) -> None:
     result = latlint("pack", "build", "--profile-here", "--runtime", "qnn", "-o", str(tmp_path / "p"))
-    assert result.code == 2
+    assert result.status == 2
     assert "litert or onnxruntime" in result.err
