@@ -64,7 +64,7 @@ def run(shared: Path, *, transfer: bool, record: bool, check: bool) -> int:
     study = npu_study.build(shared)
     said = held(study, shared, hold_out(study, lambda family: print(f"  {family}", file=sys.stderr)))
     found: dict[str, Any] = {
-        "runtimes": [row(said.where(p, runtime)) for p in study.works for runtime in RUNTIMES],
+        "runtimes": [row(ones) for p in study.works for runtime in RUNTIMES if (ones := said.where(p, runtime))],
         "devices": _by(said, lambda one: one.device),
         "families": _by(said, lambda one: one.family),
         "baselines": baselines(study, said),
@@ -216,6 +216,8 @@ def baselines(study: Study, said: Said) -> list[dict[str, Any]]:
     for precision in study.works:
         for runtime in RUNTIMES:
             ones = said.where(precision, runtime)
+            if not ones:
+                continue
             found: dict[str, Any] = {"precision": precision, "runtime": runtime}
             for name, predict in _BASELINES.items():
                 errors = predict(study, ones)
