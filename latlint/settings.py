@@ -114,6 +114,7 @@ class Settings:
     budgets: tuple[Budget, ...] = ()
     min_coverage: float = 0.0
     unjudged: str = "error"
+    require_budget: bool = False
     min_gain: float = 0.01
     packs: tuple[Path, ...] = ()
     shapes: tuple[tuple[str, InputShape], ...] = ()

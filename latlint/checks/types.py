@@ -116,11 +116,19 @@ class Leftovers:
     unused_waivers: tuple[Waiver, ...] = ()
     unused_entries: tuple[Accepted, ...] = ()
     unused_budgets: tuple[Budget, ...] = ()
+    #: Keys of the configuration and the globs of models there.
+    unused_globs: tuple[tuple[str, str], ...] = ()
     #: The commit whose models were compared with themselves, by name: nothing has changed since.
     compared_with_itself: str | None = None
 
     def __bool__(self) -> bool:
-        unused = self.expired_waivers or self.unused_waivers or self.unused_entries or self.unused_budgets
+        unused = (
+            self.expired_waivers
+            or self.unused_waivers
+            or self.unused_entries
+            or self.unused_budgets
+            or self.unused_globs
+        )
         return bool(unused or self.compared_with_itself)
 
 

@@ -63,6 +63,7 @@ def _values(settings: Settings, targets: tuple[str, ...]) -> Iterator[tuple[str,
     yield "gate", settings.gate
     yield "fail-on", settings.fail_on
     yield "unjudged", settings.unjudged
+    yield "require-budget", settings.require_budget
     yield "min-coverage", settings.min_coverage
     yield "min-gain", settings.min_gain
     yield "select", settings.select
@@ -83,7 +84,7 @@ def table(budget: Budget) -> str:
         "op": budget.op,
         "max": _duration(budget.max_ms),
         "warn": _duration(budget.warn_ms),
-        "max-increase": None if budget.max_increase is None else f"{_decimal(budget.max_increase, 2)}%",
+        "max-increase": None if budget.max_increase is None else f"{decimal(budget.max_increase, 2)}%",
         "min-increase": _duration(budget.min_increase_ms or None),
         "gate": budget.gate,
         "message": budget.message or None,
@@ -106,10 +107,10 @@ def _waiver(waiver: Waiver) -> str:
 
 
 def _duration(milliseconds: float | None) -> str | None:
-    return None if milliseconds is None else f"{_decimal(milliseconds)} ms"
+    return None if milliseconds is None else f"{decimal(milliseconds)} ms"
 
 
-def _decimal(number: float, shift: int = 0) -> str:
+def decimal(number: float, shift: int = 0) -> str:
     """``number``, exactly, times ten to the power of ``shift``, without an exponent."""
     from decimal import Decimal
 
@@ -125,6 +126,8 @@ def array(texts: Iterable[str]) -> str:
 def _literal(value: Any) -> str:
     if isinstance(value, str):
         return string(value)
+    if isinstance(value, bool):
+        return str(value).lower()
     return repr(value) if isinstance(value, float) else array(value)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import re
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +16,7 @@ from latlint import __version__
 from latlint.cli import _completion, _console, _toml
 from latlint.cli._options import report_notes_and_errors, target_options
 from latlint.errors import LatlintError
+from latlint.globs import matches_path
 from latlint.graph.inputs import dims_text
 from latlint.latency.catalogue import select_targets
 from latlint.project.configuration import load
@@ -76,7 +78,7 @@ def command(
     """
     if targets and all_targets:
         raise LatlintError("--target and --all-targets contradict each other")
-    share = _parsed_headroom(headroom)
+    share = parsed_headroom(headroom)
     extras = [(_hook(source), write_hook), (_workflow(source), write_workflow)]
     asked_for = [file for file, wanted in extras if wanted]
     governed = None if force else load().source
@@ -112,7 +114,7 @@ def _configure(paths: tuple[str, ...], settings: Settings, share: float, source:
     if not report.predictions:
         raise LatlintError(f"none of the models here could be read, so there is nothing to write a {FILE} from")
     rows = [
-        (prediction.model, prediction.target, prediction.latency_ms, _limit_ms(prediction.latency_ms, share))
+        (prediction.model, prediction.target, prediction.latency_ms, limit_ms(prediction.latency_ms, share))
         for prediction in report.predictions
     ]
     _console.write_atomically(_schema_line(source) + _configuration(paths, settings, report, share), Path(FILE))
@@ -132,22 +134,40 @@ def _configuration(paths: tuple[str, ...], settings: Settings, report: Report, s
     names = [_toml.exact_glob(settings.relative(path)) for path in paths]
     globs = [f"{name}/**" if Path(path).is_dir() else name for name, path in zip(names, paths, strict=True)]
     lines = [
-        f"# Budgets are the predictions of latlint {__version__} plus {share:.3g} %. A model without a budget passes: give new ones theirs.",
+        f"# Budgets are the predictions of latlint {__version__} plus {share:.3g} %.",
+        "require-budget = true  # a model without a budget is an error: latlint budget add",
         f"targets = {_toml.array(settings.targets)}",
         *([f"models = {_toml.array(globs)}"] if globs and "./**" not in globs else []),
         *([f"packs = {_toml.array(settings.relative(pack) for pack in settings.packs)}"] if settings.packs else []),
     ]
+    globs_of = _model_globs({settings.relative(prediction.model) for prediction in report.predictions})
     budgets = (
         Budget(
-            _limit_ms(prediction.latency_ms, share),
+            limit_ms(prediction.latency_ms, share),
             target=prediction.target,
-            model=_toml.exact_glob(settings.relative(prediction.model)),
+            model=globs_of[settings.relative(prediction.model)],
         )
         for prediction in report.predictions
     )
     shapes = [f"{_toml.key(shape.name)} = {_toml.string(dims_text(shape.dims))}" for _, shape in settings.shapes]
     tables = [*(["\n".join(["[shapes]", *shapes, ""])] if shapes else []), *map(_toml.table, budgets)]
     return "\n".join(lines) + "\n" + "".join(f"\n{each}" for each in tables)
+
+
+def _model_globs(paths: Collection[str]) -> dict[str, str]:
+    """For each model a glob that goes on matching when the file gets another name: all of its directory where it is alone there, what begins
+    as it does where no other does, or else it alone."""
+
+    def glob_of(path: str) -> str:
+        place = PurePosixPath(path)
+        exact = _toml.exact_glob(path)
+        stem = exact.removesuffix(place.suffix)
+        for glob in (f"{exact.rpartition('/')[0]}/*{place.suffix}", f"{stem}*{place.suffix}"):
+            if [other for other in paths if matches_path(glob, other)] == [path]:
+                return glob
+        return exact
+
+    return {path: glob_of(path) for path in paths}
 
 
 def _schema_line(source: str | None) -> str:
@@ -158,14 +178,14 @@ def _schema_line(source: str | None) -> str:
     return f"#:schema https://raw.githubusercontent.com/{home[1]}/v{__version__}/latlint/project/configuration.schema.json\n"
 
 
-def _limit_ms(latency_ms: float, share: float) -> float:
+def limit_ms(latency_ms: float, share: float) -> float:
     """``latency_ms`` plus ``share`` percent, rounded up to three significant digits; no less than a microsecond."""
     limit = max(latency_ms * (1 + share / 100), 1e-3)
     step = 10.0 ** (math.floor(math.log10(limit)) - 2)
     return round(math.ceil(limit / step - 1e-9) * step, 9)
 
 
-def _parsed_headroom(text: str) -> float:
+def parsed_headroom(text: str) -> float:
     match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%?\s*", text)
     if match is None or float(match[1]) > 1000:
         raise LatlintError(f"malformed --headroom '{text}': expected a percentage from 0 to 1000, such as 10%")

@@ -48,6 +48,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "number": (int, float),
     "array": (list,),
     "object": (dict,),
+    "boolean": (bool,),
 }
 
 
@@ -309,7 +310,7 @@ def _fits(value: Any, part: _Table) -> bool:
     """Whether a value is of the type and within the bounds that ``part`` states for it itself, not for what is in it."""
     names = part.get("type", ())
     kinds = [kind for name in ([names] if isinstance(names, str) else names) for kind in _TYPES[name]]
-    if kinds and (isinstance(value, bool) or not isinstance(value, tuple(kinds))):
+    if kinds and (not isinstance(value, tuple(kinds)) or (isinstance(value, bool) and bool not in kinds)):
         return False
     if isinstance(value, str):
         matches = "pattern" not in part or re.search(part["pattern"], value) is not None

@@ -4,7 +4,7 @@ slower, what the team has accepted, and where a reviewer sees each finding."""
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,8 @@ class Review:
         self._settings, self._targets, self._whole = settings, targets, whole
         #: Budgets that have matched no model so far.
         self._idle_budgets = list(settings.budgets) if whole else []
+        #: Likewise globs of models, each with the key of the configuration that it stands in.
+        self._idle_globs = list(_globs(settings)) if whole else []
         self._suppressions: Suppressions | None = None
         self._references: References | None = None
         self._lines: Mapping[Key, Line] = {}
@@ -70,6 +72,7 @@ class Review:
         for file in {*(each.model for each in part.predictions), *(each.path for each in part.errors)}:
             path = self._settings.relative(file)
             self._idle_budgets = [each for each in self._idle_budgets if not matches_path(each.model, path)]
+            self._idle_globs = [each for each in self._idle_globs if not matches_path(each[1], path)]
         increases, comparisons = self._increases(part)
         found = sorted(
             (*part.findings, *increases), key=lambda each: (each.target or "", -SEVERITIES.index(each.severity))
@@ -83,7 +86,12 @@ class Review:
         """What is to be said of budgets, waivers and the baseline, once every part was seen."""
         found = self._suppressions.leftovers() if self._suppressions else Leftovers(self._settings.source or ".")
         itself = self._references.with_itself if self._references else None
-        found = replace(found, unused_budgets=self._unused_budgets(), compared_with_itself=itself)
+        found = replace(
+            found,
+            unused_budgets=self._unused_budgets(),
+            unused_globs=tuple(self._idle_globs),
+            compared_with_itself=itself,
+        )
         return tuple(checks.sweep(found, self._settings)) if found else ()
 
     def _unused_budgets(self) -> tuple[Budget, ...]:
@@ -117,3 +125,10 @@ class Review:
         if finding.target is None or not self._lines:
             return finding
         return replace(finding, line=self._lines.get((self._settings.relative(finding.model), finding.target)))
+
+
+def _globs(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Globs of models, each with the key of the configuration that it stands in."""
+    yield from (("models", glob) for glob in settings.models)
+    yield from (("per-model-ignores", glob) for glob in settings.per_model_ignores)
+    yield from dict.fromkeys(("shapes", glob) for glob, shape in settings.shapes if glob != "*")

@@ -16,7 +16,7 @@ import yaml
 
 from latlint import __version__
 from latlint.api import predict
-from latlint.cli.init import _limit_ms
+from latlint.cli.init import limit_ms
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Project
@@ -37,14 +37,19 @@ def test_budgets_are_todays_predictions_and_a_little(project: Project, latlint: 
     written = configuration(project)
     assert written["targets"] == ["pixel-4/gpu"]
     [budget] = written["budgets"]  # type: ignore[misc]
-    assert (budget["model"], budget["target"]) == ("nets/net.tflite", "pixel-4/gpu")
+    assert (budget["model"], budget["target"]) == ("nets/*.tflite", "pixel-4/gpu")
     assert today * 1.25 <= float(budget["max"].removesuffix(" ms")) <= today * 1.25 * 1.01
     checked = latlint("check")
     assert checked.returncode == 0
     assert "1 model on 1 target: 1 within budget" in checked.stdout
+    net.rename(project.path / "nets" / "another.tflite")
+    assert "1 within budget" in latlint("check").stdout, "under whatever name"
     project.put(model("mobilenet_v2.onnx"), "nets/new.onnx")
-    project.put(model("resnet18.onnx"), "nets/net.tflite").rename(project.path / "nets" / "net.onnx")
-    assert latlint("check").returncode == 0, "a new model has no budget yet"
+    checked = latlint("check")
+    assert checked.returncode == 1, "a new model has no budget yet"
+    assert "LAT105 no-budget" in checked.stdout
+    assert latlint("budget", "add", "nets/new.onnx").returncode == 0
+    assert latlint("check").returncode == 0
 
 
 def test_editors_find_the_schema(project: Project, latlint: Run, model: Model) -> None:
@@ -67,7 +72,7 @@ def test_editors_find_the_schema(project: Project, latlint: Run, model: Model) -
     [(5.882, 10, 6.48), (10.0, 10, 11.0), (0.1, 0, 0.1), (123.4, 10, 136.0), (1e-9, 10, 1e-3), (999.5, 0, 1000.0)],
 )
 def test_limits_are_rounded_up_to_three_digits(today: float, share: float, limit: float) -> None:
-    assert _limit_ms(today, share) == pytest.approx(limit, rel=1e-12)
+    assert limit_ms(today, share) == pytest.approx(limit, rel=1e-12)
 
 
 def test_names_that_globs_and_toml_and_text_cannot_hold(project: Project, latlint: Run, model: Model) -> None:
@@ -87,7 +92,7 @@ def test_names_that_globs_and_toml_and_text_cannot_hold(project: Project, latlin
     assert (checked.returncode, f"{len(names)} within budget" in checked.stdout) == (0, True), checked.stdout
     budgets = configuration(project)["budgets"]
     assert len(budgets) == len(names)  # type: ignore[arg-type]
-    assert "./top.tflite" in [budget["model"] for budget in budgets]  # type: ignore[attr-defined]
+    assert "./top*.tflite" in [budget["model"] for budget in budgets]  # type: ignore[attr-defined]
     project.write("latlint.toml", 'targets = ["pixel-4/gpu"]\n[[budgets]]\nmodel = "./top.tflite"\nmax = "1us"\n')
     assert "7 models on 1 target: 1 over budget, 6 without a budget" in latlint("check").stdout
 

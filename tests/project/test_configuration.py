@@ -26,6 +26,7 @@ packs = ["own packs", "../more"]
 gate = "high"
 fail-on = "warning"
 unjudged = "warning"
+require-budget = true
 min-coverage = 0.5
 min-gain = 0.02
 select = ["LAT0", "LAT1", "float-island"]
