@@ -61,6 +61,7 @@ def command(
     all_targets: bool,
     packs: tuple[Path, ...],
     shapes: tuple[str, ...],
+    precision: str | None,
     headroom: str,
     write_hook: bool,
     write_workflow: bool,
@@ -92,7 +93,7 @@ def command(
     status, summary = 0, f"{governed} is here already and stays as it is.\n"
     if not governed:
         chosen = ("*@*",) if all_targets else targets or _asked_targets(packs)
-        settings = Settings(targets=chosen, packs=packs).with_flags(shapes=shapes)
+        settings = Settings(targets=chosen, packs=packs).with_flags(shapes=shapes, precision=precision)
         status, summary = _configure(paths, settings, share, source)
         if not targets and chosen == DEFAULT_TARGETS:
             summary += f"No --target was named, so these are for {' and '.join(chosen)}; `latlint targets` lists all.\n"
