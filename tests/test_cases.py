@@ -63,7 +63,7 @@ def test_reading_the_state_of_an_lstm_changes_neither_time_nor_macs(predicted: A
     with_state, without = (
         predicted(f"02-lstm-state-outputs/lstm_{name}_state.onnx", target) for name in ("with", "without")
     )
-    assert with_state["macs"] == without["macs"] == 10 * 4 * 128 * (128 + 128)
+    assert with_state["macs"] == without["macs"] == pytest.approx(10 * 4 * 128 * (128 + 128), rel=0.01)
     assert with_state["latency_ms"] == pytest.approx(without["latency_ms"], rel=0.05)
     assert not with_state["unknown"]
 

@@ -62,15 +62,23 @@ class Doubt(NamedTuple):
 def doubts(prediction: Prediction, settings: Settings) -> tuple[Doubt, ...]:
     """Why ``prediction`` cannot be held against a budget; none where it can."""
     found = []
-    if prediction.unknown:
+    if prediction.compiled_for:
         names = named_counts(prediction.unknown)
-        nodes = tuple(node for kernel in prediction.kernels if kernel.source == "unknown" for node in kernel.nodes)
+        found.append(
+            Doubt(
+                f"the file is compiled for {' and '.join(prediction.compiled_for)}, and {prediction.target} runs something else ({names})",
+                "check the file that it was compiled from",
+                _unknown_nodes(prediction),
+            )
+        )
+    elif prediction.unknown:
+        names = named_counts(prediction.unknown)
         found.append(
             Doubt(
                 f"{names} {'is' if sum(prediction.unknown.values()) == 1 else 'are'} not priced, so the model takes "
                 f"{format_ms(prediction.latency_ms)} or more",
                 "replace what is not known, or measure the model on the device",
-                nodes,
+                _unknown_nodes(prediction),
             )
         )
     if prediction.open_inputs:
@@ -90,6 +98,10 @@ def doubts(prediction: Prediction, settings: Settings) -> tuple[Doubt, ...]:
             )
         )
     return tuple(found)
+
+
+def _unknown_nodes(prediction: Prediction) -> tuple[str, ...]:
+    return tuple(node for kernel in prediction.kernels if kernel.source == "unknown" for node in kernel.nodes)
 
 
 def named_counts(counts: Mapping[str, int]) -> str:

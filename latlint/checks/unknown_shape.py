@@ -40,6 +40,7 @@ from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import view
 from latlint.graph.types import Graph
 from latlint.whatif.edits import EditedGraph
+from latlint.words import counted
 
 RULE = Rule("LAT207", "unknown-shape", "warning", ("offload",), "source")
 
@@ -58,5 +59,6 @@ def check(subject: Subject) -> Iterator[Finding]:
             draft.tensor(index, shape=tuple(abs(dim) for dim in tensor.shape or ()))
         return draft.graph()
 
-    message = f"{len(found)} ops have sizes that are only known at run time and stay on the CPU"
+    one = len(found) == 1
+    message = f"{counted(len(found), 'op')} {'has' if one else 'have'} sizes that are only known at run time and {'stays' if one else 'stay'} on the CPU"
     yield from findings(seen, RULE, found, message, "export with fixed shapes (batch 1)", fixed)

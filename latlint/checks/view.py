@@ -149,7 +149,7 @@ class View:
 
         names = (kernel.implementation for kernel in self.plan.kernels)
         spent = zip(names, self.kernel_ms, (source == "predicted" for source in self.kernel_sources), strict=True)
-        now = Spending(spent, self.subject.prediction.overhead_ms, self.total_ms)
+        now = Spending(spent, self.subject.prediction.overhead_ms, self.total_ms, self.kernel_sources.count("unknown"))
         return self.scene.alternatives.gain(label, edit, now, self.subject.target, self.plan.precision)
 
     def judge(

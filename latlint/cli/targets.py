@@ -35,9 +35,7 @@ def command(target: str | None, packs: tuple[Path, ...], config: Path | None, no
     from latlint.latency.packs import load_targets
 
     known = load_targets((*load_settings(config, no_config).packs, *packs))
-    named = [known[name] for name in select_targets([target or "*@*"], known)]
-    # one whose runtime follows the file has the card of each of these
-    chosen = list({each.name: each for one in named for each in one.concrete()}.values())
+    chosen = [known[name] for name in select_targets([target or "*@*"], known)]
     style = _console.style()
     if format_name == "json":
         _console.emit(dump({"schema": "latlint.targets/1", "targets": [_document(each) for each in chosen]}))

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from latlint.graph.ops import UNKNOWN
 from latlint.graph.types import Graph
 from latlint.latency.cards import MAX_CORRECTION, SIZES
 from latlint.latency.models import model_of
@@ -306,8 +307,14 @@ def predict(
         notes=plan.notes,
         pack=target.pack.revision,
         unknown=_unknown(graph, work),
+        compiled_for=_compiled_for(graph),
         open_inputs={name: dims for name, dims in graph.assumed.items() if -1 in dims[1:]},
     )
+
+
+def _compiled_for(graph: Graph) -> tuple[str, ...]:
+    found = (node.attributes.get("compiled_for") for node in graph.nodes if node.kind == UNKNOWN)
+    return tuple(dict.fromkeys(str(place) for place in found if place))
 
 
 def _unknown(graph: Graph, work: Workload) -> dict[str, int]:

@@ -99,6 +99,8 @@ class Prediction:
     delegate: str = ""
     #: Ops that are not priced and so left out of every number, the most frequent first: name -> count.
     unknown: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    #: Accelerators that parts of the file were compiled for, in words: only they can run it.
+    compiled_for: tuple[str, ...] = ()
     #: Inputs of which the file leaves open more than the batch, and nobody states it: name -> dimensions, -1 where open.
     open_inputs: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
 

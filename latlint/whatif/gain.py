@@ -24,11 +24,13 @@ UNSHARED = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """Where the time of a plan goes: implementation, milliseconds and whether they are predicted, of each kernel; the rest; and all."""
+    """Where the time of a plan goes: implementation, milliseconds and whether they are predicted, of each kernel; the rest; and all; and how
+    many kernels have no known time."""
 
     kernels: Iterable[tuple[str, float, bool]]
     overhead_ms: float
     total_ms: float
+    unknown: int = 0
 
 
 def gain(before: Spending, after: Spending, target: Target, precision: str) -> Gain:

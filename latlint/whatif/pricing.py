@@ -31,9 +31,9 @@ class Alternatives:
 
     def gain(self, label: str, edit: Edit, now: Spending, target: Target, precision: str) -> Gain | None:
         """What ``edit`` would save of what is spent ``now`` on ``target`` by a model of ``precision``, with its interval; ``None`` where
-        the edit cannot be made or the bound is reached. ``label`` names the edit."""
+        the edit cannot be made, the bound is reached, or what the edit changes has no known time. ``label`` names the edit."""
         work = self._work(label, edit, target)
-        if work is None:
+        if work is None or len(work.unknown) != now.unknown:
             return None
         found = engine.times(work, target)
         names = [kernel.implementation for kernel in work.plan.kernels]
