@@ -127,11 +127,6 @@ class Target:
             raise LatlintError(f"{self.name} runs {runs}, not {dialect}: name a runtime after @", code="LAT901")
         return replace(self, key=f"{self.key}@{self.defaults[dialect]}")
 
-    def concrete(self) -> list[Target]:
-        """The target itself, or, where its runtime follows the file, the target with each of these runtimes in its name."""
-        keys = [f"{self.key}@{runtime}" for runtime in dict.fromkeys(self.defaults.values())] or [self.key]
-        return [replace(self, name=f"{self.device}/{key}", key=key) for key in keys]
-
     @property
     def card(self) -> Mapping[str, Any]:
         """The processor's part of the pack's card."""
