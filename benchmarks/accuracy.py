@@ -52,7 +52,12 @@ def main() -> int:
     parser.add_argument("--full", action="store_true", help="hold out every family (the default)")
     parser.add_argument("--record", action="store_true", help=f"write {RECORD.name} beside this file")
     parser.add_argument("--check", action="store_true", help="exit 1 where a limit is exceeded")
+    parser.add_argument("--npu", action="store_true", help="NPUs instead: see npu.py beside this file")
     options = parser.parse_args()
+    if options.npu:
+        import npu
+
+        return npu.run(options.shared, transfer=options.full, record=options.record, check=options.check)
     if options.quick and (options.full or options.record):
         parser.error("--quick does not go with --full or --record")
     design = build(load(options.shared / "data"), unpacked(options.shared / "corpus"))

@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import lightgbm
 import numpy as np
-from lightgbm import LGBMRegressor
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
@@ -249,10 +249,15 @@ def _trees(study: Study, ones: Sequence[One]) -> Array:
         log = _log(ones)
         factor = {name: float(np.median(log[train & (device == name)])) for name in set(device[train].tolist())}
         offset = np.array([factor.get(name, 0.0) for name in device])
-        trees = LGBMRegressor(
-            n_estimators=200, learning_rate=0.05, num_leaves=15, min_child_samples=20, n_jobs=1, verbose=-1
-        )
-        trees.fit(x[train], (log - offset)[train])
+        settings = {
+            "learning_rate": 0.05,
+            "num_leaves": 15,
+            "min_data_in_leaf": 20,
+            "num_threads": 1,
+            "verbose": -1,
+            "seed": 0,
+        }
+        trees = lightgbm.train(settings, lightgbm.Dataset(x[train], (log - offset)[train]), num_boost_round=100)
         return np.asarray(trees.predict(x[test]) + offset[test])
 
     return _cross(ones, predict)
