@@ -54,15 +54,15 @@ def printed(model: Callable[[str], Path], tmp_path_factory: pytest.TempPathFacto
     return run
 
 
-def test_pages_show_what_latlint_prints(printed: Callable[[str], str]) -> None:
-    for page in PAGES:
-        text = page.read_text(encoding="utf-8")
-        anew = BLOCK.sub(lambda match: f"```console\n$ {match[1]}\n{printed(match[1])}```", text)
-        if os.environ.get("LATLINT_WRITE"):
-            page.write_text(anew, encoding="utf-8")
-        assert anew == text, (
-            f"{page.name} has drifted; LATLINT_WRITE=1 python -m pytest {Path(__file__).name} writes it anew"
-        )
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_shows_what_latlint_prints(page: Path, printed: Callable[[str], str]) -> None:
+    text = page.read_text(encoding="utf-8")
+    anew = BLOCK.sub(lambda match: f"```console\n$ {match[1]}\n{printed(match[1])}```", text)
+    if os.environ.get("LATLINT_WRITE"):
+        page.write_text(anew, encoding="utf-8")
+    assert anew == text, (
+        f"{page.name} has drifted; LATLINT_WRITE=1 python -m pytest {Path(__file__).name} writes it anew"
+    )
 
 
 def test_the_gallery_shows_every_format() -> None:

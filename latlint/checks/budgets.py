@@ -120,7 +120,7 @@ def broken(subject: Subject, rule: Rule, use: BudgetUse, called: str) -> Iterato
         return
     prediction, op = subject.prediction, use.budget.op
     kernels = _kernels_of(prediction, op)
-    costliest = sorted(kernels, key=lambda kernel: (-kernel.latency_ms, kernel.index))[:_NAMED_KERNELS]
+    costliest = sorted(kernels, key=lambda kernel: kernel.rank)[:_NAMED_KERNELS]
     what = f"{op} in {counted(len(kernels), 'kernel')}: " if op else ""
     named = "; ".join(_named(kernel, prediction) for kernel in costliest)
     excess = f"{what}{_excess(use, called)}{_chance(prediction, use)}"

@@ -56,6 +56,11 @@ class KernelPrediction:
     outputs: tuple[tuple[int, ...], ...] | None = None
     dtype: str = ""
 
+    @property
+    def rank(self) -> tuple[float, int]:
+        """What sorts the costliest first, and those that are alike to nine digits in order: more would be one machine's arithmetic."""
+        return -float(f"{self.latency_ms:.9g}"), self.index
+
 
 @dataclass(frozen=True, slots=True)
 class PartitionPrediction:

@@ -132,7 +132,7 @@ def _total_row(report: Report, prediction: Prediction) -> list[str]:
 
 def _kernels(report: Report, prediction: Prediction, style: Style) -> list[list[str]]:
     launched = [kernel for kernel in prediction.kernels if kernel.source != "free"]
-    launched.sort(key=lambda kernel: (-kernel.latency_ms, kernel.index))
+    launched.sort(key=lambda kernel: kernel.rank)
     shown = launched if style.top is None else launched[: style.top]
     rows = (
         [

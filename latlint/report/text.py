@@ -248,7 +248,7 @@ def _breakdown(prediction: Prediction, style: Style) -> list[str]:
 
 def _kernel_table(prediction: Prediction, style: Style) -> list[str]:
     launched = [kernel for kernel in prediction.kernels if kernel.source not in ("free", "unknown")]
-    launched.sort(key=lambda kernel: (-kernel.latency_ms, kernel.index))
+    launched.sort(key=lambda kernel: kernel.rank)
     shown = launched if style.top is None else launched[: style.top]
     rest = launched[len(shown) :]
     total = prediction.latency_ms
@@ -430,7 +430,7 @@ def _finding(finding: Finding, prediction: Prediction, style: Style) -> list[str
         return [_sentence(finding, finding.message, style, indent=8)]
     named = set(finding.nodes)
     costliest = [kernel for kernel in prediction.kernels if named.intersection(kernel.nodes[:1])]
-    costliest.sort(key=lambda kernel: (-kernel.latency_ms, kernel.index))
+    costliest.sort(key=lambda kernel: kernel.rank)
     rows = [
         [
             Cell(format_ms(kernel.latency_ms)),
