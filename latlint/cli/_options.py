@@ -23,17 +23,7 @@ _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``configured_target_options`` and ``--precision``, which no configuration has."""
-    precision = click.option(
-        "--precision",
-        type=click.Choice(["w8a8", "w8a16", "float16"]),
-        help="As if float models were converted: weights and activations of these bits.",
-    )
-    return configured_target_options(precision(function))
-
-
-def configured_target_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``--target``, ``--all-targets``, ``--pack``, ``--shape``: what a configuration may state as well."""
+    """``--target``, ``--all-targets``, ``--pack``, ``--shape``, ``--precision``."""
     decorators: tuple[_Decorator, ...] = (
         click.option(
             "-t",
@@ -52,6 +42,11 @@ def configured_target_options(function: Callable[..., Any]) -> Callable[..., Any
             multiple=True,
             metavar="INPUT=SHAPE",
             help="The size of an input that the file leaves open, such as image=1x224x224x3. Repeatable.",
+        ),
+        click.option(
+            "--precision",
+            type=click.Choice(["w8a8", "w8a16", "float16"]),
+            help="As if float models were converted: weights and activations of these bits.",
         ),
     )
     return _applied(function, decorators)

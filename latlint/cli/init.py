@@ -14,7 +14,7 @@ import click
 
 from latlint import __version__
 from latlint.cli import _completion, _console, _toml
-from latlint.cli._options import configured_target_options, report_notes_and_errors
+from latlint.cli._options import report_notes_and_errors, target_options
 from latlint.errors import LatlintError
 from latlint.globs import matches_path
 from latlint.graph.inputs import dims_text
@@ -47,7 +47,7 @@ class _File:
 
 @click.command("init", short_help="Write latlint.toml with budgets from today's predictions.")
 @click.argument("paths", nargs=-1, shell_complete=_completion.files, metavar="[PATH]...")
-@configured_target_options
+@target_options
 @click.option(
     "--headroom", default="10%", show_default=True, metavar="PERCENT", help="How far budgets lie above the predictions."
 )
