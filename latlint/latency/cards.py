@@ -8,7 +8,8 @@ A card is one JSON object (milliseconds, nanoseconds per unit of a term, gigabyt
                 ``processor`` (the fields of ``runtime.types.Processor``), ``theta`` (the array of costs), ``terms`` (which of the
                 card's ``terms`` and ``covers`` are its own; by default its kind), ``interval`` by precision (``level``, ``low``,
                 ``high``: logarithms of measured over predicted, for a ``difficulty`` of 1), ``evidence`` by precision (how many
-                families of networks use each implementation), ``title`` and ``accuracy`` for people; one that is not the
+                families of networks use each implementation), ``spread`` (what a derived time adds to an interval, a logarithm; by
+                default log 2), ``title`` and ``accuracy`` for people; one that is not the
                 host's also ``queue`` (``scale``, ``dispatch_ms``, ``start_ms``, ``copy_gb_per_s``) and ``fallback`` (the
                 processor that runs the rest)
 ``defaults``    by name of a processor without ``@``: the runtime for each dialect of a graph, ``{"npu": {"tflite": "litert", ...}}``
@@ -165,6 +166,8 @@ def _costs(card: Mapping[str, Any], arrays: Arrays, terms: int, at: str) -> None
         interval = _facts(intervals, precision, f"{at}.interval.")
         for key, low, high in (("level", 0, 1), ("low", -MAX_WIDTH, 0), ("high", 0, MAX_WIDTH)):
             _number(interval.get(key), f"{at}.interval {key}", low, high)
+    if "spread" in card:
+        _number(card["spread"], f"{at}.spread", 0, MAX_WIDTH)
     if "evidence" in card:
         for precision in _object(card, "evidence", f"{at}."):
             for name, families in _object(card["evidence"], precision, f"{at}.evidence.").items():

@@ -403,5 +403,5 @@ def bounds(of: Mapping[str, float], coverage: float, target: Target, precision: 
     scale = known.get(precision) or next(iter(known.values()))
     evidence = target.card.get("evidence", {}).get(precision)
     hard = difficulty(of, evidence) if evidence else 1.0
-    spread = (1.0 - coverage) * DERIVED_LOG_ERROR
+    spread = (1.0 - coverage) * float(target.card.get("spread", DERIVED_LOG_ERROR))
     return exp(scale["low"] * hard - spread), exp(scale["high"] * hard + spread), float(scale["level"])

@@ -35,7 +35,18 @@ def resolve_targets(settings: Settings) -> tuple[tuple[TargetPack, ...], tuple[s
     names = select_targets(patterns, known)
     _refuse_unknown_in_budgets(settings, known)
     _refuse_idle_budgets(settings, names)
-    return _with_packs(names, known), notes
+    return _with_packs(names, known), (*notes, *_newer_runtimes(names, known))
+
+
+def _newer_runtimes(names: Sequence[str], known: Collection[str]) -> list[str]:
+    """That LiteRT runs XNNPACK by default, once, where targets are the built-in kernels of TensorFlow Lite 2.10 and there are others."""
+    found = [f"{name}@xnnpack" for name in names if f"{name}@xnnpack" in known and f"{name}@xnnpack" not in names]
+    if not found or any(name.endswith("@xnnpack") for name in names):
+        return []
+    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    return [
+        f"CPU targets are TensorFlow Lite 2.10's built-in kernels; LiteRT runs XNNPACK by default: {found[0]}{more}, derived"
+    ]
 
 
 def targets_named(names: Sequence[str], packs: Sequence[Path]) -> tuple[TargetPack, ...]:

@@ -112,5 +112,6 @@ def test_a_name_of_a_megabyte_is_refused_in_a_line(latlint: Run, repository: Pat
     model.graph.node[0].name = "\x1b" * 1_000_000
     (repository / "m.onnx").write_bytes(model.SerializeToString())
     done = latlint("check", "m.onnx", *TARGETS, "--no-config")
-    assert done.status == 2 and len(done.err) < 400 and done.err.count("\n") == 1
+    (error,) = [line for line in done.err.splitlines() if "note: " not in line]
+    assert done.status == 2 and len(error) < 400
     assert_inert(done.out + done.err)

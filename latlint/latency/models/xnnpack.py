@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from latlint.graph.ops import BINARY, MOVEMENT, POOLS, UNARY
 from latlint.latency.counts import (
     L1,
     Pricing,
@@ -31,6 +32,9 @@ from latlint.runtime.types import Kernel
 ROWS, COLUMNS = 6, 8
 #: With AVX-512, f32 kernels of 7 rows by 32 or by 16 channels (gemm-config.c), and depthwise ones of 16 channels.
 WIDE_ROWS, WIDE, NARROW = 7, 32, 16
+#: Rows of 8-bit kernels, and how many products an instruction sums up.
+Q8_ROWS, Q8_DEPTH = 4, 4
+_QUANTISED = frozenset({"int8", "uint8"})
 #: Taps of the depthwise kernels: what has fewer is filled up.
 TILES = (9.0, 25.0)
 #: What leaves a server core's own cache, in bytes.
@@ -81,6 +85,14 @@ _COSTS: Mapping[str, tuple[float, float]] = MappingProxyType(
         "resize": (1.0, 1),
         "matmul.macs": (0.07, 1),
         "matmul.elements": (0.3, 1),
+        # int8 and uint8 (qs8, qu8): the same dot-product instructions as ruy's; what is not a product moves a quarter of the bytes.
+        "q8.macs": (0.02, 1),
+        "q8.input": (0.1, 1),
+        "q8.output": (0.2, 1),
+        "q8.weights": (0.08, 0.3),
+        "q8.dwconv": (0.06, 1),
+        "q8.elementwise": (0.3, 1),
+        "q8.move": (0.1, 1),
         "call": (3000, 0.4),
         "model": (100_000, 0.4),
     }
@@ -97,9 +109,10 @@ def price(kernel: Kernel) -> Terms | None:
         return None
     if kernel.free or not kernel.outputs:
         return {}
-    pricing = _PRICING.get(kernel.implementation, generic)
+    quantised = kernel.input_dtype in _QUANTISED or kernel.output_dtype in _QUANTISED
+    pricing = _quantised if quantised else _PRICING.get(kernel.implementation, generic)
     found = {f"xnn.{name}": count for name, count in pricing(kernel).items()}
-    touched = elements(kernel)
+    touched = elements(kernel) / (4 if quantised else 1)
     hidden = 1.0 + kernel.macs / max(BALANCE * touched, 1.0)
     return found | {"xnn.call": 1.0, "xnn.memory": touched * beyond(4 * touched, LARGE) / hidden}
 
@@ -158,6 +171,27 @@ def _depthwise(kernel: Kernel) -> Terms:
     found = {name: count * vectors if name.startswith("dwconv.") else count for name, count in found.items()}
     weights = written(kernel) * taps * beyond(4 * channels * taps, L1)
     return found | {"dwconv.pixels": written(kernel) / channels, "dwconv.weights": weights}
+
+
+def _quantised(kernel: Kernel) -> Terms:
+    """Any kernel of 8-bit numbers (``qs8-gemm``, ``qs8-dwconv``, ``qs8-vadd``)."""
+    if kernel.implementation in ("gemm", "igemm", "deconvolution"):
+        product = Product.of(kernel)
+        groups = max(int(kernel.attributes.get("groups", 1)), 1)
+        tiles = groups * blocks(product.pixels, Q8_ROWS) * blocks(product.columns / groups, COLUMNS)
+        return {
+            "q8.macs": tiles * Q8_ROWS * COLUMNS * blocks(product.depth, Q8_DEPTH) * Q8_DEPTH,
+            "q8.input": read(kernel),
+            "q8.output": written(kernel),
+            "q8.weights": product.weights,
+        }
+    if kernel.implementation == "dwconv":
+        taps = taps_of(kernel)
+        filled = next((tile for tile in TILES if taps <= tile), taps)
+        return {"q8.dwconv": written(kernel) * filled, "q8.output": written(kernel)}
+    if kernel.op in MOVEMENT - UNARY - BINARY:
+        return {"q8.move": elements(kernel)}
+    return {"q8.elementwise": elements(kernel) + (written(kernel) * taps_of(kernel) if kernel.op in POOLS else 0.0)}
 
 
 def _arithmetic(kernel: Kernel) -> Terms:
