@@ -13,6 +13,7 @@ from latlint.graph.ops import CONVOLUTIONS, MATRIX, UNARY
 from latlint.graph.types import Graph, Node
 from latlint.runtime.reasons import Refusal, sentence
 from latlint.whatif.edits import EditedGraph
+from latlint.words import counted
 
 if TYPE_CHECKING:
     from latlint.whatif.pricing import Edit
@@ -86,7 +87,7 @@ def findings(
     gain = view.gain(f"{rule.code} {label}", edit or (lambda graph: as_if_taken(graph, indices)))
     others = len(set(refused(view)) - set(indices))
     if others and (gain is None or gain.ms < view.least_gain_ms):
-        message = f"{message} (so are {others} other ops, which must go as well for this to pay)"
+        message = f"{message} (so {'is' if others == 1 else 'are'} {counted(others, 'other op')}, which must go as well for this to pay)"
         gain = None
         severity = "note"
     else:

@@ -2,7 +2,7 @@
 
 ## What it does
 Notes a model with channel counts that are not multiples of 4, where rounding all of them up would cost nothing, or even make it
-faster, although it then has more channels.
+faster, although it then has more channels. Channels that the model gives out, such as its classes, do not count.
 
 ## Why is this slow?
 The GPU delegate stores channels in slices of four and computes whole slices, so 30 channels cost as much as 32. Where they are moved
@@ -44,13 +44,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.checks.view import SILENT_SHARE, view
+from latlint.checks.view import SILENT_SHARE, View, view
+from latlint.graph.types import Node
 from latlint.whatif.edits import with_channels
+from latlint.words import counted
 
 RULE = Rule("LAT222", "channels-not-in-fours", "note", ("gpu",), "source")
 
 #: Up to this share of the model's latency more is nothing.
 _FREE_SHARE = 0.005
+#: What stands between the last convolution and what the model gives out.
+_BEHIND_HEADS = frozenset(
+    "softmax logistic tanh relu relu6 reshape squeeze transpose concat add mul arg_max resize_bilinear mean dequantize".split()
+)
 
 
 def check(subject: Subject) -> Iterator[Finding]:
@@ -58,7 +64,10 @@ def check(subject: Subject) -> Iterator[Finding]:
     found = [
         node
         for node in seen.graph.nodes
-        if node.kind == "conv2d" and len(seen.shape(node.outputs[0])) == 4 and seen.shape(node.outputs[0])[-1] % 4
+        if node.kind == "conv2d"
+        and len(seen.shape(node.outputs[0])) == 4
+        and seen.shape(node.outputs[0])[-1] % 4
+        and not _is_head(seen, node)
     ]
     if not found:
         return
@@ -69,5 +78,15 @@ def check(subject: Subject) -> Iterator[Finding]:
         gain = None
     counts = sorted({seen.shape(node.outputs[0])[-1] for node in found})
     named = ", ".join(map(str, counts[:5])) + (", …" if len(counts) > 5 else "")
-    message = f"{len(found)} convolutions with {named} channels fill slices of four only in part"
+    message = f"{counted(len(found), 'convolution')} with {named} channels {'fills' if len(found) == 1 else 'fill'} slices of four only in part"
     yield from seen.judge(RULE, message, found, fix="multiples of 4 take no longer", gain=gain, severity="note")
+
+
+def _is_head(view: View, node: Node) -> bool:
+    """Whether the channels are classes, or what else the model gives out: nobody can round them up."""
+    while node.outputs[0] not in view.graph.outputs:
+        reader = view.sole_reader(node)
+        if reader is None or reader.kind not in _BEHIND_HEADS:
+            return False
+        node = reader
+    return True

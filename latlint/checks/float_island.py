@@ -44,6 +44,7 @@ from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import View, view
 from latlint.graph.types import Graph, Node
 from latlint.whatif.edits import EditedGraph
+from latlint.words import counted
 
 RULE = Rule("LAT306", "float-island", "warning", ("host",), "source")
 
@@ -72,7 +73,9 @@ def check(subject: Subject) -> Iterator[Finding]:
 
     counts = Counter(node.native or node.kind for node in inner)
     named = ", ".join(f"{name} ×{count}" for name, count in counts.most_common(4))
-    message = f"{len(inner)} ops of this int8 model run in float ({named})"
+    message = (
+        f"{counted(len(inner), 'op')} of this int8 model {'runs' if len(inner) == 1 else 'run'} in float ({named})"
+    )
     gain = seen.gain("LAT306", quantized)
     yield from seen.judge(RULE, message, inner, fix="quantise them or use ops that quantise", gain=gain)
 

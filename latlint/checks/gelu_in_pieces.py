@@ -55,6 +55,7 @@ from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import View, view
 from latlint.graph.types import Graph, Node
 from latlint.whatif.edits import EditedGraph
+from latlint.words import counted
 
 RULE = Rule("LAT250", "gelu-in-pieces", "warning", ("npu",), "measured")
 
@@ -75,7 +76,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     nodes = [node for group, _ in found for node in group]
     gain = seen.gain("LAT250", as_one_op)
     yield from seen.judge(
-        RULE, f"GELU ×{len(found)} spelt out in {ops} ops", nodes, fix="export the op GELU", gain=gain
+        RULE, f"GELU ×{len(found)} spelt out in {counted(ops, 'op')}", nodes, fix="export the op GELU", gain=gain
     )
 
 

@@ -2,7 +2,8 @@
 
 ## What it does
 Reports grouped (not depthwise) convolutions on TensorFlow Lite's built-in CPU kernels, with what the faster of two ways to write them would buy:
-one convolution without groups, or SPLIT, a convolution for each group, and CONCAT.
+one convolution without groups, or SPLIT, a convolution for each group, and CONCAT. The latter pays with the built-in kernels alone: on a GPU
+and under XNNPACK it is slower, much so on a GPU.
 
 ## Why is this slow?
 The built-in kernels have no optimised grouped convolution: `conv.cc` hands groups other than 1 to the reference kernel, nested loops on
@@ -40,6 +41,7 @@ from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import View, view
 from latlint.graph.types import Graph, Node
 from latlint.whatif.edits import EditedGraph
+from latlint.words import counted
 
 RULE = Rule("LAT240", "grouped-on-one-thread", "warning", ("builtin",), "measured")
 
@@ -57,7 +59,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     split = seen.gain("LAT240 split", lambda graph: _split(graph, found))
     gains = {fix: gain for fix, gain in ((_DENSE, dense), (_SPLIT, split)) if gain is not None}
     fix = max(gains, key=lambda each: gains[each].ms, default=_DENSE)
-    message = f"{len(found)} grouped convolutions run on the reference kernel, which has one thread"
+    message = f"{counted(len(found), 'grouped convolution')} {'runs' if len(found) == 1 else 'run'} on the reference kernel, which has one thread"
     yield from seen.judge(RULE, message, found, fix=fix, gain=gains.get(fix))
 
 
@@ -68,7 +70,7 @@ def _is_whole(view: View, node: Node) -> bool:
 
 
 _DENSE = "drop the groups"
-_SPLIT = "write SPLIT, a convolution for each group, and CONCAT"
+_SPLIT = "write SPLIT, a convolution for each group, and CONCAT (for this runtime alone: on a GPU and under XNNPACK that is slower)"
 #: Nobody writes more convolutions than this instead of grouped ones; a file may name any number of groups.
 _MOST_PIECES = 4096
 

@@ -47,6 +47,7 @@ from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import View, view
 from latlint.graph.types import Graph, Node
 from latlint.whatif.edits import EditedGraph
+from latlint.words import counted
 
 RULE = Rule("LAT224", "hard-swish-in-pieces", "warning", (), "source")
 
@@ -63,7 +64,7 @@ def check(subject: Subject) -> Iterator[Finding]:
             draft.change(last, kind="hard_swish", inputs=(source,))
         return draft.graph()
 
-    message = f"hard-swish ×{len(found)} in {len(found[0][0])} ops each, which no kernel before them absorbs"
+    message = f"hard-swish ×{len(found)} in {counted(len(found[0][0]), 'op')} each, which no kernel before them absorbs"
     nodes = [node for pieces, _ in found for node in pieces]
     yield from seen.judge(RULE, message, nodes, fix="export it as HARD_SWISH", gain=seen.gain("LAT224", joined))
 

@@ -42,6 +42,7 @@ from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import View, view
 from latlint.graph.types import Node
 from latlint.whatif.edits import without
+from latlint.words import counted
 
 RULE = Rule("LAT310", "input-normalization", "warning", (), "source")
 
@@ -57,7 +58,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         return
 
     data = [next(slot for slot, t in enumerate(node.inputs) if not seen.tensor(t).constant) for node in found]
-    message = f"the input goes through {len(found)} ops that scale or shift it"
+    message = f"the input goes through {counted(len(found), 'op')} that {'scales or shifts' if len(found) == 1 else 'scale or shift'} it"
     gain = seen.gain("LAT310", without(list(zip(found, data, strict=True))))
     yield from seen.judge(RULE, message, found, fix="fold them into the first convolution or the app", gain=gain)
 

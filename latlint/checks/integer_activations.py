@@ -45,6 +45,7 @@ from latlint.checks._placement import findings, refused
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import View, view
 from latlint.graph.types import Node
+from latlint.words import counted
 
 RULE = Rule("LAT206", "integer-activations", "warning", ("offload",), "source")
 
@@ -59,7 +60,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         return
     counts = Counter(node.native or node.kind for node in found)
     named = ", ".join(f"{name} ×{count}" for name, count in counts.most_common(4))
-    message = f"{len(found)} ops on integers or booleans are left to the CPU ({named})"
+    message = f"{counted(len(found), 'op')} on integers or booleans {'is' if len(found) == 1 else 'are'} left to the CPU ({named})"
     yield from findings(
         seen, RULE, found, message, "compute in floats, fold them into constants or move them to the end"
     )

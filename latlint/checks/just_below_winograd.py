@@ -48,6 +48,7 @@ from latlint.graph.types import Node
 from latlint.runtime.gpu.rules import for_processor, load_gpu_rules
 from latlint.runtime.reasons import Obstacle, Refusal
 from latlint.whatif.edits import with_channels
+from latlint.words import counted
 
 RULE = Rule("LAT220", "just-below-winograd", "warning", ("gpu",), "measured")
 
@@ -70,7 +71,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     gain = seen.gain("LAT220", lambda graph: with_channels(graph, lambda count: full if low <= count < full else count))
     counts = sorted({c for node in found for c in _channels(seen, node) if c < max(needed.values())})
     message = (
-        f"{len(found)} 3x3 convolutions with {', '.join(map(str, counts))} channels miss Winograd, which needs "
+        f"{counted(len(found), '3x3 convolution')} with {', '.join(map(str, counts))} channels {'misses' if len(found) == 1 else 'miss'} Winograd, which needs "
         f"{needed['in']} in and {needed['out']} out"
     )
     severity = "note" if gain is None else None

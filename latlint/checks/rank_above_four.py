@@ -75,7 +75,7 @@ def check(subject: Subject) -> Iterator[Finding]:
 
     what = f"among them {counted(len(shuffles), 'channel shuffle')}" if shuffles else "none of them a channel shuffle"
     ranks = max(rank(seen, node) for node in found)
-    message = f"{len(found)} ops on tensors of {ranks} dimensions, which {seen.delegate} refuses ({what})"
+    message = f"{counted(len(found), 'op')} on tensors of {ranks} dimensions, which {seen.delegate} refuses ({what})"
     fix = "write them in four dimensions, height and width merged"
     only_shuffles = shuffles and all(node.kind in ("reshape", "transpose") for node in found)
     yield from findings(seen, RULE, found, message, fix, merged if only_shuffles else None)

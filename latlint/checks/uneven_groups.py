@@ -37,6 +37,7 @@ from collections.abc import Iterator
 
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import view
+from latlint.words import counted
 
 RULE = Rule("LAT221", "uneven-groups", "warning", ("gpu",), "reported")
 
@@ -47,7 +48,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     if not uneven:
         return
     launches = sum(kernel.launches for kernel in uneven)
-    message = f"{len(uneven)} grouped convolutions run as {launches} kernels, because their groups are no multiple of 4 channels"
+    message = f"{counted(len(uneven), 'grouped convolution')} {'runs' if len(uneven) == 1 else 'run'} as {launches} kernels, because their groups are no multiple of 4 channels"
     if any(kernel.obstacle and kernel.obstacle.values["because"] for kernel in uneven):
         message += " (depthwise convolutions of unequal strides are written as such)"
     nodes = [seen.graph.nodes[kernel.nodes[0]] for kernel in uneven]
