@@ -34,7 +34,9 @@ e = conv2d d 10 kernel=1
 
 
 def test_split_and_concat_are_for_the_built_in_kernels_alone() -> None:
-    text = "# pixel-4/cpu-1large\nx = input 1x28x28x128\na = conv2d x 128 kernel=3 groups=4\nb = conv2d a 128 kernel=1\n"
+    text = (
+        "# pixel-4/cpu-1large\nx = input 1x28x28x128\na = conv2d x 128 kernel=3 groups=4\nb = conv2d a 128 kernel=1\n"
+    )
     (finding,) = found(text, "LAT240")
     assert finding.message.startswith("1 grouped convolution runs on")
     if "SPLIT" in finding.message:
