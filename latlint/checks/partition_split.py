@@ -3,7 +3,8 @@
 ## What it does
 Reports a model that does not run on the GPU as a whole: how many ops are left to the CPU, the time on both and for copies between
 them, which ops the delegate refuses, and why. The gain is what it would buy if ops that the delegate takes stood in their place, and, where
-several kinds are refused, what the best of them would buy alone.
+several kinds are refused, what the best of them would buy alone. Where nothing
+runs on the GPU or NPU it warns in any case: a budget for that processor is then held against another one.
 
 ## Why is this slow?
 The delegate keeps one run of ops by default: the one with the most ops, not the one with the most work. All others, though it could
@@ -65,13 +66,22 @@ def check(subject: Subject) -> Iterator[Finding]:
     gain = seen.gain("LAT201", lambda graph: as_if_taken(graph, sorted(left)))
     message = f"{_placement(seen)}, because {seen.delegate} refuses {_listed(seen, left)}"
     fix = f"replace them by ops that it takes{_culprit(seen, left)}"
+    if not _taken(seen) and (gain is None or gain.ms < seen.least_gain_ms):
+        # Whether it pays or not, a budget for the processor is held against another one.
+        yield from seen.judge(RULE, message, nodes, fix=f"{fix}, or name the CPU as the target", severity=RULE.severity)
+        return
     yield from seen.judge(RULE, message, nodes, fix=fix, gain=gain)
+
+
+def _taken(seen: View) -> int:
+    """How many ops the delegate takes."""
+    return sum(part.nodes for part in seen.plan.partitions if part.executor == seen.plan.delegate)
 
 
 def _placement(seen: View) -> str:
     """How many ops run where, how long they take there, and what the borders cost."""
     partitions, prediction = seen.plan.partitions, seen.subject.prediction
-    taken = sum(part.nodes for part in partitions if part.executor == seen.plan.delegate)
+    taken = _taken(seen)
     if not taken:
         return f"nothing runs on the {seen.place}"
     spent_ms = {True: 0.0, False: 0.0}

@@ -41,3 +41,11 @@ def test_split_and_concat_are_for_the_built_in_kernels_alone() -> None:
     assert finding.message.startswith("1 grouped convolution runs on")
     if "SPLIT" in finding.message:
         assert "on a GPU and under XNNPACK that is slower" in finding.message
+
+
+def test_that_nothing_runs_on_the_gpu_is_said_whether_it_would_pay_or_not() -> None:
+    text = "# pixel-4/gpu\nx = input 1x8x8x4\na = unknown x native=Mystery -> 1x8x8x4\nb = unknown a native=Mystery -> 1x8x8x4\n"
+    (finding,) = found(text, "LAT201")
+    assert finding.message.startswith("nothing runs on the GPU")
+    assert "name the CPU as the target" in finding.message
+    assert (finding.severity, finding.gain_ms) == ("warning", None)
