@@ -57,7 +57,14 @@ def report(*predictions: Prediction, budget_ms: float | None = None, **fields: o
         predictions=predictions,
         files=len({p.model for p in predictions}),
         targets=tuple(dict.fromkeys(p.target for p in predictions)),
-        verdicts=tuple(Verdict(budget_ms, budget_ms is None or p.latency_ms <= budget_ms) for p in predictions),
+        verdicts=tuple(
+            Verdict(
+                budget_ms,
+                budget_ms is None or p.latency_ms <= budget_ms,
+                chance=None if budget_ms is None else p.chance_above(budget_ms),
+            )
+            for p in predictions
+        ),
         **fields,  # type: ignore[arg-type]
     )
 
