@@ -195,7 +195,9 @@ def test_check_has_a_line_for_each_target_and_one_for_the_run() -> None:
     )
 
 
-@pytest.mark.parametrize(("budget_ms", "doubtful"), [(4.4, False), (4.5, True), (5.0, True), (5.4, True), (5.5, False)])
+@pytest.mark.parametrize(
+    ("budget_ms", "doubtful"), [(4.49, False), (4.51, True), (5.0, True), (5.49, True), (5.51, False)]
+)
 def test_a_budget_inside_the_interval_is_said_to_be(budget_ms: float, doubtful: bool) -> None:
     shown = text.check(report(THREE, budget_ms=budget_ms), Style())
     assert ("% likely to be over" in shown) is doubtful
