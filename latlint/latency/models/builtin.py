@@ -64,7 +64,9 @@ _BUILTIN: Mapping[str, tuple[float, float, float]] = MappingProxyType(
         "dwconv.output": (0.2, 0.3, 1),
         # The reference kernel: a chain of dependent multiply-adds (two cycles each), and an inner loop to enter for each tap.
         "grouped.macs": (0.7, 0.7, 0),
-        "grouped.taps": (2.0, 2.0, 0),
+        "grouped.taps": (1.5, 1.5, 0),
+        # Leaving an inner loop of more than one round is hard to foresee.
+        "grouped.loops": (0.5, 0.5, 0),
         "grouped.output": (1.0, 1.0, 0),
         "add": (0.5, 1.0, 0),
         "add.broadcast": (0.3, 1.0, 0),
@@ -84,8 +86,26 @@ _BUILTIN: Mapping[str, tuple[float, float, float]] = MappingProxyType(
         "quantize": (1.0, 1.0, 0),
         "elementwise": (0.5, 1.0, 0),
         "transcendental": (3.0, 3.0, 0),
-        "softmax": (3.0, 3.0, 0),
+        # An activation by itself: vectors in float32, rescaled one by one in int8.
+        "activation": (0.4, 1.5, 0),
+        "tanh": (1.0, 1.0, 0),
+        # A call of erf for each element (activations.cc).
+        "gelu": (12.0, 12.0, 0),
+        # int8: each value is looked up in a table of 256, as a sigmoid's is
+        "lookup": (1.0, 1.0, 0),
+        # Every element's place is worked out anew (BroadcastBinaryFunction4DSlow); int8 rescales three times.
+        "slow.broadcast": (3.0, 8.0, 0),
+        "squared_difference": (0.5, 8.0, 0),
+        "squared_difference.broadcast": (3.0, 24.0, 0),
+        "division": (0.75, 6.0, 0),
+        "l2_normalization": (1.0, 1.0, 0),
+        # Rows are summed where they lie.
+        "mean.last": (1.0, 1.2, 0),
+        # float32 divides the rows among all threads (softmax.h, SoftmaxWorkerTask), int8 does not.
+        "softmax": (3.0, 7.0, 0),
+        "softmax.shared": (3.0, 7.0, 1),
         "reduce": (1.0, 1.0, 0),
+        "sort": (10.0, 10.0, 0),
         "move": (0.5, 0.3, 0),
         "matmul.macs": (0.08, 0.06, 1),
         "matmul.elements": (0.3, 0.3, 0.5),
@@ -94,7 +114,13 @@ _BUILTIN: Mapping[str, tuple[float, float, float]] = MappingProxyType(
         "compare": (0.25, 0.25, 0),
         "compare.broadcast": (5.0, 5.0, 0),
         "select": (0.4, 0.4, 0),
-        "resize": (3.0, 3.0, 0),
+        # A right side that is not transposed yet is, at each inference, on one thread.
+        "matmul.transposed": (1.0, 0.5, 0),
+        "resize": (2.0, 2.0, 0),
+        # Whole pixels are copied.
+        "resize.nearest": (0.4, 0.2, 0),
+        # Where each element comes from is worked out anew, by all threads (mirror_pad.cc).
+        "mirror_pad": (8.0, 8.0, 1),
         "call": (1000, 1000, 0.2),
         "model": (100_000, 100_000, 0.2),
     }
@@ -107,6 +133,7 @@ TERMS: Mapping[str, Term] = MappingProxyType(
 _QUANTISED = frozenset({"int8", "uint8", "int16"})
 _COPIES = ("concat", "split", "split_v", "reshape", "squeeze", "expand_dims", "flatten", "pack", "unpack", "identity")
 
+_ACTIVATIONS = ("relu", "relu6", "relu_0_to_1", "relu_n1_to_1", "clip", "leaky_relu", "prelu")
 _COMPARISONS = ("equal", "not_equal", "greater", "greater_equal", "less", "less_equal")
 
 
@@ -162,11 +189,11 @@ def _ruy_im2col(kernel: Kernel) -> Terms:
 
 
 def _fully_connected(kernel: Kernel) -> Terms:
-    """float32 rows share one kernel (``cpu_backend_gemm_custom_gemv.h``); int8 reads its weights from afar, then multiplies."""
+    """float32 rows share one kernel (``cpu_backend_gemm_custom_gemv.h``); an int8 row costs what reading its weights from afar does."""
     product = Product.of(kernel)
-    if not _quantised(kernel):
-        return {"row.macs": float(kernel.macs)} if product.pixels <= 1 else _ruy(kernel)
-    return {"fully_connected.weights": product.weights} | (_ruy(kernel) if product.pixels > 1 else {})
+    if product.pixels > 1:
+        return _ruy(kernel)
+    return {"fully_connected.weights": product.weights} if _quantised(kernel) else {"row.macs": float(kernel.macs)}
 
 
 def _depthwise(kernel: Kernel) -> Terms:
@@ -176,10 +203,12 @@ def _depthwise(kernel: Kernel) -> Terms:
 def _grouped(kernel: Kernel) -> Terms:
     """Taps in the padding are skipped, not multiplied by zero."""
     out, reached = written(kernel), _reached(kernel)
+    taps = out * taps_of(kernel) * reached
     return {
         "grouped.macs": kernel.macs * reached,
-        "grouped.taps": out * taps_of(kernel) * reached,
+        "grouped.taps": taps,
         "grouped.output": out,
+        **({"grouped.loops": taps} if kernel.macs > out * taps_of(kernel) else {}),
     }
 
 
@@ -216,8 +245,66 @@ def _select(kernel: Kernel) -> Terms:
 
 
 def _mean(kernel: Kernel) -> Terms:
-    """float32 without kept dimensions takes the reference kernel; int8 costs the same either way (reduce.cc)."""
+    """Over the last axis alone, as LayerNorm takes it, rows are summed where they lie; else float32 without kept dimensions takes the
+    reference kernel, and int8 costs the same either way (reduce.cc)."""
+    if kernel.inputs and kernel.attributes.get("axes") == (len(kernel.inputs[0]) - 1,):
+        return {"mean.last": read(kernel)}
     return {"mean" if _quantised(kernel) else "mean.generic": read(kernel)}
+
+
+def _batch_matmul(kernel: Kernel) -> Terms:
+    """One product on ruy for each of the batch (batch_matmul.cc)."""
+    rows, columns = (max(side, 1) for side in (1, 1, *kernel.outputs[0])[-2:])
+    batch = written(kernel) / (rows * columns)
+    depth = kernel.macs / max(written(kernel), 1.0)
+    quantised = _quantised(kernel)
+    deep = RUY_INT8_DEPTH if quantised else 1
+    tiles = batch * blocks(rows, RUY_ROWS) * blocks(columns, RUY_COLUMNS)
+    right = batch * depth * columns
+    return {
+        "conv.macs": tiles * RUY_ROWS * RUY_COLUMNS * (blocks(depth, deep) * deep),
+        "conv.tiles": tiles,
+        "conv.pixels": batch * rows,
+        "conv.call": batch,
+        "conv.pack": batch * rows * depth,
+        "conv.output": written(kernel),
+        "conv.weights": right,
+        **({} if kernel.attributes.get("transpose_b") else {"matmul.transposed": right}),
+    }
+
+
+def _softmax(kernel: Kernel) -> Terms:
+    return {"softmax" if _quantised(kernel) else "softmax.shared": written(kernel)}
+
+
+def _table(name: str) -> Pricing:
+    """An int8 value is looked up in a table of 256 (activations.cc, elementwise.cc); float32 is computed."""
+
+    def price(kernel: Kernel) -> Terms:
+        return {"lookup": written(kernel)} if _quantised(kernel) else {name: written(kernel)}
+
+    return price
+
+
+def _broadcasts(kernel: Kernel) -> bool:
+    """Whether the operands have not the same shape; a constant one is known by its size alone."""
+    shapes = {_without_leading_ones(shape) for shape in kernel.inputs}
+    constant = 0 < kernel.weight_bytes < kernel.output_bytes
+    return len(shapes) > 1 or constant
+
+
+def _without_leading_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    first = next((at for at, size in enumerate(shape) if size != 1), len(shape))
+    return shape[first:]
+
+
+def _squared_difference(kernel: Kernel) -> Terms:
+    return {"squared_difference.broadcast" if _broadcasts(kernel) else "squared_difference": written(kernel)}
+
+
+def _sub(kernel: Kernel) -> Terms:
+    """Where one side is repeated, the reference kernel (sub.cc, BroadcastSubSlow)."""
+    return {"slow.broadcast" if _broadcasts(kernel) else "add": written(kernel)}
 
 
 _BY_IMPLEMENTATION: Mapping[str, Pricing] = MappingProxyType(
@@ -235,7 +322,24 @@ _BY_OP: Mapping[str, Pricing] = MappingProxyType(
         "depthwise_conv2d": _depthwise,
         "fully_connected": _fully_connected,
         "add": _arithmetic("add"),
-        "sub": _arithmetic("add"),
+        "sub": _sub,
+        "squared_difference": _squared_difference,
+        "batch_matmul": _batch_matmul,
+        "softmax": _softmax,
+        "gelu": _table("gelu"),
+        "tanh": _table("tanh"),
+        **dict.fromkeys(("elu", "exp", "log"), _table("transcendental")),
+        **dict.fromkeys(_ACTIVATIONS, only_written("activation")),
+        "div": only_written("division"),
+        "l2_normalization": only_written("l2_normalization"),
+        # maximum_minimum.cc has no kernel but the one that broadcasts
+        **dict.fromkeys(("maximum", "minimum"), only_written("compare.broadcast")),
+        "mirror_pad": only_written("mirror_pad"),
+        "top_k": only_read("sort"),
+        "resize_nearest": only_written("resize.nearest"),
+        **dict.fromkeys(("depth_to_space", "space_to_depth"), only_written("concat")),
+        **dict.fromkeys(("gather", "gather_nd", "embedding_lookup"), only_written("move")),
+        **dict.fromkeys(("shape", "rank", "size"), lambda kernel: {}),
         "mul": _arithmetic("mul"),
         "hard_swish": only_written("hard_swish"),
         "sigmoid": only_written("sigmoid"),
