@@ -206,7 +206,7 @@ def _part_times(work: Workload, part: Part, target: Target) -> tuple[Array, NDAr
     key = target.runs(part.model)
     theta, covers = target.pack.costs(key, part.model), target.pack.covers(key)
     found = part.terms @ theta * 1e-6
-    inside = _inside(work, part.positions, covers)
+    inside = _inside(work, part, covers)
     for name in sorted(set(part.classes)) if part.model.feature_names else ():
         forest = target.pack.forest(key, name, part.model)
         rows = np.array([name == other for other in part.classes]) & inside
@@ -224,19 +224,21 @@ def _measured(terms: Array, theta: Array, covers: Mapping[str, Any], index: Mapp
     return np.asarray(cost[:, seen].sum(axis=1) >= MEASURED_SHARE * cost.sum(axis=1))
 
 
-def _inside(work: Workload, positions: tuple[int, ...], covers: Mapping[str, Any]) -> NDArray[np.bool_]:
+def _inside(work: Workload, part: Part, covers: Mapping[str, Any]) -> NDArray[np.bool_]:
     """Which kernels lie within what was measured of their class, or not more than ``ENVELOPE_MARGIN`` times beyond."""
     measured: Mapping[str, Any] = covers["envelope"]
-    at = list(positions)
+    at, slack = list(part.positions), _SLACK_OF_HOSTS if part.host else _SLACK
     ends = np.array([measured.get(name, _NOWHERE) for name in work.envelopes])[work.envelope[at]]
     size = work.sizes[at]
-    return np.asarray(np.all((size >= ends[:, 0] - _SLACK) & (size <= ends[:, 1] + _SLACK), axis=1))
+    return np.asarray(np.all((size >= ends[:, 0] - slack) & (size <= ends[:, 1] + slack), axis=1))
 
 
 #: No size lies between these.
 _NOWHERE = ([np.inf] * SIZES, [-np.inf] * SIZES)
 #: The last size, the batch, has no margin: nothing but what was measured.
 _SLACK = np.array([log(ENVELOPE_MARGIN)] * (SIZES - 1) + [1e-9])
+#: To a CPU's kernels a batch is more pixels: they loop over both, and the other sizes count them together.
+_SLACK_OF_HOSTS = np.array([log(ENVELOPE_MARGIN)] * (SIZES - 1) + [1e3])
 
 
 def queued(kernels: Array, launches: Array, scale: float, dispatch_ms: float) -> Array:

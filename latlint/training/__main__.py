@@ -107,7 +107,7 @@ def _check(design: Design, output: Path) -> int:
     for each in design.measurements.series:
         for model in range(len(design.measurements.models)):
             now, then = (predicted_ms(design, packs, each, model) for packs in (built, known))
-            worst = max(worst, abs(now / then - 1))
+            worst = float(np.nanmax([worst, abs(now / then - 1)]))
     return _said(worst)
 
 

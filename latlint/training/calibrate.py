@@ -19,6 +19,8 @@ from latlint.training.measurements import Series
 
 #: A family counts as using an implementation when a model of it spends this share of its time there.
 NOTABLE = 0.05
+#: What the record of accuracy says of transformers besides their number and families.
+TOLD_OF_TRANSFORMERS = ("mean_error_percent", "median_error_percent", "within_10_percent")
 Array = NDArray[np.float64]
 
 
@@ -51,10 +53,10 @@ def _processors(pack: Pack) -> Iterable[tuple[str, Mapping[str, Any]]]:
 
 
 def model_shares(design: Design, packs: Mapping[str, Pack], series: Series) -> list[dict[str, float]]:
-    """Share of each measured model's predicted time by implementation (``engine.shares``)."""
+    """Share of each measured model's predicted time by implementation (``engine.shares``); empty where its kind of processor never ran it."""
     target = Target(series.target, packs[series.device], series.processor)
     works = [design.workload(series.device, series.processor, series.precision, m) for m in design.measurements.models]
-    return [shares(work, times(work, target)) for work in works]
+    return [shares(work, times(work, target)) if work else {} for work in works]
 
 
 def evidence(families: Sequence[str], spent: Sequence[Mapping[str, float]], without: str = "") -> dict[str, int]:
@@ -82,10 +84,18 @@ def scores(ratios: Array, families: Sequence[str], spent: Sequence[Mapping[str, 
 
 
 def record(design: Design, held_out: HeldOut, series: Series) -> dict[str, Any]:
-    """The accuracy of one target, as its card states it."""
+    """The accuracy of one target, as its card states it: of convolutional networks, and, on their own, of transformers."""
     measured = design.measurements
-    noise = float(np.median(series.std_ns / series.mean_ns))
-    return accuracy(held_out.ratios(series), measured.models, measured.families, noise)
+    noise = float(np.nanmedian(series.std_ns / series.mean_ns))
+    ratios = held_out.ratios(series)
+    transformer = np.array([model in measured.transformers for model in measured.models])
+    found = accuracy(np.where(transformer, np.nan, ratios), measured.models, measured.families, noise)
+    others = np.where(transformer, ratios, np.nan)
+    if np.isfinite(others).any():
+        of = accuracy(others, measured.models, measured.families)
+        found |= {f"transformers_{key}": of[key] for key in ("models", *TOLD_OF_TRANSFORMERS)}
+        found["by_family_percent"] |= of["by_family_percent"]
+    return found
 
 
 def stretches(design: Design, held_out: HeldOut) -> Array:

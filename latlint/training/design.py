@@ -21,21 +21,22 @@ LISTED = frozenset(["conv2d", "depthwise_conv2d", "fully_connected", "mean", "co
 #: What the costs of the phones' CPUs and GPUs are for.
 CPU, GPU = Columns.of(("builtin", "xnnpack")), Columns.of(("gpu",))
 _CPU = Processor("cpu", CPU_RUNTIME, "cpu", "arm")
-_ARCHIVES = {"float32": "tflite_fp32", "int8": "tflite_int8"}
+_ARCHIVES = {"float32": "fp32", "int8": "int8"}
 
 
 @dataclass(frozen=True)
 class Design:
-    """``cpu[precision][model]`` and ``gpu[device][model]`` are priced plans; ``rows`` every measured GPU kernel."""
+    """``cpu[precision][model]`` and ``gpu[device][model]`` are priced plans, the latter of the models whose GPU times are used; ``rows`` every
+    measured GPU kernel."""
 
     measurements: Measurements
     cpu: Mapping[str, Mapping[str, Workload]]
     gpu: Mapping[str, Mapping[str, Workload]]
     rows: KernelRows
 
-    def workload(self, device: str, processor: str, precision: str, model: str) -> Workload:
-        """The priced plan of one model for one measured series; core configurations of CPUs share theirs."""
-        return self.gpu[device][model] if processor == "gpu" else self.cpu[precision][model]
+    def workload(self, device: str, processor: str, precision: str, model: str) -> Workload | None:
+        """The priced plan of one model for one measured series; core configurations of CPUs share theirs. ``None``: no GPU ran it."""
+        return self.gpu[device].get(model) if processor == "gpu" else self.cpu[precision][model]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +61,12 @@ def build(measurements: Measurements, corpus: Path) -> Design:
     gpu: dict[str, dict[str, Workload]] = {device: {} for device in gpus}
     for precision, archive in _ARCHIVES.items():
         for model in measurements.models:
-            graph = read(corpus / archive / f"{model}.tflite")
+            kind = "tflite_vit" if model in measurements.transformers else "tflite"
+            graph = read(corpus / f"{kind}_{archive}" / f"{model}.tflite")
             cpu[precision][model] = workload(plan(graph, _CPU))
             for device in gpus if precision == "float32" else ():
-                gpu[device][model] = workload(plan(graph, gpus[device]))
+                if model in measurements.kernels[device]:
+                    gpu[device][model] = workload(plan(graph, gpus[device]))
     return Design(measurements, cpu, gpu, _rows(measurements, gpu))
 
 
@@ -77,6 +80,8 @@ def _rows(measurements: Measurements, gpu: Mapping[str, Mapping[str, Workload]])
     rows: dict[tuple[int, int, str], tuple[Part, int, dict[int, float]]] = {}
     for column, (device, works) in enumerate(gpu.items()):
         for number, model in enumerate(measurements.models):
+            if model not in works:
+                continue
             measured = measurements.kernels[device][model]
             work = works[model]
             (part,) = work.offloaded

@@ -119,8 +119,9 @@ def _queue(
     """
     kernels = _flat(design, device, column, theta)
     target = end_to_end * 1e-6
-    scale_of = float(np.median(target[models]))
-    weight = models / models.sum()
+    used = models & np.isfinite(target)
+    scale_of = float(np.median(target[used]))
+    weight = used / used.sum()
 
     def total(x: Array) -> Array:
         scale, dispatch, start, other = np.exp(x)
@@ -128,7 +129,7 @@ def _queue(
         return np.asarray(start + np.bincount(kernels.model, spans, len(target)))
 
     def objective(x: Array) -> float:
-        ratio = np.log(total(x) / target)
+        ratio = np.where(used, np.log(total(x) / target), 0.0)
         prior = (x[0] / 0.3) ** 2 + (x[3] / 0.7) ** 2
         return float((weight * np.sqrt(ratio**2 + 0.02**2)).sum() + 5e-4 * prior)
 
@@ -154,6 +155,8 @@ class _Kernels:
 def _flat(design: Design, device: str, column: int, theta: Array) -> _Kernels:
     parts: list[tuple[int, float, float, float]] = []
     for number, model in enumerate(design.measurements.models):
+        if model not in design.gpu[device]:
+            continue
         work = design.gpu[device][model]
         (part,) = work.offloaded
         times = dict(zip(listed(work.plan), design.measurements.kernels[device][model], strict=True))

@@ -65,8 +65,10 @@ def _without(family: str) -> dict[tuple[tuple[str, str], int], float]:
 
 
 def predicted_ms(design: Design, packs: Mapping[str, Pack], series: Series, model: int) -> float:
-    """The end-to-end prediction of one measured model on one series' target."""
+    """The end-to-end prediction of one measured model on one series' target; NaN where its kind of processor never ran it."""
     name = design.measurements.models[model]
     work = design.workload(series.device, series.processor, series.precision, name)
+    if work is None:
+        return float("nan")
     found = times(work, Target(series.target, packs[series.device], series.processor))
     return float(found.kernels.sum()) + found.overhead_ms

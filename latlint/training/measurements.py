@@ -29,7 +29,7 @@ PRECISIONS = {"float32": "float", "int8": "quant"}
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """All models' end-to-end times of one processor and precision: mean and standard deviation in ns, (models,)."""
+    """All models' end-to-end times of one processor and precision: mean and standard deviation in ns, (models,); NaN where not measured."""
 
     device: str
     processor: str
@@ -53,13 +53,16 @@ class KernelTime:
 
 @dataclass(frozen=True, slots=True)
 class Measurements:
-    """``models`` and ``families`` are parallel; ``kernels[device][model]`` are in the order of the model's ops."""
+    """``models`` and ``families`` are parallel; ``kernels[device][model]`` are in the order of the model's ops, of the models whose GPU times
+    are used. ``transformers`` are those of ``models`` that are no convolutional networks: they were measured on CPUs alone, and not on all.
+    """
 
     models: tuple[str, ...]
     families: tuple[str, ...]
     series: tuple[Series, ...]
     kernels: Mapping[str, Mapping[str, tuple[KernelTime, ...]]]
     devices: Mapping[str, Mapping[str, Any]]
+    transformers: frozenset[str] = frozenset()
 
     def processor(self, device: str, name: str) -> Processor:
         """What planning must know of a processor."""
@@ -75,9 +78,11 @@ def cores_of(processor: str) -> list[tuple[int, str]]:
     return [(int(count), kind) for count, kind in re.findall(r"(\d+)([a-z]+)", processor)]
 
 
-def networks() -> frozenset[str]:
-    """The networks that the bundled packs are made from: the data may hold more."""
-    return frozenset(Path(__file__).with_name("networks.txt").read_text("utf-8").split())
+def networks(kind: str = "cpu") -> frozenset[str]:
+    """The networks that the bundled packs' processors of a ``kind`` are made from: the data may hold more. A line of ``networks.txt`` that
+    ends in a kind is for that alone."""
+    lines = Path(__file__).with_name("networks.txt").read_text("utf-8").splitlines()
+    return frozenset(name for name, *only in map(str.split, lines) if not only or kind in only)
 
 
 def load(data: Path) -> Measurements:
@@ -86,8 +91,8 @@ def load(data: Path) -> Measurements:
     devices = tomllib.loads(Path(__file__).with_name("devices.toml").read_text("utf-8"))
     with (root / "families.csv").open(newline="", encoding="utf-8") as file:
         family = {row["model"]: row["family"] for row in csv.DictReader(file)}
-    with (root / "tflite_cnn_e2e.csv").open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["model"] in networks()]
+    convolutional, transformers = (_rows(root / f"tflite_{name}_e2e.csv") for name in ("cnn", "transformer"))
+    rows = [*convolutional, *transformers]
     if missing := networks() - {row["model"] for row in rows}:
         raise ValueError(f"{root}: no measurements of {', '.join(sorted(missing))}")
     models = tuple(row["model"] for row in rows)
@@ -96,19 +101,30 @@ def load(data: Path) -> Measurements:
         models=models,
         families=tuple(family[model] for model in models),
         series=tuple(_series(rows, column, names) for column in rows[0] if column.endswith("|mean")),
-        kernels=_kernels(root / "tflite_cnn_ops_gpu.csv", names, frozenset(models)),
+        kernels=_kernels(root / "tflite_cnn_ops_gpu.csv", names, networks("gpu")),
         devices=devices,
+        transformers=frozenset(row["model"] for row in transformers),
     )
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return [row for row in csv.DictReader(file) if row["model"] in networks()]
 
 
 def _series(rows: list[dict[str, str]], column: str, names: Mapping[str, str]) -> Series:
     device, cores, precision, _ = column.split("|")
+    used = networks("gpu" if cores == "gpu" else "cpu")
+
+    def times(name: str) -> NDArray[np.float64]:
+        return np.array([float(row.get(name, "nan")) * 1e3 if row["model"] in used else np.nan for row in rows])
+
     return Series(
         device=names[device],
         processor="gpu" if cores == "gpu" else f"cpu-{cores}",
         precision=next(name for name, word in PRECISIONS.items() if word == precision),
-        mean_ns=np.array([float(row[column]) * 1e3 for row in rows]),
-        std_ns=np.array([float(row[column.replace("|mean", "|std")]) * 1e3 for row in rows]),
+        mean_ns=times(column),
+        std_ns=times(column.replace("|mean", "|std")),
     )
 
 
