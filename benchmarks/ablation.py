@@ -30,7 +30,7 @@ from latlint.training.design import Design, cpu_counts
 from latlint.training.design import build as build_design
 from latlint.training.held_out import hold_out
 from latlint.training.hierarchy import Configurations, Strength, Terms
-from latlint.training.measurements import load
+from latlint.training.measurements import load, measured_everywhere
 
 Array = NDArray[np.float64]
 
@@ -82,7 +82,7 @@ def main() -> int:
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
     parser.add_argument("--cpu", action="store_true", help="CPU variants alone")
     options = parser.parse_args()
-    design = build_design(load(options.shared / "data"), unpacked(options.shared / "corpus"))
+    design = build_design(measured_everywhere(load(options.shared / "data")), unpacked(options.shared / "corpus"))
     print("| CPU | float32 error | within 10 % | int8 error | within 10 % |\n|---|---|---|---|---|")
     for variant in CPU:
         print(

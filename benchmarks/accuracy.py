@@ -274,10 +274,7 @@ def intervals(design: Design, held_out: HeldOut) -> dict[str, Any]:
     return {
         "level": LEVEL,
         "overall": within(1),
-        "by_family": {
-            str(family): within(1, families == family)
-            for family in sorted(set(families))
-        },
+        "by_family": {str(family): within(1, families == family) for family in sorted(set(families))},
         "within_widths": {
             str(width): {
                 "measured": within(width),

@@ -27,7 +27,7 @@ from latlint.training.build import build as build_packs
 from latlint.training.columns import Columns
 from latlint.training.corpus import unpacked
 from latlint.training.design import Design, build, listed
-from latlint.training.measurements import Series, load
+from latlint.training.measurements import Series, load, measured_everywhere
 from latlint.training.user.build import Planned, Pool, Wanted, closest
 from latlint.training.user.transfer import Costs, Queue, Samples, Strength, fit, predicted_ns
 
@@ -71,7 +71,7 @@ def main() -> int:
     parser.add_argument("--draws", type=int, default=5, help="random choices of the profiled models (default 5)")
     parser.add_argument("--check", action="store_true", help="fail where a limit is exceeded")
     options = parser.parse_args()
-    design = build(load(options.shared / "data"), unpacked(options.shared / "corpus"))
+    design = build(measured_everywhere(load(options.shared / "data")), unpacked(options.shared / "corpus"))
     errors = _errors(design, options.draws)
     _print(errors, options.draws)
     over = [t for t, limit in LIMITS.items() if _best(errors, t) > limit]
@@ -159,6 +159,7 @@ def _pool(design: Design, packs: Mapping[str, Pack], series: Series, *, kernels:
     works, timed = [], []
     for model in design.measurements.models:
         work = design.workload(series.device, series.processor, series.precision, model)
+        assert work is not None, model
         measured = design.measurements.kernels[series.device][model] if kernels else ()
         positions = listed(work.plan)[: len(measured)]
         works.append(work)

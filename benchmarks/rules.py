@@ -28,7 +28,7 @@ from latlint.latency.packs import load_targets
 from latlint.latency.types import Prediction
 from latlint.settings import Settings
 from latlint.training.corpus import unpacked
-from latlint.training.measurements import Measurements, load
+from latlint.training.measurements import Measurements, load, measured_everywhere
 from latlint.whatif.gain import UNSHARED, Gain, Spending, gain
 
 #: No rule may warn on more than this share of the networks on any target, unless its author can act on the reason.
@@ -98,7 +98,7 @@ def main() -> int:
     options = parser.parse_args()
     named = os.environ.get("LATLINT_CORPUS")
     corpus = Path(named) if named else unpacked(options.shared / "corpus")
-    measured = Measured(load(options.shared / "data"))
+    measured = Measured(measured_everywhere(load(options.shared / "data")))
     rates = [rate for kind in KINDS for rate in firing_rates(corpus, kind)]
     page = PAGE.format(
         rates=rates_table(rates),

@@ -59,7 +59,10 @@ def _pack(
         "method": METHOD,
         "processors": processors,
         "covers": {
-            "gpu": covers(gpu.measured_terms(design, column), [design.gpu[device][name] for name in models if name in design.gpu[device]]),
+            "gpu": covers(
+                gpu.measured_terms(design, column),
+                [design.gpu[device][name] for name in models if name in design.gpu[device]],
+            ),
             "cpu": covers(cpu.measured_terms(design), [design.cpu[p][name] for p in design.cpu for name in models]),
         },
         **vocabulary(*CPU.models, *GPU.models),

@@ -10,7 +10,7 @@ import csv
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +104,17 @@ def load(data: Path) -> Measurements:
         kernels=_kernels(root / "tflite_cnn_ops_gpu.csv", names, networks("gpu")),
         devices=devices,
         transformers=frozenset(row["model"] for row in transformers),
+    )
+
+
+def measured_everywhere(measurements: Measurements) -> Measurements:
+    """Those of the networks that every processor ran."""
+    keep = np.all([np.isfinite(each.mean_ns) for each in measurements.series], axis=0)
+    return replace(
+        measurements,
+        models=tuple(model for model, kept in zip(measurements.models, keep, strict=True) if kept),
+        families=tuple(family for family, kept in zip(measurements.families, keep, strict=True) if kept),
+        series=tuple(replace(s, mean_ns=s.mean_ns[keep], std_ns=s.std_ns[keep]) for s in measurements.series),
     )
 
 

@@ -40,13 +40,17 @@ def test_a_processors_name_says_its_cores() -> None:
 def test_all_series_of_all_models_of_all_phones_are_there(measurements: Measurements) -> None:
     assert len(measurements.series) == 90
     assert len({(each.target, each.precision) for each in measurements.series}) == 90
-    assert len(measurements.models) == len(measurements.families) == 80
+    assert len(measurements.models) == len(measurements.families) == 91
     phones = {"pixel-4", "galaxy-s10", "mi-8-se", "galaxy-a03s", "iphone-7", "iphone-xs"}
     assert set(measurements.devices) == {each.device for each in measurements.series} == phones
     assert {each.device for each in measurements.series if each.processor == "gpu"} == phones
     for each in measurements.series:
-        assert each.mean_ns.shape == each.std_ns.shape == (80,)
-        assert np.all(each.mean_ns > 0) and np.all(each.std_ns >= 0)
+        assert each.mean_ns.shape == each.std_ns.shape == (91,)
+        known = np.isfinite(each.mean_ns)
+        assert np.all(each.mean_ns[known] > 0) and np.all(each.std_ns[known] >= 0)
+        # GPUs ran no transformers, and another phone with the chip of the mi-8-se did
+        left_out = 11 if each.processor == "gpu" else 9 if each.device == "mi-8-se" else 0
+        assert (~known).sum() == left_out, each.target
         assert each.precision == "float32" or each.processor != "gpu"
 
 
@@ -67,6 +71,9 @@ def test_a_series_is_its_column_in_nanoseconds(
     with (shared / "data" / "mobile-ml-benchmark" / "tflite_cnn_e2e.csv").open(newline="") as file:
         for row, model in enumerate(row for row in csv.DictReader(file) if row["model"] in networks()):
             assert measurements.models[row] == model["model"]
+            if target.endswith("/gpu") and model["model"] not in networks("gpu"):
+                assert np.isnan(found.mean_ns[row])
+                continue
             assert found.mean_ns[row] == pytest.approx(1000 * float(model[f"{column}|mean"]))
             assert found.std_ns[row] == pytest.approx(1000 * float(model[f"{column}|std"]))
 
@@ -75,7 +82,7 @@ def test_every_listed_kernel_is_there_once(measurements: Measurements, shared: P
     """The two ops of one ``depthwise_conv_plus_1x1_conv`` are listed with the same kernel and time."""
     path = shared / "data" / "mobile-ml-benchmark" / "tflite_cnn_ops_gpu.csv"
     with path.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["model"] in networks()]
+        rows = [row for row in csv.DictReader(file) if row["model"] in networks("gpu")]
     for device, facts in measurements.devices.items():
         names = [row[f"{facts['column']}|gpu|kernel"] for row in rows]
         twice = sum("plus_1x1" in name for name in names) // 2
@@ -83,7 +90,7 @@ def test_every_listed_kernel_is_there_once(measurements: Measurements, shared: P
         assert len(kernels) == len(rows) - twice
         assert all(each.time_ns > 0 for each in kernels)
         assert sum(each.implementation == "depthwise_conv_plus_1x1_conv" for each in kernels) == twice
-    assert set(measurements.kernels["pixel-4"]) == set(measurements.models)
+    assert set(measurements.kernels["pixel-4"]) == networks("gpu") < set(measurements.models)
 
 
 def test_a_processor_is_what_planning_must_know(measurements: Measurements) -> None:

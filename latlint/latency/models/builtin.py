@@ -31,6 +31,8 @@ from latlint.runtime.types import Kernel
 #: Blocks of ruy's matrix product, 8 by 8, int8 in depths of 16.
 RUY_ROWS = RUY_COLUMNS = 8
 RUY_INT8_DEPTH = 16
+#: So many blocks of rows hide the reading of an int8 layer's weights.
+HIDING_BLOCKS = 8
 #: Taps a side; what is larger exists in no published network, and counting it one by one would take a hostile file's time.
 LARGEST_FILTER = 64
 
@@ -189,11 +191,13 @@ def _ruy_im2col(kernel: Kernel) -> Terms:
 
 
 def _fully_connected(kernel: Kernel) -> Terms:
-    """float32 rows share one kernel (``cpu_backend_gemm_custom_gemv.h``); an int8 row costs what reading its weights from afar does."""
+    """float32 rows share one kernel (``cpu_backend_gemm_custom_gemv.h``); int8 reads its weights from afar, then multiplies: with more
+    blocks of rows to multiply, ever less of the reading is waited for."""
     product = Product.of(kernel)
-    if product.pixels > 1:
-        return _ruy(kernel)
-    return {"fully_connected.weights": product.weights} if _quantised(kernel) else {"row.macs": float(kernel.macs)}
+    if not _quantised(kernel):
+        return {"row.macs": float(kernel.macs)} if product.pixels <= 1 else _ruy(kernel)
+    waited = max(1.0 - (blocks(product.pixels, RUY_ROWS) - 1.0) / HIDING_BLOCKS, 0.0)
+    return {"fully_connected.weights": waited * product.weights} | (_ruy(kernel) if product.pixels > 1 else {})
 
 
 def _depthwise(kernel: Kernel) -> Terms:
