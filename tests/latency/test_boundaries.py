@@ -36,10 +36,10 @@ def kernel_ms(drawn: str, target: str) -> float:
 
 @pytest.mark.parametrize("target", CORES)
 def test_a_product_that_broadcasts_costs_what_it_was_measured_at(target: str) -> None:
-    """The built-in kernel has no vectors for it (mul.cc): three times the plain one in float32, though it reads half."""
+    """The built-in kernel has no vectors for it (mul.cc): some two times the plain one in float32, though it reads half."""
     drawn = "x = input 1x56x56x64\ny = input {0}\nz = mul x y"
     plain, broadcast = (kernel_ms(drawn.format(shape), target) for shape in ("1x56x56x64", "1x1x1x64"))
-    assert 2 * plain < broadcast < 5 * plain
+    assert 1.5 * plain < broadcast < 5 * plain
 
 
 @pytest.mark.parametrize("target", CORES)

@@ -57,8 +57,10 @@ def test_a_matrix_product_of_a_batch_is_one_for_each() -> None:
     assert terms(three) == pytest.approx({name: 3 * count for name, count in terms(one).items()})
 
 
-@pytest.mark.parametrize("dtype", ["float32", "int8"])
-def test_more_rows_of_a_layer_take_no_less(dtype: str) -> None:
+@pytest.mark.parametrize(("dtype", "fall"), [("float32", 0.0), ("int8", 0.08)])
+def test_more_rows_of_a_layer_take_no_less(dtype: str, fall: float) -> None:
+    """In int8 a block more of the first eight hides an eighth of the reading of the weights: where threads divide the products but not the
+    reading, that is up to 7 % more than the block costs."""
     rows = [
         kernel("fully_connected", ((n, 384),), (n, 1536), dtype, macs=n * 384 * 1536, weight_bytes=384 * 1536)
         for n in range(1, 200)
@@ -68,7 +70,7 @@ def test_more_rows_of_a_layer_take_no_less(dtype: str) -> None:
     for target in phones().values():
         if target.host:
             found = engine.times(work, target).kernels
-            assert np.all(np.diff(found) >= 0), (target.name, int(np.diff(found).argmin()))
+            assert np.all(found[1:] >= (1 - fall) * found[:-1]), target.name
 
 
 def test_a_batch_of_two_is_a_map_twice_as_tall_on_cpus() -> None:
