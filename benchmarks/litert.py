@@ -19,6 +19,7 @@ import numpy as np
 from latlint.training import xnnpack
 from latlint.training.calibrate import scores, stretched
 from latlint.training.edge_compat import Network
+from latlint.training.evaluation import simplest
 
 #: Percent: the largest median, mean and single error that is accepted, and between which shares intervals of 0.9 cover.
 LIMITS = {"raspberry-pi-5/cpu-4": (3.0, 5.0, 30.0)}
@@ -47,7 +48,7 @@ def raspberry_pi(shared: Path) -> list[str]:
     for each, ratio in sorted(zip(found, ratios, strict=True), key=lambda pair: -abs(pair[1] - 1)):
         print(f"  {each.name[:56]:56s} {each.family[:20]:20s} {each.latency_ms:9.2f} ms {ratio - 1:+7.1%}")
     errors = show("latlint", ratios)
-    show("a constant and a rate for each MAC", simplest(found))
+    show("a constant and a rate for each MAC", rate(found, families))
     print(f"  intervals of 0.9 cover {inside:.1%}")
     said = [
         f"{name}: {what} {error:.1f} % above {limit:g} %"
@@ -65,18 +66,11 @@ def show(what: str, ratios: np.ndarray) -> tuple[float, float, float]:
     return found
 
 
-def simplest(found: Sequence[Network]) -> np.ndarray:
-    """Predicted over measured by a constant and a rate for each multiply-accumulate, least relative squares, families held out."""
-    times = np.array([each.latency_ms for each in found])
+def rate(found: Sequence[Network], families: Sequence[str]) -> np.ndarray:
+    """Predicted over measured by a constant and a rate for each multiply-accumulate, families held out."""
     macs = np.array([sum(kernel.macs for kernel in each.work.plan.kernels) for each in found], float)
-    families = np.array([each.family for each in found])
-    counts = np.stack([np.ones(len(found)), macs / macs.mean()], axis=1)
-    ratios = np.ones(len(found))
-    for family in sorted(set(families)):
-        out = families == family
-        costs, *_ = np.linalg.lstsq(counts[~out] / times[~out, None], np.ones(int((~out).sum())), rcond=None)
-        ratios[out] = counts[out] @ costs / times[out]
-    return ratios
+    groups = [np.array([each == family for each in families]) for family in sorted(set(families))]
+    return simplest(macs, np.array([each.latency_ms for each in found]), groups)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from latlint.report.plain import Cell, clean, table
 from latlint.runtime.kinds import KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from latlint.latency.packs import Pack
     from latlint.training.user.build import Built
@@ -199,8 +199,24 @@ def _document(built: Built, output: Path) -> dict[str, object]:
         "models": len(built.errors),
         "timed_kernels": built.kernels,
         "accuracy": card["processors"][name]["accuracy"],
+        "simplest_mean_error_percent": round(_mean_percent(built.simplest), 2),
         "held_out": [{"measurement": source, "error": error} for source, error in built.errors.items()],
     }
+
+
+def _mean_percent(errors: Mapping[str, float]) -> float:
+    return 100 * sum(abs(error) for error in errors.values()) / len(errors)
+
+
+def _beside_the_simplest(built: Built) -> list[str]:
+    """What a constant and a rate for each multiply-accumulate would be off by, and what to do where that is less."""
+    own, simplest = _mean_percent(built.errors), _mean_percent(built.simplest)
+    lines = [f"a constant and a rate for each MAC, held out likewise, are off by {simplest:.1f}% in the mean"]
+    if own > simplest:
+        lines.append(
+            "warning: this pack is no better than that: measure more models, or start from a device more like it (--like)"
+        )
+    return lines
 
 
 def _summary(built: Built, target: str, output: Path) -> str:
@@ -231,6 +247,7 @@ def _summary(built: Built, target: str, output: Path) -> str:
         *table(rows, "<>>>>><", style, indent=2),
         "",
         style.paint(held, "dim"),
+        *_beside_the_simplest(built),
         f"written to {clean(str(output))}",
     ]
     return "\n".join(lines) + "\n"

@@ -49,3 +49,14 @@ def accuracy(
             str(name): round(float(errors[of == name].mean()), 1) for name in sorted({*of.tolist()})
         }
     return found
+
+
+def simplest(macs: Array, times: Array, groups: Sequence[NDArray[np.bool_]]) -> Array:
+    """Predicted over measured by a constant and a rate for each multiply-accumulate, least relative squares, each of ``groups``, masks over the
+    models, held out in turn. A predictor that is no better has learnt nothing of what kernels run."""
+    counts = np.stack([np.ones(len(macs)), macs / max(float(macs.mean()), 1.0)], axis=1)
+    ratios = np.ones(len(times))
+    for out in groups:
+        costs, *_ = np.linalg.lstsq(counts[~out] / times[~out, None], np.ones(int((~out).sum())), rcond=None)
+        ratios[out] = counts[out] @ costs / times[out]
+    return ratios

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from latlint.errors import LatlintError
 from latlint.graph import read
 from latlint.graph.types import Graph
-from latlint.latency.cards import FOREST_PARTS
+from latlint.latency.cards import FOREST_PARTS, terms_of
 from latlint.latency.catalogue import select_targets
 from latlint.latency.engine import Workload, crossing_bytes, envelope_class, starts, workload
 from latlint.latency.packs import Pack, Target, load_targets, vocabulary
@@ -24,7 +24,7 @@ from latlint.runtime import plan
 from latlint.runtime.kinds import kind, kind_of
 from latlint.runtime.types import Processor
 from latlint.training.columns import Columns
-from latlint.training.evaluation import accuracy, interval
+from latlint.training.evaluation import accuracy, interval, simplest
 from latlint.training.measurements import cores_of
 from latlint.training.user.matching import kernel_times
 from latlint.training.user.readers import Profile
@@ -63,13 +63,15 @@ class Wanted:
 @dataclass(frozen=True, slots=True)
 class Built:
     """``pack``, and how it came about: the donor's name, how many times faster than the donor, models, timed kernels, held-out
-    errors by model (predicted over measured, minus one)."""
+    errors by model (predicted over measured, minus one). ``simplest``: those of a constant and a rate for each multiply-accumulate, of the same
+    models held out in the same parts."""
 
     pack: Pack
     donor: str
     faster: float
     kernels: int
     errors: Mapping[str, float]
+    simplest: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +95,10 @@ def build(profiles: Sequence[Profile], wanted: Wanted, known: Mapping[str, Targe
     known = {name: target for name, target in (known or load_targets()).items() if _is_donor(target, kind_name)}
     if not known:
         raise LatlintError(f"no {kind_of(wanted.processor).title} is known whose costs could be a start")
-    known = known if wanted.like else _like_runtime(known, wanted.runtime)
-    candidates = [known[name] for name in select_targets((wanted.like,), known)] if wanted.like else [*known.values()]
+    alike = _like_runtime(known, wanted.runtime)
+    candidates = [known[name] for name in select_targets((wanted.like,), known)] if wanted.like else [*alike.values()]
+    priced = {_terms(target) for target in candidates}
+    known = {name: target for name, target in known.items() if _terms(target) in priced}
     models = sorted({str(profile.model) for profile in profiles})
     if len(models) < MIN_MODELS:
         raise LatlintError(f"{len(models)} measured models are too few: at least {MIN_MODELS} are needed")
@@ -106,15 +110,22 @@ def build(profiles: Sequence[Profile], wanted: Wanted, known: Mapping[str, Targe
     _check_units(profiles, donors)
     best = closest(donors, everything)
     costs = pool.fit(best, everything)
-    ratios = held_out(pool, donors, _groups(profiles))
+    groups = _groups(profiles)
+    ratios = held_out(pool, donors, groups)
+    macs = np.array([float(sum(kernel.macs for kernel in work.plan.kernels)) for work in best.works])
     pack = _pack(wanted, pool, best, costs, profiles, ratios)
     return Built(
         pack=pack,
         donor=best.target.name,
         faster=float(np.exp(-np.median(_log_ratios(best, everything)))),
         kernels=int(np.isfinite(best.samples.kernel_ns).sum()),
-        errors={profile.source: float(ratio - 1) for profile, ratio in zip(profiles, ratios, strict=True)},
+        errors=_errors(profiles, ratios),
+        simplest=_errors(profiles, simplest(macs, totals, groups)),
     )
+
+
+def _errors(profiles: Sequence[Profile], ratios: Array) -> dict[str, float]:
+    return {profile.source: float(ratio - 1) for profile, ratio in zip(profiles, ratios, strict=True)}
 
 
 def _processor(wanted: Wanted, donor: Processor) -> Processor:
@@ -130,6 +141,11 @@ def _processor(wanted: Wanted, donor: Processor) -> Processor:
 def _is_donor(target: Target, kind_name: str) -> bool:
     """Whether it is of the kind, and has costs of its own rather than a default that follows the file."""
     return not target.defaults and target.processor.kind == kind_name
+
+
+def _terms(target: Target) -> tuple[str, ...]:
+    """What a target's costs are of: those of others can only be compared with them where they are of the same."""
+    return tuple(target.pack.card["terms"][terms_of(target.card)])
 
 
 def _like_runtime(known: Mapping[str, Target], runtime: str | None) -> dict[str, Target]:
