@@ -57,12 +57,13 @@ def _indexed(root: Path) -> dict[str, Path]:
     if not path.is_file():
         return {}
     index: dict[str, list[str]] = json.loads(path.read_bytes())
-    return {f"{device}/{name}": root / device for device, processors in index.items() for name in processors}
+    return {target: root / directory for directory, targets in index.items() for target in targets}
 
 
 def write_index(root: Path) -> None:
-    """Write the index of the packs in ``root``, whose directories are named like their devices."""
-    index = {path.parent.name: names(read_card(path.parent)[0]) for path in sorted(root.glob("*/card.json"))}
+    """Write the index of the packs in ``root``: the targets of each directory. A device may have more than one."""
+    cards = {path.parent.name: read_card(path.parent)[0] for path in sorted(root.glob("*/card.json"))}
+    index = {directory: [f"{card['device']}/{name}" for name in names(card)] for directory, card in cards.items()}
     write_whole({root / INDEX: (json.dumps(index, indent=1) + "\n").encode()})
 
 

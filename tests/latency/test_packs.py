@@ -400,4 +400,5 @@ def test_the_index_of_bundled_packs_says_what_their_cards_say(tmp_path: Path) ->
         (tmp_path / "packs" / path.parent.name / "card.json").write_bytes(path.read_bytes())
     catalogue.write_index(tmp_path / "packs")
     assert (tmp_path / "packs" / catalogue.INDEX).read_bytes() == (root / catalogue.INDEX).read_bytes()
-    assert all(read_pack(path).device == path.name for path in root.iterdir() if path.is_dir())
+    found = {target.name for path in root.glob("*/card.json") for target in read_pack(path.parent).targets()}
+    assert found == set(catalogue.find_targets())
