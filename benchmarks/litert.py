@@ -16,8 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from latlint.training import xnnpack
+import latlint
+from latlint.training import derived, xnnpack
 from latlint.training.calibrate import scores, stretched
+from latlint.training.corpus import unpacked
 from latlint.training.edge_compat import Network
 from latlint.training.evaluation import simplest
 
@@ -32,6 +34,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="exit 1 where a limit is exceeded")
     options = parser.parse_args()
     broken = raspberry_pi(options.shared)
+    anchors(unpacked(options.shared / "corpus"))
     for each in broken:
         print(each, file=sys.stderr)
     return 1 if broken and options.check else 0
@@ -56,6 +59,15 @@ def raspberry_pi(shared: Path) -> list[str]:
         if error > limit
     ]
     return said + ([] if COVERAGE[0] <= inside <= COVERAGE[1] else [f"{name}: intervals cover {inside:.1%}"])
+
+
+def anchors(corpus: Path) -> None:
+    """Phones on XNNPACK, predicted over published, for the figures that their factors were set by."""
+    for name, (target, clock, published) in derived.ANCHORS.items():
+        files = [corpus / "tflite_fp32" / f"{network}.tflite" for network in derived.NETWORKS]
+        found = [latlint.predict(file, f"{target}@xnnpack")[0].latency_ms * clock for file in files]
+        ratios = ", ".join(f"{ms / known:.2f}" for ms, known in zip(found, published, strict=True))
+        print(f"{target}@xnnpack over {name}, in sample: {ratios}")
 
 
 def show(what: str, ratios: np.ndarray) -> tuple[float, float, float]:
