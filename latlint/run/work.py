@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -61,12 +61,17 @@ class Task:
             return _failed(file, error)
         targets = load_packs(self.targets)
         try:
-            outcome = self._outcome(graph, path, predict_graph(graph, targets, file, sha256))
+            outcome = self._outcome(graph, path, predict_graph(graph, targets, file, sha256, self._named))
         except LatlintError as error:
             return _failed(file, error)
         if self.cache and key:
             self.cache.store(key, outcome)
         return outcome
+
+    @property
+    def _named(self) -> frozenset[str]:
+        """Targets that the user named, not by a glob."""
+        return frozenset((*self.settings.targets, *(budget.target for budget in self.settings.budgets)))
 
     def _outcome(self, graph: Graph, path: str, found: Iterator[tuple[Prediction, Plan, Target]]) -> Outcome:
         if not self.judge:
@@ -115,16 +120,16 @@ def _failed(file: str, error: LatlintError) -> Outcome:
 
 
 def predict_graph(
-    graph: Graph, targets: Iterable[Target], model: str, sha256: str
+    graph: Graph, targets: Iterable[Target], model: str, sha256: str, named: Collection[str] = ()
 ) -> Iterator[tuple[Prediction, Plan, Target]]:
     """``graph`` on each of ``targets``, planned and measured out once for each kind of processor; ``model`` and ``sha256`` are the
-    file's path as given and its hash. A target whose runtime cannot load the file is left out where another one is about the same
-    processor (``x/npu@litert`` beside ``x/npu@onnxruntime``); elsewhere it raises ``LatlintError`` (LAT902)."""
+    file's path as given and its hash. A target whose runtime cannot load the file is left out: a glob means those that can. Raises
+    ``LatlintError`` (LAT902) for one that is among ``named``, and where no target is left."""
     from latlint.latency import engine
     from latlint.runtime import plan
 
     works: dict[tuple[str, ...], engine.Workload] = {}
-    for target in _loading([each.for_dialect(graph.dialect) for each in targets], graph.dialect, model):
+    for target in _loading(list(targets), graph.dialect, model, named):
         key = target.processor.plan_key
         if key not in works:
             works[key] = engine.workload(plan(graph, target.processor))
@@ -132,17 +137,24 @@ def predict_graph(
         yield engine.predict(graph, work.plan, target, model=model, sha256=sha256, work=work), work.plan, target
 
 
-def _loading(targets: list[Target], dialect: str, model: str) -> list[Target]:
-    """Those of ``targets`` whose runtime loads files of ``dialect``."""
+def _loading(targets: list[Target], dialect: str, model: str, named: Collection[str]) -> list[Target]:
+    """Those of ``targets`` whose runtime loads files of ``dialect``, each with that runtime."""
     from latlint.runtime import unloadable
 
-    reasons = [unloadable(dialect, target.processor) for target in targets]
-    loading = [target for target, reason in zip(targets, reasons, strict=True) if not reason]
-    served = {target.name.partition("@")[0] for target in loading}
-    for target, reason in zip(targets, reasons, strict=True):
-        if reason and target.name.partition("@")[0] not in served:
-            message = f"{target.name}: {reason}; choose another target"
-            raise LatlintError(message, code="LAT902", path=model)
+    loading, reasons = [], {}
+    for target in targets:
+        try:
+            target = target.for_dialect(dialect)
+            reason = unloadable(dialect, target.processor)
+        except LatlintError as error:  # none of its runtimes
+            reason = error.message
+        if reason:
+            reasons[target.name] = reason
+        else:
+            loading.append(target)
+    for name, reason in reasons.items():
+        if name in named or not loading:
+            raise LatlintError(f"{name}: {reason}; choose another target", code="LAT902", path=model)
     return loading
 
 

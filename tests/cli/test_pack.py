@@ -97,7 +97,7 @@ def test_force_replaces_packs_alone(latlint: Run, table: Path) -> None:
     [
         (("--like", "pixel-5/cpu-1large"), "unknown target 'pixel-5/cpu-1large'"),
         (("--like", "pixel-4/gpu"), "unknown target 'pixel-4/gpu'"),
-        (("--processor", "npu"), "no NPU is known whose costs could be a start"),
+        (("--processor", "npu"), "unknown target 'pixel-4/cpu-1large'"),
         (("--processor", "vpu"), "--processor vpu: expected cpu, gpu, npu, or with cores: cpu-1large"),
         (("--device", "a/b"), "--device a/b: expected letters"),
         (("--runtime", "tflite-9"), "tflite-9"),

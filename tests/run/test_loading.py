@@ -43,3 +43,13 @@ def test_what_reads_onnx_itself_is_not_said_to_be_converted(model: Model) -> Non
     )
     assert not any("as if converted" in note for note in itself.notes)
     assert any("as if converted" in note for note in converted.notes)
+
+
+def test_a_glob_means_the_targets_that_load_the_file(model: Model) -> None:
+    tflite, onnx = (
+        {each.target for each in latlint.predict(model(f"mobilenet_v2.{kind}"), "*@*")} for kind in ("tflite", "onnx")
+    )
+    assert len(tflite) > 48 and "x86-64-avx512/cpu-1" not in tflite
+    assert "x86-64-avx512/cpu-1" in onnx and tflite < onnx
+    with pytest.raises(LatlintError, match="x86-64-avx512/cpu-1: "):
+        latlint.predict(model("mobilenet_v2.tflite"), "x86-64-avx512/*")
