@@ -25,9 +25,9 @@ from latlint.settings import Settings
 def targets() -> tuple[Target, ...]:
     """One of each kind of processor: together they run every planner and every table of rules."""
     kinds: dict[tuple[str, ...], Target] = {}
-    for target in load_targets().values():
-        processor = target.processor
-        kinds.setdefault((processor.runtime, processor.vendor, processor.generation), target)
+    for known in load_targets().values():
+        for target in (known.for_dialect(dialect) for dialect in known.defaults) if known.defaults else (known,):
+            kinds.setdefault(target.processor.plan_key, target)
     return tuple(kinds.values())
 
 

@@ -31,7 +31,7 @@ def printed(commands: list[str], directory: Path) -> list[str]:
     done = subprocess.run(
         ["bash", "-c", "\n".join(script)],
         cwd=directory,
-        env={**environment, **set_here, "COLUMNS": "80", "GIT_CONFIG_GLOBAL": os.devnull},
+        env={**environment, **set_here, "LATLINT_WIDTH": "80", "GIT_CONFIG_GLOBAL": os.devnull},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",

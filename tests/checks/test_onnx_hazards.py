@@ -64,6 +64,6 @@ def test_a_dilated_pool_becomes_a_flex_op(tmp_path: Path, target: str) -> None:
 
 def test_the_overhead_of_a_small_network_is_told_where_it_runs_on_the_gpu(model: Callable[[str], Path]) -> None:
     path = model("mobilenet_v3_small.tflite")
-    assert " to start, " in codes(path, "galaxy-s10/gpu")["LAT227"]
+    assert " start-up, " in codes(path, "galaxy-s10/gpu")["LAT227"]
     assert "LAT227" not in codes(path, "galaxy-s10/cpu-1large")
     assert "LAT227" not in codes(model("one_gelu.tflite"), "galaxy-s10/gpu")

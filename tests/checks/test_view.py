@@ -72,7 +72,7 @@ def test_a_gain_is_the_difference_of_two_predictions() -> None:
     assert gain.low_ms < gain.ms < gain.high_ms
     (finding,) = view(subject(before)).judge(RULE, "m", [before.nodes[0]], fix="f", gain=gain)
     assert (finding.gain_ms, finding.gain_low_ms, finding.gain_high_ms) == gain
-    assert f" ms [{gain.low_ms:.2f}–{gain.high_ms:.2f}] (" in finding.message
+    assert f" ms [{gain.low_ms:.1f}–{gain.high_ms:.1f}] (" in finding.message
 
 
 def test_targets_that_plan_alike_share_the_edited_plan(monkeypatch: pytest.MonkeyPatch) -> None:

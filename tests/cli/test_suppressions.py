@@ -16,7 +16,7 @@ Model = Callable[[str], Path]
 
 CONFIGURATION = """\
 targets = ["pixel-4/gpu"]
-min-coverage = 0.8
+min-coverage = 0.99
 unjudged = "ignore"
 select = ["LAT0", "LAT1", "LAT201", "LAT203", "LAT225", "LAT3", "LAT9"]
 [[budgets]]

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import pytest
 from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
 
 from latlint.graph import Graph
 from latlint.graph.onnx import read_onnx
+
+onnxruntime = pytest.importorskip("onnxruntime")
 
 F32, I64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 node = helper.make_node

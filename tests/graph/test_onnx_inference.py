@@ -11,12 +11,13 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import pytest
 from onnx import FunctionProto, NodeProto, TensorProto, helper, numpy_helper
 
 from latlint.graph import Graph
 from latlint.graph.onnx import read_onnx
+
+onnxruntime = pytest.importorskip("onnxruntime")
 
 F32, I64, I32, U8 = TensorProto.FLOAT, TensorProto.INT64, TensorProto.INT32, TensorProto.UINT8
 

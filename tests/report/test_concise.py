@@ -50,7 +50,7 @@ def test_quiet_shows_nothing_of_what_passes(model: Model, capsys: pytest.Capture
 def test_sentences_break_at_the_width_of_the_terminal(
     model: Model, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("LATLINT_WIDTH", "80")
     _, lines = printed(capsys, model("resnet18.onnx"), "-t", "pixel-4/cpu-1large", "-b", "1ms")
     findings = [line for line in lines if line.startswith(" " * 8)]
     assert len(findings) > 3

@@ -74,8 +74,8 @@ def test_a_mali_joins_eight_tensors_at_a_time(inputs: int, launches: int) -> Non
     [
         (16, 16, "convolution_2d_grouped"),
         (16, 8, "convolution_2d_grouped"),
-        (16, 12, "convolution_2d"),  # 6 outputs a group are no whole slices of four
-        (12, 16, "convolution_2d"),
+        (16, 12, "convolution_2d_by_group"),  # 6 outputs a group are no whole slices of four
+        (12, 16, "convolution_2d_by_group"),
     ],
 )
 def test_groups_of_whole_slices_run_in_one_kernel(channels: int, outputs: int, name: str) -> None:

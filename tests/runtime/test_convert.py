@@ -672,9 +672,9 @@ def test_the_ops_of_onnxs_own_tests_need_no_fallback(monkeypatch: pytest.MonkeyP
     """1,800 models of one or a few nodes, every op in its variants: each is converted by its handler, shapes and all."""
     from onnx.backend.test.case.node import collect_testcases
 
-    def other(writer: Any, node: Node) -> None:
+    def other(writer: Any, node: Node, *rest: Any) -> None:
         assert sys.exc_info()[1] is None, f"the handler of {node.kind} failed on {node.name}"
-        original(writer, node)
+        original(writer, node, *rest)
 
     original = handlers.other
     monkeypatch.setattr(handlers, "other", other)
