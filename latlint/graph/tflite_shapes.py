@@ -227,7 +227,7 @@ class Sizes:
         try:
             with np.errstate(all="ignore"):
                 found = _FOLDS[node.kind](self, node, *arrays)
-        except (ValueError, IndexError, KeyError, TypeError, ArithmeticError):
+        except (UnknownError, ValueError, IndexError, KeyError, TypeError, ArithmeticError):
             return
         parts = found if isinstance(found, list) else [found]
         early = node.native in _FOLDED and all(index in self.folded or self._is_constant(index) for index in reads)

@@ -20,7 +20,7 @@ from onnx import TensorProto, helper
 
 pytestmark = pytest.mark.slow
 
-MOST_MB = 150
+MOST_MB = 160
 
 #: Runs the command line and reports its exit code, its output and its peak memory.
 _RUN = """
