@@ -141,7 +141,9 @@ def test_a_run_reads_what_it_is_given_and_does_nothing_else(here: Path) -> None:
             path = (here / arguments[0]).resolve()
             assert any(path.is_relative_to(place) for place in given), f"opened {path}"
             opened.add(path)
-        assert arguments[0].isdecimal() or not int(arguments[2]) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT), f"written: {arguments}"
+        assert arguments[0].isdecimal() or not int(arguments[2]) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT), (
+            f"written: {arguments}"
+        )
     assert not {here / "secret", here / "models" / "pipe"} & opened
     assert here / "models" / "beside.onnx" in opened, "the watch is not blind"
 

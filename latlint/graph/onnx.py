@@ -159,7 +159,10 @@ class _Reader:
                     self.notes.append(
                         printable(f"of the branches of '{label[:80]}' the heavier one ({name}) is counted")
                     )
-                step.node.input[:] = [*step.node.input[:1], *dict.fromkeys(filter(None, step.body.outputs[step.body.branch]))]
+                step.node.input[:] = [
+                    *step.node.input[:1],
+                    *dict.fromkeys(filter(None, step.body.outputs[step.body.branch])),
+                ]
         self._take_quantization(steps)
         return self._build(steps, inputs, [value.name for value in graph.output])
 

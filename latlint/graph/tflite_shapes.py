@@ -204,7 +204,8 @@ class Sizes:
             return np.zeros(tensor.shape or (), np.int64)
         if tensor.value is None or tensor.shape is None or len(tensor.value) > _MAX_VALUE:
             return None
-        return np.array(tensor.value, np.int64 if tensor.dtype.startswith("int") else None).reshape(tensor.shape)
+        found = np.array(tensor.value, np.int64 if tensor.dtype.startswith("int") else None)
+        return found.reshape(tensor.shape) if found.size == prod(tensor.shape) else None
 
     def _compute(self, node: Node) -> None:
         values, tensors = self.values, self.tensors
