@@ -18,7 +18,7 @@ TARGETS = sorted(phones())
 
 @pytest.mark.parametrize(
     ("directory", "files", "least_coverage"),
-    [("tflite_fp32", 80, 0.99), ("tflite_int8", 80, 0.0), ("onnx", 80, 0.9), ("onnx_vit", 20, 0.0)],
+    [("tflite_fp32", 80, 0.98), ("tflite_int8", 80, 0.0), ("onnx", 80, 0.9), ("onnx_vit", 20, 0.0)],
 )
 def test_every_file_is_predicted_for_every_target(
     corpus: Path, directory: str, files: int, least_coverage: float
