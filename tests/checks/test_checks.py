@@ -96,6 +96,11 @@ def test_estimates_without_measurements_are_no_finding_unless_asked(tmp_path: Pa
     assert [finding.code for finding in run(subject(tmp_path, estimated, min_coverage=0.1))] == ["LAT010"]
 
 
+def test_a_coverage_as_high_as_asked_for_is_judged(tmp_path: Path) -> None:
+    half = replace(PREDICTION, coverage=0.5)
+    assert run(subject(tmp_path, half, min_coverage=0.5, budgets=(Budget(100.0),))) == []
+
+
 DOUBTFUL = [
     (
         replace(PREDICTION, unknown={"Foo": 2, "Bar": 1}),

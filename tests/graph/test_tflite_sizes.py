@@ -17,6 +17,8 @@ from latlint.errors import LatlintError
 from latlint.graph import Graph
 from latlint.graph.inputs import InputShape
 from latlint.graph.tflite import MAX_NODES, read_tflite
+from latlint.graph.tflite_shapes import Sizes
+from latlint.graph.types import Tensor
 from tests.graph.test_tflite import Body, Op, T, build, constant, weights
 
 REPOSITORY = Path(__file__).parents[2]
@@ -341,3 +343,13 @@ def test_a_variable_has_the_size_that_the_file_states() -> None:
     ops = [Op("VAR_HANDLE", [], [1], ("VarHandleOptions", {})), Op("READ_VARIABLE", [1], [2]), Op("RELU", [2], [3])]
     read = graph(tensors, ops)
     assert [tensor.shape for tensor in read.tensors[2:]] == [(1, 4, 8), (1, 4, 8)] and not read.notes
+
+
+def test_a_constant_has_a_value_only_where_its_elements_fill_its_shape() -> None:
+    """Fuzzing found a file that stores four elements for a tensor of thousands."""
+    sizes = Sizes(
+        [Tensor(name, shape, "int32", True, (1, 2, 3, 4)) for name, shape in (("a", (2, 2)), ("b", (1, 14, 2)))],
+        lambda _: None,
+    )
+    assert np.array_equal(sizes.array(0), [[1, 2], [3, 4]])
+    assert sizes.array(1) is None
