@@ -23,6 +23,9 @@ FILE = "latlint.toml"
 GATES = ("point", "low", "high")
 SEVERITIES = ("note", "warning", "error")
 
+#: What a float model can be predicted in, as if it were converted: weights and activations of these bits (``runtime.as_if``).
+PRECISIONS = ("w8a8", "w8a16", "float16")
+
 #: What lies beside it: see ``latlint.lock`` and ``latlint.baseline``.
 LOCK_FILE, BASELINE_FILE = "latlint.lock", "latlint.baseline"
 
@@ -138,6 +141,7 @@ class Settings:
             object.__setattr__(self, name, _listed(name, getattr(self, name)))
         object.__setattr__(self, "packs", tuple(map(Path, self.packs)))
         _one_of("gate", self.gate, GATES)
+        _one_of("precision", self.precision, ("", *PRECISIONS))
         _one_of("fail_on", self.fail_on, SEVERITIES)
         for name, share in (("min_coverage", self.min_coverage), ("min_gain", self.min_gain)):
             if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:

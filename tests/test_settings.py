@@ -97,7 +97,7 @@ def test_the_nearest_file_governs_and_the_repository_is_the_border(tmp_path: Pat
         ),
         (
             "zzzzzz = 1",
-            "unknown key 'zzzzzz': known are extend, targets, models, exclude, packs, gate, fail-on, unjudged, require-budget, min-coverage, min-gain, select, ignore, per-model-ignores, severities, shapes, base, waivers, budgets",
+            "unknown key 'zzzzzz': known are extend, targets, models, exclude, packs, gate, fail-on, unjudged, require-budget, min-coverage, min-gain, select, ignore, per-model-ignores, severities, shapes, precision, base, waivers, budgets",
         ),
         ('targets = "pixel-4/gpu"', "targets must be a list of texts, not 'pixel-4/gpu'"),
         ('targets = [""]', "targets must be a list of texts, not ['']"),

@@ -17,7 +17,7 @@ from latlint.graph.formats import a_model
 from latlint.outcome import Report
 from latlint.project.configuration import Governing, governing, load
 from latlint.report import formats, shows
-from latlint.settings import Settings
+from latlint.settings import PRECISIONS, Settings
 
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -45,7 +45,7 @@ def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--precision",
-            type=click.Choice(["w8a8", "w8a16", "float16"]),
+            type=click.Choice(PRECISIONS),
             help="As if float models were converted: weights and activations of these bits.",
         ),
     )

@@ -58,6 +58,8 @@ def _values(settings: Settings, targets: tuple[str, ...]) -> Iterator[tuple[str,
     yield "models", settings.models
     yield "exclude", settings.exclude
     yield "packs", [os.path.relpath(pack, settings.root) for pack in settings.packs]
+    if settings.precision:
+        yield "precision", settings.precision
     if settings.base is not None:
         yield "base", settings.base
     yield "gate", settings.gate

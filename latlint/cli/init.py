@@ -140,6 +140,7 @@ def _configuration(paths: tuple[str, ...], settings: Settings, report: Report, s
         f"targets = {_toml.array(settings.targets)}",
         *([f"models = {_toml.array(globs)}"] if globs and "./**" not in globs else []),
         *([f"packs = {_toml.array(settings.relative(pack) for pack in settings.packs)}"] if settings.packs else []),
+        *([f"precision = {_toml.string(settings.precision)}"] if settings.precision else []),
     ]
     globs_of = _model_globs({settings.relative(prediction.model) for prediction in report.predictions})
     budgets = (

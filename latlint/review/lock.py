@@ -5,7 +5,8 @@ A line is ``MODEL TARGET LATENCY LOW..HIGH COVERAGE OPS HASH PACK``::
     models/net.tflite pixel-4/gpu 5.864ms 5.381..6.371ms coverage=100% conv2d=51%,overhead=31%,mean=2% sha256=0f1e2d3c4b5a6978 pack=0.1.0+89abcdef
 
 ``HIGH`` is left out where the latency is a lower bound. ``OPS`` are the three kinds of op that take most, with their share of the latency. ``HASH`` is the beginning of the model's SHA-256;
-``PACK`` the version of latlint and the revision of the device pack that the numbers come from.
+``PACK`` the version of latlint and the revision of the device pack that the numbers come from, with ``+as-w8a8`` where a float model is
+predicted as if converted.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ Key = tuple[str, str]
 
 _REMARK = "What models were predicted to take. For review; do not edit: `latlint lock` writes it, `latlint lock --check` compares."
 _SHOWN_OPS = 3
+_AS_IF = "+as-"
 _HASH_DIGITS = 16
 
 
@@ -98,7 +100,8 @@ class Change:
             return ""
         if self.old.sha256 != self.new.sha256:
             return "model"
-        return "predictor" if self.old.pack != self.new.pack else "settings"
+        old, new = (each.pack.partition(_AS_IF)[0] for each in (self.old, self.new))
+        return "predictor" if old != new else "settings"
 
 
 def entry(prediction: Prediction, settings: Settings) -> Entry:
@@ -117,8 +120,8 @@ def entry(prediction: Prediction, settings: Settings) -> Entry:
 
 
 def pack_of(prediction: Prediction) -> str:
-    """What a prediction rests on besides the model: ``0.1.0+89abcdef``."""
-    return f"{__version__}+{prediction.pack}"
+    """What a prediction rests on besides the model: ``0.1.0+89abcdef``, and the precision that it is as if converted to."""
+    return f"{__version__}+{prediction.pack}" + (f"{_AS_IF}{prediction.precision}" if prediction.as_if else "")
 
 
 def _ops(prediction: Prediction) -> tuple[tuple[str, float], ...]:

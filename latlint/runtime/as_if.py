@@ -17,8 +17,6 @@ _TYPES: dict[str, _Types] = {
     "w8a8": _Types("int8", "int8"),
     "w8a16": _Types("int16", "int8"),
 }
-#: The precisions that there are words for.
-PRECISIONS = (*_TYPES, "float16")
 _FLOATS = ("float32", "float16", "bfloat16", "float64")
 
 

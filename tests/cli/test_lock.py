@@ -263,3 +263,28 @@ def test_findings_stand_on_their_models_line(latlint: Run, project: Path, monkey
     (project / "latlint.lock").write_text("<<<<<<< HEAD\n")
     assert places() == at_models, "a lock that is malformed is for `lock --check` to refuse"
     assert "latlint.lock: line 1 is a conflict marker" in latlint("check").err
+
+
+def test_a_precision_of_the_configuration_holds_for_every_command(
+    latlint: Run, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project)
+    target = "pixel-4/cpu-1large"
+
+    def taken(*options: str, command: str = "predict") -> tuple[str, bool, float]:
+        done = latlint(command, "models/net.tflite", "--target", target, "--format", "json", *options)
+        (found,) = json.loads(done.out)["predictions"]
+        return found["precision"], found["as_if"], found["latency_ms"]
+
+    plain, quantised = taken(), taken("--precision", "w8a8")
+    assert plain[2] > quantised[2]
+    (project / "latlint.toml").write_text(f'precision = "w8a8"\n{TARGETS}')
+    assert taken() == taken(command="check") == quantised
+    assert taken("--precision", "float16")[0] == "float16"
+    note = "--precision takes the place of precision in latlint.toml"
+    assert note in latlint("check", "models/net.tflite", "--precision", "float16").err
+    assert latlint("lock").status == 0
+    assert all(line.endswith("+as-w8a8") for line in lines(project))
+    (project / "latlint.toml").write_text(TARGETS)
+    changes = json.loads(latlint("lock", "--check", "--format", "json").out)["changes"]
+    assert {change["cause"] for change in changes} == {"settings"}

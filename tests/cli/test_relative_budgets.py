@@ -275,3 +275,17 @@ class TestWhatKeepsTheComparisonFromBeingMade:
         assert codes(checked(latlint)) == [("LAT106", "warning")]
         Path("latlint.toml").write_text(f'unjudged = "ignore"\n{RELATIVE}')
         assert codes(checked(latlint)) == []
+
+
+def test_a_line_of_another_precision_is_nothing_to_compare_with(
+    latlint: Run, git: Git, put: Callable[[str, str], None]
+) -> None:
+    on_the_cpu = RELATIVE.replace("/gpu", "/cpu-1large")
+    put(SLOW, "net.tflite")
+    Path("latlint.toml").write_text(f'precision = "w8a8"\n{on_the_cpu}')
+    assert latlint("lock").status == 0
+    commit(git)
+    Path("latlint.toml").write_text(on_the_cpu)
+    with Path("net.tflite").open("ab") as file:
+        file.write(bytes(16))  # another file, and the same model
+    assert codes(checked(latlint, "--base", "HEAD")) == []

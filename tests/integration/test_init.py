@@ -97,6 +97,14 @@ def test_names_that_globs_and_toml_and_text_cannot_hold(project: Project, latlin
     assert "7 models on 1 target: 1 over budget, 6 without a budget" in latlint("check").stdout
 
 
+def test_budgets_as_if_quantised_are_held_so(project: Project, latlint: Run, model: Model) -> None:
+    project.put(model("mobilenet_v2.tflite"), "net.tflite")
+    assert latlint("init", "--target", "pixel-4/cpu-1large", "--precision", "w8a8").returncode == 0
+    assert configuration(project)["precision"] == "w8a8"
+    assert "1 within budget" in latlint("check").stdout
+    assert "1 over budget" in latlint("check", "--precision", "float16").stdout
+
+
 def test_nothing_is_overwritten(project: Project, latlint: Run, model: Model) -> None:
     project.put(model("mobilenet_v2.tflite"), "net.tflite")
     mine = project.write("latlint.toml", "targets = ['iphone-xs/gpu']\n")

@@ -31,6 +31,7 @@ min-coverage = 0.5
 min-gain = 0.02
 select = ["LAT0", "LAT1", "float-island"]
 ignore = ["LAT104"]
+precision = "w8a8"
 base = "origin/main"
 
 [per-model-ignores]
