@@ -179,18 +179,37 @@ class Graph:
         """``int8`` when convolutions and matrix products run on quantised activations, else ``float32`` or ``float16``.
 
         Decided by the activations of the ops that do the work, not by the graph's inputs: a full-integer model often
-        keeps float inputs and outputs behind a QUANTIZE.
+        keeps float inputs and outputs behind a QUANTIZE. An ONNX file is quantised in three ways, which count alike: ops on integers
+        (QLinearConv, MatMulInteger), ops that quantise within (DynamicQuantizeMatMul), and float ops between DequantizeLinear and
+        QuantizeLinear, which are how ONNX writes an integer op. TensorFlow Lite computes in float behind a DEQUANTIZE.
         """
+        quantised = self.dialect == "onnx"
+        unpacked = self._other_side("dequantize") if quantised else {}
         votes: dict[str, int] = {}
         for node in self.nodes:
             if node.kind in _WORK and node.inputs and node.inputs[0] >= 0:
-                dtype = self.tensors[node.inputs[0]].dtype
+                dtype = unpacked.get(node.inputs[0]) or self.tensors[node.inputs[0]].dtype
+                weights = self.tensors[node.inputs[1]].dtype if node.inputs[1:] and node.inputs[1] >= 0 else dtype
+                if quantised and weights in ("int8", "uint8"):
+                    dtype = weights
                 votes[dtype] = votes.get(dtype, 0) + 1
         votes.pop("unknown", None)
         if not votes:
-            votes = {dtype: 1 for i in self.inputs if (dtype := self.tensors[i].dtype) != "unknown"} or {"float32": 1}
+            packed = self._other_side("quantize") if quantised else {}
+            given = [packed.get(index) or self.tensors[index].dtype for index in self.inputs]
+            votes = {dtype: 1 for dtype in given if dtype != "unknown"} or {"float32": 1}
         winner = max(sorted(votes), key=lambda dtype: votes[dtype])
-        return {"uint8": "int8"}.get(winner, winner)
+        return {"uint8": "int8", "uint16": "int16"}.get(winner, winner)
+
+    def _other_side(self, kind: str) -> dict[int, str]:
+        """The types in which float values are kept: of what nodes that ``dequantize`` read, or of what those that ``quantize`` write."""
+        found = {}
+        for node in self.nodes:
+            if node.kind == kind and node.inputs and node.inputs[0] >= 0 and node.outputs:
+                sides = node.inputs[0], node.outputs[0]
+                number, real = sides if kind == "dequantize" else sides[::-1]
+                found[real] = self.tensors[number].dtype
+        return found
 
 
 def times(repeat: int | None, trips: int | None) -> int | None:

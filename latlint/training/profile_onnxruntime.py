@@ -249,7 +249,7 @@ def build_pack(paths: Sequence[Path], times: Sequence[Timing], families: Sequenc
     counts = np.stack([COLUMNS.counts(work) for work in works])
     measured = np.array([each.best_ns for each in times])
     ratios = _held_out(rows, counts, kinds, facts.threads) / measured
-    precisions = np.array([_precision(work) for work in works])
+    precisions = np.array([work.plan.precision for work in works])
     key = f"{here.name}@onnxruntime"
     described = {
         name: getattr(here, name) for name in ("runtime", "kind", "vendor", "generation", "precision", "threads")
@@ -282,14 +282,6 @@ def build_pack(paths: Sequence[Path], times: Sequence[Timing], families: Sequenc
         **vocabulary(*COLUMNS.models),
     }
     return Pack(card, {f"{here.name}/theta": _costs(rows, facts.threads)})
-
-
-def _precision(work: Workload) -> str:
-    """``int8`` where quantised products take a notable part of the work: how a plan of QDQ pairs turns out, not how the file looks."""
-    macs = {True: 0, False: 1}
-    for kernel in work.plan.kernels:
-        macs["Q" in kernel.implementation or "Integer" in kernel.implementation] += kernel.macs
-    return "int8" if macs[True] > macs[False] else "float32"
 
 
 def _rows(works: Sequence[Workload], times: Sequence[Timing]) -> _Rows:

@@ -441,6 +441,43 @@ def test_quantise_dequantise_pairs() -> None:
     assert [node.kind for node in graph.nodes] == ["quantize", "dequantize", "dequantize", "conv2d"]
     assert (tensors["q"].dtype, tensors["d"].dtype) == ("int8", "float32")
     assert tensors["w"].quantization is not None and tensors["w"].quantization.scales == (1.0, 2.0)
+    assert graph.precision == "int8"
+
+
+PAIRED = [
+    ONE("QuantizeLinear", ["x", "s", "z"], ["q"]),
+    ONE("DequantizeLinear", ["q", "s", "z"], ["d"]),
+    ONE("DequantizeLinear", ["b", "s", "z"], ["v"]),
+]
+NUMBERS = {
+    "s": np.array(0.5, np.float32), "z": np.array(0, np.uint8), "b": np.zeros((6, 5), np.uint8), "w": zeros(6, 5),
+}  # fmt: skip
+UNPACKED = ONE("DynamicQuantizeMatMul", ["x", "b", "s", "z"], ["y"], domain="com.microsoft")
+
+
+@pytest.mark.parametrize(
+    ("nodes", "precision"),
+    [
+        ([*PAIRED, ONE("MatMul", ["d", "v"], ["y"])], "int8"),
+        ([*PAIRED[2:], ONE("MatMul", ["x", "v"], ["y"])], "float32"),
+        ([*PAIRED, ONE("MatMul", ["x", "w"], ["y"])], "float32"),
+        ([ONE("DynamicQuantizeLinear", ["x"], ["q", "t", "u"]), ONE("MatMulInteger", ["q", "b", "u"], ["y"])], "int8"),
+        ([UNPACKED], "int8"),
+        ([*PAIRED[:2], ONE("Relu", ["d"], ["y"])], "int8"),
+        ([ONE("Relu", ["x"], ["y"])], "float32"),
+    ],
+    ids=["pairs", "weights alone", "beside", "dynamic", "dynamic within", "no products", "float"],
+)
+def test_a_file_is_quantised_where_its_products_are(nodes: list[NodeProto], precision: str) -> None:
+    used = {name for node in nodes for name in node.input}
+    constants = {name: array for name, array in NUMBERS.items() if name in used}
+    assert read(model(nodes, MATRIX, constants, others={"com.microsoft": 1})).precision == precision
+
+
+def test_sixteen_bits_are_sixteen_bits() -> None:
+    constants = NUMBERS | {"z": np.array(0, np.uint16), "b": np.zeros((6, 5), np.uint16)}
+    constants.pop("w")
+    assert read(model([*PAIRED, ONE("MatMul", ["d", "v"], ["y"])], MATRIX, constants, opset=21)).precision == "int16"
 
 
 def test_a_node_keeps_its_native_inputs_and_attributes() -> None:
