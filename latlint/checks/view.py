@@ -208,7 +208,9 @@ def percent(share: float) -> str:
 class _Last(local):
     """The model that this thread works on: rules of one model follow each other."""
 
-    scene: Scene | None = None
+    original: Graph | None = None
+    #: By the dialect of the graph that the runtime gets: of one file, runtimes may take it as it is or as converted.
+    scenes: dict[str, Scene]
     view: View | None = None
 
 
@@ -231,11 +233,13 @@ def _make(subject: Subject) -> View:
 
 
 def _scene_of(subject: Subject) -> Scene:
-    if _last.scene is None or _last.scene.original is not subject.graph:
+    if _last.original is not subject.graph:
+        _last.original, _last.scenes = subject.graph, {}
+    graph = subject.plan.converted.graph if subject.plan.converted else subject.graph
+    if graph.dialect not in _last.scenes:
         from latlint.whatif.pricing import Alternatives  # NumPy, which a run that lists rules has no use for
 
-        graph = subject.plan.converted.graph if subject.plan.converted else subject.graph
-        _last.scene = Scene(
+        _last.scenes[graph.dialect] = Scene(
             subject.graph, graph, graph.consumers(), graph.producers(), frozenset(graph.outputs), Alternatives(graph)
         )
-    return _last.scene
+    return _last.scenes[graph.dialect]

@@ -326,3 +326,15 @@ def test_what_looks_at_the_graph_alone_is_found_once_for_all_targets_of_a_model(
     ]
     assert answers == [["conv2d", "gelu", "conv2d"]] * 2 + [["softmax"]] * 2
     assert asked == [first, second]
+
+
+def test_runtimes_of_different_formats_do_not_share_what_is_seen(model: Callable[[str], Path]) -> None:
+    """An ONNX file as converted for one runtime and as it is for another, whichever is looked at first."""
+    graph = read(model("vit_tiny.onnx"))
+    targets = ("pixel-4/gpu", "x86-64-avx512/cpu-1@onnxruntime", "galaxy-s24/npu@onnxruntime", "pixel-4/cpu-1large")
+    alone = {}
+    for target in targets:
+        alone[target] = checks.run(subject(read(model("vit_tiny.onnx")), target))
+    assert sum(map(len, alone.values()))
+    assert {target: checks.run(subject(graph, target)) for target in targets} == alone
+    assert {target: checks.run(subject(graph, target)) for target in targets[::-1]} == alone
