@@ -258,7 +258,7 @@ def finding_json(finding: Finding) -> dict[str, Any]:
 
 _FINDING_KEYS = (
     "code", "name", "severity", "model", "target", "nodes", "message", "latency_ms", "budget_ms", "gain_ms", "gain_low_ms",
-    "gain_high_ms", "help_uri", "fingerprint", "suppressed", "justification",
+    "gain_high_ms", "help_uri", "fingerprint", "suppressed", "justification", "runtime", "causes", "under",
 )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import NamedTuple
 
+from latlint.checks._causes import gathered
 from latlint.checks._selection import graded, reach, refuse_unknown, selected
 from latlint.checks._selection import severity as severity
 from latlint.checks.types import SEVERITIES, Comparison, Finding, Leftovers, Rule, Subject
@@ -109,7 +110,7 @@ def _graded(rule: Rule, findings: Iterable[Finding], settings: Settings) -> Iter
 
 
 def run(subject: Subject) -> list[Finding]:
-    """What all rules find in ``subject``: the gravest first, then what gains most, then by code."""
+    """What all rules find in ``subject``: the gravest first, then what gains most, then by code; each knows those with the same cause."""
     found = []
     known = traits(subject.target.processor)
     for check in checks():
@@ -117,6 +118,5 @@ def run(subject: Subject) -> list[Finding]:
             chosen = severity(check.rule, subject.settings, subject.prediction.model)
             if chosen != "off":
                 found += [graded(finding, check.rule, chosen) for finding in check.run(subject)]
-    return sorted(
-        found, key=lambda finding: (-SEVERITIES.index(finding.severity), -(finding.gain_ms or 0.0), finding.code)
-    )
+    found.sort(key=lambda finding: (-SEVERITIES.index(finding.severity), -(finding.gain_ms or 0.0), finding.code))
+    return gathered(found, {check.rule.code: check.rule.under for check in checks() if check.rule.under})

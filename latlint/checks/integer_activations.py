@@ -55,7 +55,7 @@ _INTEGERS = frozenset("int16 int32 int64 uint16 uint32 uint64 bool".split())
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
     found = [seen.graph.nodes[index] for index in sorted(refused(seen))]
-    found = [node for node in found if _on_integers(seen, node)]
+    found = [node for node in found if on_integers(seen, node)]
     if not found:
         return
     counts = Counter(node.native or node.kind for node in found)
@@ -66,6 +66,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     )
 
 
-def _on_integers(seen: View, node: Node) -> bool:
+def on_integers(seen: View, node: Node) -> bool:
+    """Whether ``node`` reads or writes whole numbers or truth values that are computed at run time."""
     tensors = (*seen.runtime_inputs(node), *(index for index in node.outputs if index >= 0))
     return any(seen.tensor(index).dtype in _INTEGERS for index in tensors)

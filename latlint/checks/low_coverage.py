@@ -26,7 +26,7 @@ from latlint.checks.budgets import floored, named_counts
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.words import counted
 
-RULE = Rule("LAT010", "low-coverage", "warning")
+RULE = Rule("LAT010", "low-coverage", "warning", under=("LAT106",))
 
 
 def check(subject: Subject) -> Iterator[Finding]:

@@ -40,6 +40,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from latlint.checks._placement import brief, findings, refused
+from latlint.checks.integer_activations import on_integers
 from latlint.checks.rank_above_four import rank
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import view
@@ -57,7 +58,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     by_reason: dict[tuple[str, str, str], list[Node]] = {}
     for index, why in sorted(refused(seen).items()):
         node = seen.graph.nodes[index]
-        if rank(seen, node) <= 4 and why.code in _OF_FORM:
+        if rank(seen, node) <= 4 and why.code in _OF_FORM and not on_integers(seen, node):
             by_reason.setdefault((node.native or node.kind, brief(why), _identity(why)), []).append(node)
     for (native, why_not, identity), nodes in by_reason.items():
         message = f"{seen.delegate} refuses {native} ×{len(nodes)} ({why_not})"

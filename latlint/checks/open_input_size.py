@@ -29,7 +29,7 @@ from collections.abc import Iterator
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.graph.inputs import dims_text
 
-RULE = Rule("LAT011", "open-input-size", "warning")
+RULE = Rule("LAT011", "open-input-size", "warning", under=("LAT106",))
 
 
 def check(subject: Subject) -> Iterator[Finding]:

@@ -56,6 +56,11 @@ class Finding:
     gain_high_ms: float | None = None
     #: What ``message`` says before it names kernels, for formats that show those in a table; empty where it names none.
     headline: str = ""
+    #: The runtime that the finding is about, as its prediction has it.
+    runtime: str = ""
+    #: Fingerprints of the findings with the same cause, and of that among them which stands for all where it is another.
+    causes: tuple[str, ...] = ()
+    under: str = ""
 
     def with_remark(self, remark: str) -> Finding:
         """The same with a further remark."""
@@ -138,7 +143,8 @@ class Rule:
 
     ``about`` says on which processors it looks at a model: by what they are (``host``, ``offload``) or by the executor of their runtime
     (``gpu``, ``builtin``, ``xnnpack`` …); none means all. ``confidence`` tells what the rule rests on: ``measured`` on devices, ``source`` code of the runtime, ``reported``
-    by users; empty for rules that state plain facts about a file.
+    by users; empty for rules that state plain facts about a file. ``under``: the codes of rules whose findings tell the cause of this one's, whatever
+    ops either names.
     """
 
     code: str
@@ -146,6 +152,7 @@ class Rule:
     severity: str
     about: tuple[str, ...] = ()
     confidence: str = ""
+    under: tuple[str, ...] = ()
 
     @property
     def page(self) -> str:
@@ -176,7 +183,9 @@ class Rule:
     def finding_on(self, prediction: Prediction, path: str, message: str, identity: tuple[str, ...] = ()) -> Finding:
         """A finding on the model of ``prediction``, which lies at ``path`` in its repository."""
         mark = fingerprint(self.code, path, prediction.target, *identity)
-        return replace(self._finding(prediction.model, message, mark), target=prediction.target)
+        return replace(
+            self._finding(prediction.model, message, mark), target=prediction.target, runtime=prediction.runtime
+        )
 
     def finding_in(self, path: str, message: str, identity: tuple[str, ...], line: Line | None = None) -> Finding:
         """A finding on a file that is no model, ``path`` as given. ``identity`` tells it from the rule's other findings."""

@@ -24,6 +24,22 @@ def gravest_first(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda finding: -SEVERITIES.index(finding.severity))
 
 
+def told_once(findings: Iterable[Finding]) -> list[tuple[Finding, tuple[Finding, ...]]]:
+    """The findings that stand for their cause, in their order, each with those under it. One whose cause is not told here, or is accepted
+    where it is not, stands for itself."""
+    findings = tuple(findings)
+    told = {(each.fingerprint, each.suppressed) for each in findings if not each.under}
+    below: dict[tuple[str, bool], list[Finding]] = {}
+    alone = []
+    for each in findings:
+        key = each.under, each.suppressed
+        if each.under and key in told:
+            below.setdefault(key, []).append(each)
+        else:
+            alone.append(each)
+    return [(each, tuple(below.get((each.fingerprint, each.suppressed), ()))) for each in alone]
+
+
 def title(finding: Finding) -> str:
     """``LAT101 budget-exceeded``."""
     return f"{finding.code} {finding.name}"

@@ -23,7 +23,7 @@ from latlint.graph.formats import title
 from latlint.latency.types import KernelPrediction
 from latlint.outcome import InputError, Report, Verdict
 from latlint.report import text
-from latlint.report.annotations import NAME_LIMIT, open_findings
+from latlint.report.annotations import NAME_LIMIT, open_findings, told_once
 from latlint.report.json import dump
 from latlint.report.plain import Style, clean
 from latlint.words import counted, short_name
@@ -39,6 +39,8 @@ MAX_KERNEL_BYTES = 1_800_000
 _MESSAGE_LIMIT = 600
 _FINDING_NUMBERS = ("gain_ms", "gain_low_ms", "gain_high_ms", "latency_ms", "budget_ms")
 _SHOWN_NODES = 8
+#: Findings with one cause that are told under it.
+_SHOWN_UNDER = 20
 _SHOWN_NOTES = 20
 _SHOWN_PARTITIONS = 200
 
@@ -121,8 +123,8 @@ def _data(report: Report, command: str) -> str:
     """JSON without any character that could end a script element."""
     predictions = _predictions(report)
     plans = _add_kernels(predictions, report)
-    found = sorted(open_findings(report), key=_gravest_first)
-    findings = _fitting((_finding(finding) for finding in found), MAX_FINDING_BYTES)
+    found = told_once(sorted(open_findings(report), key=_gravest_first))
+    findings = _fitting((_finding(*each) for each in found), MAX_FINDING_BYTES)
     document = {
         "command": command,
         "kinds": [label for label, _ in _KINDS],
@@ -233,7 +235,8 @@ def _kind(op: str) -> int:
     return next((index for index, (_, kinds) in enumerate(_KINDS) if op in kinds), len(_KINDS) - 1)
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def _finding(finding: Finding, under: Sequence[Finding]) -> dict[str, Any]:
+    """``under``: the findings with the same cause."""
     return {
         "code": finding.code,
         "name": finding.name,
@@ -244,6 +247,10 @@ def _finding(finding: Finding) -> dict[str, Any]:
         **{name: None if (value := getattr(finding, name)) is None else _rounded(value) for name in _FINDING_NUMBERS},
         "nodes": [clean(short_name(name), NAME_LIMIT) for name in finding.nodes[:_SHOWN_NODES]],
         "node_count": len(finding.nodes),
+        "under": [
+            {"severity": each.severity, "text": f"{each.code} {each.name}: {clean(each.message, _MESSAGE_LIMIT)}"}
+            for each in under[:_SHOWN_UNDER]
+        ],
     }
 
 

@@ -9,7 +9,7 @@ from itertools import islice
 from latlint.checks.types import Finding
 from latlint.latency.types import Prediction
 from latlint.outcome import Report, Verdict
-from latlint.report.annotations import NAME_LIMIT, open_findings, title
+from latlint.report.annotations import NAME_LIMIT, open_findings, title, told_once
 from latlint.report.plain import Style, clean
 from latlint.report.text import interval, latency, limit, op_name, share, summary
 from latlint.units import format_ms
@@ -17,6 +17,7 @@ from latlint.words import counted, short_name
 
 #: A comment on GitHub holds 65,536 characters: what is beyond these is counted, not shown.
 _SHOWN_FINDINGS = 30
+_SHOWN_UNDER = 5
 _SHOWN_VERDICTS = 60
 _SHOWN_PREDICTIONS = 8
 _MESSAGE_LIMIT = 400
@@ -33,15 +34,15 @@ _REFERENCE = re.compile(r"(?:&#(?:33|35|36|38|64|94|126);|%)(?=[\w\"])|\bGH-(?=\
 
 def check(report: Report, style: Style) -> str:
     """A sentence that sums up, the findings, and a table of all models and targets, folded away."""
-    found = open_findings(report)
+    found = told_once(open_findings(report))
     judged = sorted(
         zip(report.predictions, report.verdicts, strict=True), key=lambda pair: (pair[1].passed, not pair[1].unjudged)
     )
-    mark = "❌" if any(finding.severity == "error" for finding in found) else "✅"
+    mark = "❌" if any(finding.severity == "error" for finding, _ in found) else "✅"
     findings = table(
         ("", "Finding", "Model", "Target", "What"),
         "<<<<<",
-        (_finding_row(report, finding) for finding in found[:_SHOWN_FINDINGS]),
+        (_finding_row(report, *each) for each in found[:_SHOWN_FINDINGS]),
     )
     verdicts = table(
         ("", "Model", "Target", "Latency", "Interval", "Budget", "Coverage"),
@@ -104,8 +105,12 @@ def _notes(notes: Iterable[str]) -> list[str]:
     return [*shown[:10], "- …"] if len(shown) > 10 else shown
 
 
-def _finding_row(report: Report, finding: Finding) -> list[str]:
-    message = escape(finding.message, _MESSAGE_LIMIT)
+def _finding_row(report: Report, finding: Finding, under: Sequence[Finding]) -> list[str]:
+    """``under``: the findings with the same cause, told in its row."""
+    lines = [finding.message, *(f"{title(each)}: {each.message}" for each in under[:_SHOWN_UNDER])]
+    if len(under) > _SHOWN_UNDER:
+        lines.append(f"… and {len(under) - _SHOWN_UNDER} more with the same cause")
+    message = "<br>• ".join(escape(line, _MESSAGE_LIMIT) for line in lines)
     model = escape(report.path(finding.model))
     return [_MARKS[finding.severity], title(finding), model, escape(finding.target or ""), message]
 

@@ -14,7 +14,7 @@ from latlint.checks import Check, checks
 from latlint.checks.types import Finding
 from latlint.latency.types import Prediction
 from latlint.outcome import Report
-from latlint.report.annotations import NAME_LIMIT, gravest_first, identified, sentence, uri
+from latlint.report.annotations import NAME_LIMIT, gravest_first, identified, sentence, title, told_once, uri
 from latlint.report.json import dump
 from latlint.report.plain import Style, clean
 
@@ -29,24 +29,27 @@ MAX_COMPRESSED_BYTES = 10_000_000
 _MAX_DESCRIPTION = 1024
 
 _MAX_NODES = 10
+_MAX_RELATED = 20
 
 _ROOT = "%SRCROOT%"
 _FILES, _OTHERS = "files", "other-targets"
 _INFORMATION_URI = "https://pypi.org/project/latlint/"
 _LEVELS = {"error": "error", "warning": "warning", "note": "note"}
+#: A finding, and those under it.
+_Told = tuple[Finding, tuple[Finding, ...]]
+
 _PROBLEMS = {"error": "error", "warning": "warning", "note": "recommendation"}
 
 
 def check(report: Report, style: Style) -> str:
     """A log with a run for every target even where nothing was found: that is how an alert of the run before gets closed."""
     alone = report.targets if len(report.targets) < MAX_RUNS else report.targets[: MAX_RUNS - 2]
-    groups: dict[str, list[Finding]] = {name: [] for name in (_FILES, *alone)}
+    groups: dict[str, list[_Told]] = {name: [] for name in (_FILES, *alone)}
     if len(alone) < len(report.targets):
         groups[_OTHERS] = []
-    for finding in sorted(gravest_first(report.findings), key=lambda finding: finding.suppressed):
-        groups[_FILES if finding.target is None else finding.target if finding.target in groups else _OTHERS].append(
-            finding
-        )
+    for told in told_once(sorted(gravest_first(report.findings), key=lambda finding: finding.suppressed)):
+        target = told[0].target
+        groups[_FILES if target is None else target if target in groups else _OTHERS].append(told)
     text, most = _log(report, groups, MAX_RESULTS), MAX_RESULTS
     while most > 1 and _compressed_bytes(text) > MAX_COMPRESSED_BYTES:
         most //= 2
@@ -58,7 +61,7 @@ def _compressed_bytes(text: str) -> int:
     return len(text) if len(text) <= MAX_COMPRESSED_BYTES else len(zlib.compress(text.encode("ascii")))
 
 
-def _log(report: Report, groups: Mapping[str, Sequence[Finding]], most: int) -> str:
+def _log(report: Report, groups: Mapping[str, Sequence[_Told]], most: int) -> str:
     """The log with ``most`` results of each run."""
     notes = {name: _cut(group, most) for name, group in groups.items()}
     notes[_FILES] += report.notes
@@ -79,7 +82,7 @@ def _log(report: Report, groups: Mapping[str, Sequence[Finding]], most: int) -> 
     )
 
 
-def _cut(findings: Sequence[Finding], most: int) -> tuple[str, ...]:
+def _cut(findings: Sequence[_Told], most: int) -> tuple[str, ...]:
     if len(findings) <= most:
         return ()
     return (f"{len(findings)} findings: the {most} gravest are listed, as many as code scanning takes",)
@@ -126,20 +129,20 @@ def _rule(check: Check) -> dict[str, Any]:
 
 def _results(
     report: Report,
-    findings: Iterable[Finding],
+    told: Sequence[_Told],
     predictions: dict[tuple[str, str], Prediction],
     rules: Sequence[Check],
 ) -> list[dict[str, Any]]:
     indices = {check.rule.code: index for index, check in enumerate(rules)}
     results = []
-    for mark, finding in identified(report, findings):
+    for (mark, finding), (_, under) in zip(identified(report, (each for each, _ in told)), told, strict=True):
         results.append(
             {
                 "ruleId": finding.code,
                 **({"ruleIndex": indices[finding.code]} if finding.code in indices else {}),
                 "level": _LEVELS[finding.severity],
-                "message": _message(sentence(report, finding)),
-                **_locations(report, finding),
+                "message": _message(_sentences(report, finding, under)),
+                **_locations(report, finding, under),
                 **_suppressions(finding),
                 "partialFingerprints": {"primaryLocationLineHash": mark},
                 "properties": _properties(finding, predictions.get((finding.model, finding.target or ""))),
@@ -148,27 +151,44 @@ def _results(
     return results
 
 
+def _sentences(report: Report, finding: Finding, under: Sequence[Finding]) -> str:
+    """What is found, and which of the related locations have the same cause."""
+    same = ", ".join(dict.fromkeys(title(each) for each in under))
+    return sentence(report, finding) + (f" With the same cause: {same}." if same else "")
+
+
 def _message(text: str) -> dict[str, str]:
     """Plain text: what would be a link or a placeholder to a SARIF viewer (3.11.5, 3.11.6) is one no more."""
     return {"text": clean(text).replace("](", "] (").replace("{", "{{").replace("}", "}}")}
 
 
-def _locations(report: Report, finding: Finding) -> dict[str, Any]:
-    """The model; or, where the lock has a line for it, that line, with the model related to it.
+def _locations(report: Report, finding: Finding, under: Sequence[Finding]) -> dict[str, Any]:
+    """The model; or, where the lock has a line for it, that line, with the model related to it; and the ops of findings with the same cause.
 
     GitHub shows an alert in a pull request when all its lines are in the diff. Those of a binary file never are; a line of the lock is
     when what it says of the model has changed. Only the first location counts there.
     """
     model = _location(report, finding)
+    related = [
+        {"message": _message(f"{title(each)}: {each.message}"), **_location(report, each)}
+        for each in under[:_MAX_RELATED]
+    ]
     line = finding.line
     if line is None:
-        return {"locations": [model]}
+        return {"locations": [model], **_related(related)}
     artifact = {"uri": uri(report.path(line.path)), "uriBaseId": _ROOT}
     region = {"startLine": line.number, "startColumn": 1, "endLine": line.number, "endColumn": line.length + 1}
     place = {"physicalLocation": {"artifactLocation": artifact, "region": region}}
     if line.path == finding.model:
-        return {"locations": [place]}
-    return {"locations": [place], "relatedLocations": [{"id": 1, "message": _message("The model."), **model}]}
+        return {"locations": [place], **_related(related)}
+    return {"locations": [place], **_related([{"message": _message("The model."), **model}, *related])}
+
+
+def _related(locations: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """``locations``, numbered; nothing where there are none."""
+    return (
+        {"relatedLocations": [{"id": number, **each} for number, each in enumerate(locations, 1)]} if locations else {}
+    )
 
 
 def _suppressions(finding: Finding) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from latlint.checks.types import SEVERITIES, Finding
 from latlint.graph.formats import title
 from latlint.latency.types import KernelPrediction, Prediction
 from latlint.outcome import Report, Verdict
+from latlint.report.annotations import told_once
 from latlint.report.plain import Cell, Style, clean, table, wrap
 from latlint.runtime.kinds import kind_of
 from latlint.units import format_chance, format_count, format_limit_ms, format_ms
@@ -27,6 +28,9 @@ _DETAILED_TARGETS = 3
 _ORDERED_PARTITIONS = 5
 
 _SHOWN_REASONS = 5
+
+#: Findings with one cause that are told under it.
+_SHOWN_UNDER = 5
 
 #: The columns of verdicts line up over so many files: a run over more holds no more at a time.
 _ALIGNED_FILES = 1000
@@ -145,8 +149,11 @@ def _judged(chunk: Sequence[Report], style: Style) -> Iterator[str]:
             yield from ("", _model_line(part.predictions[0], style))
         for prediction in part.predictions:
             yield next(aligned)
-            for finding in findings.get(prediction.target, ()):
+            for finding, under in told_once(findings.get(prediction.target, ())):
                 yield from _finding(finding, prediction, style)
+                yield from (_sentence(each, each.message, style, indent=10) for each in under[:_SHOWN_UNDER])
+                if len(under) > _SHOWN_UNDER:
+                    yield f"{' ' * 10}… and {len(under) - _SHOWN_UNDER} more with the same cause"
 
 
 def _about_files(findings: Iterable[Finding], style: Style) -> Iterator[str]:

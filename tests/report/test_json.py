@@ -132,6 +132,9 @@ def test_check_has_the_shape_of_the_contract() -> None:
             "fingerprint": "",
             "suppressed": False,
             "justification": "",
+            "runtime": "",
+            "causes": [],
+            "under": "",
         }
     ]
     assert "kernels" not in document["predictions"][0]

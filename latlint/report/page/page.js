@@ -114,7 +114,8 @@ let kernels = [];
 function showSummary() {
   const tile = (term, value, more, mood) => make("div", { class: "tile card" }, make("dt", {}, term), make("dd", { class: mood }, value, more && make("div", { class: "more" }, more)));
   const named = (each) => (models.length > 1 ? `${each.model.split("/").at(-1)} on ${each.target}` : each.target);
-  const count = (severity) => data.findings.filter((finding) => finding.severity === severity).length;
+  const told = data.findings.flatMap((finding) => [finding, ...finding.under]);
+  const count = (severity) => told.filter((finding) => finding.severity === severity).length;
   const tiles = [];
   if (judged.length) {
     const most = worst(judged);
@@ -133,7 +134,7 @@ function showSummary() {
   }
   if (data.command === "check") {
     const parts = ["error", "warning", "note"].filter(count).map((severity) => counted(count(severity), severity));
-    tiles.push(tile("Findings", String(data.findings.length), parts.join(", ") || "nothing found", count("error") ? "bad" : count("warning") ? "warn" : "good"));
+    tiles.push(tile("Findings", String(told.length), parts.join(", ") || "nothing found", count("error") ? "bad" : count("warning") ? "warn" : "good"));
   }
   const notes = [
     ...data.errors.map((error) => make("li", { class: "bad" }, make("span", { class: "code" }, error.path), `: ${error.message} [${error.code}]`)),
@@ -271,6 +272,7 @@ function findingItem(same) {
     make("div", {},
       make("div", { class: "what" }, make("span", { class: `severity ${mood}` }, label), make("h3", {}, finding.name), make("span", { class: "code hint" }, finding.code)),
       make("p", {}, finding.message),
+      finding.under.length && make("details", {}, make("summary", {}, `${counted(finding.under.length, "finding")} with the same cause`), make("ul", { class: "under hint" }, finding.under.map((each) => make("li", {}, each.text)))),
       make("div", { class: "where" },
         make("span", {}, finding.model),
         targets.length > 1 ? make("details", {}, make("summary", {}, counted(targets.length, "target")), targets.join(", ")) : make("span", {}, targets[0]),
