@@ -13,6 +13,7 @@ import contextlib
 import io
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -27,12 +28,35 @@ sys.path[:0] = [str(HERE.parent), str(HERE)]
 
 SECONDS_AN_INPUT = 5.0
 MEMORY_MB = 512
-TARGETS = ("pixel-4/gpu", "galaxy-s10/gpu", "iphone-xs/gpu", "pixel-4/cpu-1large", "galaxy-s10/cpu-1large")
+#: One of each kind of processor and each runtime; those that cannot load a file say so.
+TARGETS = (
+    "pixel-4/gpu",
+    "iphone-xs/gpu",
+    "pixel-4/cpu-1large",
+    "galaxy-s10/cpu-1large@xnnpack",
+    "raspberry-pi-5/cpu-4",
+    "galaxy-s24/npu@litert",
+    "galaxy-s24/npu@onnxruntime",
+    "galaxy-s24/npu@qnn",
+    "x86-64-avx512/cpu-1@onnxruntime",
+)
+
+#: A pack of each cost model, and the target of it that a run asks for.
+PACKS = {
+    "pixel-4": "pixel-4/gpu",
+    "pixel-4-xnnpack": "pixel-4/cpu-1large@xnnpack",
+    "raspberry-pi-5": "raspberry-pi-5/cpu-4",
+    "galaxy-s24": "galaxy-s24/npu@litert",
+    "x86-64-avx512": "x86-64-avx512/cpu-1",
+}
 
 CONFIGURATION = """\
 targets = ["pixel-4/gpu", "pixel-4/cpu-*"]
 models = ["**/*.onnx", "*.tflite"]
+exclude = ["build/**"]
 gate = "point"
+require-budget = true
+unjudged = "warning"
 fail-on = "warning"
 select = ["LAT"]
 ignore = ["LAT2"]
@@ -51,6 +75,8 @@ message = "a reason"
 [[budgets]]
 max-increase = "5%"
 min-increase = "0.1ms"
+[[budgets]]
+max = "2ms"
 op = "conv2d"
 [[waivers]]
 code = "LAT101"
@@ -81,6 +107,40 @@ _BITS = (
     "é",
     "'''",
 )
+#: A string, a number or a word.
+_WORD = re.compile(rb'"[^"\n]*"|[-+]?[0-9.]+(?:e[-+]?[0-9]+)?[a-z%]*|[A-Za-z_-]+|\[[^\[\]\n]*\]')
+_VALUES = (
+    *(
+        "0",
+        "-1",
+        "1e308",
+        "-0.0",
+        "1e-320",
+        "nan",
+        "inf",
+        "9223372036854775808",
+        "true",
+        "[]",
+        "{}",
+        "null",
+        "2027-01-01",
+    ),
+    *(
+        '""',
+        '"*"',
+        '"**"',
+        '"\\u0000"',
+        '"0ms"',
+        '"-5%"',
+        '"1e999us"',
+        '"../.."',
+        '"/"',
+        '"gpu"',
+        '"float32"',
+        "[[]]",
+        '["a"]',
+    ),
+)
 
 
 class HangError(Exception):
@@ -88,20 +148,20 @@ class HangError(Exception):
 
 
 def edited_text(data: bytes, dice: random.Random) -> bytes:
-    """``data`` with some of its parts deleted, doubled, moved, or replaced by what means something in one of the formats."""
-    for _ in range(dice.randint(1, 6)):
-        at, end = sorted(dice.randrange(len(data) + 1) for _ in range(2))
-        end = min(end, at + dice.choice((1, 4, 30, 1000)))
-        piece = dice.choice(
-            (
-                b"",
-                data[at:end] * 2,
-                dice.choice(_BITS).encode() * dice.choice((1, 1, 3, 200)),
-                bytes([dice.randrange(256)]),
-            )
-        )
+    """``data`` with some of its words and values in another's place (most of them stay files that are read to their end), or with
+    parts deleted, doubled, or replaced by what means something in one of the formats."""
+    for _ in range(dice.choice((1, 1, 2, 6))):
+        words = list(_WORD.finditer(data)) if dice.random() < 0.7 else []
+        if words:
+            at, end = dice.choice(words).span()
+            piece = dice.choice((dice.choice(words).group(), dice.choice(_VALUES).encode(), b""))
+        else:
+            at, end = sorted(dice.randrange(len(data) + 1) for _ in range(2))
+            end = min(end, at + dice.choice((1, 4, 30, 1000)))
+            bit = dice.choice(_BITS).encode() * dice.choice((1, 1, 3, 200))
+            piece = dice.choice((b"", data[at:end] * 2, bit, bytes([dice.randrange(256)])))
         data = data[:at] + piece + data[end:]
-    return data[:200_000]
+    return data[:1_000_000]
 
 
 def said(*arguments: str) -> tuple[int, str]:
@@ -155,29 +215,28 @@ def models(dice: random.Random, seeds: dict[str, list[bytes]]) -> tuple[str, dic
 
 
 def texts(dice: random.Random, seeds: dict[str, list[bytes]]) -> tuple[str, dict[str, bytes]]:
-    """One file of those that a repository holds beside models, and a run that reads it."""
-    name = dice.choice(
-        ("latlint.toml", "latlint.toml", "latlint.lock", "latlint.baseline", "card.json", "measured.csv")
-    )
-    source = {"latlint.toml": CONFIGURATION.encode(), "measured.csv": MEASURED.encode()}.get(name) or seeds[name][0]
+    """One file of those that a repository holds beside models, or of a pack, and a run that reads it."""
+    name = dice.choice(("latlint.toml", "latlint.toml", "latlint.lock", "latlint.baseline", "pack", "measured.csv"))
+    if name == "pack":
+        pack, target = dice.choice(list(PACKS.items()))
+        name = f"{pack}/{dice.choice(('card.json', 'card.json', 'arrays.bin'))}"
+    place, source = Path(name), seeds[name][0]
     data = edited_text(source, dice)
-    place = Path("pack", name) if name == "card.json" else Path(name)
     place.write_bytes(data)
     try:
-        if name == "card.json":
-            status, _ = said("check", "m.onnx", "--no-config", "--pack", "pack", "-t", "pixel-4/gpu")
+        if place.parent.name in PACKS:
+            status, _ = said("check", "m.onnx", "--no-config", "--pack", place.parent.name, "-t", target)
         elif name == "measured.csv":
             command = ("pack", "build", name, "--device", "d", "--processor", "gpu", "--output", "built")
             status, _ = said(*command)
+        elif name == "latlint.toml":
+            status, _ = said("check", "m.onnx")
+            said("config", "check")
         else:
-            status, _ = (
-                said("check", "m.onnx", "-t", "pixel-4/gpu") if name != "latlint.toml" else said("check", "m.onnx")
-            )
-            said("config", "check") if name == "latlint.toml" else said(
-                "lock", "--check", "m.onnx", "-t", "pixel-4/gpu"
-            )
+            status, _ = said("check", "m.onnx", "-t", "pixel-4/gpu")
+            said("lock", "--check", "m.onnx", "-t", "pixel-4/gpu")
     finally:
-        place.write_bytes(source) if name == "card.json" else place.unlink()
+        place.write_bytes(source) if place.parent.name in PACKS else place.unlink()
         shutil.rmtree("built", ignore_errors=True)
     return f"{name} {status}", {name: data}
 
@@ -195,8 +254,17 @@ def prepared(work: Path) -> dict[str, list[bytes]]:
     found = {form: list(seeds.seeds(form)) for form in ("tflite", "onnx")}
     for name in ("m.onnx", *(f"m{number}.onnx" for number in range(6))):
         Path(name).write_bytes(found["onnx"][0])
-    shutil.copytree(data_dir("predictors") / "pixel-4", "pack")
-    found["card.json"] = [Path("pack/card.json").read_bytes()]
+    for pack, target in PACKS.items():
+        shutil.copytree(data_dir("predictors") / pack, pack)
+        for file in ("card.json", "arrays.bin"):
+            found[f"{pack}/{file}"] = [Path(pack, file).read_bytes()]
+        assert said("check", "m.onnx", "--no-config", "--pack", pack, "-t", target)[0] == 0, pack
+    found |= {"latlint.toml": [CONFIGURATION.encode()], "measured.csv": [MEASURED.encode()]}
+    # An input that is refused as a whole shows nothing of what reads it.
+    Path("latlint.toml").write_text(CONFIGURATION)
+    status, text = said("config", "check")
+    assert status == 0, text
+    Path("latlint.toml").unlink()
     said("lock", "m.onnx", "-t", "pixel-4/gpu")
     said("baseline", "m.onnx", "-t", "pixel-4/gpu")
     for name in ("latlint.lock", "latlint.baseline"):
@@ -236,7 +304,7 @@ def main() -> int:
         except Exception as error:
             findings += 1
             kept = work / "found" / f"{options.what}-{options.seed}-{number}"
-            shutil.copytree(".", kept, dirs_exist_ok=True, ignore=shutil.ignore_patterns("pack", ".git"))
+            shutil.copytree(".", kept, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*PACKS, ".git"))
             (kept / "report.txt").write_text(f"{type(error).__name__}: {error}")
             print(f"found {kept.name}: {type(error).__name__}: {str(error)[-300:]}", flush=True)
         finally:

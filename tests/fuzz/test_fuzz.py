@@ -130,3 +130,12 @@ def test_a_crowd_within_the_bounds_is_read() -> None:
     nodes = read_tflite(data, "crowd.tflite").nodes
     assert (len(nodes), nodes[-1].kind) == (MAX_NODES, "pad")
     assert len(nodes[-1].attributes["pads"]) == 16
+
+
+@pytest.mark.parametrize("what", ["models", "texts"])
+def test_the_whole_way_on_every_runtime(what: str, tmp_path: Path) -> None:
+    command = [sys.executable, str(REPOSITORY / "fuzz" / "whole.py"), what, "--runs", "150", "--work", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr[-3000:]
+    # The test is only worth its time if some inputs come through to the end.
+    assert "'check 0'" in done.stdout or "latlint.lock 0'" in done.stdout

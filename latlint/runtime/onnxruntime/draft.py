@@ -7,16 +7,13 @@ from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
 from typing import Any
 
+from latlint.graph.ops import UNKNOWN
 from latlint.graph.types import Graph, Tensor
-
-#: Domains whose ops are named without them: no op type of these is in two.
-_DOMAINS = ("com.microsoft", "com.microsoft.nchwc", "com.ms.internal.nhwc")
 
 
 @dataclass(eq=False, slots=True)
 class Op:
-    """One node. ``op`` is its type without the domain, ``blocked`` whether it is of the NCHWc domain; ``inputs`` and ``outputs``
-    index ``Draft.tensors`` (-1: left out); ``origins`` are indices of the nodes that it stands for, the main one first."""
+    """One node. ``op`` is its type, without the domain where the type is known; ``inputs`` and ``outputs`` index ``Draft.tensors`` (-1: left out); ``origins`` are indices of the nodes that it stands for, the main one first."""
 
     op: str
     inputs: list[int]
@@ -269,6 +266,9 @@ def draft_of(graph: Graph) -> Draft:
             draft.constants.update(outputs)
             continue
         attributes: Mapping[str, Any] = node.native_attributes
+        if node.kind == UNKNOWN or domain not in ("", "com.microsoft"):
+            # No pass may take it for ONNX Runtime's op of that name: it may lack the inputs that those have.
+            name = f"{domain or 'ai.onnx'}::{name}"
         draft.add(Op(name, inputs, outputs, dict(attributes), (node.index,), node.version, domain), float(node.index))
     draft.sweep()
     draft.changed = False

@@ -279,9 +279,7 @@ _NEVER_FOLDED = frozenset({
 def fold_constants(draft: Draft) -> None:
     """ConstantFolding: nodes that read nothing but constants, and the Shape of a value whose shape is known."""
     for op in draft.ops():
-        if op.op in _NEVER_FOLDED or any(tensor in draft.outputs for tensor in op.outputs):
-            continue
-        if op.domain not in ("", "com.microsoft"):
+        if op.op in _NEVER_FOLDED or op.domain not in ("", "com.microsoft"):
             continue
         known = op.op == "Shape" and draft.fixed_shape(op.inputs[0]) is not None
         if known or (op.inputs and all(tensor < 0 or draft.constant(tensor) for tensor in op.inputs)):

@@ -199,3 +199,27 @@ def model(nodes: Iterable[NodeProto], constants: Mapping[str, Any]) -> bytes:
 
 def read(data: bytes) -> Graph:
     return read_onnx(data, "m.onnx")
+
+
+@pytest.mark.parametrize("domain", ["", "another.lab"])
+def test_a_type_of_another_domain_is_not_taken_for_onnxruntimes(domain: str) -> None:
+    # FusedConv is Microsoft's: there it has weights, here nobody knows what it has
+    image = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 8, 8, 8])
+    made = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 8, 8, 8])
+    node = helper.make_node("FusedConv", ["x"], ["y"], domain=domain)
+    model = helper.make_model(helper.make_graph([node], "g", [image], [made]))
+    planned = plan(read_onnx(model.SerializeToString(), "m.onnx"), HERE)
+    (kernel,) = planned.kernels
+    assert kernel.obstacle is not None
+    assert kernel.implementation == f"{domain or 'ai.onnx'}::FusedConv"
+
+
+def test_what_reads_constants_alone_is_folded_even_where_the_graph_gives_it_out(tmp_path: Path) -> None:
+    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("y", "z")]
+    nodes = [helper.make_node("ReduceMax", ["a", "axes"], ["y"]), helper.make_node("Relu", ["y"], ["z"])]
+    constants = [numpy_helper.from_array(np.zeros((2, 4), np.float32), "a")]
+    constants += [numpy_helper.from_array(np.array([1]), "axes")]
+    graph = helper.make_graph(nodes, "g", [], outputs, constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10).SerializeToString()
+    assert kernels(plan(read_onnx(model, "m.onnx"), HERE)) == Counter()
+    assert saved(model, tmp_path) == Counter()
