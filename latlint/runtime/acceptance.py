@@ -35,9 +35,11 @@ class RefusedForm(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """On which terms a delegate takes one kind of op. Empty counts, slots, ranks or types are no condition (types: the delegate's)."""
+    """On which terms a delegate takes one kind of op. Empty counts, slots, ranks or types are no condition (types: the delegate's). Forms in
+    ``warn`` are taken, and a user must know more of them."""
 
     refuse: tuple[RefusedForm, ...] = ()
+    warn: tuple[RefusedForm, ...] = ()
     dtypes: tuple[str, ...] = ()
     ranks: tuple[int, ...] = ()
     inputs: tuple[int, ...] = ()
@@ -78,6 +80,14 @@ class Acceptance(NamedTuple):
             or self._of_form(context, node, terms)
             or next(self._of_tensors(context, node, terms), None)
         )
+
+    def warnings(self, context: Context, node: Node) -> list[str]:
+        """What a user must know of ``node``, which the delegate takes."""
+        terms = self.ops.get(node.kind)
+        if terms is None or not terms.warn:
+            return []
+        facts = Facts(context, node)
+        return [form.reason.format_map(facts) for form in terms.warn if form.holds(facts)]
 
     def _refuse(self, code: RefusalCode, **values: Any) -> Refusal:
         return Refusal(code, {"by": self.by, **values})
@@ -176,12 +186,13 @@ def _terms(kind: str, entry: Mapping[str, Any], shared: Mapping[str, RefusedForm
     for key in ("dtypes", "ranks", "inputs", "outputs", "constant"):
         if key in values:
             values[key] = tuple(values[key])
-    forms = []
-    for form in entry.get("refuse", ()):
-        if isinstance(form, str) and form not in shared:
-            raise ValueError(f"{kind}: no refusal is called {form!r}")
-        forms.append(shared[form] if isinstance(form, str) else parse_form(kind, form))
-    values["refuse"] = tuple(forms)
+    for key in ("refuse", "warn"):
+        forms = []
+        for form in entry.get(key, ()):
+            if isinstance(form, str) and form not in shared:
+                raise ValueError(f"{kind}: no refusal is called {form!r}")
+            forms.append(shared[form] if isinstance(form, str) else parse_form(kind, form))
+        values[key] = tuple(forms)
     return Terms(**values), {key: value for key, value in entry.items() if key not in Terms._fields}
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from latlint.graph.ops import UNARY
+from latlint.graph.ops import KINDS, UNARY
 from latlint.graph.types import Node
 from latlint.runtime.acceptance import Acceptance, parse_acceptance
 from latlint.runtime.context import Context
@@ -25,12 +25,14 @@ from latlint.words import counted
 
 
 class Fusion(NamedTuple):
-    """``ops`` go into the node of one of the kinds ``into`` that writes their only computed input, where nothing else reads that: at
-    most ``limit`` of them into one node (``None``: any number)."""
+    """``ops`` go into the node of one of the kinds ``into`` (none: of any) that writes their first input, where nothing else reads that: at
+    most ``limit`` of them into one node (``None``: any number). With ``pairs`` they may read other computed values, where these are there
+    before that node runs."""
 
     ops: frozenset[str]
-    into: frozenset[str]
+    into: frozenset[str] = frozenset()
     limit: int | None = None
+    pairs: bool = False
 
 
 class DelegatePlanner(NamedTuple):
@@ -39,7 +41,8 @@ class DelegatePlanner(NamedTuple):
     ``max_partitions`` 0 is no limit; partitions of fewer than ``min_nodes`` are not kept. ``unpacks`` are the types of constants that a
     DEQUANTIZE unpacks once, when the delegate is applied. A PAD of height and width goes into the kinds ``takes_pad`` after it.
     ``computes`` says in which type the values of another are computed with. Without ``takes_dynamic`` the delegate is not applied to a
-    graph with a tensor whose size depends on what is computed.
+    graph with a tensor whose size depends on what is computed. With ``whole`` it takes all of a graph or nothing. ``notes`` are what a user
+    must know of whatever it runs.
     """
 
     executor: str
@@ -53,6 +56,8 @@ class DelegatePlanner(NamedTuple):
     takes_pad: frozenset[str] = frozenset()
     computes: Mapping[str, str] = MappingProxyType({})
     takes_dynamic: bool = True
+    whole: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def executors(self) -> tuple[str, ...]:
@@ -70,8 +75,17 @@ class DelegatePlanner(NamedTuple):
             lambda members: self._delegated(seen, members),
             lambda left: rest.plan(context, left, processor),
             refused,
-            (sentence(dynamic),) if dynamic else (),
+            (sentence(dynamic),)
+            if dynamic
+            else self._notes(seen, [node for epoch in split if epoch.delegated for node in epoch.nodes]),
         )
+
+    def _notes(self, context: Context, taken: Sequence[int]) -> tuple[str, ...]:
+        """What a user must know of what is delegated: of all of it, and of single ops, each once."""
+        if not taken:
+            return ()
+        said = (text for node in taken for text in self.acceptance.warnings(context, context.graph.nodes[node]))
+        return tuple(dict.fromkeys((*self.notes, *said)))
 
     def _refusals(self, context: Context, nodes: Sequence[int], unpackers: Sequence[Node]) -> dict[int, Refusal]:
         """Node -> why the delegate leaves it; a node that it takes is not in the result. A node that unpacks weights goes along with
@@ -85,6 +99,9 @@ class DelegatePlanner(NamedTuple):
             readers = [reader for tensor in node.outputs for reader, _ in context.uses.get(tensor, ())]
             if all(reader in refused for reader in readers):
                 refused[node.index] = Refusal("READERS_REFUSED", {"by": self.acceptance.by})
+        if self.whole and refused:
+            values = {"by": self.acceptance.by, "others": counted(len(refused), "op")}
+            refused = {index: refused.get(index) or Refusal("WHOLE_GRAPH", values) for index in nodes}
         return refused
 
     def _kept(self, split: Sequence[Epoch], refused: dict[int, Refusal]) -> list[Epoch]:
@@ -174,17 +191,25 @@ class _Fusing:
     def _obstacle(self, producer: Node, node: Node, merged: Sequence[int]) -> str:
         """Why an op that the delegate fuses, an activation, or the PAD before an op, is a pass of its own; empty for others."""
         if node.kind in self.fused_ops:
-            if not self.context.sole_use(node.inputs[0]) or len(self.context.runtime_inputs(node)) > 1:
+            others = self.context.runtime_inputs(node)[1:]
+            fusion = next(
+                (f for f in self.rules.fuses if node.kind in f.ops and producer.kind in (f.into or KINDS)), None
+            )
+            if not self.context.sole_use(node.inputs[0]) or (others and not (fusion and fusion.pairs)):
                 return f"not fused into {producer.kind}: others read its result too"
-            fusion = next((f for f in self.rules.fuses if node.kind in f.ops and producer.kind in f.into), None)
             if fusion is None:
                 return f"not fused into {producer.kind}, which takes no {node.kind}"
+            if any(self._written_after(producer, tensor) for tensor in others):
+                return f"not fused into {producer.kind}, which runs before its other operand is there"
             followers = sum(self.context.graph.nodes[other].kind != "pad" for other in merged)
             full = fusion.limit is not None and followers >= fusion.limit
             return f"not fused into {producer.kind}, which takes {fusion.limit} after it at most" if full else ""
         if producer.kind == "pad" and node.kind in self.rules.takes_pad:
             return "the PAD before it stays: others read it, it pads more than height and width, or this op pads for itself"
         return f"a pass of its own: {self.rules.acceptance.by} does not fuse it" if node.kind in UNARY else ""
+
+    def _written_after(self, producer: Node, tensor: int) -> bool:
+        return self.context.producers.get(tensor, -1) > producer.index
 
     def _merges_pad(self, pad: Node, into: Node) -> bool:
         if pad.kind != "pad" or into.kind not in self.rules.takes_pad or any(into.attributes.get("padding", ())):
@@ -211,13 +236,15 @@ def _parse(rules: Rules) -> DelegatePlanner:
     acceptance, ops, data = parse_acceptance(rules)
     kernels = {}
     for kind, entry in ops.items():
-        kernels[kind] = parse_kernels(kind, entry.pop("kernels"))
+        # one kernel an op, called as the op is, unless a file says more
+        kernels[kind] = parse_kernels(kind, entry.pop("kernels", [{"implementation": kind}]))
         if entry:
             raise ValueError(f"{kind}: no key is called {min(entry)!r}")
+    data["notes"] = tuple(data.get("notes", ()))
     for key in ("unpacks", "takes_pad"):
         data[key] = frozenset(data.get(key, ()))
     data["fuses"] = tuple(
-        Fusion(**{**entry, "ops": frozenset(entry["ops"]), "into": frozenset(entry["into"])})
+        Fusion(**{**entry, "ops": frozenset(entry["ops"]), "into": frozenset(entry.get("into", ()))})
         for entry in data.get("fuses", ())
     )
     return DelegatePlanner(acceptance=acceptance, kernels=kernels, **data)

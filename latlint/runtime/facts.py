@@ -7,6 +7,7 @@ stands beside its function. A fact that a kind of op does not have is ``None`` o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import prod
 from typing import Any
 
 from latlint.graph.ops import CONVOLUTIONS, MATRIX, POOLS
@@ -129,6 +130,31 @@ def _outer_product(context: Context, node: Node) -> bool:
     return any(a < b for a, b in pairs) and any(a > b for a, b in pairs)
 
 
+def _constant_operand(context: Context, node: Node) -> str:
+    """Of two operands the constant one: a ``scalar``, one number a ``channel``, or ``larger``; ``none`` where both are computed."""
+    constants = [context.shape(tensor) for tensor in node.inputs[:2] if tensor >= 0 and context.is_constant(tensor)]
+    if not constants:
+        return "none"
+    size = prod(constants[0])
+    return "scalar" if size <= 1 else "channel" if size == constants[0][-1] else "larger"
+
+
+def _broadcast_over_rows(context: Context, node: Node) -> bool:
+    """Whether one of two computed operands of four dimensions has one row (dimension 1) and the other several."""
+    shapes = [context.shape(tensor) for tensor in context.runtime_inputs(node)[:2]]
+    return (
+        len(shapes) == 2
+        and all(len(shape) == 4 for shape in shapes)
+        and min(s[1] for s in shapes) == 1 < max(s[1] for s in shapes)
+    )
+
+
+def _wide_reduction(context: Context, node: Node) -> bool:
+    """Whether tens of thousands of elements along several axes become one."""
+    axes, shape = node.attributes.get("axes") or (), context.shape(node.inputs[0])
+    return len(axes) > 1 and prod(shape[axis] for axis in axes if axis < len(shape)) >= 1 << 15
+
+
 def _ranks_kept(context: Context, node: Node) -> bool:
     if not node.attributes.get("keep_num_dims", False):
         return True
@@ -171,6 +197,10 @@ _COMPARISONS = frozenset("equal not_equal greater greater_equal less less_equal"
 def _only_feeds_a_cast(context: Context, node: Node) -> bool:
     uses = context.uses.get(node.outputs[0], [])
     return len(uses) == 1 and context.graph.nodes[uses[0][0]].kind == "cast"
+
+
+def _feeds_an_add(context: Context, node: Node) -> bool:
+    return any(context.graph.nodes[reader].kind == "add" for reader, _ in context.uses.get(node.outputs[0], ()))
 
 
 def _after_comparison(context: Context, node: Node) -> bool:
@@ -309,11 +339,15 @@ FACTS: Mapping[str, Fact] = {
     "axes_stated": _stated("axes"),
     "beta": lambda context, node: float(node.attributes.get("beta", 1.0)),
     "block": _attribute("block", 2),
+    "broadcast_over_rows": _broadcast_over_rows,
     "channels": _channels,
+    "constant_operand": _constant_operand,
     "dilated": _dilated,
     "distinct_operands": lambda context, node: len(set(node.inputs)) == len(node.inputs),
     "dtype": _dtype,
     "fast_3x3": _fast_3x3,
+    "feeds_an_add": _feeds_an_add,
+    "first_computed": lambda context, node: not context.is_constant(node.inputs[0]),
     "four_dimensional": _four_dimensional,
     "given_inputs": _given,
     "global_pool": _global_pool,
@@ -350,4 +384,5 @@ FACTS: Mapping[str, Fact] = {
     "unit_stride": _unit_stride,
     "weights": _weights,
     "weights_computed": _second_computed,
+    "wide_reduction": _wide_reduction,
 }

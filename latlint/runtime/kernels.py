@@ -81,6 +81,8 @@ def kernel(
         operands = _computed(context, main.inputs)
     else:
         operands = _computed(context, first.inputs[:1]) + _computed(context, main.inputs[1:])
+    written = {index for node in nodes for index in node.outputs}
+    linked = [index for node in nodes[1:] if node.kind != "pad" for index in node.inputs if index not in written]
     outputs = [context.tensor(index) for index in last.outputs if index >= 0]
     activation = main.attributes.get("activation", "none")
     followers = tuple(node.kind for node in nodes[1:] if node.kind != "pad")
@@ -88,7 +90,7 @@ def kernel(
         op=main.kind,
         implementation=implementation,
         nodes=tuple(node.index for node in nodes),
-        inputs=tuple(dims(tensor) for tensor in operands),
+        inputs=tuple(dims(tensor) for tensor in (*operands, *_computed(context, linked))),
         outputs=tuple(dims(tensor) for tensor in outputs),
         linked=(() if activation == "none" else (activation,)) + followers,
         input_dtype=_type_of(operands, computes),

@@ -153,10 +153,6 @@ def _neighbours(context: Context, index: int) -> set[int]:
 def parse(rules: Rules) -> NpuPlanner:
     """The planner of a rules file; ``LatlintError`` (LAT901) names the key that is missing, unknown or of another type."""
     data: dict[str, Any] = dict(rules.data)
-    # one kernel an op, called as the op is, unless a file says more
-    data["ops"] = {
-        kind: {"kernels": [{"implementation": kind}], **entry} for kind, entry in dict(data.get("ops", {})).items()
-    }
     of_source = data.pop("judges", "") == "source"
     found = parse_delegate(rules._replace(data=data))
     return SourcePlanner(*found) if of_source else NpuPlanner(*found)

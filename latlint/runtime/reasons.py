@@ -25,6 +25,7 @@ RefusalCode = Literal[
     "SMALLER_PARTITION",
     "SMALL_PARTITION",
     "DYNAMIC_GRAPH",
+    "WHOLE_GRAPH",
     "INIT_FAILED",
 ]
 
@@ -66,6 +67,7 @@ _SENTENCES: Mapping[str, str] = {
     "SMALLER_PARTITION": "delegated, but in a smaller partition than {kept} that {by} keeps",
     "SMALL_PARTITION": "delegated, but in a partition of {nodes}: {by} keeps those of {least} or more",
     "DYNAMIC_GRAPH": "the size of {tensor!r} depends on what is computed, and {by} is not applied to a graph that has such a tensor",
+    "WHOLE_GRAPH": "{by} takes a graph whole or not at all, and of this one it leaves {others}",
     "INIT_FAILED": "{by} fails to initialise at {node!r}: {why}; the whole model runs on the CPU",
     # obstacles
     "NO_WINOGRAD": "no Winograd kernels on this GPU",

@@ -12,7 +12,7 @@ import numpy as np
 from latlint.data import data_dir
 from latlint.latency.catalogue import write_index
 from latlint.latency.packs import Pack, read_pack, write_pack
-from latlint.training import calibrate, derived, xnnpack
+from latlint.training import calibrate, derived, litert
 from latlint.training.corpus import unpacked
 from latlint.training.design import Design
 from latlint.training.design import build as build_design
@@ -61,12 +61,21 @@ def _npus(shared: Path, output: Path, check: bool) -> int:
     return _write(npu.packs(study, shared, fitted, held_out).values(), output)
 
 
-def _raspberry_pi(shared: Path, output: Path, check: bool) -> int:
-    """The Raspberry Pi 5, on XNNPACK."""
-    found = xnnpack.measured(shared)
+def _litert(shared: Path, output: Path, check: bool) -> int:
+    """What edge-compat measured with LiteRT: the Raspberry Pi 5 on XNNPACK, the Galaxy S26's GPU, and the Pixel 8a's from that."""
+    worst = 0.0
+    for subject in litert.SUBJECTS:
+        found = subject.measured(shared)
+        if check:
+            worst = max(worst, subject.difference(found, read_pack(output / subject.directory)))
+        else:
+            _write_to(subject.pack(found, subject.hold_out(found)), output / subject.directory)
+    derived_one = litert.pixel_8a(read_pack(output / litert.GALAXY_S26.directory))
     if check:
-        return _said(xnnpack.difference(found, read_pack(output / xnnpack.DEVICE)))
-    return _write([xnnpack.pack(found, xnnpack.hold_out(found))], output)
+        return _said(max(worst, _differs(derived_one, read_pack(output / derived_one.device))))
+    _write_to(derived_one, output / derived_one.device)
+    write_index(output)
+    return 0
 
 
 def _derived(_: Path, output: Path, check: bool) -> int:
@@ -77,8 +86,7 @@ def _derived(_: Path, output: Path, check: bool) -> int:
     if check:
         return _said(max(_differs(built, read_pack(output / f"{name}-xnnpack")) for name, built in packs))
     for name, built in packs:
-        write_pack(built, output / f"{name}-xnnpack")
-        print(output / f"{name}-xnnpack")
+        _write_to(built, output / f"{name}-xnnpack")
     write_index(output)
     return 0
 
@@ -91,15 +99,19 @@ def _differs(built: Pack, known: Pack) -> float:
 
 
 #: In the order in which they are built: what is derived is from packs before it.
-_SOURCES = {"npus": _npus, "phones": _phones, "phones-xnnpack": _derived, "raspberry-pi": _raspberry_pi}
+_SOURCES = {"npus": _npus, "phones": _phones, "phones-xnnpack": _derived, "litert": _litert}
 
 
 def _write(packs: Iterable[Pack], output: Path) -> int:
     for pack in packs:
-        write_pack(pack, output / pack.device)
-        print(output / pack.device)
+        _write_to(pack, output / pack.device)
     write_index(output)
     return 0
+
+
+def _write_to(pack: Pack, directory: Path) -> None:
+    write_pack(pack, directory)
+    print(directory)
 
 
 def _check(design: Design, output: Path) -> int:

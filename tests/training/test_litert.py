@@ -1,4 +1,4 @@
-"""The Raspberry Pi 5 on XNNPACK: its pack follows from the times, and PRELU spelt out is no outlier."""
+"""What edge-compat measured with LiteRT: packs follow from the times, and PRELU spelt out is no outlier on the Raspberry Pi 5."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import pytest
 
 from latlint.data import data_dir
 from latlint.latency.packs import load_targets, read_pack
-from latlint.training import edge_compat, xnnpack
+from latlint.training import edge_compat, litert
 from latlint.training.edge_compat import Network
+from latlint.training.litert import GALAXY_S26, RASPBERRY_PI, Subject
 
 
 @pytest.fixture(scope="module")
 def networks(shared: Path) -> list[Network]:
-    return xnnpack.measured(shared)
+    return RASPBERRY_PI.measured(shared)
 
 
 def test_networks_of_one_architecture_are_one_family(networks: list[Network]) -> None:
@@ -33,8 +34,38 @@ def test_an_artifact_that_is_measured_under_several_names_is_one_network(shared:
     assert styles == [pytest.approx(287.54, abs=0.01)]
 
 
-def test_the_bundled_pack_follows_from_the_times(networks: list[Network]) -> None:
-    assert xnnpack.difference(networks, read_pack(data_dir("predictors") / "raspberry-pi-5")) < 0.01
+@pytest.mark.parametrize("subject", litert.SUBJECTS, ids=lambda subject: subject.target)
+def test_the_bundled_packs_follow_from_the_times(subject: Subject, shared: Path) -> None:
+    known = read_pack(data_dir("predictors") / subject.directory)
+    assert subject.difference(subject.measured(shared), known) < 0.01
+
+
+def test_the_gpu_runs_whole_what_it_ran(shared: Path) -> None:
+    """The delegate of TensorFlow Lite 2.10 refuses ten of them."""
+    found = GALAXY_S26.measured(shared)
+    assert len(found) >= 24
+    for each in found:
+        assert [part.executor for part in each.work.plan.partitions] == ["mldrift"], each.name
+        assert not each.work.unknown
+
+
+def test_the_gpus_card_tells_its_error() -> None:
+    target = load_targets()["galaxy-s26/gpu"].for_dialect("tflite")
+    told = target.card["accuracy"]["float32"]
+    assert (target.key, told["models"]) == ("gpu@litert", 24)
+    assert told["mean_error_percent"] < 20
+
+
+def test_the_pixel_8a_is_derived_from_the_s26() -> None:
+    """Five graphs that both ran lie within the interval that their spread adds to the S26's."""
+    there, here = (read_pack(data_dir("predictors") / name) for name in ("pixel-8a", "galaxy-s26-gpu"))
+    assert litert.pixel_8a(here).arrays["gpu@litert/theta"] == pytest.approx(there.arrays["gpu@litert/theta"])
+    factor = float(np.median(there.arrays["gpu@litert/theta"] / here.arrays["gpu@litert/theta"]))
+    high = there.card["processors"]["gpu@litert"]["interval"]["float32"]["high"]
+    assert high > here.card["processors"]["gpu@litert"]["interval"]["float32"]["high"]
+    for name, (slow, fast) in litert.PIXEL_8A.items():
+        assert abs(np.log(slow / fast / factor)) < high, name
+    assert not there.card["covers"]["gpu"]["measured_terms"]
 
 
 def test_the_pack_has_the_error_of_families_held_out(networks: list[Network]) -> None:
@@ -43,9 +74,9 @@ def test_the_pack_has_the_error_of_families_held_out(networks: list[Network]) ->
     assert (card["models"], card["worst_error_percent"] < 30) == (len(networks), True)
     for family in ("silent-face-anti-spoofing", "rtmpose"):
         out = np.array([each.family == family for each in networks])
-        theta = xnnpack.costs([each for each in networks if each.family != family])
+        theta = RASPBERRY_PI.costs([each for each in networks if each.family != family])
         held = [each for each in networks if each.family == family]
-        counts = np.array([xnnpack.COLUMNS.counts(each.work) for each in held])
+        counts = np.array([RASPBERRY_PI.columns.counts(each.work) for each in held])
         errors = np.abs(counts @ theta / np.array([each.latency_ms * 1e6 for each in held]) - 1) * 100
         assert out.any()
         assert errors.mean() == pytest.approx(card["by_family_percent"][family], abs=0.5)
