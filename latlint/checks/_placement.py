@@ -20,6 +20,40 @@ if TYPE_CHECKING:
 
 #: Refusals of nodes that the delegate would take but for the others.
 _LEFT_BEHIND = ("SMALLER_PARTITION", "SMALL_PARTITION", "READERS_REFUSED")
+#: What the owner of a model can do about an op that is left to the CPU, by kind.
+_ADVICE = {
+    **dict.fromkeys(("arg_max", "arg_min"), "give out the scores and take the best in the app"),
+    "top_k": "give out the scores and sort them in the app",
+    **dict.fromkeys(
+        ("non_max_suppression", "detection_postprocess"),
+        "keep it last, or give out boxes and scores and suppress in the app",
+    ),
+    **dict.fromkeys(("gather", "gather_nd"), "look rows up in the app, or take fixed ones with slices"),
+    "embedding_lookup": "look embeddings up in the app and feed the vectors",
+    "one_hot": "feed the vectors",
+    **dict.fromkeys(
+        ("shape", "size", "rank", "pack", "range", "fill"),
+        "export with fixed sizes, so that shape arithmetic folds away",
+    ),
+    **dict.fromkeys(("select", "where"), "multiply by a mask of zeros and ones"),
+    **dict.fromkeys(("logical_and", "logical_or", "logical_not"), "compute masks in floats"),
+    "cast": "keep values in floats",
+    **dict.fromkeys(("expand_dims", "squeeze"), "write RESHAPE"),
+    "unpack": "write SPLIT and RESHAPE",
+    "pad_v2": "pad with zeros, or let the pool pad as SAME",
+    "mirror_pad": "pad by reflection or with zeros",
+    **dict.fromkeys(("tile", "broadcast_to"), "let the next op broadcast"),
+    **dict.fromkeys(("conv3d", "transpose_conv3d"), "run a network of three dimensions on the CPU"),
+    **dict.fromkeys(("while", "if", "call"), "unroll it when you export"),
+    **dict.fromkeys(("lstm", "gru", "rnn"), "run recurrent parts on the CPU"),
+}
+#: Kinds that no delegate has a better form for: where they are the last or the first of a model, they may as well stay on the CPU.
+_ENDS = frozenset(
+    "arg_max arg_min top_k non_max_suppression detection_postprocess gather gather_nd embedding_lookup one_hot".split()
+)
+#: What goes along with them.
+_BESIDE = frozenset("cast reshape squeeze expand_dims slice strided_slice quantize dequantize identity".split())
+
 #: Refusals of the whole model at once.
 _OF_ALL = ("INIT_FAILED", "DYNAMIC_GRAPH")
 
@@ -34,6 +68,33 @@ def refused(view: View) -> dict[int, Refusal]:
     if whole_refusal(view):
         return {}
     return {node: why for node, why in view.plan.fallbacks.items() if why.code not in _LEFT_BEHIND}
+
+
+def advice(kinds: Iterable[str]) -> str:
+    """What can be done about ops of these kinds, as far as there is something to say of them: ``cast: keep values in floats``."""
+    named: dict[str, list[str]] = {}
+    for kind in dict.fromkeys(kinds):
+        if kind in _ADVICE:
+            named.setdefault(_ADVICE[kind], []).append(kind)
+    return "; ".join(f"{' and '.join(kinds)}: {what}" for what, kinds in named.items())
+
+
+def at_the_ends(view: View) -> set[int]:
+    """Refused nodes that have to run on the CPU and may: selection behind all that the delegate takes, look-ups before it."""
+    left = refused(view)
+    nodes = view.graph.nodes
+    movable = {index for index in left if nodes[index].kind in _ENDS | _BESIDE}
+    last: set[int] = set()
+    for index in sorted(movable, reverse=True):
+        readers = {reader for tensor in nodes[index].outputs for reader, _ in view.scene.uses.get(tensor, ())}
+        if readers <= last:
+            last.add(index)
+    first: set[int] = set()
+    for index in sorted(movable):
+        sources = {view.scene.producers[tensor] for tensor in nodes[index].inputs if tensor in view.scene.producers}
+        if sources <= first:
+            first.add(index)
+    return {index for part in (last, first) if any(nodes[each].kind in _ENDS for each in part) for index in part}
 
 
 def brief(why: Refusal, by: str = "the delegate") -> str:

@@ -41,7 +41,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from latlint.checks._placement import findings, refused
+from latlint.checks._placement import advice, at_the_ends, findings, refused
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import View, view
 from latlint.graph.types import Node
@@ -54,16 +54,15 @@ _INTEGERS = frozenset("int16 int32 int64 uint16 uint32 uint64 bool".split())
 
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
-    found = [seen.graph.nodes[index] for index in sorted(refused(seen))]
+    found = [seen.graph.nodes[index] for index in sorted(refused(seen).keys() - at_the_ends(seen))]
     found = [node for node in found if on_integers(seen, node)]
     if not found:
         return
     counts = Counter(node.native or node.kind for node in found)
     named = ", ".join(f"{name} ×{count}" for name, count in counts.most_common(4))
     message = f"{counted(len(found), 'op')} on integers or booleans {'is' if len(found) == 1 else 'are'} left to the CPU ({named})"
-    yield from findings(
-        seen, RULE, found, message, "compute in floats, fold them into constants or move them to the end"
-    )
+    fix = advice(node.kind for node in found) or "compute in floats, fold them into constants or move them to the end"
+    yield from findings(seen, RULE, found, message, fix)
 
 
 def on_integers(seen: View, node: Node) -> bool:

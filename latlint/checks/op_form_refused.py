@@ -37,33 +37,69 @@ tensorflow/lite/tools/versioning/gpu_compatibility.cc; PINTO0309/onnx2tf #640 (T
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from latlint.checks._placement import brief, findings, refused
+from latlint.checks._placement import advice, at_the_ends, brief, findings, refused
 from latlint.checks.integer_activations import on_integers
 from latlint.checks.rank_above_four import rank
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import view
-from latlint.graph.types import Node
+from latlint.graph.types import Graph, Node
 from latlint.runtime.reasons import Refusal
+from latlint.whatif.edits import EditedGraph
+
+if TYPE_CHECKING:
+    from latlint.whatif.pricing import Edit
 
 RULE = Rule("LAT208", "op-form-refused", "warning", ("offload",), "source")
 
 #: Other rules are about the rest.
+_FUSED_TRANSPOSE_CONV = 4
 _OF_FORM = ("LACKS_TENSOR", "VERSION", "COUNT", "ACTIVATION", "FORM", "COMPUTED", "HYBRID")
 
 
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
     by_reason: dict[tuple[str, str, str], list[Node]] = {}
+    ends = at_the_ends(seen)
     for index, why in sorted(refused(seen).items()):
+        if index in ends:
+            continue
         node = seen.graph.nodes[index]
         if rank(seen, node) <= 4 and why.code in _OF_FORM and not on_integers(seen, node):
             by_reason.setdefault((node.native or node.kind, brief(why), _identity(why)), []).append(node)
     for (native, why_not, identity), nodes in by_reason.items():
         message = f"{seen.delegate} refuses {native} ×{len(nodes)} ({why_not})"
         label = f"LAT208 {native} {identity}"
-        yield from findings(seen, RULE, nodes, message, "write it in the form that it takes", label=label)
+        fused = [node for node in nodes if _stands_for_its_activation(node)]
+        if len(fused) == len(nodes):
+            fix, edit = "give its activation a node of its own, and an older version does", _unfused(fused)
+            yield from findings(seen, RULE, nodes, message, fix, edit, label)
+        else:
+            fix = advice(node.kind for node in nodes) or "write it in the form that it takes"
+            yield from findings(seen, RULE, nodes, message, fix, label=label)
+
+
+def _stands_for_its_activation(node: Node) -> bool:
+    """Whether the op has the version that it has for a fused activation (tensorflow/lite/tools/versioning/op_version.cc)."""
+    fused = node.attributes.get("activation", "none") != "none"
+    return node.kind == "transpose_conv2d" and node.version == _FUSED_TRANSPOSE_CONV and fused
+
+
+def _unfused(nodes: Sequence[Node]) -> Edit:
+    def edit(graph: Graph) -> Graph:
+        draft = EditedGraph(graph)
+        for node in nodes:
+            activation, made = str(node.attributes["activation"]), node.outputs[0]
+            before = draft.new_tensor(made, f"{node.name}/linear")
+            draft.change(node, version=_FUSED_TRANSPOSE_CONV - 1, outputs=(before,))
+            draft.attributes(node, activation="none")
+            after = Node(node.index, f"{node.name}/{activation}", activation, activation.upper(), (before,), (made,))
+            draft.add(node, after)
+        return draft.graph()
+
+    return edit
 
 
 def _identity(why: Refusal) -> str:

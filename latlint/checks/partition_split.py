@@ -28,8 +28,10 @@ c = conv2d a 64 kernel=3 activation=relu
 ```
 
 ## How to fix
-Replace the ops that the message names, or move them to the very end of the network, where a short remainder on the CPU costs
-little. The rules on single ops (LAT202 to LAT208) say what to put in their place.
+The message says what can be put in the place of each kind of op; the findings under it (LAT202 to LAT208) say more. Some ops have no other
+form: suppression of boxes, the best of the scores, look-ups of embeddings. They are a note where they are the first or the last of the
+model: there they may stay on the CPU, or move to the app. A newer delegate may take more: LiteRT 2.2's GPU accelerator takes GELU and the matrix
+products of attention.
 
 ## References
 tensorflow/lite/graph_info.cc, delegates/gpu/delegate.cc (`max_delegated_partitions`), delegates/gpu/common/model_builder.cc;
@@ -42,9 +44,10 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from latlint.checks._placement import as_if_taken, brief, refused
+from latlint.checks._placement import advice, as_if_taken, at_the_ends, brief, refused
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import View, view
+from latlint.latency.types import Gain
 from latlint.runtime.reasons import Refusal
 from latlint.units import format_ms
 
@@ -63,9 +66,15 @@ def check(subject: Subject) -> Iterator[Finding]:
     if not left:
         return
     nodes = [seen.graph.nodes[index] for index in sorted(left)]
-    gain = seen.gain("LAT201", lambda graph: as_if_taken(graph, sorted(left)))
     message = f"{_placement(seen)}, because {seen.delegate} refuses {_listed(seen, left)}"
-    fix = f"replace them by ops that it takes{_culprit(seen, left)}"
+    mendable = {index: why for index, why in left.items() if index not in at_the_ends(seen)}
+    what = advice(kind for kind, _ in Counter(node.kind for node in nodes).most_common(_NAMED))
+    if not mendable and _taken(seen):
+        fix = f"they may stay there, at an end of the model{f' ({what})' if what else ''}"
+        yield from seen.judge(RULE, message, nodes, fix=fix, severity="note")
+        return
+    gain = seen.gain("LAT201", lambda graph: as_if_taken(graph, sorted(mendable)))
+    fix = f"{what or 'replace them by ops that it takes'}{_culprit(seen, mendable)}"
     if not _taken(seen) and (gain is None or gain.ms < seen.least_gain_ms):
         # Whether it pays or not, a budget for the processor is held against another one.
         yield from seen.judge(RULE, message, nodes, fix=f"{fix}, or name the CPU as the target", severity=RULE.severity)
@@ -98,14 +107,17 @@ def _culprit(seen: View, left: dict[int, Refusal]) -> str:
     kinds = Counter(seen.graph.nodes[index].kind for index in left)
     if len(kinds) < 2:
         return ""
-    alone: dict[str, float] = {}
+    alone: dict[str, Gain] = {}
     for kind, _ in kinds.most_common(_PRICED):
         mended = [index for index in sorted(left) if seen.graph.nodes[index].kind == kind]
         gain = seen.gain(f"LAT201 {kind}", lambda graph, mended=mended: as_if_taken(graph, mended))  # type: ignore[misc]
-        if gain is not None:
-            alone[kind] = gain.ms
-    best = max(alone, key=lambda kind: alone[kind], default="")
-    return f" ({best} alone would save {format_ms(alone[best])})" if best and alone[best] >= seen.least_gain_ms else ""
+        if gain is not None and gain.low_ms > 0 and gain.ms >= seen.least_gain_ms:
+            alone[kind] = gain
+    best = max(alone, key=lambda kind: alone[kind].ms, default="")
+    if not best:
+        return ""
+    saved, _, _ = seen.saved(alone[best]).rpartition(" (")
+    return f" ({best} alone would save {saved})"
 
 
 def _listed(seen: View, left: dict[int, Refusal]) -> str:

@@ -166,7 +166,7 @@ class View:
         """The finding, or none where the fix would not pay. ``message`` says what is and why, ``fix`` what to do.
 
         Below the least gain it is a note. A gain whose interval includes zero is not stated. Without a gain ``severity`` holds, or else
-        the rule's.
+        the rule's. What is true of some runtimes alone names this one.
         """
         chosen = list(nodes)
         if gain is not None and gain.ms <= SILENT_SHARE * self.total_ms:
@@ -179,7 +179,9 @@ class View:
             severity = "note"
         if gain is not None and gain.low_ms <= 0:
             gain = None
-        saved = "" if gain is None else f", which saves {self._saved(gain)}"
+        saved = "" if gain is None else f", which saves {self.saved(gain)}"
+        if rule.about and self.delegate not in message:
+            message = f"{message} ({self.delegate})"
         text = f"{message}: {fix}{saved}" if fix else message
         found = rule.finding(
             self.subject,
@@ -192,7 +194,7 @@ class View:
             found = replace(found, gain_ms=gain.ms, gain_low_ms=gain.low_ms, gain_high_ms=gain.high_ms)
         yield replace(found, severity=severity)
 
-    def _saved(self, gain: Gain) -> str:
+    def saved(self, gain: Gain) -> str:
         """``2.0 ms [1.4–2.6] (12%)``."""
         shown = format_ms(gain.ms)
         digits = len(shown.partition(" ")[0].partition(".")[2])

@@ -49,3 +49,61 @@ def test_that_nothing_runs_on_the_gpu_is_said_whether_it_would_pay_or_not() -> N
     assert finding.message.startswith("nothing runs on the GPU")
     assert "name the CPU as the target" in finding.message
     assert (finding.severity, finding.gain_ms) == ("warning", None)
+
+
+CLASSES = "# pixel-4/gpu\nx = input 1x112x112x32\na = conv2d x 21 kernel=3\n"
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        "b = arg_max a axis=3 -> 1x112x112 int64\n",
+        "b = arg_max a axis=3 -> 1x112x112 int64\nc = cast b -> 1x112x112 float32\n",
+        "k = const 3\nb, c = top_k a k -> 1x112x112x3\n",
+    ],
+)
+def test_nobody_is_told_to_replace_what_ends_a_model(behind: str) -> None:
+    """There is no other form of it, and it is where it costs least."""
+    everything = checks.run(subject(sketch(CLASSES + behind), "pixel-4/gpu"))
+    (finding,) = [each for each in everything if each.code in ("LAT201", "LAT206", "LAT208")]
+    assert (finding.code, finding.severity, finding.gain_ms) == ("LAT201", "note", None)
+    assert "they may stay there, at an end of the model" in finding.message and "in the app" in finding.message
+
+
+def test_a_selection_in_the_middle_is_a_split_like_others() -> None:
+    text = CLASSES + "b = arg_max a axis=3 -> 1x112x112x1 int64\nc = cast b -> 1x112x112x1\nd = conv2d c 32 kernel=3\n"
+    (finding,) = found(text, "LAT201")
+    assert finding.severity == "warning"
+    assert "arg_max: give out the scores and take the best in the app; cast: keep values in floats" in finding.message
+
+
+def test_an_embedding_may_be_looked_up_on_the_cpu() -> None:
+    text = """# pixel-4/gpu
+t = const 1000x64
+x = input 1x16 int32
+a = gather t x -> 1x16x64
+b = reshape a -> 1x4x4x64
+c = conv2d b 64 kernel=3
+"""
+    (finding,) = found(text, "LAT201")
+    assert finding.severity == "note" and "look rows up in the app" in finding.message
+
+
+def test_a_transposed_convolution_is_taken_without_its_activation() -> None:
+    text = """# pixel-4/gpu
+x = input 1x56x56x64
+w = const 64x2x2x64
+a = conv2d x 64 kernel=3 activation=relu
+b = transpose_conv2d a w kernel=2 stride=2 activation=relu version=4 -> 1x112x112x64
+c = conv2d b 32 kernel=3 activation=relu
+"""
+    (finding,) = found(text, "LAT208")
+    assert "give its activation a node of its own" in finding.message and (finding.gain_low_ms or 0) > 0
+    assert found(text.replace("activation=relu version=4", "version=3"), "LAT208") == []
+
+
+def test_what_holds_on_some_runtimes_names_this_one() -> None:
+    text = (
+        "# pixel-4/cpu-1large\nx = input 1x28x28x128\na = conv2d x 128 kernel=3 groups=4\nb = conv2d a 128 kernel=1\n"
+    )
+    assert "the CPU kernels of TensorFlow Lite 2.10" in found(text, "LAT240")[0].message
