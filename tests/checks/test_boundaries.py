@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from linted import findings
+from linted import findings, predicted
 
 GATE = """# pixel-4/gpu
 x = input 1x1x2x64
@@ -138,3 +138,55 @@ def test_an_op_that_pays_only_if_others_go_too_is_a_note() -> None:
     assert "so are 2 other ops" in among.message
     alone = findings(drawn.replace("reverse", "relu"))["LAT203"]
     assert alone.severity == "warning" and alone.gain_ms
+
+
+WRAPPED = """# pixel-4/gpu
+x = input 1x56x56x64
+k = const 1x64x1x1
+a = conv2d x 64 kernel=1
+b = transpose a permutation=0,3,1,2
+c = mul b k
+s = conv2d x 64 kernel=1
+t = transpose s permutation=0,3,1,2
+d = add c t
+m = concat d t axis=1
+e = transpose m permutation=0,2,3,1
+f = conv2d e 64 kernel=1
+"""
+STRAIGHT = """# pixel-4/gpu
+x = input 1x56x56x64
+k = const 1x1x1x64
+a = conv2d x 64 kernel=1
+c = mul a k
+s = conv2d x 64 kernel=1
+d = add c s
+m = concat d s axis=3
+f = conv2d m 64 kernel=1
+"""
+
+
+@pytest.mark.parametrize("target", ["pixel-4/gpu", "pixel-4/cpu-1large", "galaxy-s24/npu@litert"])
+def test_transposes_round_several_ops_are_found_and_priced_as_the_network_without(target: str) -> None:
+    finding = findings(WRAPPED, target)["LAT301"]
+    assert finding.nodes == ("b", "t", "e")
+    assert finding.message.startswith("3 TRANSPOSEs cancel round MUL ×1, ADD ×1, CONCAT ×1: remove them")
+    saved = predicted(WRAPPED, target).latency_ms - predicted(STRAIGHT, target).latency_ms
+    assert finding.gain_ms == pytest.approx(saved, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("here", "there"),
+    [
+        ("m = concat d t axis=1", "m = softmax d axis=3"),  # over an axis
+        ("e = transpose m permutation=0,2,3,1", "e = reshape m -> 1x56x56x128"),
+        ("t = transpose s permutation=0,3,1,2", "t = transpose s permutation=0,3,2,1"),
+    ],
+)
+def test_values_that_are_needed_in_the_other_order_keep_their_transposes(here: str, there: str) -> None:
+    assert here in WRAPPED
+    assert "LAT301" not in findings(WRAPPED.replace(here, there))
+
+
+def test_a_transpose_that_others_read_stays() -> None:
+    drawn = WRAPPED + "u = add t t\noutput f u\n"
+    assert findings(drawn)["LAT301"].nodes == ("b", "e")

@@ -178,7 +178,7 @@ def test_a_new_kind_of_processor_predicts_a_split_model(acme: Path) -> None:
         ("LAT203", SPLIT),
         ("LAT204", "x = input 1x1x1x64\na = conv2d x 64 kernel=1\nb = squeeze a -> 1x64"),
         ("LAT205", "x = input 1x4x4x64\na = conv2d x 64 kernel=1\nb = reshape a -> 1x4x4x8x8"),
-        ("LAT206", "x = input 1x4x4x64\na = conv2d x 64 kernel=1\nb = arg_max a axis=3 -> 1x4x4 int32"),
+        ("LAT206", "x = input 1x4x4x64\na = conv2d x 64 kernel=1\nb = arg_max a axis=3 -> 1x4x4x1 int32\nc = relu b\nd = conv2d c 4 kernel=1"),
         ("LAT207", "x = input ?x56x56x64\na = conv2d x 64 kernel=3 -> ?x56x56x64"),
         ("LAT208", "x = input 1x56x56x64\na = conv2d x 64 kernel=3\nb = conv2d a 64 kernel=3 groups=4"),
         ("LAT209", "x = input 1x56x56x64\na = conv2d x 64 kernel=3\nb = where a -> ?x4 int64"),
