@@ -9,7 +9,7 @@ from statistics import median
 import pytest
 
 import latlint
-from tests.phones import phones
+from tests.targets import phones
 
 pytestmark = pytest.mark.slow
 

@@ -6,7 +6,7 @@ import json
 import runpy
 from pathlib import Path
 
-from tests.phones import phones
+from tests.targets import phones
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 RECORD = json.loads((REPOSITORY / "benchmarks" / "accuracy.json").read_text("utf-8"))

@@ -8,10 +8,10 @@ from typing import Any
 
 from latlint.checks.types import Subject
 from latlint.graph.types import Graph
-from latlint.latency.packs import load_targets
 from latlint.latency.types import Prediction
 from latlint.runtime import plan
 from latlint.settings import Settings
+from tests.targets import bundled
 
 
 def prediction(**fields: Any) -> Prediction:
@@ -34,7 +34,7 @@ def prediction(**fields: Any) -> Prediction:
 
 def subject(tmp_path: Path, prediction: Prediction, **settings: Any) -> Subject:
     """Its model lies in ``tmp_path``; its graph is empty."""
-    target = load_targets()[prediction.target]
+    target = bundled()[prediction.target]
     graph = Graph("empty", "tflite", "tflite", (), (), (), ())
     prediction = replace(prediction, model=str(tmp_path / prediction.model))
     return Subject(graph, plan(graph, target.processor), target, prediction, Settings(root=tmp_path, **settings))

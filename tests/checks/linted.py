@@ -8,10 +8,10 @@ from latlint import checks
 from latlint.checks.types import Finding, Subject
 from latlint.graph.types import Graph
 from latlint.latency import engine
-from latlint.latency.packs import load_targets
 from latlint.latency.types import Prediction
 from latlint.runtime import plan
 from latlint.settings import Settings
+from tests.targets import bundled
 
 
 def findings(drawn: str | Graph, target: str = "") -> dict[str, Finding]:
@@ -26,7 +26,7 @@ def predicted(drawn: str | Graph, target: str) -> Prediction:
 def subject(drawn: str | Graph, target: str) -> Subject:
     """What rules look at."""
     graph = sketch(drawn) if isinstance(drawn, str) else drawn
-    chosen = load_targets()[target]
+    chosen = bundled()[target]
     planned = plan(graph, chosen.processor)
     prediction = engine.predict(graph, planned, chosen, model="m.tflite", sha256="")
     return Subject(graph, planned, chosen, prediction, Settings())

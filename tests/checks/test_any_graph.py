@@ -6,15 +6,11 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+from linted import subject
 
 from latlint import checks
-from latlint.checks.types import Subject
 from latlint.graph.ops import KINDS
 from latlint.graph.types import Graph, Node, Quantization, Tensor
-from latlint.latency import engine
-from latlint.latency.packs import load_targets
-from latlint.runtime import plan
-from latlint.settings import Settings
 
 ATTRIBUTES: dict[str, dict[str, Any]] = {
     "pad": {"pads": ((0, 0), (1, 1), (1, 1), (0, 0))},
@@ -58,10 +54,8 @@ SHAPES: tuple[tuple[int, ...] | None, ...] = ((1, 8, 8, 8), (-1, 8, 8, 8), (1, 2
 @pytest.mark.parametrize(("turn", "shape"), enumerate(SHAPES))
 def test_no_rule_fails(target: str, inputs: str, turn: int, shape: tuple[int, ...] | None) -> None:
     """Each type in another order for each shape: all nine pairs of the two are among them."""
-    chosen = load_targets()[target]
     for number, dtype in enumerate(DTYPES):
         graph = chain(ORDERS[(number + turn) % 3], shape, dtype, inputs)
-        planned = plan(graph, chosen.processor)
-        prediction = engine.predict(graph, planned, chosen, model="m.tflite", sha256="")
-        for finding in checks.run(Subject(graph, planned, chosen, prediction, Settings())):
-            assert finding.gain_ms is None or finding.gain_ms < prediction.latency_ms + 1e-9
+        given = subject(graph, target)
+        for finding in checks.run(given):
+            assert finding.gain_ms is None or finding.gain_ms < given.prediction.latency_ms + 1e-9

@@ -6,30 +6,18 @@ import re
 from pathlib import Path
 
 import pytest
+from linted import subject
 from sketch import sketch, target_of
 
 from latlint import checks
 from latlint.checks import Check
 from latlint.checks.docs import pages, write
-from latlint.checks.types import Finding, Subject
-from latlint.graph.types import Graph
-from latlint.latency import engine
-from latlint.latency.packs import load_targets
-from latlint.runtime import plan
+from latlint.checks.types import Finding
 from latlint.runtime.planners import planner
 from latlint.runtime.rules import runtimes
-from latlint.settings import Settings
 
 MECHANISM = [check for check in checks.checks() if check.rule.code[:4] in ("LAT2", "LAT3")]
 _EXAMPLE = r"## Example that {0}\n```text\n(.*?)```"
-
-
-def subject(graph: Graph, target: str) -> Subject:
-    chosen = load_targets()[target]
-    planned = plan(graph, chosen.processor)
-    return Subject(
-        graph, planned, chosen, engine.predict(graph, planned, chosen, model="m.tflite", sha256=""), Settings()
-    )
 
 
 def example(check: Check, verdict: str) -> str:

@@ -7,28 +7,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from linted import subject
 from sketch import sketch
 
 from latlint import checks
-from latlint.checks.types import Finding, Subject
+from latlint.checks.types import Finding
 from latlint.graph import read
 from latlint.graph.types import Graph
 from latlint.latency import engine
-from latlint.latency.packs import load_targets
 from latlint.runtime import plan
-from latlint.settings import Settings
 from latlint.whatif.frontier import GROUPS, PURPOSES, frontier, spent
+from tests.targets import bundled
 
-TARGETS = load_targets()
+TARGETS = bundled()
 LEFT_BEHIND = "x = input 1x112x112x32\na = conv2d x 5 kernel=3"
 
 
 def found(graph: Graph, target: str) -> list[Finding]:
-    chosen = TARGETS[target]
-    planned = plan(graph, chosen.processor)
-    prediction = engine.predict(graph, planned, chosen, model="m.tflite", sha256="")
-    subject = Subject(graph, planned, chosen, prediction, Settings())
-    return [finding for finding in checks.run(subject) if finding.code == "LAT230"]
+    return [finding for finding in checks.run(subject(graph, target)) if finding.code == "LAT230"]
 
 
 @pytest.mark.parametrize("target", ["pixel-4/gpu", "iphone-xs/gpu", "pixel-4/cpu-1large", "galaxy-a03s/cpu-4large"])

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import linted
 import pytest
 from sketch import sketch
 
@@ -15,8 +16,6 @@ from latlint.checks.view import View, view
 from latlint.graph import read
 from latlint.graph.types import Graph
 from latlint.latency import engine
-from latlint.latency.packs import load_targets
-from latlint.runtime import plan
 from latlint.settings import Settings
 from latlint.units import format_ms
 from latlint.whatif import pricing
@@ -33,10 +32,7 @@ c = conv2d b 64 kernel=3 activation=relu
 
 
 def subject(graph: Graph, target: str = "pixel-4/gpu") -> Subject:
-    chosen = load_targets()[target]
-    planned = plan(graph, chosen.processor)
-    prediction = engine.predict(graph, planned, chosen, model="m.tflite", sha256="")
-    return Subject(graph, planned, chosen, prediction, Settings())
+    return linted.subject(graph, target)
 
 
 def found(graph: Graph, target: str) -> dict[str, checks.types.Finding]:

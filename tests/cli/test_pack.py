@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from latlint.latency.engine import times, workload
-from latlint.latency.packs import load_targets
 from latlint.runtime import plan
+from tests.targets import bundled
 
 Run = Callable[..., Any]
 
@@ -31,7 +31,7 @@ def table(repository: Path, model: Callable[[str], Path]) -> Path:
     """``times.csv``: five models on a phone that is twice as slow as a Pixel 4, beside the models."""
     from latlint.graph import read
 
-    target = load_targets()["pixel-4/cpu-1large"]
+    target = bundled()["pixel-4/cpu-1large"]
     rows = ["model,latency_ms"]
     for name in SMALL:
         (repository / name).symlink_to(model(name))

@@ -17,7 +17,7 @@ from latlint.graph.types import Graph
 from latlint.report.plain import Style
 from latlint.run.work import predict_graph
 from latlint.settings import Settings
-from tests.phones import phones
+from tests.targets import phones
 
 TARGETS = phones()
 

@@ -19,11 +19,11 @@ import latlint
 from latlint.graph.types import Graph, Node, Tensor
 from latlint.latency import engine
 from latlint.latency.models import gpu
-from latlint.latency.packs import Pack, Target, load_targets, read_pack, write_pack
+from latlint.latency.packs import Pack, Target, read_pack, write_pack
 from latlint.latency.types import Prediction
 from latlint.runtime import unloadable
 from latlint.runtime.types import Kernel, Partition, Plan
-from tests.phones import phones
+from tests.targets import bundled, phones
 
 Predict = Callable[[str], tuple[Prediction, ...]]
 
@@ -55,7 +55,7 @@ def test_every_target_has_a_prediction(name: str, model: Callable[[str], Path]) 
     dialect = "onnx" if name.endswith(".onnx") else "tflite"
     loads = [
         name
-        for name, target in load_targets().items()
+        for name, target in bundled().items()
         if dialect in (target.defaults or {dialect}) and not unloadable(dialect, target.for_dialect(dialect).processor)
     ]
     found = [each.target for each in latlint.predict(model(name), ["*", "*@*"])]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from latlint.latency import engine
 from latlint.latency.packs import Target
 from latlint.runtime.types import Kernel, Partition, Plan
-from tests.phones import phones
+from tests.targets import phones
 
 Times = tuple[NDArray[np.float64], NDArray[np.bool_]]
 

@@ -11,10 +11,10 @@ import pytest
 from latlint.graph.onnx import read_onnx
 from latlint.latency import engine
 from latlint.latency.models.onnxruntime import MODEL, TERMS
-from latlint.latency.packs import load_targets
 from latlint.runtime import Kernel, plan
 from latlint.training.onnx_blocks import generated
 from latlint.training.profile_onnxruntime import Timing, _rows, node_times
+from tests.targets import bundled
 
 EXPORTED = Path(__file__).parents[1] / "exporters"
 TARGET = "x86-64-avx512/cpu-1@onnxruntime"
@@ -23,7 +23,7 @@ TARGET = "x86-64-avx512/cpu-1@onnxruntime"
 @pytest.mark.parametrize("name", ["torch_legacy_resnet", "torch_legacy_vit", "torch_legacy_resnet_qdq"])
 def test_an_exporters_model_is_predicted_as_it_is(name: str) -> None:
     graph = read_onnx(gzip.decompress((EXPORTED / f"{name}.onnx.gz").read_bytes()), name)
-    target = load_targets()[TARGET]
+    target = bundled()[TARGET]
     found = engine.predict(graph, plan(graph, target.processor), target, model=name, sha256="")
     assert found.coverage > 0.9
     assert 0.05 < found.latency_ms < 100
@@ -31,7 +31,7 @@ def test_an_exporters_model_is_predicted_as_it_is(name: str) -> None:
 
 
 def test_every_kernel_of_generated_networks_is_priced() -> None:
-    target = load_targets()[TARGET]
+    target = bundled()[TARGET]
     seen = set()
     for name, content in generated(each=1):
         work = engine.workload(plan(read_onnx(content, name), target.processor))
@@ -50,7 +50,7 @@ def test_every_kernel_of_generated_networks_is_priced() -> None:
 
 
 def test_more_work_never_costs_less() -> None:
-    target = load_targets()[TARGET]
+    target = bundled()[TARGET]
     theta = target.costs(MODEL)
 
     def ns(channels: int, size: int, layout: str) -> float:
@@ -86,7 +86,7 @@ def test_a_profiles_nodes_are_summed_by_type() -> None:
 
 def test_rows_are_whole_inferences_and_types_of_nodes() -> None:
     (name, content), *_ = generated(each=1)
-    target = load_targets()[TARGET]
+    target = bundled()[TARGET]
     work = engine.workload(plan(read_onnx(content, name), target.processor))
     rows = _rows([work], [Timing([2e6, 1e6], {"Conv": 5e5, "Gemm": 1.0})])
     assert rows.ns.tolist() == [1e6, 1e6, 1e6, 5e5]  # a type that takes next to nothing says nothing

@@ -19,7 +19,7 @@ from latlint.latency import cards, catalogue, engine
 from latlint.latency.models import model_of
 from latlint.latency.packs import Pack, load_targets, read_pack, write_pack
 from latlint.runtime.types import Kernel
-from tests.phones import PHONES, phones
+from tests.targets import PHONES, phones
 
 Change = Callable[[dict[str, Any]], object]
 Damage = Callable[[Change], Path]

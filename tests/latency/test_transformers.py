@@ -11,7 +11,7 @@ import pytest
 from latlint.latency import engine
 from latlint.latency.models import builtin
 from latlint.runtime.types import Kernel, Partition, Plan
-from tests.phones import phones
+from tests.targets import phones
 
 TOKENS = (1, 197, 192)
 

@@ -15,8 +15,8 @@ from sketch import sketch
 import latlint
 from latlint.graph import Graph
 from latlint.graph.onnx import read_onnx
-from latlint.latency.packs import load_targets
 from latlint.runtime import Kernel, Plan, Processor, plan
+from tests.targets import bundled
 
 GPU, CPU = "tflite-2.10/gpu-delegate", "tflite-2.10/builtin"
 ADRENO = Processor("gpu", GPU, "gpu", "adreno", "adreno-6xx", precision="float16")
@@ -127,7 +127,7 @@ def test_versions_are_those_of_gpu_compatibility_cc(line: str, versions: int) ->
 
 def test_gpus_of_one_vendor_and_other_generations_have_plans_of_their_own(tmp_path: Path) -> None:
     """Winograd needs 128 tiles on one Adreno and 64 on another; what is planned for one target of a run is not another's."""
-    names = [name for name in load_targets() if name.endswith("/gpu")]
+    names = [name for name in bundled() if name.endswith("/gpu")]
     nodes = [ONE("Conv", ["x", "w"], ["a"], pads=[1] * 4), ONE("Conv", ["a", "w"], ["y"], pads=[1] * 4)]
     path = tmp_path / "m.onnx"
     path.write_bytes(model(nodes, [1, 128, 36, 36], w=filters(128, 128, 3, 3)))

@@ -9,11 +9,11 @@ import pytest
 
 import latlint
 from latlint.data import data_dir
-from latlint.latency.packs import load_targets, read_pack
+from latlint.latency.packs import read_pack
 from latlint.run.targets import resolve_targets
 from latlint.settings import Settings
 from latlint.training import derived
-from tests.phones import PHONES, phones
+from tests.targets import PHONES, bundled, phones
 
 
 @pytest.mark.parametrize("device", PHONES)
@@ -27,7 +27,7 @@ def test_the_bundled_pack_follows_from_the_phones(device: str) -> None:
 
 def test_every_core_configuration_has_both_runtimes() -> None:
     wanted = {f"{name}@xnnpack" for name, target in phones().items() if target.host}
-    assert len(wanted) == 42 and wanted <= load_targets().keys()
+    assert len(wanted) == 42 and wanted <= bundled().keys()
 
 
 @pytest.mark.parametrize("anchor", derived.ANCHORS)
@@ -49,7 +49,7 @@ def test_all_of_it_is_derived_and_the_interval_is_what_the_card_says(corpus: Pat
 
 
 def test_int8_is_faster_than_float32(corpus: Path) -> None:
-    for target in (name for name in load_targets() if name.endswith("@xnnpack") and name.partition("/")[0] in PHONES):
+    for target in (name for name in bundled() if name.endswith("@xnnpack") and name.partition("/")[0] in PHONES):
         whole, quantised = (
             latlint.predict(corpus / directory / "mobilenetv2_w1.tflite", target)[0].latency_ms
             for directory in ("tflite_fp32", "tflite_int8")

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from latlint.data import data_dir
-from latlint.latency.packs import load_targets, read_pack
+from latlint.latency.packs import read_pack
 from latlint.training import edge_compat, litert
 from latlint.training.edge_compat import Network
 from latlint.training.litert import GALAXY_S26, RASPBERRY_PI, Subject
+from tests.targets import bundled
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def test_the_gpu_runs_whole_what_it_ran(shared: Path) -> None:
 
 
 def test_the_gpus_card_tells_its_error() -> None:
-    target = load_targets()["galaxy-s26/gpu"].for_dialect("tflite")
+    target = bundled()["galaxy-s26/gpu"].for_dialect("tflite")
     told = target.card["accuracy"]["float32"]
     assert (target.key, told["models"]) == ("gpu@litert", 24)
     assert told["mean_error_percent"] < 20
@@ -70,7 +71,7 @@ def test_the_pixel_8a_is_derived_from_the_s26() -> None:
 
 def test_the_pack_has_the_error_of_families_held_out(networks: list[Network]) -> None:
     """Two families here; ``benchmarks/litert.py`` has all of them."""
-    card = load_targets()["raspberry-pi-5/cpu-4"].for_dialect("tflite").card["accuracy"]["float32"]
+    card = bundled()["raspberry-pi-5/cpu-4"].for_dialect("tflite").card["accuracy"]["float32"]
     assert (card["models"], card["worst_error_percent"] < 30) == (len(networks), True)
     for family in ("silent-face-anti-spoofing", "rtmpose"):
         out = np.array([each.family == family for each in networks])
@@ -85,7 +86,7 @@ def test_the_pack_has_the_error_of_families_held_out(networks: list[Network]) ->
 def test_a_choice_and_a_comparison_cost_what_simple_loops_do(networks: list[Network]) -> None:
     """litert-torch writes PRELU as GREATER, MUL, SELECT; XNNPACK takes only the MUL."""
     (face,) = (each for each in networks if each.family == "silent-face-anti-spoofing")
-    target = load_targets()["raspberry-pi-5/cpu-4@xnnpack"]
+    target = bundled()["raspberry-pi-5/cpu-4@xnnpack"]
     (builtin,) = (part for part in face.work.parts if part.model.executor == "builtin")
     spent_ms = float((builtin.terms @ target.costs(builtin.model)).sum()) * 1e-6
     assert {face.work.plan.kernels[at].op for at in builtin.positions} == {"greater", "select"}

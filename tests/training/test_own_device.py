@@ -15,7 +15,7 @@ from latlint.errors import LatlintError
 from latlint.graph import read
 from latlint.graph.types import Graph
 from latlint.latency.engine import times, workload
-from latlint.latency.packs import Target, load_targets, read_pack, write_pack
+from latlint.latency.packs import Target, read_pack, write_pack
 from latlint.runtime import plan
 from latlint.training.user.build import MIN_MODELS, Built, Wanted, build
 from latlint.training.user.matching import kernel_times
@@ -32,7 +32,7 @@ from latlint.training.user.transfer import (
     fit,
     predicted_ns,
 )
-from tests.phones import phones
+from tests.targets import bundled, phones
 
 Model = Callable[[str], Path]
 DATA = Path(__file__).parent / "data"
@@ -171,7 +171,7 @@ def test_a_delegates_kernels_are_matched_in_their_order(model: Model, targets: d
 def test_xnnpack_types_with_commas_are_read_and_matched(tmp_path: Path, model: Model) -> None:
     path = model("mobilenet_v2.tflite")
     graph = read(path)
-    processor = load_targets()["pixel-4/cpu-1large"].processor
+    processor = bundled()["pixel-4/cpu-1large"].processor
     planned = plan(graph, dataclasses.replace(processor, runtime="tflite-2.10/xnnpack"))
     convolutions = [i for i, kernel in enumerate(planned.kernels) if kernel.op in {"conv2d", "depthwise_conv2d"}]
     ops = [
@@ -195,7 +195,7 @@ def test_a_profile_of_onnx_runtime_is_matched_to_its_model(model: Model, tmp_pat
     assert found.model == tmp_path / "resnet18.onnx"
     assert 0.8 * found.total_ms < sum(op.ms for op in found.ops) < 1.2 * found.total_ms
     graph = read(path)
-    planned = plan(graph, load_targets()["pixel-4/cpu-1large"].processor)
+    planned = plan(graph, bundled()["pixel-4/cpu-1large"].processor)
     matched = kernel_times(graph, planned, found)
     convolutions = [at for at, kernel in enumerate(planned.kernels) if kernel.op == "conv2d"]
     assert len(convolutions) == 20

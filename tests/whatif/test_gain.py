@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from latlint.latency.packs import load_targets
 from latlint.whatif.gain import UNSHARED, Spending, gain
+from tests.targets import bundled
 
-TARGET = load_targets()["pixel-4/cpu-1large"]
+TARGET = bundled()["pixel-4/cpu-1large"]
 CONV, OTHER = ("conv_ruy_1x1", 2.0, True), ("conv_ruy_im2col", 6.0, True)
 
 
