@@ -19,6 +19,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import latlint.training  # isort: skip  # noqa: F401 (before NumPy: it says on how many threads)
 import numpy as np
 
 from latlint.training.calibrate import TOLD_OF_TRANSFORMERS, record, stretches

@@ -15,6 +15,10 @@ from typing import NoReturn
 
 import pytest
 
+# Workers run beside each other: a library's threads would only wait for each other. NumPy asks when it is imported, which is later.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED = REPOSITORY.parent / "shared"
 MODELS = Path(__file__).resolve().parent / "models"

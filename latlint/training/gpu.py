@@ -102,7 +102,10 @@ def _forests(rows: KernelRows, train: Mask, column: int, theta: Array) -> dict[s
             log_ratio, weight = np.log(time[at] / summed[at]), time[at] ** WEIGHT_POWER
             boosters = (
                 lightgbm.train(
-                    {**TREES, "seed": seed}, lightgbm.Dataset(rows.features[at], log_ratio, weight=weight), ROUNDS
+                    {**TREES, "seed": seed},
+                    lightgbm.Dataset(rows.features[at], log_ratio, weight=weight),
+                    ROUNDS,
+                    keep_training_booster=True,  # else it is written as text and read again
                 )
                 for seed in SEEDS
             )
