@@ -83,18 +83,11 @@ def test_nothing_imports_from_a_room_above_it() -> None:
     assert upward == []
 
 
-#: Two halves of one reader, of which one names the other's type. To be mended, not added to.
-TYPES_ALONE = {
-    ("latlint.graph.tflite_bodies", "latlint.graph.tflite"),
-    ("latlint.graph.onnx_bodies", "latlint.graph.onnx"),
-}
-
-
 def test_there_is_no_circle() -> None:
     """Nor one through imports inside functions or for types alone: what needs the other to be understood is one module."""
     reads: dict[str, set[str]] = {name: set() for name in modules()}
     for each in own():
-        if each.by != ROOT and each.by != each.module and (each.by, each.module) not in TYPES_ALONE:
+        if each.by != ROOT and each.by != each.module:
             reads[each.by].add(each.module)
     while free := {name for name, others in reads.items() if not others & reads.keys()}:
         for name in free:

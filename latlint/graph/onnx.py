@@ -8,7 +8,7 @@ from dataclasses import replace
 from math import prod
 from pathlib import PurePath
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf has no stubs of its own
 from onnx import (
@@ -26,7 +26,7 @@ from onnx import (
 from latlint.errors import LatlintError
 from latlint.graph import wire
 from latlint.graph.inputs import InputShape, dims_text, fitting, open_notes
-from latlint.graph.onnx_bodies import Body, enter, is_run, leave, repeat
+from latlint.graph.onnx_bodies import Step, enter, is_run, leave, repeat
 from latlint.graph.onnx_bodies import steps as bodies
 from latlint.graph.onnx_ops import Call, ImpossibleError, describe
 from latlint.graph.onnx_shapes import (
@@ -55,19 +55,6 @@ MAX_CALLS = 50_000
 MAX_EXPANDED_BYTES = 32 * 2**20
 #: A tensor of more elements fits no device; a shape that claims it is an attack or a mistake.
 MAX_ELEMENTS = 2**40
-
-
-class Step(NamedTuple):
-    """A node as it runs: of the main graph, of a model-local function at the place where it is called, or of a graph that control flow
-    runs. ``within``: the control flow around it, and which of its graphs it is in; ``body`` is that of a node that is itself
-    control flow, as the ``role`` says: its ``entry`` or its ``exit``."""
-
-    node: NodeProto
-    opsets: Mapping[str, int]
-    location: ByteRange | None
-    within: tuple[tuple[Body, int], ...] = ()
-    body: Body | None = None
-    role: str = ""
 
 
 def read_onnx(data: wire.Buffer, path: str, shapes: Sequence[InputShape] = ()) -> Graph:
@@ -290,6 +277,10 @@ class _Reader:
         """A number that no other graph of the model has."""
         self._bodies += 1
         return self._bodies
+
+    def copied(self, node: NodeProto) -> None:
+        """A node of a graph that control flow runs is about to be copied."""
+        self.spent.copy(node)
 
     def take_constant(self, name: str, tensor: TensorProto) -> None:
         """An initializer of a graph that control flow runs."""

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Iterator, Mapping
 from math import prod
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from onnx import GraphProto, NodeProto, TensorProto
 
 from latlint.graph.onnx_ops import ImpossibleError
 from latlint.graph.onnx_shapes import Inference, attributes_of, tensor_type
 from latlint.graph.trips import Loop
-
-if TYPE_CHECKING:
-    from latlint.graph.onnx import Step, _Reader
+from latlint.graph.types import ByteRange
 
 #: Graphs within graphs, of which deeper ones are not followed; real files have three.
 MAX_DEPTH = 16
@@ -43,6 +41,29 @@ class Body:
         self.weighed = False
 
 
+class Step(NamedTuple):
+    """A node as it runs: of the main graph, of a model-local function at the place where it is called, or of a graph that control flow
+    runs. ``within``: the control flow around it, and which of its graphs it is in; ``body`` is that of a node that is itself
+    control flow, as the ``role`` says: its ``entry`` or its ``exit``."""
+
+    node: NodeProto
+    opsets: Mapping[str, int]
+    location: ByteRange | None
+    within: tuple[tuple[Body, int], ...] = ()
+    body: Body | None = None
+    role: str = ""
+
+
+class Reader(Protocol):
+    """What reads the model: it is told what is copied and which constants there are, and numbers the graphs."""
+
+    def copied(self, node: NodeProto) -> None: ...
+
+    def next_body(self) -> int: ...
+
+    def take_constant(self, name: str, tensor: TensorProto) -> None: ...
+
+
 class _Named(NamedTuple):
     """A node as ``trips`` looks at it."""
 
@@ -50,7 +71,7 @@ class _Named(NamedTuple):
     inputs: tuple[str, ...]
 
 
-def steps(reader: _Reader, step: Step, outer: Mapping[str, str], depth: int) -> Iterator[Step]:
+def steps(reader: Reader, step: Step, outer: Mapping[str, str], depth: int) -> Iterator[Step]:
     """``step``, or what it runs: a loop's entry, the nodes of its graphs, and the node itself, which reads what they wrote."""
     given = {attribute.name: attribute.g for attribute in step.node.attribute if attribute.HasField("g")}
     graphs = [given[name] for name in _GRAPHS.get(step.node.op_type, ()) if name in given]
@@ -81,7 +102,7 @@ def steps(reader: _Reader, step: Step, outer: Mapping[str, str], depth: int) -> 
         inside = (*step.within, (body, number))
         made: list[Step] = []
         for inner in graph.node:
-            reader.spent.copy(inner)
+            reader.copied(inner)
             node = NodeProto()
             node.CopyFrom(inner)
             node.name = f"{plain.name or ''.join(plain.output[:1])}/{inner.name or inner.op_type}"
@@ -94,7 +115,7 @@ def steps(reader: _Reader, step: Step, outer: Mapping[str, str], depth: int) -> 
     yield step._replace(node=plain, body=body, role="exit")
 
 
-def _names(reader: _Reader, node: NodeProto, graph: GraphProto, outer: Mapping[str, str]) -> ChainMap[str, str]:
+def _names(reader: Reader, node: NodeProto, graph: GraphProto, outer: Mapping[str, str]) -> ChainMap[str, str]:
     """What the names of ``graph`` are called in the model: its own ones get a prefix, others are those around it."""
     own = [value.name for value in graph.input] + [tensor.name for tensor in graph.initializer]
     own += [name for inner in graph.node for name in inner.output if name]

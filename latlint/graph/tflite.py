@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from latlint.errors import LatlintError
 from latlint.graph import tflite_ops
@@ -14,7 +14,7 @@ from latlint.graph.flatbuffer import BOOL, INT8, INT32, UINT8, UINT32, UINT64, F
 from latlint.graph.inputs import InputShape, dims_text, fitting, open_notes
 from latlint.graph.ops import CONVOLUTIONS, UNKNOWN, lacks_operand
 from latlint.graph.source import Source
-from latlint.graph.tflite_bodies import CONTROL, Bodies
+from latlint.graph.tflite_bodies import CONTROL, Bodies, OpCode, Operator, Scope
 from latlint.graph.tflite_ops import Builtin, Operands, impossible
 from latlint.graph.tflite_shapes import Sizes
 from latlint.graph.types import ITEM_BYTES, ByteRange, Graph, Node, OpenSize, Quantization, Tensor
@@ -95,14 +95,6 @@ def _explain(message: str, code: str) -> str:
 
 
 Shape = tuple[int, ...]
-
-
-class _OpCode(NamedTuple):
-    """One entry of the file's operator codes."""
-
-    native: str
-    builtin: Builtin
-    version: int
 
 
 class _Reader:
@@ -248,7 +240,7 @@ class _Reader:
         )
         return opened, stated
 
-    def _operator_codes(self) -> list[_OpCode]:
+    def _operator_codes(self) -> list[OpCode]:
         codes = []
         for position in self.model.tables(_MODEL_OPERATOR_CODES, MAX_NODES, "operator codes"):
             table = self.file.table(position)
@@ -259,7 +251,7 @@ class _Reader:
                 builtin = tflite_ops.custom(native)
             else:
                 native, builtin = tflite_ops.builtin(code)
-            codes.append(_OpCode(native, builtin, table.number(_CODE_VERSION, INT32, 1)))
+            codes.append(OpCode(native, builtin, table.number(_CODE_VERSION, INT32, 1)))
         return codes
 
     def _indices(self, table: Table, slot: int, tensors: int, what: str) -> tuple[int, ...]:
@@ -407,23 +399,6 @@ class _Reader:
     def _custom_options(self, operator: Table) -> bytes:
         offset, length = operator.extent(_OPERATOR_CUSTOM_OPTIONS)
         return self.file.read(offset, min(length, 64))
-
-
-class Operator(NamedTuple):
-    """One operator of the file; its operands index ``_Reader.tensors``, in the order of ``graph.ops``."""
-
-    table: Table
-    code: _OpCode
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-
-
-class Scope(NamedTuple):
-    """A subgraph as it is run: at one place."""
-
-    operators: list[Operator]
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
 
 
 def _reordered(inputs: tuple[int, ...], order: Sequence[int]) -> tuple[int, ...]:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple, Protocol
 
-from latlint.graph.flatbuffer import MalformedError
+from latlint.graph.flatbuffer import MalformedError, Table
+from latlint.graph.tflite_ops import Builtin
+from latlint.graph.tflite_shapes import Sizes
 from latlint.graph.trips import Loop
-from latlint.graph.types import Node, times, work
+from latlint.graph.types import Node, Tensor, times, work
 from latlint.words import printable
-
-if TYPE_CHECKING:
-    from latlint.graph.tflite import Scope, _Reader
 
 #: Bodies within bodies; real files have three.
 MAX_DEPTH = 16
@@ -21,10 +20,48 @@ MAX_DEPTH = 16
 _MAX_NOTES = 4
 
 
+class OpCode(NamedTuple):
+    """One entry of the file's operator codes."""
+
+    native: str
+    builtin: Builtin
+    version: int
+
+
+class Operator(NamedTuple):
+    """One operator of the file; its operands index ``Reader.tensors``, in the order of ``graph.ops``."""
+
+    table: Table
+    code: OpCode
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+class Scope(NamedTuple):
+    """A subgraph as it is run: at one place."""
+
+    operators: list[Operator]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+class Reader(Protocol):
+    """What reads the file. Bodies add to its ``nodes`` and ``tensors``; ``free`` are the tensors that have a value though no node writes them."""
+
+    nodes: list[Node]
+    tensors: list[Tensor]
+    free: set[int]
+    sizes: Sizes
+
+    def scope(self, number: int, bound: Sequence[int] = ()) -> Scope: ...
+
+    def run(self, scope: Scope, depth: int) -> None: ...
+
+
 class Bodies:
     """Follows the control flow of one file."""
 
-    def __init__(self, reader: _Reader) -> None:
+    def __init__(self, reader: Reader) -> None:
         self.reader = reader
         self.followed = {0}
         self.notes: list[str] = []
