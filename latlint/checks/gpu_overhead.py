@@ -52,8 +52,8 @@ _SHARE = 1 / 3
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
     overhead_ms = subject.prediction.overhead_ms
-    on_gpu = {partition.executor for partition in seen.plan.partitions} == {"gpu"}
-    if not on_gpu or overhead_ms <= _SHARE * seen.total_ms:
+    as_a_whole = {partition.executor for partition in seen.plan.partitions} == {seen.plan.delegate}
+    if not as_a_whole or overhead_ms <= _SHARE * seen.total_ms:
         return
     start_ms = min(float(subject.target.card["queue"]["start_ms"]), overhead_ms)
     message = (

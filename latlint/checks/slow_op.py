@@ -163,7 +163,7 @@ def _reasons(view: View, slow: list[_Slow]) -> Iterator[str]:
     purposes = spent(work, target, [each.ms for each in slow])
     for row, each in enumerate(slow):
         kernel, curve, near = each.kernel, each.curve, each.curve.nearest(each.kernel.macs)
-        if view.plan.partitions[kernel.partition].executor == "builtin" and kernel.nodes[0] in view.plan.fallbacks:
+        if _refused(view, kernel):
             yield "fallback"
         elif _off_the_fast_path(view, kernel, bool(curve.winograd[near])):
             yield "path"
@@ -175,6 +175,13 @@ def _reasons(view: View, slow: list[_Slow]) -> Iterator[str]:
                 yield "padded"
             else:
                 yield "linked" if purpose == "other" and kernel.linked else purpose
+
+
+def _refused(view: View, kernel: Kernel) -> bool:
+    """Whether the runtime's delegate left it to what runs the rest."""
+    return (
+        view.plan.partitions[kernel.partition].executor != view.plan.delegate and kernel.nodes[0] in view.plan.fallbacks
+    )
 
 
 def _off_the_fast_path(view: View, kernel: Kernel, winograd: bool) -> bool:

@@ -18,7 +18,7 @@ from latlint.report.json import dump
 from latlint.report.plain import Cell, Style, clean, table
 
 if TYPE_CHECKING:
-    from latlint.latency.packs import Target
+    from latlint.latency.packs import NamedTarget, Target
 
 
 @click.command("targets", short_help="List the targets, or show one target's card.")
@@ -46,22 +46,22 @@ def command(target: str | None, packs: tuple[Path, ...], config: Path | None, no
     return 0
 
 
-def _runtimes(target: Target) -> dict[str, str]:
+def _runtimes(target: NamedTarget) -> dict[str, str]:
     """The runtime by dialect of the model file, of a target whose runtime follows the file; else empty."""
     return {dialect: target.for_dialect(dialect).processor.runtime for dialect in sorted(target.defaults)}
 
 
-def _concrete(target: Target) -> Target:
+def _concrete(target: NamedTarget) -> Target:
     """The target with a runtime: where it follows the file, that of the first dialect, whose card stands for both."""
     return target.for_dialect(min(target.defaults, default=""))
 
 
-def _runtime(target: Target) -> str:
+def _runtime(target: NamedTarget) -> str:
     runtimes = _runtimes(target)
-    return "; ".join(f".{dialect}: {name}" for dialect, name in runtimes.items()) or target.processor.runtime
+    return "; ".join(f".{dialect}: {name}" for dialect, name in runtimes.items()) or _concrete(target).runtime
 
 
-def _document(chosen: Target) -> dict[str, Any]:
+def _document(chosen: NamedTarget) -> dict[str, Any]:
     target = _concrete(chosen)
     device = target.pack.card
     return {
@@ -79,7 +79,7 @@ def _document(chosen: Target) -> dict[str, Any]:
     }
 
 
-def _listing(targets: list[Target], style: Style) -> str:
+def _listing(targets: list[NamedTarget], style: Style) -> str:
     """One line a target, under its device."""
     precisions = sorted({precision for target in targets for precision in _accuracy(target)})
     titles = ("target", "processor", "runtime", *(f"{precision} error" for precision in precisions))
@@ -106,13 +106,13 @@ def _listing(targets: list[Target], style: Style) -> str:
     return "\n".join([*out, "", style.paint(legend, "dim")]) + "\n"
 
 
-def _device(target: Target) -> str:
+def _device(target: NamedTarget) -> str:
     device = target.pack.card
     soc = f" ({device['soc']})" if "soc" in device else ""
     return clean(f"{device.get('title', target.device)}{soc}", 100)
 
 
-def _card(chosen: Target, style: Style) -> str:
+def _card(chosen: NamedTarget, style: Style) -> str:
     target = _concrete(chosen)
     device, processor = target.pack.card, target.processor
     facts = {
@@ -187,7 +187,7 @@ def _family_lines(accuracy: Mapping[str, Mapping[str, Any]], style: Style) -> li
     return ["", *table([heading, *rows], "<" + ">" * len(precisions), style, indent=2)]
 
 
-def _accuracy(target: Target) -> Mapping[str, Mapping[str, Any]]:
+def _accuracy(target: NamedTarget) -> Mapping[str, Mapping[str, Any]]:
     found: Mapping[str, Mapping[str, Any]] = _concrete(target).card.get("accuracy", {})
     return found
 

@@ -19,7 +19,7 @@ from latlint.run.work import predict_graph
 from latlint.settings import Settings
 
 if TYPE_CHECKING:
-    from latlint.latency.packs import Target
+    from latlint.latency.packs import NamedTarget
     from latlint.latency.types import Prediction
     from latlint.run.past import Planned
     from latlint.runtime.types import Plan
@@ -106,7 +106,7 @@ def _files(repo: Repository, change: Change) -> Iterable[str]:
 
 
 def _states(
-    repo: Repository, base: Base, change: Change, targets: Sequence[Target], settings: Settings
+    repo: Repository, base: Base, change: Change, targets: Sequence[NamedTarget], settings: Settings
 ) -> tuple[Planned, Planned]:
     """What a model was at the base and what it is now, on each target; nothing where it was not or is no more."""
     before: Planned = []
@@ -142,7 +142,7 @@ def _model_change(change: Change, before: Planned, after: Planned) -> ModelChang
     return ModelChange(change.old, change.new, target_changes(before, after), renamed)
 
 
-def _names(targets: Sequence[Target]) -> tuple[str, ...]:
+def _names(targets: Sequence[NamedTarget]) -> tuple[str, ...]:
     return tuple(target.name for target in targets)
 
 

@@ -66,6 +66,11 @@ def title(name: str) -> str:
     return next((each.title for each in FORMATS if each.name == name), name)
 
 
+def dialect(name: str) -> str:
+    """What the ops of graphs of the format ``name`` mean."""
+    return next(each.dialect for each in FORMATS if each.name == name)
+
+
 def listed(words: Sequence[str], conjunction: str) -> str:
     """``a, b or c``."""
     *others, last = words

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from latlint.latency.trees import Forest
 from latlint.runtime.kinds import kind
 from latlint.runtime.types import Processor
 
-__all__ = ["Pack", "Target", "load_targets", "read_pack", "vocabulary", "write_pack"]
+__all__ = ["NamedTarget", "Pack", "Target", "load_targets", "named", "read_pack", "vocabulary", "write_pack"]
 
 
 @dataclass(frozen=True)
@@ -93,16 +93,14 @@ class Pack:
                 raise LatlintError(message, code="LAT901", path=self.path)
         return np.array([model.feature_names.index(name) for name in self.card["features"]], np.uint8)
 
-    def targets(self) -> list[Target]:
-        return [Target(f"{self.device}/{name}", self, name) for name in names(self.card)]
+    def targets(self) -> list[NamedTarget]:
+        return [named(f"{self.device}/{name}", self, name) for name in names(self.card)]
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """``device/processor`` or ``device/processor@runtime``, such as ``pixel-4/gpu``: what a prediction is for.
-
-    ``key`` is the name of its processor in the pack's card. Where the runtime follows the file, ``for_dialect`` says what the target is for one.
-    """
+class NamedTarget:
+    """``device/processor`` or ``device/processor@runtime``, such as ``pixel-4/gpu``: a target as it is asked for. It is a ``Target``, or its runtime
+    follows the file, and ``for_dialect`` says which ``Target`` it is for one. ``key`` is its processor's name."""
 
     name: str
     pack: Pack
@@ -120,12 +118,18 @@ class Target:
 
     def for_dialect(self, dialect: str) -> Target:
         """The target, of the same name, with the runtime that graphs of ``dialect`` have there. Raises ``LatlintError`` (LAT903) where it has none."""
-        if self.key in self.pack.card["processors"]:
-            return self
         if dialect not in self.defaults:
             runs = ", ".join(sorted(self.defaults)) or "nothing"
             raise LatlintError(f"{self.name} runs {runs}, not {dialect}: name a runtime after @", code="LAT901")
-        return replace(self, key=f"{self.key}@{self.defaults[dialect]}")
+        return Target(self.name, self.pack, f"{self.key}@{self.defaults[dialect]}")
+
+
+@dataclass(frozen=True, slots=True)
+class Target(NamedTarget):
+    """What a prediction is for: ``key`` is the name of its processor, with one runtime, in the pack's card."""
+
+    def for_dialect(self, dialect: str) -> Target:
+        return self
 
     @property
     def card(self) -> Mapping[str, Any]:
@@ -165,7 +169,12 @@ class Target:
         return self.pack.costs(self.runs(model), model)
 
 
-def load_targets(directories: Iterable[Path] = ()) -> dict[str, Target]:
+def named(name: str, pack: Pack, key: str) -> NamedTarget:
+    """The target ``name``, which the pack's card knows as ``key``."""
+    return (Target if key in pack.card["processors"] else NamedTarget)(name, pack, key)
+
+
+def load_targets(directories: Iterable[Path] = ()) -> dict[str, NamedTarget]:
     """All targets of the bundled packs and of ``directories``, sorted by name (see ``catalogue.find_targets``).
 
     Raises ``LatlintError`` (LAT901) for a directory without packs and for a pack that is damaged.
@@ -173,10 +182,10 @@ def load_targets(directories: Iterable[Path] = ()) -> dict[str, Target]:
     return {target.name: target for target in targets_in(find_targets(directories))}
 
 
-def targets_in(found: Mapping[str, Path]) -> list[Target]:
+def targets_in(found: Mapping[str, Path]) -> list[NamedTarget]:
     """The targets named by ``found``, in its order, with the packs in its directories. Raises ``LatlintError`` (LAT901)."""
     packs = {directory: read_pack(directory) for directory in dict.fromkeys(found.values())}
-    return [Target(name, packs[directory], name.partition("/")[2]) for name, directory in found.items()]
+    return [named(name, packs[directory], name.partition("/")[2]) for name, directory in found.items()]
 
 
 def read_pack(directory: Path) -> Pack:

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from latlint.errors import EnvironmentFailedError, LatlintError
+from latlint.graph.formats import dialect
 from latlint.latency.types import Gain, Prediction
 from latlint.project.repository import top_of
 from latlint.review import lock, records
@@ -227,10 +228,11 @@ class References:
             raise LatlintError(f"as it was in {before.base} it cannot be read: {error.message}") from None
         now = {each.target: each for each, _ in predict_now(self._settings.start / model, model, shapes, packs, as_if)}
         named = {target.name: target for target in packs}
-        return {
-            old.target: Reference(old.latency_ms, self.name, gain=_gain(old, now[old.target], named[old.target]))
-            for old, _ in then
-        }
+
+        def gain(old: Prediction, new: Prediction) -> Gain:
+            return _gain(old, new, named[new.target].for_dialect(dialect(new.format)))
+
+        return {old.target: Reference(old.latency_ms, self.name, gain=gain(old, now[old.target])) for old, _ in then}
 
 
 #: What a model that has not changed saves.

@@ -12,7 +12,7 @@ from latlint.graph.inputs import InputShape
 from latlint.run.work import predict_graph
 
 if TYPE_CHECKING:
-    from latlint.latency.packs import Target
+    from latlint.latency.packs import NamedTarget
     from latlint.latency.types import Prediction
     from latlint.project.git import Entry, Repository
     from latlint.runtime.types import Plan
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def predict_now(
-    file: Path, name: str, shapes: Sequence[InputShape], targets: Sequence[Target], as_if: str = ""
+    file: Path, name: str, shapes: Sequence[InputShape], targets: Sequence[NamedTarget], as_if: str = ""
 ) -> Planned:
     """The model ``file``, which predictions and errors call ``name``, in the precision ``as_if``. Raises LatlintError for one that cannot be read."""
     with opened(os.fspath(file), name) as model:
@@ -35,7 +35,7 @@ def predict_at(
     entry: Entry,
     name: str,
     shapes: Sequence[InputShape],
-    targets: Sequence[Target],
+    targets: Sequence[NamedTarget],
     as_if: str = "",
 ) -> Planned:
     """The model that ``entry`` is, a file of a commit, predicted with what latlint knows now; see ``predict_now``."""

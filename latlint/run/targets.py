@@ -17,7 +17,7 @@ from latlint.settings import Settings
 from latlint.words import nearest
 
 if TYPE_CHECKING:
-    from latlint.latency.packs import Target
+    from latlint.latency.packs import NamedTarget
 
 
 class TargetPack(NamedTuple):
@@ -101,7 +101,7 @@ def select_ops(pattern: str) -> list[str]:
 
 
 @lru_cache(maxsize=1)
-def load_packs(targets: tuple[TargetPack, ...]) -> list[Target]:
+def load_packs(targets: tuple[TargetPack, ...]) -> list[NamedTarget]:
     """The targets with their packs. Raises ``LatlintError`` for a damaged pack."""
     from latlint.latency.packs import targets_in
 

@@ -17,7 +17,7 @@ from latlint.settings import Settings
 if TYPE_CHECKING:
     from latlint.checks.types import Finding
     from latlint.graph.types import Graph
-    from latlint.latency.packs import Target
+    from latlint.latency.packs import NamedTarget, Target
     from latlint.latency.types import Prediction
     from latlint.runtime.types import Plan
 
@@ -120,7 +120,7 @@ def _failed(file: str, error: LatlintError) -> Outcome:
 
 
 def predict_graph(
-    graph: Graph, targets: Iterable[Target], model: str, sha256: str, named: Collection[str] = ()
+    graph: Graph, targets: Iterable[NamedTarget], model: str, sha256: str, named: Collection[str] = ()
 ) -> Iterator[tuple[Prediction, Plan, Target]]:
     """``graph`` on each of ``targets``, planned and measured out once for each kind of processor; ``model`` and ``sha256`` are the
     file's path as given and its hash. A target whose runtime cannot load the file is left out: a glob means those that can. Raises
@@ -129,7 +129,7 @@ def predict_graph(
     from latlint.runtime import plan
 
     works: dict[tuple[str, ...], engine.Workload] = {}
-    for target in _loading(list(targets), graph.dialect, model, named):
+    for target in _loading(targets, graph.dialect, model, named):
         key = target.processor.plan_key
         if key not in works:
             works[key] = engine.workload(plan(graph, target.processor))
@@ -137,19 +137,20 @@ def predict_graph(
         yield engine.predict(graph, work.plan, target, model=model, sha256=sha256, work=work), work.plan, target
 
 
-def _loading(targets: list[Target], dialect: str, model: str, named: Collection[str]) -> list[Target]:
+def _loading(targets: Iterable[NamedTarget], dialect: str, model: str, named: Collection[str]) -> list[Target]:
     """Those of ``targets`` whose runtime loads files of ``dialect``, each with that runtime."""
     from latlint.runtime import unloadable
 
-    loading, reasons = [], {}
-    for target in targets:
+    loading: list[Target] = []
+    reasons: dict[str, str] = {}
+    for each in targets:
         try:
-            target = target.for_dialect(dialect)
-            reason = unloadable(dialect, target.processor)
+            target = each.for_dialect(dialect)
         except LatlintError as error:  # none of its runtimes
-            reason = error.message
-        if reason:
-            reasons[target.name] = reason
+            reasons[each.name] = error.message
+            continue
+        if reason := unloadable(dialect, target.processor):
+            reasons[each.name] = reason
         else:
             loading.append(target)
     for name, reason in reasons.items():

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from latlint.latency.models import model_of
 from latlint.latency.packs import Pack, Target, vocabulary
-from latlint.runtime.kinds import kind
 
 Array = NDArray[np.float64]
 
@@ -54,7 +53,7 @@ def pack(phone: Pack) -> Pack:
     processors: dict[str, Any] = {}
     arrays: dict[str, NDArray[Any]] = {}
     for target in phone.targets():
-        if kind(target.processor.kind).host and "@" not in target.key:
+        if isinstance(target, Target) and target.host and "@" not in target.key:
             key = f"{target.key}@xnnpack"
             processors[key] = _card(target, key)
             arrays[f"{key}/theta"] = np.concatenate([target.costs(BUILTIN), costs(target)])

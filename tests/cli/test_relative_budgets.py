@@ -136,6 +136,11 @@ def test_a_model_that_has_not_changed_is_never_likely_to_be_over(latlint: Run, g
     assert "likely to be over" not in latlint("check").out
 
 
+def test_a_target_whose_runtime_follows_the_file_has_a_gain(latlint: Run, changed: str) -> None:
+    Path("latlint.toml").write_text(RELATIVE.replace("pixel-4/gpu", "raspberry-pi-5/cpu-4"))
+    assert codes(checked(latlint, "--base", changed)) == [("LAT103", "error")]
+
+
 def test_the_chance_of_an_increase_is_that_of_the_difference(latlint: Run, git: Git, changed: str) -> None:
     document = checked(latlint, "--base", changed)
     (verdict,) = (each["verdict"] for each in document["predictions"])

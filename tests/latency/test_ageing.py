@@ -222,6 +222,7 @@ def test_a_target_whose_runtime_follows_the_file(targets: dict[str, Target], tmp
     assert {"toy/tpu", "toy/tpu@litert"} <= catalogue.find_targets([tmp_path / "toy"]).keys()
     given = targets["toy/tpu"]
     assert given.defaults == {"tflite": "litert", "onnx": "onnxruntime"}
+    assert not isinstance(given, Target) and not hasattr(given, "card")  # which of the two, only a file can say
     for dialect, runtime in (("tflite", "litert-1/tpu"), ("onnx", "onnxruntime-1/tpu")):
         found = given.for_dialect(dialect)
         assert (found.name, found.runtime, found.host) == ("toy/tpu", runtime, False)

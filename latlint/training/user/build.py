@@ -18,7 +18,7 @@ from latlint.graph.types import Graph
 from latlint.latency.cards import FOREST_PARTS, terms_of
 from latlint.latency.catalogue import select_targets
 from latlint.latency.engine import Workload, crossing_bytes, envelope_class, starts, workload
-from latlint.latency.packs import Pack, Target, load_targets, vocabulary
+from latlint.latency.packs import NamedTarget, Pack, Target, load_targets, vocabulary
 from latlint.latency.trees import Forest
 from latlint.runtime import plan
 from latlint.runtime.kinds import kind, kind_of
@@ -86,13 +86,15 @@ class Donor:
     works: tuple[Workload, ...]
 
 
-def build(profiles: Sequence[Profile], wanted: Wanted, known: Mapping[str, Target] | None = None) -> Built:
-    """A pack for ``wanted`` from ``profiles``. ``known``: the targets to start from, by default the bundled ones.
+def build(profiles: Sequence[Profile], wanted: Wanted, given: Mapping[str, NamedTarget] | None = None) -> Built:
+    """A pack for ``wanted`` from ``profiles``. ``given``: the targets to start from, by default the bundled ones.
 
     Raises LatlintError for measurements that cannot be used.
     """
     kind_name = kind_of(wanted.processor).name
-    known = {name: target for name, target in (known or load_targets()).items() if _is_donor(target, kind_name)}
+    # a target whose runtime follows the file has no costs of its own
+    concrete = {name: each for name, each in (given or load_targets()).items() if isinstance(each, Target)}
+    known = {name: target for name, target in concrete.items() if target.processor.kind == kind_name}
     if not known:
         raise LatlintError(f"no {kind_of(wanted.processor).title} is known whose costs could be a start")
     alike = _like_runtime(known, wanted.runtime)
@@ -136,11 +138,6 @@ def _processor(wanted: Wanted, donor: Processor) -> Processor:
         runtime=wanted.runtime or donor.runtime,
         threads=wanted.threads or named or donor.threads if kind(donor.kind).host else 1,
     )
-
-
-def _is_donor(target: Target, kind_name: str) -> bool:
-    """Whether it is of the kind, and has costs of its own rather than a default that follows the file."""
-    return not target.defaults and target.processor.kind == kind_name
 
 
 def _terms(target: Target) -> tuple[str, ...]:
