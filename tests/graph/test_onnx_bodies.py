@@ -145,6 +145,14 @@ def test_the_heavier_branch_counts() -> None:
     assert graph.tensors[graph.outputs[0]].shape == (1, 8)
 
 
+@pytest.mark.parametrize("asked", [[], [""]])
+def test_an_if_of_which_nothing_is_read_or_written_is_read(asked: list[str]) -> None:
+    """Fuzzing found it: neither a condition nor, as its graphs write nothing, an output."""
+    idle = body([node("Relu", ["x"], ["a"])], [], [])
+    ops = [node("If", asked, [], then_branch=idle, else_branch=idle), node("Tanh", ["x"], ["y"])]
+    assert [n.kind for n in read(model(ops, [value("x", [1, 8])], [value("y")])).nodes] == ["relu", "if", "tanh"]
+
+
 def test_a_branch_that_is_decided_counts() -> None:
     graph = read(branches(constant("if", True, bool)))
     assert [n.kind for n in graph.nodes] == ["relu", "if", "tanh"] and not graph.notes

@@ -103,6 +103,16 @@ def test_a_reshape_without_operand_has_its_shape_in_the_options() -> None:
     assert read.tensors[1].shape == (1, 32)
 
 
+@pytest.mark.parametrize("axes", [[], [-1]])
+@pytest.mark.parametrize("op", ["SUM", "REDUCE_PROD", "REDUCE_MAX", "REDUCE_MIN"])
+def test_a_reduction_of_constants_without_its_axes_is_left_as_the_file_has_it(op: str, axes: list[int]) -> None:
+    """Fuzzing found it."""
+    tensors = [T((1, 8)), constant([2, 3]), T((1,), "int32"), T((1, 8))]
+    ops = [Op(op, [1, *axes], [2], ("ReducerOptions", {"KeepDims": True})), Op("RELU", [0], [3])]
+    read = graph(tensors, ops)
+    assert (read.tensors[2].shape, read.tensors[2].value) == ((1,), None)
+
+
 def test_what_is_not_computed_keeps_a_fixed_size_and_opens_a_placeholder() -> None:
     read = graph([T((1, 8)), T((1, 4)), T((1, 4), signature=(-1, 4))], [Op("Foo", [0], [1]), Op("Bar", [0], [2])])
     assert [tensor.shape for tensor in read.tensors] == [(1, 8), (1, 4), (-1, 4)]
