@@ -23,8 +23,9 @@ from latlint.graph import read
 from latlint.latency.engine import times, workload
 from latlint.latency.packs import Pack, read_pack
 from latlint.runtime import plan
+from latlint.training.clock import Timing
 from latlint.training.corpus import unpacked
-from latlint.training.profile_here import Timing, measure, profile_here
+from latlint.training.profile_here import measure, profile_here
 
 #: Largest median absolute error in percent.
 LIMIT = 10.0

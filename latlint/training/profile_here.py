@@ -4,21 +4,17 @@ What is timed are generated networks: blocks as published networks have them, wi
 networks pass through, one after the other so that weights and activations go through the caches as they do in practice. From
 their end-to-end times alone, the costs of XNNPACK's physical terms follow (``hierarchy.fit``).
 
-Other programs slow a run down, and nothing speeds one up: a time is the fastest run of several passes that lie minutes apart. With
-one thread the clock is the thread's own, which stands still while another program has the core; on a machine that does nothing
-else it shows what a clock on the wall shows.
+How the clock is read: see ``clock``.
 
 Needs the optional package ``ai-edge-litert``; nothing else in latlint does.
 """
 
 from __future__ import annotations
 
-import os
 import platform
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +28,7 @@ from latlint.latency.packs import Pack, vocabulary, write_pack
 from latlint.runtime import plan
 from latlint.runtime.types import Processor
 from latlint.training.blocks import generated
+from latlint.training.clock import PASSES, Progress, Timing, cpu_name, cpu_vendor, fastest_ns, silent
 from latlint.training.columns import Columns
 from latlint.training.coverage import covers
 from latlint.training.evaluation import accuracy, interval
@@ -40,40 +37,13 @@ from latlint.training.hierarchy import Configurations, Strength, fit
 RUNTIME = "litert-2.3/xnnpack"
 #: What runs there, and so what a pack of this machine has costs for.
 COLUMNS = Columns.of(("builtin", "xnnpack"))
-#: Passes over all networks: between them lie minutes, in which other programs come and go.
-PASSES = 3
-#: Runs before the clock starts: the first fault pages in, and packed weights find their way into caches.
-WARM_UP = 2
-#: The fewest timed runs of a network in one pass.
-RUNS = 3
 METHOD = "fastest of interleaved runs of generated networks; costs of physical terms, maximum a posteriori"
 
-Progress = Callable[[int, int, str], None]
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """Nanoseconds of one inference: ``passes`` has the fastest run of each pass."""
-
-    passes: tuple[float, ...]
-
-    @property
-    def best_ns(self) -> float:
-        return min(self.passes)
-
-    @property
-    def spread(self) -> float:
-        """How far the median pass lies above the best, as a share of it."""
-        return float(np.median(self.passes)) / self.best_ns - 1.0
-
-
-def _silent(done: int, total: int, name: str) -> None:
-    pass
-
-
 def profile_here(
-    output: Path, *, device: str = "this-host", budget_s: float = 240, threads: int = 1, progress: Progress = _silent
+    output: Path, *, device: str = "this-host", budget_s: float = 240, threads: int = 1, progress: Progress = silent
 ) -> Pack:
     """Measure this machine for about ``budget_s`` seconds and write the pack ``device/cpu-<threads>thread`` to ``output``.
 
@@ -90,7 +60,7 @@ def profile_here(
 
 
 def measure(
-    paths: Sequence[Path], *, budget_s: float, threads: int = 1, passes: int = PASSES, progress: Progress = _silent
+    paths: Sequence[Path], *, budget_s: float, threads: int = 1, passes: int = PASSES, progress: Progress = silent
 ) -> list[Timing]:
     """Time the models in ``passes`` rounds over all of them, in about ``budget_s`` seconds (more, where ``RUNS`` of each take longer)."""
     end = time.perf_counter() + budget_s
@@ -100,28 +70,19 @@ def measure(
         # what one model takes too long, the others have less
         slot_s = (end - time.perf_counter()) / (total - done)
         path = paths[done % len(paths)]
-        found[done % len(paths)].append(_fastest_ns(path, slot_s, threads))
+        found[done % len(paths)].append(_timed_ns(path, slot_s, threads))
         progress(done + 1, total, path.stem)
     return [Timing(tuple(each)) for each in found]
 
 
-def _fastest_ns(path: Path, slot_s: float, threads: int) -> float:
+def _timed_ns(path: Path, slot_s: float, threads: int) -> float:
     """The fastest of the runs of one model that fit into ``slot_s``, loading and warming up included."""
     end = time.perf_counter() + slot_s
     interpreter = interpreter_class()(model_path=str(path), num_threads=threads)
     interpreter.allocate_tensors()
     for given in interpreter.get_input_details():
         interpreter.set_tensor(given["index"], np.zeros(given["shape"], given["dtype"]))
-    for _ in range(WARM_UP):
-        interpreter.invoke()
-    clock = time.thread_time_ns if threads == 1 else time.perf_counter_ns
-    best, runs = np.inf, 0
-    while runs < RUNS or time.perf_counter() < end:
-        start = clock()
-        interpreter.invoke()
-        best = min(best, clock() - start)
-        runs += 1
-    return float(best)
+    return fastest_ns(interpreter.invoke, end, threads)
 
 
 def interpreter_class() -> Any:
@@ -144,8 +105,7 @@ def _write(networks: Iterable[tuple[str, bytes]], directory: Path) -> list[Path]
 
 def processor(threads: int = 1) -> Processor:
     """This machine's CPU, as planning sees it."""
-    vendor = "arm" if platform.machine().lower() in {"aarch64", "arm64"} else "x86"
-    return Processor(f"cpu-{threads}thread", RUNTIME, "cpu", vendor, threads=threads)
+    return Processor(f"cpu-{threads}thread", RUNTIME, "cpu", cpu_vendor(), threads=threads)
 
 
 def build_pack(paths: Sequence[Path], times: Sequence[Timing], *, device: str, threads: int) -> Pack:
@@ -202,11 +162,3 @@ def _held_out(counts: Array, measured_ns: Array, kinds: NDArray[np.str_], thread
         out = kinds == kind
         found[out] = counts[out] @ _costs(counts[~out], measured_ns[~out], threads)
     return found
-
-
-def cpu_name() -> str:
-    """The CPU's name as the system tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text("utf-8", "replace").splitlines() if info.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return (names or [platform.processor() or platform.machine()])[0] + f", {os.cpu_count()} logical cores"

@@ -3,8 +3,7 @@
 As ``profile_here`` does with LiteRT, but ONNX Runtime also tells how long each of its nodes takes (``SessionOptions.enable_profiling``). The
 costs follow from both: whole inferences, and for each network the nodes of one type together.
 
-Other programs slow a run down, and nothing speeds one up: of a node, the mean of the fastest quarter of its runs counts, of an
-inference the fastest in several passes that lie minutes apart.
+How the clock is read: see ``clock``; of a node, the mean of the fastest quarter of its runs counts.
 
 Needs the optional package ``onnxruntime``; nothing else in latlint does.
 """
@@ -17,7 +16,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,18 +30,15 @@ from latlint.latency.packs import Pack, vocabulary, write_pack
 from latlint.runtime import plan
 from latlint.runtime.rules import load_rules
 from latlint.runtime.types import Processor
+from latlint.training.clock import PASSES, RUNS, WARM_UP, Progress, Timing, cpu_name, cpu_vendor, fastest_ns, silent
 from latlint.training.columns import Columns
 from latlint.training.coverage import covers
 from latlint.training.evaluation import accuracy, interval
 from latlint.training.hierarchy import Configurations, Strength, fit
 from latlint.training.onnx_blocks import generated
-from latlint.training.profile_here import Progress, cpu_name
 
 RUNTIME = "onnxruntime-1.32/cpu"
 COLUMNS = Columns.of(("onnxruntime",))
-PASSES = 3
-WARM_UP = 2
-RUNS = 3
 #: An inference counts as much as this many of its groups of nodes.
 WHOLE = 3
 #: Groups of nodes that take less than this share of an inference are noise.
@@ -52,29 +48,8 @@ METHOD = "fastest of interleaved runs and fastest quarter of each node's; costs 
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """One network: ``passes`` has the fastest inference of each pass in ns, ``nodes`` the time of all nodes of a type together in ns."""
-
-    passes: list[float] = field(default_factory=list)
-    nodes: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def best_ns(self) -> float:
-        return min(self.passes)
-
-    @property
-    def spread(self) -> float:
-        """How far the median pass lies above the best, as a share of it."""
-        return float(np.median(self.passes)) / self.best_ns - 1.0
-
-
-def _silent(done: int, total: int, name: str) -> None:
-    pass
-
-
 def profile_onnxruntime(
-    output: Path, *, device: str = "this-host", budget_s: float = 240, threads: int = 1, progress: Progress = _silent
+    output: Path, *, device: str = "this-host", budget_s: float = 240, threads: int = 1, progress: Progress = silent
 ) -> Pack:
     """Measure this machine for about ``budget_s`` seconds and write the pack ``device/cpu-<threads>`` with ``@onnxruntime`` to ``output``.
 
@@ -108,21 +83,23 @@ def onnxruntime() -> Any:
 
 
 def measure(
-    paths: Sequence[Path], *, budget_s: float, threads: int = 1, passes: int = PASSES, progress: Progress = _silent
+    paths: Sequence[Path], *, budget_s: float, threads: int = 1, passes: int = PASSES, progress: Progress = silent
 ) -> list[Timing]:
     """Time the models in ``passes`` rounds over all of them, in about ``budget_s`` seconds (more, where ``RUNS`` of each take longer)."""
     end = time.perf_counter() + budget_s
     total = passes * len(paths)
-    found = [Timing() for _ in paths]
+    passes_ns: list[list[float]] = [[] for _ in paths]
+    nodes_ns: list[dict[str, float]] = [{} for _ in paths]
     with tempfile.TemporaryDirectory(prefix="latlint-profile-") as scratch:
         for done in range(total):
             slot_s = (end - time.perf_counter()) / (total - done)
-            path, timing = paths[done % len(paths)], found[done % len(paths)]
-            timing.passes.append(_fastest_ns(path, slot_s / 2, threads))
+            at = done % len(paths)
+            path = paths[at]
+            passes_ns[at].append(_timed_ns(path, slot_s / 2, threads))
             for op, spent in _nodes_ns(path, slot_s / 2, threads, Path(scratch)).items():
-                timing.nodes[op] = min(spent, timing.nodes.get(op, np.inf))
+                nodes_ns[at][op] = min(spent, nodes_ns[at].get(op, np.inf))
             progress(done + 1, total, path.stem)
-    return found
+    return [Timing(*each) for each in zip(passes_ns, nodes_ns, strict=True)]
 
 
 def _session(path: Path, threads: int, profile: str = "") -> Any:
@@ -148,21 +125,12 @@ def _feeds(session: Any) -> dict[str, NDArray[Any]]:
     return found
 
 
-def _fastest_ns(path: Path, slot_s: float, threads: int) -> float:
-    """The fastest of the inferences that fit into ``slot_s``. With one thread, the clock is the thread's own."""
+def _timed_ns(path: Path, slot_s: float, threads: int) -> float:
+    """The fastest of the inferences that fit into ``slot_s``, loading and warming up included."""
     end = time.perf_counter() + slot_s
     session = _session(path, threads)
     feeds = _feeds(session)
-    for _ in range(WARM_UP):
-        session.run(None, feeds)
-    clock = time.thread_time_ns if threads == 1 else time.perf_counter_ns
-    best, runs = np.inf, 0
-    while runs < RUNS or time.perf_counter() < end:
-        start = clock()
-        session.run(None, feeds)
-        best = min(best, clock() - start)
-        runs += 1
-    return float(best)
+    return fastest_ns(lambda: session.run(None, feeds), end, threads)
 
 
 def _nodes_ns(path: Path, slot_s: float, threads: int, scratch: Path) -> dict[str, float]:
@@ -209,7 +177,7 @@ class Facts:
 
 def processor(threads: int = 1) -> Processor:
     """This machine's CPU, as planning sees it."""
-    vendor = "arm" if platform.machine().lower() in {"aarch64", "arm64"} else "x86"
+    vendor = cpu_vendor()
     return Processor(
         f"cpu-{threads}", RUNTIME, "cpu", vendor, instruction_set() if vendor == "x86" else "", threads=threads
     )

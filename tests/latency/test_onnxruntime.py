@@ -12,8 +12,9 @@ from latlint.graph.onnx import read_onnx
 from latlint.latency import engine
 from latlint.latency.models.onnxruntime import MODEL, TERMS
 from latlint.runtime import Kernel, plan
+from latlint.training.clock import Timing
 from latlint.training.onnx_blocks import generated
-from latlint.training.profile_onnxruntime import Timing, _rows, node_times
+from latlint.training.profile_onnxruntime import _rows, node_times
 from tests.targets import bundled
 
 EXPORTED = Path(__file__).parents[1] / "exporters"

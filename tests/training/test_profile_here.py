@@ -23,8 +23,9 @@ from latlint.latency.packs import Pack, read_pack, write_pack
 from latlint.runtime import plan
 from latlint.runtime.types import Kernel, Plan
 from latlint.training import blocks, profile_here
+from latlint.training.clock import Timing
 from latlint.training.generate import Network
-from latlint.training.profile_here import COLUMNS, RUNTIME, Timing, build_pack, processor
+from latlint.training.profile_here import COLUMNS, RUNTIME, build_pack, processor
 
 pytestmark = pytest.mark.slow
 
