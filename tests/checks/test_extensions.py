@@ -4,18 +4,20 @@ Files that a real addition touches:
 
 - a runtime for a new kind of processor: 3 (``rules/…/name.toml``, ``latency/models/executor.py``, a pack), as here;
 - a format: 2 (a line of ``graph/formats.py`` and the reader's module) and the hook's pattern, which a test of this file asks for;
-- an op kind: the row in ``graph/ops.py``, then the reader's, the converter's and the price class's entry for it; a runtime takes
-  it by a table of its rules file.
+- an op kind: 5 (its word in ``graph/ops.py``; an entry in ``graph/tflite_ops.py`` and in ``graph/onnx_ops.py``, each where its format has the op; in
+  ``runtime/convert/handlers.py``; its price in ``latency/counts.py``), and the table of prices of ``tests/test_architecture.py``; a runtime takes it
+  by a table of its rules file.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from sketch import sketch
 
@@ -23,15 +25,18 @@ import latlint
 from latlint import checks
 from latlint.checks.types import Finding, Subject
 from latlint.data import data_dir
-from latlint.graph import formats, ops, read
+from latlint.graph import formats, onnx_ops, ops, read, tflite_ops
 from latlint.graph.formats import Format
-from latlint.graph.types import Graph, Node, Tensor
-from latlint.latency import engine, models
+from latlint.graph.types import Graph, Node
+from latlint.latency import counts, engine, models
 from latlint.latency.models import model_of
 from latlint.latency.packs import Pack, Target, load_targets, read_pack, write_pack
-from latlint.runtime import plan, rules
+from latlint.runtime import acceptance, plan, rules
+from latlint.runtime.convert import handlers
+from latlint.runtime.convert.writer import Writer
 from latlint.runtime.planners import planner
 from latlint.settings import Settings
+from tests.graph.test_tflite import Op, T, build
 
 RULES = """
 title = "the Tensor delegate of Acme 1.0"
@@ -244,14 +249,61 @@ def test_the_hooks_pattern_knows_every_format() -> None:
 # --- An op ---------------------------------------------------------------------------------------------------------------------
 
 
-def test_a_new_kind_of_op_is_taken_by_a_table_of_a_rules_file(acme: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ops, "KINDS", ops.KINDS | {"rms_norm"})
-    monkeypatch.setattr("latlint.runtime.acceptance.KINDS", ops.KINDS)
+@pytest.fixture
+def rms_norm(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The kind ``rms_norm``: an entry of each table that a change to latlint would make. What was converted by its handler."""
+    converted = []
+
+    def handler(writer: Writer, node: Node) -> None:
+        converted.append(node.kind)
+        handlers.other(writer, node)
+
+    kinds = ops.KINDS | {"rms_norm"}
+    for module in (ops, acceptance):  # graph/ops.py, which others import from
+        monkeypatch.setattr(module, "KINDS", kinds)
+    monkeypatch.setitem(tflite_ops._CUSTOM, "AcmeRmsNorm", tflite_ops.Builtin("rms_norm"))
+    acme_op = onnx_ops.Foreign("rms_norm", shapes=lambda shapes, attributes: [shapes[0]])
+    monkeypatch.setitem(onnx_ops.FOREIGN, ("com.acme", "RmsNorm"), acme_op)
+    monkeypatch.setitem(handlers.HANDLERS, "rms_norm", handler)
+    monkeypatch.setattr(counts, "_NORMALISATION", counts._NORMALISATION | {"rms_norm"})
+    return converted
+
+
+def rms_norm_tflite() -> bytes:
+    return build([T((1, 8, 64)), T((1, 8, 64))], [Op("AcmeRmsNorm", [0], [1])])
+
+
+def rms_norm_onnx() -> bytes:
+    value = onnx.helper.make_tensor_value_info
+    node = onnx.helper.make_node("RmsNorm", ["x"], ["y"], domain="com.acme")
+    ends = ([value(name, onnx.TensorProto.FLOAT, shape)] for name, shape in (("x", [1, 8, 64]), ("y", None)))
+    opsets = [onnx.helper.make_opsetid(domain, version) for domain, version in (("", 17), ("com.acme", 1))]
+    made = onnx.helper.make_model(onnx.helper.make_graph([node], "g", *ends), opset_imports=opsets)
+    return bytes(made.SerializeToString())
+
+
+@pytest.mark.parametrize("written", [rms_norm_tflite, rms_norm_onnx])
+def test_a_new_kind_of_op_is_read_converted_priced_and_taken_by_a_table_of_a_rules_file(
+    acme: Path, rms_norm: list[str], tmp_path: Path, written: Callable[[], bytes]
+) -> None:
+    path = tmp_path / ("m.onnx" if written is rms_norm_onnx else "m.tflite")
+    path.write_bytes(written())
+    graph, on = read(path), target(acme)
+    assert [node.kind for node in graph.nodes] == ["rms_norm"]
+
+    left = plan(graph, on.processor)  # no runtime takes it yet: the host's kernels have its price
+    assert [(k.op, k.outputs, left.partitions[k.partition].executor) for k in left.kernels] == [
+        ("rms_norm", ((1, 8, 64),), "builtin")
+    ]
+    assert not engine.workload(left).unknown
+    assert rms_norm == (["rms_norm"] if written is rms_norm_onnx else [])
+
     file = rules.data_dir("rules") / "acme-1.0" / "tensor.toml"
     file.write_text(RULES + '\n[ops.rms_norm]\nkernels = [{ implementation = "rms_norm" }]\n', "utf-8")
-    tensors = (Tensor("x", (1, 8, 64), "float32"), Tensor("y", (1, 8, 64), "float32"))
-    graph = Graph("g", "tflite", "tflite", (Node(0, "n", "rms_norm", "RMS_NORM", (0,), (1,)),), tensors, (0,), (1,))
-    on = target(acme)
+    for cache in (rules.load_rules, planner):
+        cache.cache_clear()
     made = plan(graph, on.processor)
-    assert [(k.op, k.implementation) for k in made.kernels] == [("rms_norm", "rms_norm")]
+    assert [(k.op, k.implementation, made.partitions[k.partition].executor) for k in made.kernels] == [
+        ("rms_norm", "rms_norm", "tensor")
+    ]
     assert engine.predict(graph, made, on, model="m", sha256="").kernels[0].latency_ms > 0
