@@ -39,6 +39,7 @@ def test_nothing_but_files_is_read(tmp_path: Path) -> None:
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["pipe", "zeros", "deep", "chain"])
 @pytest.mark.parametrize("name", ["latlint.toml", "base.toml", "latlint.lock", "pack/card.json", "pack/arrays.bin"])
 def test_a_repository_that_sets_a_trap(tmp_path: Path, name: str, kind: str) -> None:

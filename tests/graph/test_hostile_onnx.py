@@ -98,6 +98,7 @@ def of_ones(dtype: int, dims: tuple[int, ...]) -> TensorProto:
     return TensorProto(name="c", data_type=dtype, dims=dims, raw_data=bytes([1] * length))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dims", [(), (1,), (1, 8, 1, 1)])
 @pytest.mark.parametrize(
     "op", ["Add", "Mul", "Div", "Sub", "Pow", "Max", "Clip", "PRelu", "DequantizeLinear", "Where", "Pad"]
@@ -141,6 +142,7 @@ def foreign() -> list[tuple[str, str, int]]:
     return [*newer, *(("com.microsoft", op, 6) for op in own.split())]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("domain", "op", "inputs"), foreign())
 def test_attributes_of_the_wrong_kind_are_told_whoever_defines_the_op(
     domain: str, op: str, inputs: int, tmp_path: Path

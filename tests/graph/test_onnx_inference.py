@@ -38,6 +38,7 @@ def benchmark() -> ModuleType:
     return module
 
 
+@pytest.mark.slow
 def test_every_node_test_of_onnx_has_the_right_shape_or_says_that_the_data_decide() -> None:
     nodes = benchmark()
     states: Counter[str] = Counter()

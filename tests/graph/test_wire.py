@@ -163,6 +163,7 @@ _EMPTY = {
 _OWN_BOUND = ("nodes", "attributes of small nodes", "dimensions")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("part", "kinds"), [(1, (*_OWN_BOUND, "weights")), (10, tuple(_EMPTY))])
 def test_empty_messages_are_counted_before_each_becomes_an_object(part: int, kinds: tuple[str, ...]) -> None:
     """4 MB of empty nodes took 1,666 MB: what is told before it is parsed. Of every kind with a tenth

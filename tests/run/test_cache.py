@@ -317,6 +317,7 @@ def test_without_the_cache_nothing_is_kept(models: list[str], tmp_path: Path) ->
     assert not (tmp_path / "c").exists()
 
 
+@pytest.mark.slow
 def test_processes_that_write_at_the_same_time_agree(models: list[str], tmp_path: Path) -> None:
     runs = [cached_run(models, tmp_path / "c") for _ in range(4)]
     outputs = {run.communicate()[0] for run in runs}

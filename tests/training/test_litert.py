@@ -20,6 +20,7 @@ def networks(shared: Path) -> list[Network]:
     return RASPBERRY_PI.measured(shared)
 
 
+@pytest.mark.slow
 def test_networks_of_one_architecture_are_one_family(networks: list[Network]) -> None:
     families = {each.name.partition("__")[0]: each.family for each in networks}
     assert families["u-2-net"] == families["cloth-segmentation-u2net"] == families["u2net-portrait-sketch"] == "u2net"
