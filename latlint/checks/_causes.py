@@ -1,19 +1,17 @@
 """Findings with one cause: what follows from another finding, or says in detail what that one says, is told under it.
 
-A finding is under another of the same model and target that is at least as grave and names all of its ops: whatever mends the one takes
-the other away. Ops that a delegate refuses, for one, are named once where they split the model (LAT201), and each with what to do about it
-in the rules on single ops. A rule may also name those that tell the cause of its findings (``Rule.under``).
+A finding is under another of the same model and target that is at least as grave and names all of its ops, where the other's fix saves as much
+or more, or where its rule says that the other's tells the cause (``Rule.under``): ops that a delegate refuses are named where they split the model
+(LAT201), and in the rules on single ops with what to do about each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import inf
 
 from latlint.checks.types import SEVERITIES, Finding
-
-#: Budgets and the configuration name the ops that cost most, which is no cause.
-_NO_CAUSES = ("LAT1", "LAT9")
 
 
 def gathered(findings: Sequence[Finding], under: dict[str, tuple[str, ...]]) -> list[Finding]:
@@ -41,10 +39,11 @@ def _head(place: int, findings: Sequence[Finding], under: dict[str, tuple[str, .
         if other == place or SEVERITIES.index(cause.severity) < SEVERITIES.index(finding.severity):
             continue
         if cause.code in under.get(finding.code, ()):
-            return other
-        if not nodes or cause.code.startswith(_NO_CAUSES) or finding.code.startswith(_NO_CAUSES):
+            if nodes.issubset(cause.nodes) or not cause.nodes:
+                return other
             continue
         names = len(set(cause.nodes))
-        if nodes.issubset(cause.nodes) and (names > most or (names == most and other < best)):
+        larger = names > most or (names == most and other < best)
+        if nodes and nodes.issubset(cause.nodes) and larger and (cause.gain_ms or 0.0) >= (finding.gain_ms or inf):
             best, most = other, names
     return best

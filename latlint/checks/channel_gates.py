@@ -45,6 +45,7 @@ from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import View, view
 from latlint.graph.types import Node
 from latlint.whatif.edits import without
+from latlint.words import counted
 
 RULE = Rule("LAT225", "channel-gates", "note", (), "measured")
 
@@ -59,11 +60,10 @@ def check(subject: Subject) -> Iterator[Finding]:
         return
 
     gain = seen.gain("LAT225", without([(product, slot) for product, slot, _ in found]))
-    message = f"{len(found)} channel gates (squeeze-and-excitation)"
+    message = f"{counted(len(found), 'channel gate')} (squeeze-and-excitation)"
     nodes = [node for product, _, path in found for node in (*path, product)]
-    yield from seen.judge(
-        RULE, message, nodes, fix="weigh their accuracy against a network without them", gain=gain, severity="note"
-    )
+    fix = f"weigh {'its' if len(found) == 1 else 'their'} accuracy against a network without {'it' if len(found) == 1 else 'them'}"
+    yield from seen.judge(RULE, message, nodes, fix=fix, gain=gain, severity="note")
 
 
 def _gate(view: View, product: Node) -> tuple[Node, int, list[Node]] | None:

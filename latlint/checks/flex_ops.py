@@ -42,7 +42,7 @@ from collections.abc import Iterator
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import view
 
-RULE = Rule("LAT313", "flex-ops", "warning", (), "source")
+RULE = Rule("LAT313", "flex-ops", "warning", (), "source", under=("LAT012", "LAT010", "LAT201"))
 
 
 def check(subject: Subject) -> Iterator[Finding]:

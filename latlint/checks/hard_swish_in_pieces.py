@@ -1,12 +1,13 @@
 """Hard-swish written as additions and products instead of the op HARD_SWISH.
 
 ## What it does
-Reports `x * relu6(x + 3) / 6` in three or four ops that the converter did not recognise, with what one HARD_SWISH would buy.
+Reports `x * relu6(x + 3) / 6` in single ops that the converter did not recognise, however it is spelt (with a hard sigmoid, MINIMUM and MAXIMUM, the
+sixth before or after the product), with what one HARD_SWISH would buy.
 
 ## Why is this slow?
 HARD_SWISH is linked to the convolution before it. The pieces are not, because x is read twice: first the sum and the clamp run as
 kernels of their own, then the product. TensorFlow's converter only recognises the pattern with the factor 1/6 in float32
-(0.16666667); 0.16666666, which some exporters write, stays in pieces.
+(0.16666667); 0.16666666, which some exporters write, stays in pieces, and so do HardSigmoid and Mul, as PyTorch exports below opset 14.
 
 ## Example that fails
 ```text
@@ -40,7 +41,8 @@ tensorflow/compiler/mlir/lite/transforms/prepare_patterns.td, optimize_patterns.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from math import inf, nan
 
 from latlint.checks._patterns import operand
 from latlint.checks.types import Finding, Rule, Subject
@@ -64,41 +66,87 @@ def check(subject: Subject) -> Iterator[Finding]:
             draft.change(last, kind="hard_swish", inputs=(source,))
         return draft.graph()
 
-    message = f"hard-swish ×{len(found)} in {counted(len(found[0][0]), 'op')} each, which no kernel before them absorbs"
+    message = f"hard-swish ×{len(found)} in {counted(len(found[0][0]), 'op')}{' each' if len(found) > 1 else ''}, which no kernel before them absorbs"
     nodes = [node for pieces, _ in found for node in pieces]
     yield from seen.judge(RULE, message, nodes, fix="export it as HARD_SWISH", gain=seen.gain("LAT224", joined))
 
 
 def _pieces(view: View, product: Node) -> tuple[list[Node], int] | None:
     """The ops of a hard-swish that ends, but for a factor, in ``product``, and what it is computed of."""
+    if len(product.inputs) != 2 or product.attributes.get("activation", "none") != "none":
+        return None
     for slot in (0, 1):
-        gate = view.source(product, slot)
-        if gate is None or len(product.inputs) != 2:
-            continue
-        pieces = [gate, product]
-        scaled = operand(view, gate) if gate.kind == "mul" else None
-        if scaled is not None and abs(scaled[1] - 1 / 6) < 1e-3:
-            gate = view.source(gate, gate.inputs.index(scaled[0]))
-        elif (last := view.sole_reader(product)) is not None and last.kind == "mul":
-            factor = operand(view, last)
-            if factor is None or abs(factor[1] - 1 / 6) > 1e-3:
+        gate, source = _gate(view, view.source(product, slot), product.inputs[1 - slot])
+        values = [_through(view, gate, x) for x in _SAMPLES] if gate else []
+        pieces = [*gate, product]
+        if values and _close(values, 6):
+            last = view.sole_reader(product)
+            factor = operand(view, last) if last is not None and last.kind in ("mul", "div") else None
+            if last is None or factor is None or last.inputs[0] != factor[0]:
+                continue
+            if abs((1 / factor[1] if last.kind == "div" and factor[1] else factor[1]) - 1 / 6) > _NEAR:
                 continue
             pieces.append(last)
-        else:
+        elif not values or not _close(values, 1):
             continue
-        begin = _shifted_clamp(view, gate)
-        if begin and begin[1] == product.inputs[1 - slot]:
-            return sorted({node.index: node for node in [*begin[0], *pieces]}.values(), key=lambda n: n.index), begin[1]
+        return pieces, source
     return None
 
 
-def _shifted_clamp(view: View, node: Node | None) -> tuple[list[Node], int] | None:
-    """``relu6(x + 3)``: its ops and x."""
-    if node is None:
-        return None
-    clamp = [node] if node.kind == "relu6" else []
-    total = view.source(node) if clamp else node
-    if total is None or total.kind != "add" or (not clamp and total.attributes.get("activation") != "relu6"):
-        return None
-    found = operand(view, total)
-    return ([total, *clamp], found[0]) if found is not None and found[1] == 3.0 else None
+#: Where a gate is looked at: below, at and above both of its corners.
+_SAMPLES = (-100.0, -4.0, -3.0, -2.0, -0.5, 0.0, 1.0, 2.5, 3.0, 4.0, 100.0)
+_NEAR = 1e-3
+_LONGEST = 5
+
+
+def _close(values: list[float], scale: float) -> bool:
+    """Whether these are the values of a hard sigmoid, times ``scale``, at the samples."""
+    wanted = (scale * min(max(x / 6 + 0.5, 0.0), 1.0) for x in _SAMPLES)
+    return all(abs(value - other) < _NEAR * scale for value, other in zip(values, wanted, strict=True))
+
+
+def _gate(view: View, node: Node | None, source: int) -> tuple[list[Node], int]:
+    """The ops that compute a gate from ``source``, in their order; none where anything else goes in."""
+    chain: list[Node] = []
+    while node is not None and len(chain) < _LONGEST:
+        runtime = view.runtime_inputs(node)
+        if len(runtime) != 1 or (node.kind not in _STEPS and node.kind not in _CLAMPS):
+            break
+        chain.append(node)
+        if runtime[0] == source:
+            return chain[::-1], source
+        node = view.source(node, node.inputs.index(runtime[0]))
+    return [], source
+
+
+_CLAMPS = {
+    "none": (-inf, inf),
+    "relu": (0.0, inf),
+    "relu6": (0.0, 6.0),
+    "relu_0_to_1": (0.0, 1.0),
+    "relu_n1_to_1": (-1.0, 1.0),
+}
+#: What an op makes of a value and its constant.
+_STEPS: dict[str, Callable[[float, float], float]] = {
+    "add": lambda x, c: x + c,
+    "sub": lambda x, c: x - c,
+    "mul": lambda x, c: x * c,
+    "div": lambda x, c: x / c if c else nan,
+    "minimum": min,
+    "maximum": max,
+}
+
+
+def _through(view: View, chain: list[Node], value: float) -> float:
+    """What the ops make of ``value``; no number where one of them is not understood."""
+    for node in chain:
+        if node.kind in _STEPS:
+            found = operand(view, node)
+            if found is None or (node.kind in ("sub", "div") and node.inputs[0] != found[0]):
+                return nan
+            value = _STEPS[node.kind](value, found[1])
+        low, high = _CLAMPS.get(
+            node.kind if node.kind in _CLAMPS else str(node.attributes.get("activation", "none")), (nan, nan)
+        )
+        value = min(max(value, low), high)
+    return value

@@ -47,7 +47,7 @@ from latlint.checks.view import View, view
 from latlint.graph.types import Node
 from latlint.words import counted
 
-RULE = Rule("LAT206", "integer-activations", "warning", ("offload",), "source")
+RULE = Rule("LAT206", "integer-activations", "warning", ("offload",), "source", under=("LAT201",))
 
 _INTEGERS = frozenset("int16 int32 int64 uint16 uint32 uint64 bool".split())
 

@@ -52,7 +52,7 @@ from latlint.whatif.edits import EditedGraph
 if TYPE_CHECKING:
     from latlint.whatif.pricing import Edit
 
-RULE = Rule("LAT208", "op-form-refused", "warning", ("offload",), "source")
+RULE = Rule("LAT208", "op-form-refused", "warning", ("offload",), "source", under=("LAT201",))
 
 #: Other rules are about the rest.
 _FUSED_TRANSPOSE_CONV = 4

@@ -48,7 +48,7 @@ from latlint.checks.view import view
 from latlint.graph.types import Graph
 from latlint.whatif.edits import EditedGraph
 
-RULE = Rule("LAT202", "padded-max-pool", "warning", ("offload",), "source")
+RULE = Rule("LAT202", "padded-max-pool", "warning", ("offload",), "source", under=("LAT201",))
 
 
 def check(subject: Subject) -> Iterator[Finding]:

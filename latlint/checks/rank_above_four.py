@@ -51,7 +51,7 @@ from latlint.graph.types import Graph, Node
 from latlint.whatif.edits import EditedGraph
 from latlint.words import counted
 
-RULE = Rule("LAT205", "rank-above-four", "warning", ("offload",), "source")
+RULE = Rule("LAT205", "rank-above-four", "warning", ("offload",), "source", under=("LAT201",))
 
 
 def check(subject: Subject) -> Iterator[Finding]:

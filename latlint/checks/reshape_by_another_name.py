@@ -48,7 +48,7 @@ from latlint.checks._placement import findings, refused
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import view
 
-RULE = Rule("LAT204", "reshape-by-another-name", "warning", ("offload",), "source")
+RULE = Rule("LAT204", "reshape-by-another-name", "warning", ("offload",), "source", under=("LAT201",))
 
 
 def check(subject: Subject) -> Iterator[Finding]:

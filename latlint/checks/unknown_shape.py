@@ -42,7 +42,7 @@ from latlint.graph.types import Graph
 from latlint.whatif.edits import EditedGraph
 from latlint.words import counted
 
-RULE = Rule("LAT207", "unknown-shape", "warning", ("offload",), "source")
+RULE = Rule("LAT207", "unknown-shape", "warning", ("offload",), "source", under=("LAT201",))
 
 
 def check(subject: Subject) -> Iterator[Finding]:

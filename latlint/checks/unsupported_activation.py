@@ -45,7 +45,7 @@ from latlint.checks.view import view
 from latlint.graph.types import Graph
 from latlint.whatif.edits import EditedGraph
 
-RULE = Rule("LAT203", "unsupported-activation", "warning", ("offload",), "source")
+RULE = Rule("LAT203", "unsupported-activation", "warning", ("offload",), "source", under=("LAT201",))
 
 _ACTIVATIONS = frozenset("gelu erf hard_sigmoid softplus softsign mish clip relu_0_to_1".split())
 

@@ -190,3 +190,46 @@ def test_values_that_are_needed_in_the_other_order_keep_their_transposes(here: s
 def test_a_transpose_that_others_read_stays() -> None:
     drawn = WRAPPED + "u = add t t\noutput f u\n"
     assert findings(drawn)["LAT301"].nodes == ("b", "e")
+
+
+HARD_SWISHES = [
+    "p = add a three\nq = relu6 p\nr = mul a q\nm = mul r sixth",
+    "p = add a three\nq = relu6 p\nr = mul q a\nm = div r six",
+    "p = add a three\nq = maximum p zero\ns = minimum q six\nr = mul s sixth\nm = mul a r",
+    "p = mul a sixth\nq = add p half\ns = minimum q one\nr = relu s\nm = mul r a",
+    "p = mul a sixth\nq = add p half activation=relu\ns = minimum q one\nm = mul s a",
+    "p = add three a activation=relu6\nr = div p six\nm = mul a r",
+    "p = div a six\nq = add p half\nr = relu_0_to_1 q\nm = mul a r",
+]
+AROUND = """# pixel-4/cpu-1large
+x = input 1x112x112x64
+three = const 1 value=3
+six = const 1 value=6
+sixth = const 1 value=0.16666666
+half = const 1 value=0.5
+zero = const 1 value=0
+one = const 1 value=1
+a = conv2d x 64 kernel=1
+"""
+
+
+@pytest.mark.parametrize("spelling", HARD_SWISHES)
+def test_hard_swish_is_known_however_it_is_spelt(spelling: str) -> None:
+    drawn = f"{AROUND}{spelling}\nz = conv2d m 64 kernel=1\n"
+    finding = findings(drawn)["LAT224"]
+    assert finding.gain_ms and finding.nodes[-1] == "m"
+    for wrong in (
+        "three = const 1 value=2",
+        "six = const 1 value=5",
+        "half = const 1 value=0.4",
+        "zero = const 1 value=1",
+    ):
+        name = wrong.split()[0]
+        if name in spelling.split():
+            line = next(line for line in AROUND.splitlines() if line.startswith(f"{name} ="))
+            assert "LAT224" not in findings(drawn.replace(line, wrong)), wrong
+
+
+def test_a_gate_of_something_else_is_no_hard_swish() -> None:
+    drawn = f"{AROUND}b = conv2d x 64 kernel=1\n{HARD_SWISHES[1].replace('add a', 'add b')}\nz = conv2d m 64 kernel=1\n"
+    assert "LAT224" not in findings(drawn)

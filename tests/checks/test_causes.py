@@ -31,6 +31,8 @@ i = reshape h -> 1x56x56x64
 j = conv2d i 64 kernel=3 activation=relu
 """
 
+UNDER = {"LAT203": ("LAT201",)}
+
 
 def findings(drawn: str = SPLIT, target: str = "pixel-4/gpu") -> list[Finding]:
     return checks.run(subject(drawn, target))
@@ -55,19 +57,19 @@ def test_refusals_are_under_the_split_that_they_cause() -> None:
     assert {each.runtime for each in found} == {"tflite-2.10/gpu-delegate"}
 
 
-@pytest.mark.parametrize("nodes", [("b", "c"), ("c",), ()])
+@pytest.mark.parametrize("nodes", [("b", "c"), ("c",)])
 def test_what_is_about_other_ops_stands_for_itself(nodes: tuple[str, ...]) -> None:
     whole = Finding("LAT201", "a", "warning", "m", "", nodes=("a", "b"), fingerprint="1")
     part = Finding("LAT203", "b", "warning", "m", "", nodes=nodes, fingerprint="2")
-    assert [(each.under, each.causes) for each in gathered([whole, part], {})] == [("", ())] * 2
+    assert [(each.under, each.causes) for each in gathered([whole, part], UNDER)] == [("", ())] * 2
 
 
 @pytest.mark.parametrize(("graver", "under"), [("note", False), ("warning", True), ("error", True)])
 def test_no_finding_is_under_a_milder_one(graver: str, under: bool) -> None:
     whole = Finding("LAT201", "a", graver, "m", "", nodes=("a", "b"), fingerprint="1")
     part = Finding("LAT203", "b", "warning", "m", "", nodes=("b",), fingerprint="2")
-    assert [bool(each.under) for each in gathered([whole, part], {})] == [False, under]
-    assert [bool(each.under) for each in gathered([part, whole], {})] == [under, False]
+    assert [bool(each.under) for each in gathered([whole, part], UNDER)] == [False, under]
+    assert [bool(each.under) for each in gathered([part, whole], UNDER)] == [under, False]
 
 
 def test_costly_ops_of_a_budget_are_no_cause() -> None:
@@ -75,8 +77,20 @@ def test_costly_ops_of_a_budget_are_no_cause() -> None:
     part = Finding("LAT203", "b", "warning", "m", "", nodes=("b",), fingerprint="2")
     unjudged = replace(over, code="LAT106", nodes=())
     unknown = replace(part, code="LAT010", nodes=("c",))
-    assert not any(each.under for each in gathered([over, part], {}))
+    assert not any(each.under for each in gathered([over, part], UNDER))
     assert [each.under for each in gathered([unjudged, unknown], {"LAT010": ("LAT106",)})] == ["", "1"]
+
+
+@pytest.mark.parametrize(
+    ("larger", "smaller", "under"), [(2.0, 1.0, True), (1.0, 2.0, False), (None, 1.0, False), (2.0, None, False)]
+)
+def test_a_fix_that_takes_another_finding_away_is_above_it(
+    larger: float | None, smaller: float | None, under: bool
+) -> None:
+    """An op may be in the way of two things that have nothing to do with each other: then both are told."""
+    whole = Finding("LAT305", "a", "warning", "m", "", nodes=("a", "b"), fingerprint="1", gain_ms=larger)
+    part = Finding("LAT302", "b", "warning", "m", "", nodes=("b",), fingerprint="2", gain_ms=smaller)
+    assert [bool(each.under) for each in gathered([whole, part], {})] == [False, under]
 
 
 def test_an_accepted_cause_hides_nothing_that_is_not() -> None:

@@ -67,3 +67,72 @@ def test_the_overhead_of_a_small_network_is_told_where_it_runs_on_the_gpu(model:
     assert " start-up, " in codes(path, "galaxy-s10/gpu")["LAT227"]
     assert "LAT227" not in codes(path, "galaxy-s10/cpu-1large")
     assert "LAT227" not in codes(model("one_gelu.tflite"), "galaxy-s10/gpu")
+
+
+def integer(name: str, weights: str = "wq", group: int = 1) -> list[onnx.NodeProto]:
+    """What ``quantize_dynamic`` makes of a convolution."""
+    return [
+        helper.make_node("DynamicQuantizeLinear", ["x"], ["xq", "xs", "xz"]),
+        helper.make_node("ConvInteger", ["xq", weights, "xz"], ["i"], name=name, pads=[1] * 4, group=group),
+        helper.make_node("Cast", ["i"], ["f"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["f", "xs"], ["y"]),
+    ]
+
+
+def with_constants(path: Path, **arrays: np.ndarray) -> Path:
+    model = onnx.load(path)
+    model.graph.initializer.extend(onnx.numpy_helper.from_array(array, name) for name, array in arrays.items())
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "target", ["pixel-4/cpu-1large", "x86-64-avx512/cpu-1@onnxruntime", "galaxy-s24/npu@onnxruntime"]
+)
+@pytest.mark.parametrize(("group", "severity"), [(1, "note"), (8, "warning")])
+def test_convolutions_quantised_at_run_time_are_told(tmp_path: Path, target: str, group: int, severity: str) -> None:
+    weights = np.zeros((8, 8 // group, 3, 3), np.uint8)
+    path = with_constants(saved(tmp_path, integer("conv", group=group)), wq=weights)
+    (finding,) = (f for f in check(path, Settings(targets=(target,))).findings if f.code == "LAT322")
+    assert (finding.severity, finding.nodes) == (severity, ("conv",))
+
+
+def test_matrix_products_quantised_at_run_time_are_what_it_is_for(tmp_path: Path) -> None:
+    product = helper.make_node("MatMulInteger", ["xq", "wq", "xz"], ["i"])
+    nodes = integer("conv")
+    path = with_constants(saved(tmp_path, [nodes[0], product, *nodes[2:]]), wq=np.zeros((14, 14), np.uint8))
+    assert "LAT322" not in codes(path, "x86-64-avx512/cpu-1@onnxruntime")
+
+
+def quantised(index: int, data: str) -> tuple[list[onnx.NodeProto], str]:
+    """A convolution between QuantizeLinear and DequantizeLinear nodes, and its result."""
+    n = str(index)
+    nodes = [
+        helper.make_node("QuantizeLinear", [data, "s", "z"], [f"q{n}"]),
+        helper.make_node("DequantizeLinear", [f"q{n}", "s", "z"], [f"d{n}"]),
+        helper.make_node("DequantizeLinear", ["wq", "s", "z"], [f"w{n}"]),
+        helper.make_node("Conv", [f"d{n}", f"w{n}"], [f"c{n}"], name=f"quantised{n}", pads=[1] * 4),
+    ]
+    return nodes, f"c{n}"
+
+
+@pytest.mark.parametrize("target", ["pixel-4/cpu-1large", "pixel-4/cpu-1large@xnnpack", "galaxy-s24/npu@litert"])
+@pytest.mark.parametrize("in_float", [0, 1, 2])
+def test_a_model_quantised_in_part_names_what_is_in_float(tmp_path: Path, target: str, in_float: int) -> None:
+    nodes, data = [], "x"
+    for index in range(3):
+        if index < in_float:
+            nodes.append(helper.make_node("Conv", [data, "w"], [f"f{index}"], name=f"float{index}", pads=[1] * 4))
+            data = f"f{index}"
+        else:
+            more, data = quantised(index, data)
+            nodes += more
+    nodes += [
+        helper.make_node("QuantizeLinear", [data, "s", "z"], ["last"]),
+        helper.make_node("DequantizeLinear", ["last", "s", "z"], ["y"]),
+    ]
+    constants = {"wq": np.zeros((8, 8, 3, 3), np.int8), "s": np.float32(0.1), "z": np.int8(0)}
+    path = with_constants(saved(tmp_path, nodes), **{name: np.asarray(value) for name, value in constants.items()})
+    found = [f for f in check(path, Settings(targets=(target,))).findings if f.code == "LAT323"]
+    assert [f.nodes for f in found] == ([tuple(f"float{i}" for i in range(in_float))] if in_float else [])
+    assert all(f.message.startswith(f"{in_float / 3:.0%} of the multiply-accumulates") for f in found)

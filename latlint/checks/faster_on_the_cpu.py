@@ -1,0 +1,103 @@
+"""The CPU of the device runs the model faster than its GPU or NPU.
+
+## What it does
+Predicts the model on the CPUs of the same device too, and reports where one of them is faster than the target, with what choosing it would save.
+It says so only where the interval of the difference excludes zero.
+
+## Why is this slow?
+A GPU takes a millisecond or so to start, and each kernel is launched for itself: networks of many small layers, and models that a delegate takes
+in pieces, spend their time there and on copies.
+
+## Example that fails
+```text
+# galaxy-s10/gpu
+x = input 1x28x28x8
+a = depthwise_conv2d x kernel=3 activation=relu
+b = conv2d a 8 kernel=1
+c = depthwise_conv2d b kernel=3 activation=relu
+d = conv2d c 8 kernel=1
+```
+
+## Example that passes
+```text
+# galaxy-s10/gpu
+x = input 1x112x112x64
+a = conv2d x 128 kernel=3 activation=relu
+b = conv2d a 128 kernel=3 activation=relu
+c = conv2d b 128 kernel=3 activation=relu
+d = conv2d c 128 kernel=3 activation=relu
+```
+
+## How to fix
+Run the model on the CPU that the message names; one with fewer threads leaves more of the phone to others (`latlint check --target 'DEVICE/cpu-*'` compares them).
+Where the app has more than one model, the GPU may still be the better place for this one: it leaves the CPU free.
+
+## References
+mobile-ml-benchmark's times of 80 networks on six phones: in 20 of 480 cases a CPU was faster than the GPU; the rule speaks of 14 of them and of no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import hypot
+from typing import TYPE_CHECKING
+
+from latlint.checks.types import Finding, Rule, Subject
+from latlint.checks.view import View, view
+from latlint.latency.types import Gain
+from latlint.runtime.kinds import kind
+from latlint.units import format_ms
+
+if TYPE_CHECKING:
+    from latlint.latency.engine import Workload
+    from latlint.latency.packs import Target
+
+RULE = Rule("LAT211", "faster-on-the-cpu", "warning", ("offload",), "measured")
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    seen = view(subject)
+    if subject.prediction.lower_bound or subject.prediction.high_ms is None:
+        return
+    found = max((each for each in _hosts(seen)), key=lambda each: each[1].low_ms, default=None)
+    if found is None or found[1].low_ms <= 0:
+        return
+    target, gain = found
+    took_ms = seen.total_ms - gain.ms
+    message = f"the {seen.place} takes {format_ms(seen.total_ms)}, {target.name} {format_ms(took_ms)}"
+    yield from seen.judge(RULE, message, [], fix="run it on that CPU", gain=gain)
+
+
+def _hosts(view: View) -> Iterator[tuple[Target, Gain]]:
+    """What each CPU of the device saves over the target."""
+    from latlint.errors import LatlintError
+    from latlint.latency import engine
+    from latlint.latency.packs import Target
+    from latlint.runtime import plan
+
+    here, pack = view.subject.prediction, view.subject.target.pack
+    works = view.shared(_works)
+    for key in pack.card["processors"]:
+        processor = pack.processor(key)
+        if not kind(processor.kind).host:
+            continue
+        target = Target(f"{pack.device}/{key}", pack, key)
+        try:
+            if processor.plan_key not in works:
+                works[processor.plan_key] = engine.workload(plan(view.subject.graph, processor))
+            work = works[processor.plan_key]
+        except LatlintError:  # a runtime that does not take the file
+            continue
+        if work.unknown:
+            continue
+        there = engine.predict(view.subject.graph, work.plan, target, model=here.model, sha256="", work=work)
+        if there.high_ms is not None:
+            saved = here.latency_ms - there.latency_ms
+            below = hypot(here.latency_ms - here.low_ms, there.high_ms - there.latency_ms)
+            above = hypot((here.high_ms or here.latency_ms) - here.latency_ms, there.latency_ms - there.low_ms)
+            yield target, Gain(saved, saved - below, saved + above)
+
+
+def _works(view: View) -> dict[tuple[str, ...], Workload]:
+    """What CPUs would do, by what their plans depend on; filled as it is asked for."""
+    return {}

@@ -1,0 +1,95 @@
+"""Part of the model's arithmetic is quantised, and part is not.
+
+## What it does
+Reports a model in which convolutions and matrix products compute in int8 and others in float, where either does a tenth of the work or more; with
+what computing the float ones in int8 would buy, where that can be priced.
+
+## Why is this slow?
+Values are converted at each border, in a pass over the tensor, and the float part takes two to four times as long for the same work. Quantisers
+leave an op in float that they have no rule for, that is on a list of exclusions, or that no calibration data reached; a model whose
+QuantizeLinear and DequantizeLinear nodes stand round some ops only is such a model.
+
+## Example that fails
+```text
+# pixel-4/cpu-1large
+x = input 1x56x56x64 int8
+a = conv2d x 64 kernel=3
+b = dequantize a -> 1x56x56x64 float32
+c = conv2d b 64 kernel=3
+d = quantize c -> 1x56x56x64 int8
+e = conv2d d 64 kernel=3
+```
+
+## Example that passes
+```text
+# pixel-4/cpu-1large
+x = input 1x56x56x64 int8
+a = conv2d x 64 kernel=3
+c = conv2d a 64 kernel=3
+e = conv2d c 64 kernel=3
+```
+
+## How to fix
+Quantise the ops that the message names too: take them off the list of excluded ops, or give the quantiser data that reaches them
+(`onnxruntime.quantization.quantize_static` with `op_types_to_quantize`; a representative data set for TensorFlow's converter). Where accuracy
+forbids it, keep the float ops together, at one end of the network, so that values are converted once.
+
+## References
+onnxruntime/python/tools/quantization (`nodes_to_exclude`); https://ai.google.dev/edge/litert/models/post_training_quantization.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from latlint.checks.types import Finding, Rule, Subject
+from latlint.checks.view import percent, view
+from latlint.graph.types import Graph
+from latlint.whatif.edits import EditedGraph
+from latlint.words import counted
+
+RULE = Rule("LAT323", "partly-quantized", "warning", (), "source")
+
+_INTEGERS = frozenset({"int8", "uint8", "int16", "uint16"})
+_FLOATS = frozenset({"float32", "float16"})
+#: The least share of the work that either kind does.
+_LEAST = 0.1
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    seen = view(subject)
+    work: Counter[bool] = Counter()
+    left = []
+    for kernel in seen.plan.kernels:
+        if kernel.macs and kernel.nodes and kernel.input_dtype in _INTEGERS | _FLOATS:
+            quantized = kernel.input_dtype in _INTEGERS
+            work[quantized] += kernel.macs
+            left += [] if quantized else [seen.graph.nodes[kernel.nodes[0]]]
+    share = work[False] / (work.total() or 1)
+    if not _LEAST <= share <= 1 - _LEAST:
+        return
+    indices = {node.index for node in left}
+
+    def quantized_too(graph: Graph) -> Graph:
+        draft = EditedGraph(graph)
+        for node in left:
+            for index in (*node.inputs, *node.outputs):
+                if index >= 0 and graph.tensors[index].dtype in _FLOATS:
+                    draft.tensor(index, dtype="int8")
+        for node in graph.nodes:
+            enters = node.kind == "dequantize" and any(reader.index in indices for reader in seen.readers(node))
+            source = seen.source(node) if node.kind == "quantize" else None
+            if enters or (source is not None and source.index in indices):
+                draft.bypass(node)
+        return draft.graph()
+
+    counts = Counter(node.native or node.kind for node in left)
+    named = ", ".join(f"{name} ×{count}" for name, count in counts.most_common(3))
+    message = f"{percent(share)} of the multiply-accumulates of this quantised model are in float, in {counted(len(left), 'op')} ({named})"
+    gain = seen.gain("LAT323", quantized_too)
+    if gain is not None and gain.low_ms <= 0:
+        gain = None
+    yield from seen.judge(
+        RULE, message, left, fix="quantise them too, or keep them together", gain=gain, severity=RULE.severity
+    )
