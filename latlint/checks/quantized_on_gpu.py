@@ -38,6 +38,7 @@ tensorflow/lite/delegates/gpu/common/transformations/add_quant_adjustments.cc; t
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import SILENT_SHARE, view
@@ -71,4 +72,4 @@ def in_float(graph: Graph) -> Graph:
     for node in graph.nodes:
         if node.kind in ("quantize", "dequantize") and len(node.inputs) == 1:
             draft.bypass(node)
-    return draft.graph()
+    return replace(draft.graph(), as_if="")

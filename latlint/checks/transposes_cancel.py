@@ -129,7 +129,9 @@ def _regions(view: View) -> list[_Region]:
     """One for each order that values are put into and back from."""
     transposes: dict[_Order, list[Node]] = {}
     for node in view.graph.nodes:
-        order = node.attributes.get("permutation") if node.kind == "transpose" and node.inputs else None
+        order = (
+            node.attributes.get("permutation") if node.kind == "transpose" and node.inputs and node.outputs else None
+        )
         if order is not None and sorted(order) == list(range(len(order))) != list(order):
             transposes.setdefault(tuple(order), []).append(node)
     found, taken = [], set[int]()
@@ -183,7 +185,7 @@ def _closed(view: View, node: Node, turned: set[int], between: dict[int, Node], 
 
 def _any_order(view: View, node: Node, rank: int) -> bool:
     """Whether ``node`` does the same to values in any order of their axes, once its attributes follow."""
-    if any(len(view.shape(index)) != rank for index in (*view.runtime_inputs(node), *node.outputs)):
+    if not node.outputs or any(len(view.shape(index)) != rank for index in (*view.runtime_inputs(node), *node.outputs)):
         return False
     constants = view.constant_inputs(node)
     if node.kind in BINARY:
@@ -193,5 +195,6 @@ def _any_order(view: View, node: Node, rank: int) -> bool:
     if node.kind == "pad":
         return len(node.attributes.get("pads") or ()) == rank
     if node.kind in REDUCTIONS:
-        return bool(node.attributes.get("axes")) and bool(node.attributes.get("keep_dims"))
-    return node.kind == "concat" and node.attributes.get("axis") is not None
+        axes = node.attributes.get("axes") or ()
+        return bool(axes) and all(0 <= axis < rank for axis in axes) and bool(node.attributes.get("keep_dims"))
+    return node.kind == "concat" and 0 <= node.attributes.get("axis", -1) < rank

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from linted import findings, predicted
+from linted import findings, predicted, subject
+from sketch import sketch
 
 GATE = """# pixel-4/gpu
 x = input 1x1x2x64
@@ -233,3 +236,129 @@ def test_hard_swish_is_known_however_it_is_spelt(spelling: str) -> None:
 def test_a_gate_of_something_else_is_no_hard_swish() -> None:
     drawn = f"{AROUND}b = conv2d x 64 kernel=1\n{HARD_SWISHES[1].replace('add a', 'add b')}\nz = conv2d m 64 kernel=1\n"
     assert "LAT224" not in findings(drawn)
+
+
+SHUFFLED = """# pixel-4/gpu
+x = input 1x40x40x64
+a = conv2d x 64 kernel=3
+b = reshape a -> 1x40x40x2x2x16
+c = transpose b permutation=0,1,3,2,4,5
+d = reshape c -> 1x80x80x16
+e = conv2d d 48 kernel=3
+"""
+REPEATED = """# pixel-4/cpu-1large@xnnpack
+x = input 1x40x40x64
+a = conv2d x 64 kernel=3
+b = reshape a -> 1x40x1x40x1x64
+c = broadcast_to b -> 1x40x2x40x2x64
+d = reshape c -> 1x80x80x64
+e = conv2d d 64 kernel=3
+"""
+SOFTMAX = """# galaxy-s24/npu@litert
+x = input 1x6x512x512
+e = exp x
+t = sum e axes=3 keep_dims=true -> 1x6x512x1
+y = div e t
+"""
+LARGE = """# pixel-4/cpu-1large@xnnpack
+x = input 1x56x56x96
+a = depthwise_conv2d x kernel=7
+b = conv2d a 96 kernel=1
+"""
+STATISTICS = """# pixel-4/cpu-1large
+x = input 1x56x56x64
+eps = const 1 value=1
+a = conv2d x 64 kernel=1
+m = mean a axes=0,1,2 keep_dims=true -> 1x1x1x64
+s = squared_difference a m
+v = mean s axes=0,1,2 keep_dims=true -> 1x1x1x64
+w = add v eps
+r = rsqrt w
+p = mul a r
+q = mul m r
+y = sub p q
+z = conv2d y 64 kernel=1
+"""
+SPILLING = """# galaxy-s24/npu@litert
+x = input 1x256x256x64
+a = conv2d x 64 kernel=3
+b = conv2d a 64 kernel=3
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "drawn", "here", "there"),
+    [
+        pytest.param("LAT326", SHUFFLED, "0,1,3,2,4,5", "0,1,2,3,4,5", id="nothing is shuffled"),
+        pytest.param("LAT326", SHUFFLED, "1x80x80x16", "1x40x160x16", id="into another map"),
+        pytest.param(
+            "LAT324", REPEATED, "1x40x1x40x1x64\n", "1x1x40x1x40x64\n", id="the map itself is repeated: tiled"
+        ),
+        pytest.param("LAT324", REPEATED, "c = broadcast_to b", "c = relu b", id="nothing is repeated"),
+        pytest.param("LAT327", SOFTMAX, "axes=3", "axes=2", id="a sum over another axis"),
+        pytest.param("LAT327", SOFTMAX, "div e t", "div t e", id="the sum over each"),
+        pytest.param("LAT246", LARGE, "kernel=7", "kernel=5", id="25 weights have a kernel"),
+        pytest.param("LAT246", LARGE, "@xnnpack", "", id="built-in kernels have no such step"),
+        pytest.param("LAT325", STATISTICS, "axes=0,1,2", "axes=1,2", id="instance normalisation is no training"),
+        pytest.param("LAT325", STATISTICS, "r = rsqrt w", "r = square w", id="no normalisation"),
+        pytest.param("LAT252", SPILLING, "1x256x256x64", "1x128x128x64", id="fits"),
+    ],
+)
+def test_one_thing_makes_the_difference_to_forms(code: str, drawn: str, here: str, there: str) -> None:
+    assert here in drawn
+    assert code in findings(drawn)
+    changed = drawn.replace(here, there)
+    assert code not in findings(changed, changed.split()[1])
+
+
+@pytest.mark.parametrize(
+    ("code", "drawn", "plain"),
+    [
+        ("LAT326", SHUFFLED, SHUFFLED.partition("b =")[0] + "d = depth_to_space a block=2 -> 1x80x80x16\ne = conv2d d 48 kernel=3\n"),
+        ("LAT324", REPEATED, REPEATED.partition("b =")[0] + "d = resize_nearest a -> 1x80x80x64\ne = conv2d d 64 kernel=3\n"),
+        ("LAT327", SOFTMAX, SOFTMAX.partition("e =")[0] + "y = softmax x axis=3\n"),
+        ("LAT246", LARGE, LARGE.replace("kernel=7", "kernel=5")),
+        ("LAT325", STATISTICS, STATISTICS.partition("m =")[0] + "z = conv2d a 64 kernel=1\n"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "target", ["pixel-4/gpu", "pixel-4/cpu-1large", "pixel-4/cpu-1large@xnnpack", "galaxy-s24/npu@litert"]
+)
+def test_a_gain_is_what_the_network_without_takes_less(code: str, drawn: str, plain: str, target: str) -> None:
+    found = findings(drawn, target).get(code)
+    assert found is not None or target != drawn.split()[1]
+    if found is not None and found.gain_ms:
+        saved = predicted(drawn, target).latency_ms - predicted(plain, target).latency_ms
+        assert found.gain_ms == pytest.approx(saved, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("form", "channels"),
+    [("1x4x2x2x8x8 0,1,4,2,5,3 1x4x16x16", "1x16x8x8"), ("1x8x8x4x2x2 0,1,4,2,5,3 1x16x16x4", "1x8x8x16")],
+)
+def test_pixel_shuffle_is_known_in_other_orders(form: str, channels: str) -> None:
+    apart, order, made = form.split()
+    drawn = f"# pixel-4/cpu-1large\nx = input {channels}\nb = reshape x -> {apart}\nc = transpose b permutation={order}\nd = reshape c -> {made}\n"
+    subject_of = subject(drawn, "pixel-4/cpu-1large")
+    from latlint.checks.pixel_shuffle_in_pieces import _found
+    from latlint.checks.view import view
+
+    assert len(_found(view(subject_of))) == 1
+
+
+@pytest.mark.parametrize(
+    ("precision", "code", "ops"),
+    [
+        ("w8a8", "LAT253", "a = transpose x permutation=0,3,1,2\nb = transpose a permutation=0,2,1,3\n"),
+        ("w8a16", "LAT254", "a = conv2d x 64 kernel=3\nb = conv2d a 64 kernel=3\n"),
+    ],
+)
+def test_what_a_float_model_would_lose_as_if_converted_is_told(precision: str, code: str, ops: str) -> None:
+    target = "galaxy-s24/npu@litert"
+    graph = sketch(f"# {target}\nx = input 1x80x80x64\n{ops}")
+    assert {"LAT253", "LAT254"}.isdisjoint(findings(graph, target))
+    found = findings(replace(graph, as_if=precision), target)[code]
+    other = "" if code == "LAT253" else "w8a8"
+    taken = [predicted(replace(graph, as_if=each), target).latency_ms for each in (precision, other)]
+    assert taken[0] > taken[1]
+    assert code == "LAT254" or found.gain_ms == pytest.approx(taken[0] - taken[1], rel=1e-6)

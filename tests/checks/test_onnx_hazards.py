@@ -136,3 +136,17 @@ def test_a_model_quantised_in_part_names_what_is_in_float(tmp_path: Path, target
     found = [f for f in check(path, Settings(targets=(target,))).findings if f.code == "LAT323"]
     assert [f.nodes for f in found] == ([tuple(f"float{i}" for i in range(in_float))] if in_float else [])
     assert all(f.message.startswith(f"{in_float / 3:.0%} of the multiply-accumulates") for f in found)
+
+
+@pytest.mark.parametrize("target", ["pixel-4/gpu", "pixel-4/cpu-1large", "x86-64-avx512/cpu-1@onnxruntime"])
+@pytest.mark.parametrize("training", [0, 1])
+def test_batch_normalisation_in_training_mode_is_told(tmp_path: Path, target: str, training: int) -> None:
+    outputs = ["y", "mean", "var"] if training else ["y"]
+    nodes = [CONV, helper.make_node("BatchNormalization", ["c", "s", "s", "s", "s"], outputs, training_mode=training)]
+    path = with_constants(saved(tmp_path, nodes), s=np.ones(8, np.float32))
+    assert ("LAT325" in codes(path, target)) is bool(training)
+
+
+def test_dropout_that_still_draws_numbers_is_told(tmp_path: Path) -> None:
+    nodes = [CONV, helper.make_node("RandomUniformLike", ["c"], ["n"]), helper.make_node("Mul", ["c", "n"], ["y"])]
+    assert "RandomUniformLike" in codes(saved(tmp_path, nodes), "pixel-4/cpu-1large")["LAT325"]

@@ -1,0 +1,82 @@
+"""A tensor does not fit the memory on the NPU.
+
+## What it does
+Notes kernels that read and write more than the 8 MB of tightly coupled memory of Qualcomm's NPUs, with the share of the model's time that they take.
+
+## Why is this slow?
+The compiler keeps values on the chip where it can. What does not fit goes to the phone's memory and back (it spills), at a fraction of the
+speed. Of 35 published networks whose largest op needs 8 MB or more, 27 spill; of 43 others, 3.
+
+## Example that fails
+```text
+# galaxy-s24/npu@litert
+x = input 1x256x256x64
+a = conv2d x 64 kernel=3
+b = conv2d a 64 kernel=3
+```
+
+## Example that passes
+```text
+# galaxy-s24/npu@litert
+x = input 1x128x128x64
+a = conv2d x 64 kernel=3
+b = conv2d a 64 kernel=3
+```
+
+## How to fix
+Halve the map before the widest layers (a stride of 2, or pixels to channels at the input), use fewer channels there, or quantise to int8, which halves
+every tensor. For segmentation and super-resolution, run the network over tiles of the image.
+
+## References
+Qualcomm AI Hub's published networks, spills as its compiler reports them, measured for float16; 8 MB is the size of the vector memory of the Hexagon NPUs since the Snapdragon 8 Gen 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+
+from latlint.checks.types import Finding, Rule, Subject
+from latlint.checks.view import percent, view
+from latlint.graph.types import ITEM_BYTES
+from latlint.latency.models.npu import ON_CHIP
+from latlint.words import counted
+
+RULE = Rule("LAT252", "beyond-on-chip-memory", "note", ("npu",), "measured")
+
+#: Below this share of the time nobody would change a network for it.
+_LEAST = 0.05
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    seen = view(subject)
+    found, worst, most = [], None, 0.0
+    for kernel, ms in seen.kernels():
+        if kernel.free or not kernel.nodes or seen.plan.partitions[kernel.partition].executor != seen.plan.delegate:
+            continue
+        item = {"float32": 2, "float16": 2}
+        moved = sum(
+            prod(shape) * item.get(kernel.input_dtype, ITEM_BYTES.get(kernel.input_dtype, 2)) for shape in kernel.inputs
+        )
+        moved += sum(
+            prod(shape) * item.get(kernel.output_dtype, ITEM_BYTES.get(kernel.output_dtype, 2))
+            for shape in kernel.outputs
+        )
+        if moved >= ON_CHIP:
+            found.append((seen.graph.nodes[kernel.nodes[0]], ms))
+            if moved > most:
+                worst, most = kernel, moved
+    share = sum(ms for _, ms in found) / seen.total_ms if seen.total_ms else 0.0
+    if worst is None or share < _LEAST:
+        return
+    message = (
+        f"{counted(len(found), 'kernel')} with {percent(share)} of the time read and write more than the {ON_CHIP / 1e6:.0f} MB on the chip; most, "
+        f"{most / 1e6:.0f} MB, {worst.op} on {'x'.join(map(str, worst.outputs[0] if worst.outputs else ()))}"
+    )
+    yield from seen.judge(
+        RULE,
+        message,
+        [node for node, _ in found],
+        fix="a smaller map or fewer channels there, int8, or tiles",
+        severity="note",
+    )
