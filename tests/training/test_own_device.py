@@ -224,6 +224,9 @@ def test_a_profile_of_onnx_runtime_is_matched_to_its_model(model: Model, tmp_pat
         ('[{"cat": "Node", "name": "a_kernel_time", "dur": -1}]', "expected dur in microseconds"),
         (f'[{{"cat": "Node", "name": "a_kernel_time", "dur": {"9" * 400}}}]', "expected dur in microseconds"),
         (f'[{{"cat": "Node", "name": "a_kernel_time", "dur": {"9" * 5000}}}]', "not whole JSON"),
+        ("{}", "or AI Hub's execution_summary"),
+        ('{"execution_summary": {"estimated_inference_time": 0}}', "expected more than 0"),
+        ('{"execution_summary": {"estimated_inference_time": "3"}}', "expected dur in microseconds"),
         ("node type, avg_ms, name\nCONV_2D, -1, [x]:0\n", "expected a time of 0 or more"),
         ("node type, avg_ms, name\nCONV_2D, x, [x]:0\n", "expected milliseconds, got 'x'"),
         ("node type, avg_ms, name\n", "no time in it"),
@@ -451,3 +454,25 @@ def test_onnx_runtime_events_may_lack_runs(tmp_path: Path, model: Model) -> None
     [found] = read_all([f"{model('resnet18.onnx')}={path}"])
     assert found.ops == (OpTime("a", "Conv", 0.11),)
     assert found.total_ms == pytest.approx(0.11)
+
+
+def test_an_npu_is_found_from_five_jobs_of_ai_hub(model: Model, tmp_path: Path) -> None:
+    """Five networks tell how fast a chip is against a known one, through the JSON that a profile job leaves."""
+    known = {name: target for name, target in load_targets().items() if name.startswith("galaxy-s24/npu@litert")}
+    (truth,) = known.values()
+    paths = [model(name) for name in SMALL if name != "one_gelu.tflite"][:5]
+    jobs = []
+    for path in paths:
+        job = tmp_path / f"{path.name}.json"
+        micros = 1.6 * total_ms(path, truth) * 1e3
+        detail = [{"name": "n", "type": "Conv", "compute_unit": "NPU", "execution_time": 3}]
+        summary = {"estimated_inference_time": micros, "inference_memory_peak_range": [0, 1]}
+        job.write_text(json.dumps({"execution_summary": summary, "execution_detail": detail}), "utf-8")
+        jobs.append(f"{path}={job}")
+    profiles = read_all(jobs)
+    assert [profile.ops for profile in profiles] == [()] * 5
+    built = build(profiles, Wanted("mine", "npu", "galaxy-s24/npu@litert"), known)
+    assert built.faster == pytest.approx(1 / 1.6, rel=0.02)
+    mine = written(built, tmp_path / "pack")["mine/npu"]
+    for name in ("mobilenet_v3_small.tflite", "vit_tiny.onnx"):
+        assert total_ms(model(name), mine) == pytest.approx(1.6 * total_ms(model(name), truth), rel=0.1)

@@ -244,10 +244,11 @@ def _forests(target: Target, columns: Columns) -> dict[str, Forest]:
 
 
 def queue_of(target: Target) -> Queue:
-    """The queue of a processor that is not the host's. No wait for a dispatch is shorter than can be moved from: 5 microseconds."""
-    if target.host:
+    """The queue of a processor that is not the host's. No wait for a dispatch is shorter than can be moved from: 5 microseconds. One
+    that has none, as an NPU whose kernels are launched together, has none here."""
+    queue = {} if target.host else target.card["queue"]
+    if not queue.get("dispatch_ms") and not queue.get("start_ms"):
         return Queue()
-    queue = target.card["queue"]
     return Queue(queue["scale"], max(queue["dispatch_ms"] * 1e6, 5e3), max(queue["start_ms"] * 1e6, 1e4))
 
 
@@ -261,17 +262,17 @@ def elsewhere_ns(work: Workload, target: Target) -> float:
 
 
 def samples(planned: Planned, total_ns: Array, columns: Columns, forests: Sequence[Mapping[str, Forest]]) -> Samples:
-    """Measured models as ``transfer`` takes them: the kernels that ``columns`` prices, on the host with one more for what an inference costs
-    once."""
+    """Measured models as ``transfer`` takes them: the kernels that ``columns`` prices, with one more for what an inference costs once."""
     model, terms, correction, launches, kernel_ns = [], [], [], [], []
     for number, (work, times) in enumerate(zip(planned.works, planned.timed, strict=True)):
         queued = bool(work.offloaded)
         positions, counted = columns.kernels(work)
-        rows = len(positions) if queued else len(positions) + 1
+        rows = len(positions) + 1
         model.append(np.full(rows, number))
-        terms.append(counted if queued else np.vstack([counted, columns.once(work)]))
-        correction.append(_correction(work, forests) if queued else np.zeros((rows, len(forests))))
-        launches.append(_launches(work) if queued else np.zeros(rows))
+        terms.append(np.vstack([counted, columns.once(work)]))
+        once = np.zeros((1, len(forests)))
+        correction.append(np.vstack([_correction(work, forests), once]) if queued else np.zeros((rows, len(forests))))
+        launches.append(np.append(_launches(work), 0.0) if queued else np.zeros(rows))
         found = np.full(rows, np.nan)
         for at, position in enumerate(positions):
             found[at] = times.get(position, np.nan) * 1e6
@@ -393,7 +394,7 @@ def _pack(wanted: Wanted, pool: Pool, donor: Donor, costs: Costs, profiles: Sequ
         theirs = donor.target.pack.card["processors"][donor.target.card["fallback"]]
         processors[FALLBACK] = {
             **{key: theirs[key] for key in ("processor", "interval")},
-            "title": f"not measured: {donor.target.device}'s CPU, for what the GPU does not run",
+            "title": f"not measured: {donor.target.device}'s CPU, for what the {kind(donor.processor.kind).title} leaves",
             "theta": f"{FALLBACK}/theta",
         }
         host = Columns.for_works(theirs["processor"]["kind"], donor.works)

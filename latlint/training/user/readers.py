@@ -5,6 +5,8 @@
 * ``benchmark_model`` without profiling: one time, that of the line ``Inference timings in us``.
 * ``SessionOptions.enable_profiling``: JSON events; a node's events have ``cat`` ``Node`` and a name that ends in ``_kernel_time``, ``dur``
   is in microseconds (``onnxruntime/core/framework/sequential_executor.cc``).
+* Qualcomm AI Hub's profile of a job (``ProfileJob.download_profile``): JSON whose ``execution_summary`` has ``estimated_inference_time``,
+  in microseconds. Its times of single layers are left: on an NPU they are no times of layers.
 * CSV with the columns ``model`` and ``latency_ms``, and ``family`` where models that are alike shall be held out together.
 
 Everything a file can get wrong is a ``LatlintError`` that names it.
@@ -62,7 +64,9 @@ def _read(argument: str) -> list[Profile]:
     path = Path(rest) if model else Path(argument)
     text = _text(path)
     if text.lstrip("\ufeff \r\n\t")[:1] in ("[", "{") and not _is_report(text):
-        return [_onnxruntime(text, path, model)]
+        found = _json(text, path)
+        of_tool = _ai_hub if isinstance(found, dict) else _onnxruntime
+        return [of_tool(found, path, model)]
     if _is_report(text):
         return [_benchmark_model(text, path, model)]
     if model is not None:
@@ -212,11 +216,14 @@ def _model_beside(path: Path, graph: str | None = None) -> Path:
 _SUFFIX = "_kernel_time"
 
 
-def _onnxruntime(text: str, path: Path, model: Path | None) -> Profile:
+def _json(text: str, path: Path) -> Any:
     try:
-        events = json.loads(text)
+        return json.loads(text)
     except (ValueError, RecursionError):
         raise _error(path, "not whole JSON: did the session call end_profiling()?") from None
+
+
+def _onnxruntime(events: Any, path: Path, model: Path | None) -> Profile:
     if not isinstance(events, list) or any(not isinstance(event, dict) for event in events):
         raise _error(path, "not a profile of ONNX Runtime: expected a list of events")
     times: dict[tuple[str, str], list[float]] = {}
@@ -251,3 +258,18 @@ def _duration(event: Mapping[str, Any], path: Path) -> float:
     if not 0 <= number < inf:
         raise _error(path, f"{event.get('name')}: expected dur in microseconds, got {str(found)[:40]!r}")
     return number * 1e-3
+
+
+# ------------------------------------------------------------------------------------------------------------- AI Hub
+
+
+def _ai_hub(profile: Mapping[str, Any], path: Path, model: Path | None) -> Profile:
+    summary = profile.get("execution_summary")
+    if not isinstance(summary, dict) or "estimated_inference_time" not in summary:
+        raise _error(
+            path, "not a profile: expected ONNX Runtime's list of events, or AI Hub's execution_summary with its time"
+        )
+    total = _duration({"name": "estimated_inference_time", "dur": summary["estimated_inference_time"]}, path)
+    if not total > 0:
+        raise _error(path, "estimated_inference_time: expected more than 0")
+    return Profile(model or _model_beside(path), str(path), total)
