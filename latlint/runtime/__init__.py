@@ -15,9 +15,11 @@ from latlint.runtime.types import ConvertedPlan, Kernel, Partition, Plan, Proces
 
 __all__ = ["Kernel", "Partition", "Plan", "Processor", "plan", "unloadable"]
 
-#: What makes a graph of one dialect into one of another, as a converter would, ``(graph) -> Graph``: ``(from, to)``.
+#: What makes a graph of one dialect into one of another, as a converter would, ``(graph) -> Graph``: ``(from, to, converter)``, the last as
+#: a rules file names it.
 CONVERSIONS = {
-    ("onnx", "tflite"): "latlint.runtime.convert:as_tflite",
+    ("onnx", "tflite", ""): "latlint.runtime.convert:as_tflite",
+    ("onnx", "tflite", "newest"): "latlint.runtime.convert:as_newest_tflite",
 }
 
 
@@ -52,7 +54,7 @@ def unloadable(dialect: str, processor: Processor) -> str:
     rules = load_rules(processor.runtime)
     if rules.reads and dialect != rules.reads:
         return f"{rules.title} loads {rules.reads} models, not {dialect} ones"
-    if dialect != rules.takes and (dialect, rules.takes) not in CONVERSIONS:
+    if dialect != rules.takes and (dialect, rules.takes, rules.converter) not in CONVERSIONS:
         return f"{rules.title} runs {rules.takes} models, and nothing converts {dialect} to that"
     return ""
 
@@ -62,7 +64,7 @@ def _notes(graph: Graph) -> Iterator[str]:
         yield "dimensions that are only known at run time are taken as 1"
 
 
-_last_converted: tuple[Graph, str, Graph] | None = None
+_last_converted: tuple[Graph, tuple[str, str, str], Graph] | None = None
 
 
 def as_taken(graph: Graph, rules: Rules) -> Graph:
@@ -71,16 +73,16 @@ def as_taken(graph: Graph, rules: Rules) -> Graph:
     global _last_converted
     if graph.dialect == rules.takes:
         return graph
-    known = _last_converted
-    if known is None or known[0] is not graph or known[1] != rules.takes:
-        conversion = CONVERSIONS.get((graph.dialect, rules.takes))
+    known, key = _last_converted, (graph.dialect, rules.takes, rules.converter)
+    if known is None or known[0] is not graph or known[1] != key:
+        conversion = CONVERSIONS.get(key)
         if conversion is None:
             raise LatlintError(
                 f"{rules.name} runs {rules.takes} models, and nothing converts {graph.dialect} to that; choose another target",
                 code="LAT902",
                 path=graph.name,
             )
-        known = _last_converted = (graph, rules.takes, named(conversion)(graph))
+        known = _last_converted = (graph, key, named(conversion)(graph))
     return known[2]
 
 

@@ -1,4 +1,4 @@
-"""Groups of nodes that a compiler runs as one kernel, found by what they compute: norms, and gates such as GELU and SiLU.
+"""Groups of nodes that a compiler runs as one kernel, found by what they compute: norms, gates such as GELU and SiLU, pixel shuffles.
 
 A file writes these in single steps or as one op, and in several orders. What is looked for is the shape of the computation, not one
 spelling: a norm begins with a mean over squares and goes on through arithmetic with nothing but its own values, constants and its input.
@@ -26,7 +26,7 @@ def find(context: Context, members: Collection[int]) -> dict[int, Group]:
     found: dict[int, Group] = {}
     taken: set[int] = set()
     seen = _Seen(context, frozenset(members))
-    for look in (_norm, _gate):
+    for look in (_norm, _gate, _shuffle):
         for index in sorted(seen.members):
             group = None if index in taken else look(seen, context.graph.nodes[index])
             if group is not None and not taken.intersection(group.nodes) and seen.leaves_once(group):
@@ -174,3 +174,32 @@ def _gated(seen: _Seen, curve: Node, before: list[Node], data: int) -> Group | N
         return None
     softplus = any(node.kind == "softplus" for node in before)
     return Group("mish" if softplus else _GATES[curve.kind], tuple(nodes), data)
+
+
+#: A pixel shuffle between its reshapes: with channels last they are axes 3 (of the image), 4 and 5 (of the block), with channels first 1, 2, 3.
+_SHUFFLES = (0, 1, 4, 2, 5, 3)
+
+
+def _shuffle(seen: _Seen, turned: Node) -> Group | None:
+    """Reshape, transpose, reshape: as an image with channels last, or between transposes to channels first and back."""
+    if turned.kind != "transpose" or tuple(turned.attributes.get("permutation", ())) != _SHUFFLES:
+        return None
+    before, after = seen.writer(turned.inputs[0]), _only(list(seen.readers(turned.outputs[0])))
+    if before is None or after is None or before.kind != "reshape" or after.kind != "reshape":
+        return None
+    data, made = before.inputs[0], after.outputs[0]
+    if len(seen.context.shape(data)) != 4 or len(seen.context.shape(made)) != 4:
+        return None
+    first, last = seen.writer(data), _only(list(seen.readers(made)))
+    nodes = (before.index, turned.index, after.index)
+    if first is not None and last is not None and _swaps(first, (0, 3, 1, 2)) and _swaps(last, (0, 2, 3, 1)):
+        return Group("pixel_shuffle", (first.index, *nodes, last.index), first.inputs[0])
+    return Group("pixel_shuffle", nodes, data)
+
+
+def _only(nodes: list[Node]) -> Node | None:
+    return nodes[0] if len(nodes) == 1 else None
+
+
+def _swaps(node: Node, permutation: tuple[int, ...]) -> bool:
+    return node.kind == "transpose" and tuple(node.attributes.get("permutation", ())) == permutation

@@ -18,7 +18,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 class Rules(NamedTuple):
     """One rules file. ``kind`` says which planner reads ``data`` (``runtime.planners``), ``takes`` which dialect its graphs are in
     (``Graph.dialect``): others are planned as if converted to it; ``reads`` names the dialect of the only
-    files that it loads, where planning is in another; ``title`` is what sentences call it, with its version. ``versions`` are the ops
+    files that it loads, where planning is in another; ``converter`` which conversion, where there is more than one (``runtime.CONVERSIONS``); ``title`` is what sentences call it, with its version. ``versions`` are the ops
     that its release has kernels for, by the newest version of each (``runtime.loading``)."""
 
     name: str
@@ -27,6 +27,7 @@ class Rules(NamedTuple):
     title: str
     data: Mapping[str, Any]
     reads: str = ""
+    converter: str = ""
     versions: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -53,6 +54,7 @@ def load_rules(name: str) -> Rules:
         versions=data.pop("versions", {}),
         data=data,
         reads=_word(name, data, "reads", "onnx") if "reads" in data else "",
+        converter=_word(name, data, "converter", "newest") if "converter" in data else "",
     )
 
 

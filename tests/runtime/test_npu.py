@@ -14,6 +14,7 @@ import single_ops
 from onnx import TensorProto, helper, numpy_helper
 
 from latlint.graph import read
+from latlint.latency.models.npu import price
 from latlint.runtime import plan, unloadable
 from latlint.runtime.as_if import converted_to
 from latlint.runtime.types import Kernel, Plan, Processor
@@ -210,3 +211,34 @@ def test_a_gelu_spelt_with_erf_is_taken_though_erf_alone_is_not(saved: Save) -> 
     planned = plan(read(saved(graph_of(nodes, [1, 16, 64], root=2**0.5, one=1, half=0.5))), PROVIDER)
     assert where(planned) == "NPU"
     assert [kernel.implementation for kernel in launched(planned)] == ["gelu"]
+
+
+@pytest.mark.parametrize("spelt", [False, True])
+def test_a_pixel_shuffle_is_one_kernel_however_it_is_written(saved: Save, spelt: bool) -> None:
+    steps = [
+        step("Reshape", "c six", "r"),
+        step("Transpose", "r", "t", perm=[0, 1, 4, 2, 5, 3]),
+        step("Reshape", "t four", "s"),
+    ]
+    shuffle = steps if spelt else [step("DepthToSpace", "c", "s", blocksize=2, mode="CRD")]
+    nodes = [step("Conv", "x w", "c", kernel_shape=[1, 1]), *shuffle, step("Conv", "s v", "y", kernel_shape=[1, 1])]
+    model = graph_of(nodes, [1, 3, 4, 4], w=np.zeros((12, 3, 1, 1)), v=np.zeros((3, 3, 1, 1)))
+    shapes = {"six": [1, 3, 2, 2, 4, 4], "four": [1, 3, 8, 8]}
+    model.graph.initializer.extend(numpy_helper.from_array(np.array(dims), name) for name, dims in shapes.items())
+    kernels = launched(plan(read(saved(model)), LITERT))
+    assert [kernel.implementation for kernel in kernels] == ["conv2d", "pixel_shuffle", "conv2d"]
+    assert kernels[1].inputs == ((1, 4, 4, 12),)
+    assert kernels[1].outputs == ((1, 8, 8, 3),)
+
+
+def test_in_eight_bits_a_division_of_one_channel_pads_nothing(saved: Save) -> None:
+    def padded(channels: int, precision: str) -> float:
+        graph = read(saved(graph_of([step("Div", "x by", "y")], [1, channels, 64, 64], by=2.0)))
+        (kernel,) = launched(plan(replace(graph, as_if=precision), LITERT))
+        terms = price(kernel)
+        assert terms is not None
+        return sum(count for name, count in terms.items() if name.endswith("divide.thin"))
+
+    assert padded(1, "w8a8") == 0
+    assert padded(3, "w8a8") == 64 * 64 * 32
+    assert padded(1, "w8a16") == padded(1, "") == 64 * 64 * 32 * 2

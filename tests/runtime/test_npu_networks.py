@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from latlint.graph import read
+from latlint.graph.types import Graph
 from latlint.runtime import plan
 from latlint.runtime.types import Processor
 from latlint.training.npu.measurements import networks
@@ -16,8 +18,9 @@ from latlint.training.npu.study import unpacked
 pytestmark = pytest.mark.slow
 
 RUNTIMES = ("litert", "onnxruntime", "qnn")
-#: What conversion here writes otherwise than today's converters do: attention, clamps, pixel shuffles.
-NEAR = 40
+#: Of 77 networks with a published count. The others: four whose file is not what was measured ("unlike"), Whisper's two halves, a detector
+#: that decodes boxes otherwise, an upscaler that repeats its input otherwise.
+NEAR = 70
 
 
 def taken_whole(shared: Path) -> list[str]:
@@ -26,21 +29,33 @@ def taken_whole(shared: Path) -> list[str]:
         return [row["file"].removesuffix(".onnx") for row in csv.DictReader(file) if row["htp_nodes_ort_qnn"]]
 
 
-def test_networks_that_the_compiler_takes_whole_are_planned_whole(shared: Path, tmp_path: Path) -> None:
-    names = taken_whole(shared)
-    assert len(names) > 50
-    left = {}
-    near = 0
+@pytest.fixture(scope="module")
+def graphs(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Graph]]:
+    """All networks, one after another: no two are in memory at once."""
+    scratch = tmp_path_factory.mktemp("networks")
+    names = sorted(networks(shared / "corpus"))
+    return ((name, read(unpacked(shared / "corpus" / "ai-hub" / f"{name}.onnx.zst", scratch))) for name in names)
+
+
+def test_networks_are_planned_whole_and_have_the_layers_that_were_published(
+    shared: Path, graphs: Iterator[tuple[str, Graph]]
+) -> None:
+    whole = taken_whole(shared)
+    assert len(whole) > 50
     known = networks(shared / "corpus")
-    for name in names:
-        graph = read(unpacked(shared / "corpus" / "ai-hub" / f"{name}.onnx.zst", tmp_path))
+    left: dict[tuple[str, str], object] = {}
+    far: dict[str, tuple[int, tuple[int, ...]]] = {}
+    near = 0
+    for name, graph in graphs:
         for runtime in RUNTIMES:
             planned = plan(graph, Processor("npu", f"qnn-2.50/{runtime}", "npu", "qualcomm", "hexagon", "float16"))
-            if [part.executor for part in planned.partitions] != ["npu"]:
+            if name in whole and [part.executor for part in planned.partitions] != ["npu"]:
                 left[name, runtime] = planned.fallbacks
-        layers = known[name].layers["litert"]
         assert planned.converted is not None
-        count = len(planned.converted.graph.nodes)
-        near += any(abs(count - each) <= 0.05 * each for each in layers)
+        count, layers = len(planned.converted.graph.nodes), known[name].layers["litert"]
+        if any(abs(count - each) <= 0.05 * each for each in layers):
+            near += 1
+        elif layers:
+            far[name] = count, layers
     assert left == {}
-    assert near >= NEAR
+    assert near >= NEAR, far

@@ -32,7 +32,9 @@ def problem(networks: int = 80, noise: float = 0.0) -> tuple[Problem, Array]:
     }
     sizes = {name: int(index.max()) + 1 for name, index in level.items()}
     network = np.repeat(np.arange(networks), 3)
-    return Problem(rows, log_ms, level, sizes, network, prior[None], np.zeros(TERMS, bool)), log_cost
+    return Problem(
+        rows, log_ms, level, sizes, network, prior[None], np.zeros(TERMS, bool), np.zeros(TERMS, bool)
+    ), log_cost
 
 
 def levels(device: int) -> dict[str, int]:

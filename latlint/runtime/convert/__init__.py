@@ -13,6 +13,7 @@ from latlint.graph.types import Graph, Node
 from latlint.runtime.convert.convolutions import pads_into
 from latlint.runtime.convert.elementwise import FUSED
 from latlint.runtime.convert.handlers import convert_node
+from latlint.runtime.convert.newest import tidied
 from latlint.runtime.convert.patterns import Match, matches
 from latlint.runtime.convert.writer import Order, Value, Writer, channels_last, identity
 
@@ -20,16 +21,22 @@ from latlint.runtime.convert.writer import Order, Value, Writer, channels_last, 
 _SAME = frozenset({"identity", "dropout"})
 
 
-def as_tflite(graph: Graph, *, zero_padding: bool = False) -> Graph:
+def as_newest_tflite(graph: Graph) -> Graph:
+    """As ``as_tflite``, but what today's converters write, not TensorFlow 2.10's: what files for NPUs are made with."""
+    return graph if graph.dialect == "tflite" else tidied(as_tflite(graph, newest=True))
+
+
+def as_tflite(graph: Graph, *, zero_padding: bool = False, newest: bool = False) -> Graph:
     """The TFLite graph that ``graph`` would be converted to, with a note that starts with "as if converted"; a TFLite graph as it is.
 
     ``origins`` of the result tell which nodes of ``graph`` each node stands for. What TFLite has no op for stays
     with its kind and name. Raises LatlintError (LAT006) beyond ``MAX_OPS`` ops. ``zero_padding`` pads a max pool with zeros where its input is never negative, as a model written
-    for TensorFlow does; onnx2tf pads with the lowest number, which costs a GPU partition.
+    for TensorFlow does; onnx2tf pads with the lowest number, which costs a GPU partition. ``newest``: single ops as today's converters write
+    them (``as_newest_tflite`` is all that they do).
     """
     if graph.dialect == "tflite":
         return graph
-    w = Writer(_in_float32(graph), zero_padding)
+    w = Writer(_in_float32(graph), zero_padding, newest)
     live = _live(w)
     _find_aliases(w, live)
     _count_uses(w, live)
@@ -169,7 +176,8 @@ def _output(w: Writer, i: int) -> int:
 
 
 def _notes(w: Writer) -> list[str]:
-    summary = "as if converted by onnx2tf and TensorFlow 2.10: layout NHWC, batch normalisation and activations fused"
+    by = "the converters of 2026" if w.newest else "onnx2tf and TensorFlow 2.10"
+    summary = f"as if converted by {by}: layout NHWC, batch normalisation and activations fused"
     if any(draft.native.startswith("Flex") for draft in w.drafts):
         summary += "; ops named Flex… need TensorFlow's own kernels"
     if w.quantized_as:

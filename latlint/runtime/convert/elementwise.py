@@ -37,20 +37,27 @@ def activation(w: Writer, node: Node) -> None:
     if before is not None and before.kind == "reshape" and w.read_by[before.inputs[0]] == 1:
         # the activation goes before the reshape (optimize_patterns.td: ReorderElementwiseAndMoveOp)
         before = w.written_by.get(before.inputs[0])
-    if before is not None and before.kind in _TAKES_ACTIVATION and before.attributes.get("activation") == "none":
+    of_five_axes = w.newest and before is not None and before.kind in _ARITHMETIC and w.rank(node.inputs[0]) > 4
+    takes = before is not None and before.kind in _TAKES_ACTIVATION and not of_five_axes
+    if before is not None and takes and before.attributes.get("activation") == "none":
         before.attributes["activation"] = node.kind
         before.origins.append(node.index)
         value = w.values[node.inputs[0]]
         w.is_new(node.outputs[0], value.tensor, value.order)
+        w.values[node.outputs[0]] = w.values[node.outputs[0]]._replace(pending=value.pending)
         return
     unary(w, node)
 
 
 def clip(w: Writer, node: Node) -> None:
-    """Clip.py: MINIMUM, then MAXIMUM, which is RELU where it is with zero (optimize_patterns.td: MatchReluPattern)."""
+    """Clip.py: MINIMUM, then MAXIMUM, which is RELU where it is with zero (optimize_patterns.td: MatchReluPattern). Newer converters have
+    RELU_0_TO_1."""
     low, high = node.attributes.get("min"), node.attributes.get("max")
     if node.kind == "relu_0_to_1":
         low, high = 0.0, 1.0
+        if w.newest:
+            unary(w, node)
+            return
     steps: list[tuple[str, dict[str, Any]]] = []
     operands: list[float | None] = []
     if high is None or high < 3e38:
@@ -67,21 +74,18 @@ def clip(w: Writer, node: Node) -> None:
 
 def hard_sigmoid(w: Writer, node: Node) -> None:
     """HardSigmoid.py: max(0, min(1, alpha * x + beta)); scale and shift go into a convolution before it."""
+    clamp: tuple[tuple[str, dict[str, Any]], ...] = (("minimum", {}), ("relu", {}))
+    if w.newest:
+        clamp = (("relu_0_to_1", {}),)
+    numbers = (None,) if w.newest else (1.0,)
     before = producer(w, node.inputs[0]) if node.inputs[0] in w.values else None
     if before is not None and before.kind in AFFINE and before.attributes.get("activation", "none") == "none":
         before.origins.append(node.index)
-        chain(w, node, ("minimum", {}), ("relu", {}), operands=(1.0,))
+        chain(w, node, *clamp, operands=numbers)
         return
-    alpha, beta = node.attributes["alpha"], node.attributes["beta"]
-    chain(
-        w,
-        node,
-        ("mul", NO_ACTIVATION),
-        ("add", NO_ACTIVATION),
-        ("minimum", {}),
-        ("relu", {}),
-        operands=(alpha, beta, 1.0),
-    )
+    scale, shift = node.attributes["alpha"], node.attributes["beta"]
+    steps = (("mul", NO_ACTIVATION), ("add", NO_ACTIVATION), *clamp)
+    chain(w, node, *steps, operands=(scale, shift, *numbers))
 
 
 def reciprocal(w: Writer, node: Node) -> None:
@@ -201,7 +205,7 @@ def _per_channel(w: Writer, before: NewNode, data: int, constant: int) -> bool:
     shape, rank = w.shape(constant), w.rank(data)
     if shape is None or len(shape) > rank:
         return False
-    channel = rank - 1 if before.kind == "fully_connected" else 1
+    channel = w.values[data].order[-1]
     full = (1,) * (rank - len(shape)) + shape
     return all(dim == 1 or axis == channel for axis, dim in enumerate(full))
 

@@ -142,7 +142,7 @@ def resize(w: Writer, node: Node) -> None:
 
 
 def depth_to_space(w: Writer, node: Node) -> None:
-    """DEPTH_TO_SPACE is ONNX's DCR mode; CRD (pixel shuffle) is reshape, transpose, reshape."""
+    """DEPTH_TO_SPACE is ONNX's DCR mode; CRD (pixel shuffle) is reshape, transpose, reshape: for today's converters in the source's order."""
     i, block = node.inputs[0], node.attributes["block"]
     shape, order = w.shape(i), channels_last(4)
     out_shape = w.shape(node.outputs[0])
@@ -152,6 +152,13 @@ def depth_to_space(w: Writer, node: Node) -> None:
         w.add(node.kind, [x], [w.new(node.outputs[0], order)], {"block": block}, origins=[node.index])
         return
     n, c, h, width = shape
+    if w.newest:
+        channels_first = (0, 3, 1, 2)
+        image = w.moved(w.read(i, order), channels_first, [node.index])
+        six = w.reshaped(image, (n, c // block**2, block, block, h, width), [node.index])
+        turned = w.reshaped(w.moved(six, (0, 1, 4, 2, 5, 3), [node.index]), out_shape, [node.index])
+        w.is_new(node.outputs[0], w.moved(turned, order, [node.index]), order)
+        return
     six = w.reshaped(w.read(i, order), (n, h, width, c // block**2, block, block), [node.index])
     turned = w.moved(six, (0, 1, 4, 2, 5, 3), [node.index])
     w.is_new(node.outputs[0], w.reshaped(turned, permuted(out_shape, order) or (), [node.index]), order)

@@ -26,11 +26,13 @@ def copied(node: Node, *names: str) -> dict[str, Any]:
 
 
 def producer(w: Writer, i: int) -> NewNode | None:
-    """The op that wrote value ``i``, when nothing else reads the value and it is stored as written."""
+    """The op that wrote value ``i``, when nothing else reads the value and it is stored as written; for today's converters also where its
+    axes only have other names since."""
     if i not in w.values or not w.sole(i):
         return None
     value = w.values[i]
-    return w.written_by.get(value.tensor) if not value.pending and w.read_by[value.tensor] == 0 else None
+    as_written = w.newest or not value.pending
+    return w.written_by.get(value.tensor) if as_written and w.read_by[value.tensor] == 0 else None
 
 
 def padded(w: Writer, tensor: int, pads: tuple[tuple[int, int], ...], fill: float | None = None) -> int:
@@ -151,4 +153,6 @@ def absorb(w: Writer, before: NewNode, node: Node, data: int) -> None:
     if before.inputs[2:3] == [-1] and node.kind in ("add", "sub", "batch_norm"):
         shape = w.tensors[before.outputs[0]].shape
         before.inputs[2] = w.vector(shape[-1] if shape else 0)
-    w.is_new(node.outputs[0], before.outputs[0], w.values[data].order)
+    value = w.values[data]
+    w.is_new(node.outputs[0], before.outputs[0], value.order)
+    w.values[node.outputs[0]] = w.values[node.outputs[0]]._replace(pending=value.pending)

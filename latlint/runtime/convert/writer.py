@@ -66,11 +66,12 @@ class Writer:
     """Writes the new graph; handlers (``handlers.py``) read from the source through it.
 
     ``uses`` counts the run-time uses of each value of the source, the names that ``same`` makes one counted together;
-    ``quantized_as`` maps a value to its quantised form, where that is all that is read of it.
+    ``quantized_as`` maps a value to its quantised form, where that is all that is read of it. ``newest``: as today's converters write.
     """
 
     source: Graph
     zero_padding: bool = False
+    newest: bool = False
     tensors: list[Tensor] = field(default_factory=list)
     drafts: list[NewNode] = field(default_factory=list)
     values: dict[int, Value] = field(default_factory=dict)

@@ -27,7 +27,7 @@ SOURCE = (
 )
 METHOD = (
     "Costs of physical terms from end-to-end times alone, all devices and runtimes at once: what a kernel takes is an attribution, not a "
-    "measurement. Conditions: AI Hub's burst mode on a device of its own, a best case; an app may see up to 1.7 times as much."
+    "measurement. Conditions: AI Hub's burst mode on a device of its own, a best case; an app may see up to twice as much."
 )
 #: Below this many networks in a precision, a device and runtime have no record of their own.
 FEWEST = 10
@@ -73,7 +73,7 @@ def _pack(study: Study, fitted: Sequence[Fitted], device: str, measured: str, sc
         "title": facts["title"],
         "soc": facts["soc"],
         "sources": [SOURCE],
-        "method": METHOD,
+        "method": " ".join((METHOD, *filter(None, [facts.get("compared")]))),
         "processors": processors,
         "defaults": {"npu": _defaults(runtimes)},
         "covers": found,
@@ -135,6 +135,8 @@ def _theta(study: Study, fitted: Sequence[Fitted], own: Sequence[Cell]) -> Array
     theta = np.zeros(len(NPU.names))
     for each in fitted:
         for precision in each.precisions:
+            if not each.part.covers(own[0].runtime, precision):
+                continue
             measured = [cell for cell in own if cell.precision == precision] or own
             newest = max(measured, key=lambda cell: cell.version)._replace(precision=precision)
             level = {name: _index(each.known[name], value) for name, (value,) in levels([newest]).items()}

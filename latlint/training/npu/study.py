@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import zstandard
@@ -15,11 +16,11 @@ from numpy.typing import NDArray
 
 from latlint.graph import read
 from latlint.latency.engine import Workload, workload
-from latlint.latency.models.npu import MODEL, firm, precision_word
+from latlint.latency.models.npu import MODEL, firm, loose, precision_word
 from latlint.runtime import plan
 from latlint.runtime.types import Processor
 from latlint.training.columns import Columns
-from latlint.training.npu.fit import Costs, Index, Problem, fit, indices
+from latlint.training.npu.fit import PRIORS_ALONE, Costs, Index, Problem, Strength, fit, indices
 from latlint.training.npu.measurements import Cell, Network, cells, current, devices, jobs, networks
 
 Array = NDArray[np.float64]
@@ -78,7 +79,7 @@ def _whole(work: Workload) -> bool:
 
 def unpacked(archive: Path, directory: Path) -> Path:
     """The model file of a ``.zst`` archive, in ``directory``; one at a time."""
-    path = directory / "network.onnx"
+    path = directory / f"network{Path(archive.stem).suffix}"
     with archive.open("rb") as packed, path.open("wb") as out:
         shutil.copyfileobj(zstandard.ZstdDecompressor().stream_reader(packed), out)
     return path
@@ -109,13 +110,46 @@ def levels(cells: Sequence[Cell]) -> dict[str, list[str]]:
 TOGETHER: tuple[tuple[str, ...], ...] = (("float32", "int16"), ("int8",))
 
 
-@dataclass(frozen=True)
-class Fitted:
-    """What was found for some precisions: ``costs``, from the ``cells`` of a study that are of these."""
+#: Runtimes and precisions whose networks deviate from the priors in no way that helps with others: held out, the priors with nothing but
+#: factors for chips and versions are nearer. ``benchmarks/npu.py`` says by how much.
+PLAIN: frozenset[tuple[str, str]] = frozenset({("qnn", "int16")})
+
+
+class Part(NamedTuple):
+    """Cells of a study that are fitted together, by their ``rows``; ``plain``: by factors alone."""
 
     precisions: tuple[str, ...]
+    rows: Index
+    plain: bool = False
+
+    def covers(self, runtime: str, precision: str) -> bool:
+        """Whether the costs of a runtime in a precision are this part's."""
+        return precision in self.precisions and self.plain == ((runtime, precision) in PLAIN)
+
+    @property
+    def strength(self) -> Strength:
+        return PRIORS_ALONE if self.plain else Strength()
+
+
+def parts(study: Study) -> list[Part]:
+    """The fits that are made of a study. Cells whose costs are plain teach the others all the same."""
+    of = [cell[2:4] for cell in study.cells]
+    found = [Part(each, np.flatnonzero([precision in each for _, precision in of])) for each in TOGETHER]
+    found += [Part(each[1:], np.flatnonzero([own == each for own in of]), plain=True) for each in sorted(PLAIN)]
+    return [part for part in found if len(part.rows)]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What was found for a part: ``costs``, from its ``cells``."""
+
+    part: Part
     cells: tuple[Cell, ...]
     costs: Costs
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        return self.part.precisions
 
     @cached_property
     def known(self) -> Mapping[str, Sequence[str]]:
@@ -126,9 +160,9 @@ class Fitted:
 def fit_all(study: Study) -> tuple[Fitted, ...]:
     """Fits to all cells."""
     found = []
-    for precisions in TOGETHER:
-        cells = tuple(cell for cell in study.cells if cell.precision in precisions)
-        found.append(Fitted(precisions, cells, fit(problem(study, cells))))
+    for part in parts(study):
+        cells = tuple(study.cells[row] for row in part.rows)
+        found.append(Fitted(part, cells, fit(problem(study, cells), part.strength)))
     return tuple(found)
 
 
@@ -148,18 +182,21 @@ def problem(study: Study, cells: Sequence[Cell]) -> Problem:
         sizes=sizes,
         network=indices([f"{cell.network} {cell.precision}" for cell in cells])[0],
         log_prior=np.log(np.stack([NPU.terms.prior[columns(precision)] * 1e-6 for precision in precisions])),
-        firm=np.array([firm(NPU.names[at]) for at in columns("float32")]),
+        firm=np.array([firm(NPU.names[at]) for at in columns(precisions[0])]),
+        loose=np.array([loose(NPU.names[at]) for at in columns(precisions[0])]),
     )
 
 
 def hold_out(study: Study, progress: Callable[[str], None] = lambda family: None) -> Array:
     """Logarithms of predicted ms for each cell, by a fit without its network's family."""
     predicted = np.full(len(study.cells), np.nan)
-    for precisions in TOGETHER:
-        rows = np.flatnonzero([cell.precision in precisions for cell in study.cells])
+    for part in parts(study):
+        rows = part.rows
         full = problem(study, [study.cells[row] for row in rows])
+        asked = np.array([part.covers(study.cells[row].runtime, study.cells[row].precision) for row in rows])
         for family in sorted(set(study.families[rows].tolist())):
             out = study.families[rows] == family
-            predicted[rows[out]] = fit(full.without(out)).log_ms(full.without(~out))
-            progress(f"{family} {' '.join(precisions)}")
+            log_ms = fit(full.without(out), part.strength).log_ms(full.without(~out))
+            predicted[rows[out & asked]] = log_ms[asked[out]]
+            progress(f"{family} {' '.join(part.precisions)}")
     return predicted
