@@ -249,9 +249,13 @@ def print_pairs(shared: Path) -> int:
     return int(worst > APART_AT_MOST)
 
 
+def _targets(names: Sequence[str]) -> dict[str, Target]:
+    return {name: each for name, each in load_targets().items() if name in names and isinstance(each, Target)}
+
+
 def pairs(shared: Path) -> dict[str, dict[str, float]]:
     """Target -> network -> what is predicted of its .onnx relative to its .tflite, less one: networks of ``shared``/corpus/edge-compat."""
-    known = load_targets()
+    known = _targets(PAIRED)
     found: dict[str, dict[str, float]] = {name: {} for name in PAIRED}
     with tempfile.TemporaryDirectory(prefix="latlint-pairs-") as scratch:
         for archive in sorted((shared / "corpus" / "edge-compat").glob("*.onnx.zst")):
@@ -289,7 +293,7 @@ def print_app(shared: Path) -> int:
 
 def app(shared: Path) -> dict[str, float]:
     """Network of ``shared``/corpus/edge-compat -> its time on the NPU over its prediction; the median where it was timed several times."""
-    target = load_targets()[TIMED_IN_APP]
+    (target,) = _targets((TIMED_IN_APP,)).values()
     measured: dict[str, list[float]] = {}
     with (shared / "data" / "edge-compat" / "runs.csv").open(newline="", encoding="utf-8") as file:
         for run in csv.DictReader(file):

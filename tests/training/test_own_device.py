@@ -458,8 +458,7 @@ def test_onnx_runtime_events_may_lack_runs(tmp_path: Path, model: Model) -> None
 
 def test_an_npu_is_found_from_five_jobs_of_ai_hub(model: Model, tmp_path: Path) -> None:
     """Five networks tell how fast a chip is against a known one, through the JSON that a profile job leaves."""
-    known = {name: target for name, target in load_targets().items() if name.startswith("galaxy-s24/npu@litert")}
-    (truth,) = known.values()
+    truth = bundled()["galaxy-s24/npu@litert"]
     paths = [model(name) for name in SMALL if name != "one_gelu.tflite"][:5]
     jobs = []
     for path in paths:
@@ -471,7 +470,7 @@ def test_an_npu_is_found_from_five_jobs_of_ai_hub(model: Model, tmp_path: Path) 
         jobs.append(f"{path}={job}")
     profiles = read_all(jobs)
     assert [profile.ops for profile in profiles] == [()] * 5
-    built = build(profiles, Wanted("mine", "npu", "galaxy-s24/npu@litert"), known)
+    built = build(profiles, Wanted("mine", "npu", truth.name), {truth.name: truth})
     assert built.faster == pytest.approx(1 / 1.6, rel=0.02)
     mine = written(built, tmp_path / "pack")["mine/npu"]
     for name in ("mobilenet_v3_small.tflite", "vit_tiny.onnx"):
