@@ -15,6 +15,7 @@ import pytest
 from latlint.checks.types import Finding
 from latlint.outcome import Report, Verdict
 from latlint.report import render
+from latlint.report.annotations import identified, sentence
 from latlint.report.plain import Style
 from tests.report.conftest import over_budget, prediction
 
@@ -249,3 +250,34 @@ def test_model_explorer(report: Report) -> None:
     both = replace(report, findings=(replace(report.findings[1], target=FAILED), report.findings[-1]))
     result = json.loads(check(both, "model-explorer"))[f"{MODEL} on {FAILED}"]["results"]["conv"]
     assert result == {"value": "LAT101 LAT225", "bgColor": "#ef9a9a"}
+
+
+def test_a_sentence_ends_with_one_full_stop(report: Report) -> None:
+    assert sentence(report, replace(report.findings[0], message="It is slow.")).endswith("It is slow.")
+    assert sentence(report, replace(report.findings[0], message="it is slow")).endswith("it is slow.")
+
+
+def test_a_finding_without_a_fingerprint_has_a_name_of_its_own_on_each_target(report: Report) -> None:
+    same = [replace(over_budget(MODEL, target), fingerprint="") for target in (*TARGETS[:2], TARGETS[0])]
+    first, second, again = (mark for mark, _ in identified(report, same))
+    assert first.partition(":")[0] != second.partition(":")[0]
+    assert again == f"{first.partition(':')[0]}:2"
+
+
+@pytest.mark.parametrize("number", [10, 11, 12])
+def test_markdown_shows_ten_notes_and_that_there_are_more(report: Report, number: int) -> None:
+    lines = check(replace(report, notes=tuple(f"note {n} of the run" for n in range(number))), "markdown").splitlines()
+    assert [line for line in lines if "of the run" in line] == [f"- note {n} of the run" for n in range(10)]
+    assert ("- …" in lines) is (number > 10)
+
+
+def test_markdown_lists_no_kernel_that_is_free(report: Report) -> None:
+    one = report.predictions[0]
+    free = replace(one.kernels[0], op="reshape", implementation="nothing_runs", source="free", latency_ms=0.0)
+    text = render(
+        replace(report, predictions=(replace(one, kernels=(*one.kernels, free)),), verdicts=report.verdicts[:1]),
+        "predict",
+        "markdown",
+        Style(width=200),
+    )
+    assert one.kernels[0].implementation in text.replace("\\", "") and "nothing_runs" not in text.replace("\\", "")
