@@ -51,7 +51,7 @@ SHAPES: tuple[tuple[int, ...] | None, ...] = ((1, 8, 8, 8), (-1, 8, 8, 8), (1, 2
 @pytest.mark.slow
 @pytest.mark.parametrize("target", ["pixel-4/gpu", "galaxy-s10/gpu", "pixel-4/cpu-1large"])
 @pytest.mark.parametrize("inputs", ["none", "left out", "weights", "scalar"])
-@pytest.mark.parametrize(("turn", "shape"), enumerate(SHAPES))
+@pytest.mark.parametrize(("turn", "shape"), list(enumerate(SHAPES)))
 def test_no_rule_fails(target: str, inputs: str, turn: int, shape: tuple[int, ...] | None) -> None:
     """Each type in another order for each shape: all nine pairs of the two are among them."""
     for number, dtype in enumerate(DTYPES):
