@@ -57,7 +57,7 @@ def survey(paths: Iterable[Path]) -> dict[str, Any]:
         formats[path.suffix[1:]] += 1
         sources[path.parent.name] += 1
         latency_ms = {prediction.target: prediction.latency_ms for prediction in report.predictions}
-        models.update(latency_ms)
+        models.update(latency_ms.keys())
         said: dict[tuple[str, str], bool] = {}
         for finding in report.findings:
             if finding.target is None:
@@ -91,6 +91,17 @@ def too_often(found: Mapping[str, Any]) -> list[str]:
         if code not in ACTIONABLE
         and any(warned > MOST_WARNED * found["models"][target] for target, (warned, _) in targets.items())
     ]
+
+
+def section(found: Mapping[str, Any]) -> str:
+    """What the survey comes to, for docs/rule-evidence.md."""
+    models, sources = sum(found["formats"].values()), ", ".join(f"{name} ({n})" for name, n in found["sources"].items())
+    worst = max((n for targets in found["rates"].values() for n, _ in targets.values()), default=0)
+    return (
+        f"{models} files ({', '.join(f'{n} .{name}' for name, n in found['formats'].items())}) from published packages and exporters: {sources}. "
+        f"In each cell: on how many it warns, and on how many it speaks at all. No rule warns on more than {worst / models:.0%} of them.\n"
+        f"{found['stated_gains']} gains are stated; {len(found['wrong_gains'])} of them have an interval that includes zero, or are more than the model takes.\n\n{table(found)}"
+    )
 
 
 def table(found: Mapping[str, Any]) -> str:

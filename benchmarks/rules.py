@@ -10,6 +10,7 @@ Needs the measurements and the model files (``--shared``, by default ../shared; 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections import defaultdict
@@ -19,6 +20,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import real_models
 from scipy.stats import spearmanr
 
 import latlint
@@ -102,6 +104,7 @@ def main() -> int:
     rates = [rate for kind in KINDS for rate in firing_rates(corpus, kind)]
     page = PAGE.format(
         rates=rates_table(rates),
+        real=real_models.section(json.loads(real_models.RECORD.read_text("utf-8"))),
         unshared=UNSHARED,
         most=f"{MOST_WARNED:.0%}",
         actionable="\n".join(f"- {code}: {why}." for code, why in ACTIONABLE.items()),
@@ -214,6 +217,10 @@ silent on all of them. None warns on more than {most} of the networks on any tar
 {actionable}
 
 {rates}
+
+## How often each rule speaks on real models
+
+From `benchmarks/real_models.json`, which `python benchmarks/real_models.py DIRECTORY... --write` writes. {real}
 
 ## Networks that differ in one choice
 

@@ -20,7 +20,7 @@ min-increase = "0.2ms"   # an increase below this is never too much
 ```
 
 ## What to do
-`latlint diff --base REV MODEL` shows which kernels were added and which became slower. If the time is well spent, raise the budget in the
+The message says which kinds of op take longer. `latlint diff --base REV MODEL` shows which kernels were added and which became slower. If the time is well spent, raise the budget in the
 same change, accept it with a waiver that has an end, or with `latlint baseline`.
 """
 
@@ -45,6 +45,8 @@ def compare(comparison: Comparison) -> Iterator[Finding]:
         return
     limit_ms, budget = allowed
     message = _message(latency_ms, rounded(base_ms), budget, comparison.base)
+    if comparison.why:
+        message += f"; what takes longer: {comparison.why}"
     if (chance := comparison.chance_above(limit_ms)) is not None:
         message += f"; {format_chance(chance)} likely on the device"
     found = RULE.finding_on(prediction, comparison.path, message)

@@ -84,7 +84,7 @@ class Subject:
 class Comparison:
     """A prediction, and what its model took on the same target before the change: ``base_ms`` in ``base``, such as ``main at 0a1b2c3``;
     or ``None``, and ``base`` is why that is not known: the model ``is_new``, or the comparison cannot be made. ``gain`` is what the change
-    saves, where both are known by their kernels. ``path`` is where the model lies in its repository."""
+    saves, where both are known by their kernels, and ``why`` says what takes longer since. ``path`` is where the model lies in its repository."""
 
     prediction: Prediction
     path: str
@@ -93,6 +93,7 @@ class Comparison:
     base: str
     is_new: bool = False
     gain: Gain | None = None
+    why: str = ""
 
     def chance_above(self, limit_ms: float) -> float | None:
         """Probability that the model has become slower than ``limit_ms`` allows, by what is known of the difference alone: what old and

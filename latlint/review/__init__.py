@@ -109,7 +109,7 @@ class Review:
         path = part.path(relative[0].model)
         pairs = zip(relative, self._references.of(relative), strict=True)
         comparisons = [
-            Comparison(each, path, self._settings, past.latency_ms, past.source, past.is_new, past.gain)
+            Comparison(each, path, self._settings, past.latency_ms, past.source, past.is_new, past.gain, past.why)
             for each, past in pairs
         ]
         findings = [finding for each in comparisons for finding in checks.compare(each)]

@@ -24,6 +24,8 @@ from latlint.review.lock import Entry, Key
 from latlint.run.past import predict_at, predict_now
 from latlint.run.targets import load_packs, targets_named
 from latlint.settings import LOCK_FILE, Settings
+from latlint.units import format_ms
+from latlint.words import counted
 
 if TYPE_CHECKING:
     from latlint.latency.packs import Target
@@ -39,12 +41,13 @@ _UNPACKING = ("dequantize", "quantize", "densify")
 
 class Reference(NamedTuple):
     """``latency_ms`` and its ``source``, such as ``main at 0a1b2c3``; or ``None``, and why there is nothing to compare with: the model
-    ``is_new``, or the comparison cannot be made. ``gain`` is what the change saves, where both models are known."""
+    ``is_new``, or the comparison cannot be made. ``gain`` is what the change saves, where both models are known, and ``why`` what takes longer since, with how much."""
 
     latency_ms: float | None
     source: str
     is_new: bool = False
     gain: Gain | None = None
+    why: str = ""
 
 
 class _Before(NamedTuple):
@@ -232,8 +235,15 @@ class References:
         def gain(old: Prediction, new: Prediction) -> Gain:
             return _gain(old, new, named[new.target].for_dialect(dialect(new.format)))
 
-        return {old.target: Reference(old.latency_ms, self.name, gain=gain(old, now[old.target])) for old, _ in then}
+        pairs = [(old, now[old.target]) for old, _ in then]
+        return {
+            old.target: Reference(old.latency_ms, self.name, gain=gain(old, new), why=_grown(old, new))
+            for old, new in pairs
+        }
 
+
+#: How many kinds of op are told to have become slower, and their least share of the whole increase.
+_TOLD, _TOLD_SHARE = 3, 0.05
 
 #: What a model that has not changed saves.
 _NOTHING = Gain(0.0, 0.0, 0.0)
@@ -254,6 +264,23 @@ def _gain(old: Prediction, new: Prediction, target: Target) -> Gain:
     if before == after:
         return _NOTHING
     return gain(before, after, target, new.precision)
+
+
+def _grown(old: Prediction, new: Prediction) -> str:
+    """The kinds of op that take longer in ``new``, the most first: ``conv2d +4.20 ms (12 more kernels)``."""
+    spent: dict[str, float] = {}
+    counts: Counter[str] = Counter()
+    for sign, prediction in ((-1, old), (1, new)):
+        for kernel in prediction.kernels:
+            spent[kernel.op] = spent.get(kernel.op, 0.0) + sign * kernel.latency_ms
+            counts[kernel.op] += sign
+        spent["overhead"] = spent.get("overhead", 0.0) + sign * prediction.overhead_ms
+    least_ms = _TOLD_SHARE * abs(new.latency_ms - old.latency_ms)
+    grown = sorted((op for op in spent if spent[op] > least_ms), key=lambda op: (-spent[op], op))[:_TOLD]
+    return ", ".join(
+        f"{op} +{format_ms(spent[op])}" + (f" ({counted(counts[op], 'more kernel')})" if counts[op] > 0 else "")
+        for op in grown
+    )
 
 
 def _paired_by_name(gone: Sequence[str], come: Sequence[str]) -> list[tuple[str, str]]:

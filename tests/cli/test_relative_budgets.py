@@ -294,3 +294,11 @@ def test_a_line_of_another_precision_is_nothing_to_compare_with(
     with Path("net.tflite").open("ab") as file:
         file.write(bytes(16))  # another file, and the same model
     assert codes(checked(latlint, "--base", "HEAD")) == []
+
+
+def test_an_increase_says_what_takes_longer(latlint: Run, changed: str) -> None:
+    message = said(checked(latlint, "--base", changed), "LAT103")
+    _, _, why = message.partition("what takes longer: ")
+    assert why.startswith("conv2d +"), message
+    # the same ops in another width: none more, none fewer
+    assert "kernel" not in why.partition(",")[0]
