@@ -44,7 +44,8 @@ _ADVICE = {
     "mirror_pad": "pad by reflection or with zeros",
     **dict.fromkeys(("tile", "broadcast_to"), "let the next op broadcast"),
     **dict.fromkeys(("conv3d", "transpose_conv3d"), "run a network of three dimensions on the CPU"),
-    **dict.fromkeys(("while", "if", "call"), "unroll it when you export"),
+    **dict.fromkeys(("while", "if"), "unroll it when you export"),
+    **dict.fromkeys(("variable", "read_variable", "assign_variable"), "take the state in and give it out as tensors"),
     **dict.fromkeys(("lstm", "gru", "rnn"), "run recurrent parts on the CPU"),
 }
 #: Kinds that no delegate has a better form for: where they are the last or the first of a model, they may as well stay on the CPU.

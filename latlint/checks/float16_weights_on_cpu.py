@@ -5,7 +5,8 @@ Notes a model with float16 weights on a CPU target, with the memory that they ta
 
 ## Why is this slow?
 The CPU computes these models in float32: each constant is dequantised at the first inference and both copies are kept. The file
-is half as large, but inference is not faster, the first one is slower, and the weights take three times the file's memory.
+is half as large, but inference is not faster, the first one is slower, and the weights take three times the file's memory. On a Galaxy S26's NPU (LiteRT 2.2) it makes no difference how weights are kept: 86.2 ms with float16 weights
+and DEQUANTIZE, 86.3 ms with float32 ones.
 
 ## Example that fails
 ```text

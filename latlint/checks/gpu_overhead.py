@@ -44,7 +44,7 @@ from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import percent, view
 from latlint.units import format_ms
 
-RULE = Rule("LAT227", "gpu-overhead", "note", ("gpu",), "measured")
+RULE = Rule("LAT227", "gpu-overhead", "note", ("gpu",), "measured", under=("LAT211",))
 
 _SHARE = 1 / 3
 

@@ -126,3 +126,9 @@ def test_every_format_for_people_tells_the_cause_once() -> None:
     page = html.check(report(found), Style())
     assert page.count('"code": "LAT201"') == 1 and '"code": "LAT203"' not in page
     assert '"text": "LAT203 unsupported-activation' in page
+
+
+def test_the_overhead_of_a_gpu_is_under_the_cpu_that_is_faster() -> None:
+    small = "# galaxy-s10/gpu\nx = input 1x28x28x8\na = depthwise_conv2d x kernel=3 activation=relu\nb = conv2d a 8 kernel=1\n"
+    found = {each.code: each for each in findings(small, "galaxy-s10/gpu")}
+    assert found["LAT227"].under == found["LAT211"].fingerprint
