@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+
 from latlint.checks.view import View
-from latlint.graph.types import Node
+from latlint.graph.types import Graph, Node
+from latlint.whatif.edits import EditedGraph
 
 
 def sigmoid_times_itself(view: View) -> list[tuple[Node, Node, int]]:
@@ -42,3 +45,23 @@ def per_channel(view: View, node: Node) -> bool:
     if len(constants) != 1 or len(runtime) != 1 or view.shape(runtime[0]) != view.shape(node.outputs[0]):
         return False
     return all(dim == 1 for dim in view.shape(constants[0])[:-1])
+
+
+def in_int8(view: View, nodes: Collection[Node]) -> Callable[[Graph], Graph]:
+    """The edit that lets float ``nodes`` compute in int8, without the conversions between them and what is in int8 already."""
+
+    def edit(graph: Graph) -> Graph:
+        draft = EditedGraph(graph)
+        indices = {node.index for node in nodes}
+        for node in nodes:
+            for index in (*node.inputs, *node.outputs):
+                if index >= 0 and graph.tensors[index].dtype in ("float32", "float16"):
+                    draft.tensor(index, dtype="int8")
+        for node in graph.nodes:
+            enters = node.kind == "dequantize" and any(reader.index in indices for reader in view.readers(node))
+            source = view.source(node) if node.kind == "quantize" else None
+            if enters or (source is not None and source.index in indices):
+                draft.bypass(node)
+        return draft.graph()
+
+    return edit

@@ -40,10 +40,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from latlint.checks._patterns import in_int8
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import View, view
-from latlint.graph.types import Graph, Node
-from latlint.whatif.edits import EditedGraph
+from latlint.graph.types import Node
 from latlint.words import counted
 
 RULE = Rule("LAT306", "float-island", "warning", ("host",), "source")
@@ -56,27 +56,12 @@ def check(subject: Subject) -> Iterator[Finding]:
     inner = _between(seen)
     if not inner:
         return
-    indices = {node.index for node in inner}
-
-    def quantized(graph: Graph) -> Graph:
-        draft = EditedGraph(graph)
-        for node in inner:
-            for index in (*node.inputs, *node.outputs):
-                if index >= 0 and graph.tensors[index].dtype == "float32":
-                    draft.tensor(index, dtype="int8")
-        for node in graph.nodes:
-            enters = node.kind == "dequantize" and any(reader.index in indices for reader in seen.readers(node))
-            source = seen.source(node) if node.kind == "quantize" else None
-            if enters or (source is not None and source.index in indices):
-                draft.bypass(node)
-        return draft.graph()
-
     counts = Counter(node.native or node.kind for node in inner)
     named = ", ".join(f"{name} ×{count}" for name, count in counts.most_common(4))
     message = (
         f"{counted(len(inner), 'op')} of this int8 model {'runs' if len(inner) == 1 else 'run'} in float ({named})"
     )
-    gain = seen.gain("LAT306", quantized)
+    gain = seen.gain("LAT306", in_int8(seen, inner))
     yield from seen.judge(RULE, message, inner, fix="quantise them or use ops that quantise", gain=gain)
 
 

@@ -43,10 +43,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from latlint.checks._patterns import in_int8
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import percent, view
-from latlint.graph.types import Graph
-from latlint.whatif.edits import EditedGraph
 from latlint.words import counted
 
 RULE = Rule("LAT323", "partly-quantized", "warning", (), "source")
@@ -69,25 +68,10 @@ def check(subject: Subject) -> Iterator[Finding]:
     share = work[False] / (work.total() or 1)
     if not _LEAST <= share <= 1 - _LEAST:
         return
-    indices = {node.index for node in left}
-
-    def quantized_too(graph: Graph) -> Graph:
-        draft = EditedGraph(graph)
-        for node in left:
-            for index in (*node.inputs, *node.outputs):
-                if index >= 0 and graph.tensors[index].dtype in _FLOATS:
-                    draft.tensor(index, dtype="int8")
-        for node in graph.nodes:
-            enters = node.kind == "dequantize" and any(reader.index in indices for reader in seen.readers(node))
-            source = seen.source(node) if node.kind == "quantize" else None
-            if enters or (source is not None and source.index in indices):
-                draft.bypass(node)
-        return draft.graph()
-
     counts = Counter(node.native or node.kind for node in left)
     named = ", ".join(f"{name} ×{count}" for name, count in counts.most_common(3))
     message = f"{percent(share)} of the multiply-accumulates of this quantised model are in float, in {counted(len(left), 'op')} ({named})"
-    gain = seen.gain("LAT323", quantized_too)
+    gain = seen.gain("LAT323", in_int8(seen, left))
     if gain is not None and gain.low_ms <= 0:
         gain = None
     yield from seen.judge(
