@@ -121,7 +121,8 @@ def planned_xnnpack(path: Path) -> tuple[list[list[int]], set[int]]:
     parts: dict[int, list[int]] = {}
     for kernel in made.kernels:
         if made.partitions[kernel.partition].executor == "xnnpack":
-            parts.setdefault(kernel.partition, []).extend({number[node] for node in kernel.nodes} - unpackers)
+            nodes = {number[node] for node in kernel.nodes if node in number}
+            parts.setdefault(kernel.partition, []).extend(nodes - unpackers)
     return sorted(sorted(nodes) for nodes in parts.values() if nodes), unpackers
 
 

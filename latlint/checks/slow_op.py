@@ -145,7 +145,8 @@ def _slow(view: View) -> list[_Slow]:
     for (group, dtype), positions in like.items():
         curve = frontier(view.subject.target, group, dtype)
         best = curve.prices([kernels[at].macs for at in positions]).tolist()
-        for at, best_ms in zip(positions, best, strict=True):
+        for at, once_ms in zip(positions, best, strict=True):
+            best_ms = once_ms * kernels[at].repeat
             if view.kernel_ms[at] > _SLOW * best_ms:  # never where the frontier is not known: NaN
                 slow[at] = _Slow(kernels[at], view.kernel_ms[at], best_ms, curve)
     return [slow[at] for at in sorted(slow)]
@@ -168,10 +169,10 @@ def _reasons(view: View, slow: list[_Slow]) -> Iterator[str]:
         elif _off_the_fast_path(view, kernel, bool(curve.winograd[near])):
             yield "path"
         else:
-            excess = purposes[row] - curve.spent[near] * (kernel.macs / curve.macs[near])
+            excess = purposes[row] - curve.spent[near] * (kernel.all_macs / curve.macs[near])
             purpose = PURPOSES[int(excess.argmax())]
             computed = computed_macs(work, row)
-            if purpose in ("arithmetic", "tiles") and computed >= _PADDED * kernel.macs:
+            if purpose in ("arithmetic", "tiles") and computed >= _PADDED * kernel.all_macs:
                 yield "padded"
             else:
                 yield "linked" if purpose == "other" and kernel.linked else purpose

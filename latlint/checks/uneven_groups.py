@@ -47,7 +47,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     uneven = [kernel for kernel in seen.plan.kernels if kernel.obstacle and kernel.obstacle.code == "UNEVEN_GROUPS"]
     if not uneven:
         return
-    launches = sum(kernel.launches for kernel in uneven)
+    launches = sum(kernel.launches * kernel.repeat for kernel in uneven)
     message = f"{counted(len(uneven), 'grouped convolution')} {'runs' if len(uneven) == 1 else 'run'} as {launches} kernels, because their groups are no multiple of 4 channels"
     if any(kernel.obstacle and kernel.obstacle.values["because"] for kernel in uneven):
         message += " (depthwise convolutions of unequal strides are written as such)"

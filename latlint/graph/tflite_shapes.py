@@ -64,7 +64,7 @@ class Sizes:
         self.values: dict[int, Array] = {}
         #: Tensors that LiteRT computes in ``Prepare`` (``kTfLitePersistentRo``).
         self.folded: set[int] = set()
-        #: Outputs of slices that grow or shrink from round to round of a loop: at the size of what is sliced.
+        #: Outputs of slices that grow or shrink from round to round of a loop: at half of what is sliced.
         self.bounded: set[int] = set()
         #: The inputs have sizes that nobody stated: what cannot be with them is no fault of the graph.
         self.assumed = False
@@ -130,12 +130,12 @@ class Sizes:
             self.lost.append(node)
 
     def _bound(self, node: Node) -> bool:
-        """A slice by a loop's counter is counted as the whole of what it is cut from; whether that is known."""
+        """A slice by a loop's counter is counted as half of what it is cut from, its mean over all rounds; whether that is known."""
         shape = self.tensors[node.inputs[0]].shape
         if shape is None or -1 in shape:
             return False
         self.bounded.add(node.outputs[0])
-        self.resize(node.outputs[0], shape)
+        self.resize(node.outputs[0], (-(-shape[0] // 2), *shape[1:]) if shape else shape)
         return True
 
     def _keep(self, index: int) -> None:

@@ -294,7 +294,7 @@ def predict(
         interval=level,
         overhead_ms=found.overhead_ms,
         coverage=coverage,
-        macs=sum(kernel.macs for kernel in plan.kernels),
+        macs=sum(kernel.all_macs for kernel in plan.kernels),
         partitions=tuple(
             PartitionPrediction(
                 part.executor,
@@ -349,14 +349,15 @@ def _told(graph: Graph, work: Workload) -> Iterator[Told]:
         fallback = fallbacks.get(kernel.nodes[0]) if kernel.nodes else None
         reason = kernel.free or ("" if kernel.sized else UNSIZED) or kernel.reason
         nodes = tuple([graph.nodes[node].name for node in kernel.nodes])
+        again = (f"run {kernel.repeat} times, once in each round of its loop",) if kernel.repeat > 1 else ()
         yield (
             (index, kernel.partition, nodes, kernel.op, kernel.linked, kernel.implementation),
             "free" if kernel.free else "unknown" if index in work.unknown else "",
             (
-                kernel.macs,
-                kernel.bytes,
+                kernel.all_macs,
+                kernel.bytes * kernel.repeat,
                 reason or (sentence(fallback) if fallback else ""),
-                kernel.explain,
+                kernel.explain + again,
                 kernel.inputs if kernel.sized else None,
                 kernel.outputs if kernel.sized else None,
                 kernel.input_dtype,

@@ -54,7 +54,7 @@ class Acceptance(NamedTuple):
     ``dtypes`` are the types of activations; ``constant_dtypes`` what the constants that an op asks for may have beside these
     (``None``: any); ``hybrid`` the kinds that are taken with quantised weights under float activations (``None``: all). With
     ``open_shapes`` a size that is only known at run time is no reason to refuse, as long as the number of dimensions is known; with
-    ``takes_constants`` an op that works on constants alone is taken as well.
+    ``takes_constants`` an op that works on constants alone is taken as well, with ``takes_bodies`` those in bodies of control flow.
     """
 
     by: str
@@ -67,10 +67,11 @@ class Acceptance(NamedTuple):
     hybrid: frozenset[str] | None = None
     open_shapes: bool = False
     takes_constants: bool = False
+    takes_bodies: bool = False
 
     def refusal(self, context: Context, node: Node) -> Refusal | None:
         """Why the delegate leaves ``node`` to what runs the rest; ``None`` where it takes it."""
-        if node.inner:
+        if node.inner and not self.takes_bodies:
             return self._refuse("BODY", native=node.native)
         terms = self.ops.get(node.kind)
         if terms is None:

@@ -17,6 +17,25 @@ class Epoch(NamedTuple):
 
 
 def epochs(context: Context, nodes: Sequence[int], delegable: Callable[[int], bool]) -> list[Epoch]:
+    """The split of ``nodes``: bodies of control flow are graphs of their own, each split by itself, and run before the epoch of the node
+    that they are of."""
+    bodies: dict[int, list[int]] = {}
+    body: list[int] = []
+    for index in sorted(nodes):
+        if context.graph.nodes[index].inner:
+            body.append(index)
+        elif body:
+            bodies[index], body = body, []
+    result = []
+    main = {index for index in nodes if not context.graph.nodes[index].inner}
+    for epoch in _split(context, [index for index in nodes if index in main] if bodies or body else nodes, delegable):
+        for index in epoch.nodes if bodies else ():
+            result += _split(context, bodies.get(index, ()), delegable)
+        result.append(epoch)
+    return result + _split(context, body, delegable)
+
+
+def _split(context: Context, nodes: Sequence[int], delegable: Callable[[int], bool]) -> list[Epoch]:
     """The greedy split of ``nodes``: an epoch takes the kind of the first node that is ready and then every ready node of that kind,
     skipping past the others (so parallel branches can share an epoch). O(n log n)."""
     waiting, consumers = _dependencies(context, nodes)

@@ -73,6 +73,11 @@ class Kernel:
     explain: tuple[str, ...] = ()
 
     @property
+    def all_macs(self) -> int:
+        """Multiply-accumulates of one inference: of all rounds."""
+        return self.macs * self.repeat
+
+    @property
     def reason(self) -> str:
         """``obstacle`` in words; empty where there is none."""
         return sentence(self.obstacle) if self.obstacle else ""

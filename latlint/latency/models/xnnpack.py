@@ -11,10 +11,13 @@ from types import MappingProxyType
 from latlint.graph.ops import BINARY, MOVEMENT, POOLS, UNARY
 from latlint.latency.counts import (
     L1,
+    LOOP,
+    Cell,
     Pricing,
     Product,
     beyond,
     blocks,
+    calls,
     depthwise,
     elements,
     generic,
@@ -114,7 +117,7 @@ def price(kernel: Kernel) -> Terms | None:
     found = {f"xnn.{name}": count for name, count in pricing(kernel).items()}
     touched = elements(kernel) / (4 if quantised else 1)
     hidden = 1.0 + kernel.macs / max(BALANCE * touched, 1.0)
-    return found | {"xnn.call": 1.0, "xnn.memory": touched * beyond(4 * touched, LARGE) / hidden}
+    return {"xnn.call": calls(kernel)} | found | {"xnn.memory": touched * beyond(4 * touched, LARGE) / hidden}
 
 
 def _once(_: str) -> str:
@@ -194,6 +197,19 @@ def _quantised(kernel: Kernel) -> Terms:
     return {"q8.elementwise": elements(kernel) + (written(kernel) * taps_of(kernel) if kernel.op in POOLS else 0.0)}
 
 
+def _recurrent(kernel: Kernel) -> Terms:
+    """A loop whose body is delegated."""
+    cell, steps = Cell.of(kernel)
+    activations = cell.work.get("sigmoid", 0.0) + cell.work["tanh"]
+    sums = cell.work["add"] + cell.work.get("mul", 0.0)
+    return {
+        "row.macs": float(kernel.macs),
+        "transcendental": 2 * activations * steps * cell.units,
+        "elementwise": 3 * sums * steps * cell.units,
+        "call": steps * cell.calls,
+    }
+
+
 def _arithmetic(kernel: Kernel) -> Terms:
     return {"elementwise": elements(kernel)} | ({"clamp": 2 * written(kernel)} if kernel.linked else {})
 
@@ -207,6 +223,7 @@ _PRICING: Mapping[str, Pricing] = MappingProxyType(
         "avgpool": pool,
         "gavgpool": only_read("reduce"),
         "pad": only_written("pad"),
+        LOOP: _recurrent,
         "copy": only_written("move"),
         **dict.fromkeys(("vadd", "vsub", "vmul", "vdiv"), _arithmetic),
     }

@@ -49,6 +49,7 @@ def as_tflite(graph: Graph, *, zero_padding: bool = False, newest: bool = False)
     for node in graph.nodes:
         if node.index in live and node.index not in inside:
             _convert(w, node, found.get(node.index), readers)
+    w.converting = None
     outputs = [_output(w, i) for i in graph.outputs]
     return w.finished(inputs, outputs, (*w.source.notes, *_notes(w), *_by_hand(found.values())))
 
@@ -151,6 +152,7 @@ def _input(w: Writer, i: int, readers: Iterable[Node]) -> int:
 
 
 def _convert(w: Writer, node: Node, match: Match | None, readers: Mapping[int, Sequence[Node]]) -> None:
+    w.converting = node
     if match is not None:
         value = w.value(match.data)
         w.add(match.kind, [value.tensor], [w.new(node.outputs[0], value.order)], origins=match.nodes)

@@ -59,6 +59,8 @@ class NewNode:
     attributes: dict[str, Any]
     origins: list[int]
     native: str = ""
+    #: The node of the source that is being converted: what is written for it runs where and as often as it does.
+    within: Node | None = None
 
 
 @dataclass(slots=True)
@@ -84,6 +86,7 @@ class Writer:
     padded_pools: list[tuple[str, bool]] = field(default_factory=list)
     producers: dict[int, Node] = field(default_factory=dict)
     folded: set[int] = field(default_factory=set)
+    converting: Node | None = None
     _constants: dict[tuple[Any, ...], int] = field(default_factory=dict)
     _moved: dict[tuple[int, Order], int] = field(default_factory=dict)
 
@@ -229,7 +232,9 @@ class Writer:
             raise LatlintError(
                 f"beyond what latlint reads: more than {MAX_OPS:,} ops when it is converted", code="LAT006"
             )
-        draft = NewNode(kind, list(inputs), list(outputs), dict(attributes or {}), list(origins), native)
+        draft = NewNode(
+            kind, list(inputs), list(outputs), dict(attributes or {}), list(origins), native, self.converting
+        )
         self.drafts.append(draft)
         self.read_by.update(i for i in draft.inputs if i >= 0)
         for tensor in draft.outputs:
@@ -348,8 +353,8 @@ class Writer:
             attributes=MappingProxyType(draft.attributes),
             version=versions[native],
             location=main.location if main else None,
-            inner=main.inner if main else False,
-            repeat=main.repeat if main else 1,
+            inner=draft.within.inner if draft.within else False,
+            repeat=draft.within.repeat if draft.within else 1,
         )
 
 

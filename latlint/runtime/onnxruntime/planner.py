@@ -105,6 +105,7 @@ def _kernel(graph: Graph, draft: Draft, op: Op) -> Kernel:
     written = [t for t in op.outputs if t >= 0]
     node = graph.nodes[op.origins[0]] if op.origins else None
     origins = op.origins or _beside(draft, op)
+    repeat = graph.nodes[origins[0]].repeat if origins else 1
     same = node is not None and node.native.rpartition("::")[2] == op.op
     kind = node.kind if node is not None and (same or op.op not in _KINDS) else _KINDS.get(op.op, UNKNOWN)
     return Kernel(
@@ -120,7 +121,8 @@ def _kernel(graph: Graph, draft: Draft, op: Op) -> Kernel:
         macs=_macs(draft, op),
         weight_bytes=sum(_bytes(draft, t) for t in op.inputs if draft.constant(t)),
         own_inputs=len(running),
-        sized=all(draft.fixed_shape(t) is not None for t in (*running, *written)),
+        sized=repeat is not None and all(draft.fixed_shape(t) is not None for t in (*running, *written)),
+        repeat=repeat or 1,
         obstacle=Obstacle("UNKNOWN_KERNEL", {"native": op.op}) if kind == UNKNOWN else None,
     )
 

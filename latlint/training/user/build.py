@@ -114,7 +114,7 @@ def build(profiles: Sequence[Profile], wanted: Wanted, given: Mapping[str, Named
     costs = pool.fit(best, everything)
     groups = _groups(profiles)
     ratios = held_out(pool, donors, groups)
-    macs = np.array([float(sum(kernel.macs for kernel in work.plan.kernels)) for work in best.works])
+    macs = np.array([float(sum(kernel.all_macs for kernel in work.plan.kernels)) for work in best.works])
     pack = _pack(wanted, pool, best, costs, profiles, ratios)
     return Built(
         pack=pack,

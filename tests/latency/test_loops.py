@@ -1,0 +1,227 @@
+"""Loops and recurrent ops are priced like the same network unrolled, and count all their rounds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+from latlint.graph import Graph
+from latlint.graph.onnx import read_onnx
+from latlint.graph.tflite import read_tflite
+from latlint.latency import engine
+from latlint.latency.packs import load_targets
+from latlint.latency.types import Prediction
+from latlint.runtime import plan
+from tests.graph.test_tflite import Body, Op, T, build, weights
+
+STEPS, WIDTH, UNITS = 40, 32, 96
+TARGETS = (
+    "pixel-4/cpu-1large",
+    "pixel-4/cpu-1large@xnnpack",
+    "galaxy-s10/cpu-2large",
+    "galaxy-a03s/cpu-1small",
+    "iphone-xs/cpu-1large",
+)
+GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
+
+
+def predicted(graph: Graph, name: str) -> Prediction:
+    target = load_targets()[name]
+    return engine.predict(graph, plan(graph, target.processor), target, model="m", sha256="")
+
+
+class Net:
+    """An ONNX graph in the making."""
+
+    def __init__(self) -> None:
+        self.nodes: list[NodeProto] = []
+        self.constants: list[TensorProto] = []
+
+    def op(self, kind: str, *inputs: str, count: int = 1, **attributes: object) -> str:
+        made = [f"{kind}_{len(self.nodes)}_{number}" for number in range(count)]
+        self.nodes.append(helper.make_node(kind, inputs, made, name=made[0], **attributes))
+        return made[0] if count == 1 else " ".join(made)
+
+    def constant(self, *shape: int, values: object = None) -> str:
+        data = np.zeros(shape, np.float32) if values is None else np.asarray(values)
+        self.constants.append(numpy_helper.from_array(data, f"constant_{len(self.constants)}"))
+        return self.constants[-1].name
+
+    def graph(self, *outputs: str) -> Graph:
+        given = helper.make_tensor_value_info("x", TensorProto.FLOAT, (STEPS, 1, WIDTH))
+        made = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs]
+        model = helper.make_model(
+            helper.make_graph(self.nodes, "net", [given], made, self.constants),
+            opset_imports=[helper.make_opsetid("", 17)],
+        )
+        return read_onnx(model.SerializeToString(), "m.onnx")
+
+
+def as_op(kind: str, directions: int) -> Graph:
+    net, rows = Net(), GATES[kind] * UNITS
+    parts = [net.constant(directions, rows, WIDTH), net.constant(directions, rows, UNITS)]
+    direction = "forward" if directions == 1 else "bidirectional"
+    return net.graph(net.op(kind, "x", *parts, hidden_size=UNITS, direction=direction))
+
+
+def unrolled(kind: str, directions: int) -> Graph:
+    """A step at a time, as PyTorch exports a loop over cells."""
+    net, rows = Net(), GATES[kind] * UNITS
+    steps = net.op("Split", "x", count=STEPS, axis=0).split()
+    ends = []
+    for _ in range(directions):
+        own, other = net.constant(WIDTH, rows), net.constant(UNITS, rows)
+        hidden = memory = net.constant(1, 1, UNITS)
+        for step in steps:
+            read, kept = net.op("MatMul", step, own), net.op("MatMul", hidden, other)
+            hidden, memory = _CELLS[kind](net, read, kept, hidden, memory)
+            ends.append(hidden)
+    return net.graph(net.op("Concat", *ends, axis=0))
+
+
+def _lstm(net: Net, read: str, kept: str, hidden: str, memory: str) -> tuple[str, str]:
+    enter, leave, forget, new = net.op("Split", net.op("Add", read, kept), count=4, axis=2).split()
+    memory = net.op(
+        "Add",
+        net.op("Mul", net.op("Sigmoid", forget), memory),
+        net.op("Mul", net.op("Sigmoid", enter), net.op("Tanh", new)),
+    )
+    return net.op("Mul", net.op("Sigmoid", leave), net.op("Tanh", memory)), memory
+
+
+def _gru(net: Net, read: str, kept: str, hidden: str, memory: str) -> tuple[str, str]:
+    (a, b, c), (d, e, f) = (net.op("Split", each, count=3, axis=2).split() for each in (read, kept))
+    reset, update = net.op("Sigmoid", net.op("Add", a, d)), net.op("Sigmoid", net.op("Add", b, e))
+    new = net.op("Tanh", net.op("Add", c, net.op("Mul", reset, f)))
+    mixed = net.op("Mul", net.op("Sub", net.constant(values=np.float32(1)), update), new)
+    return net.op("Add", mixed, net.op("Mul", update, hidden)), memory
+
+
+def _rnn(net: Net, read: str, kept: str, hidden: str, memory: str) -> tuple[str, str]:
+    return net.op("Tanh", net.op("Add", read, kept)), memory
+
+
+_CELLS = {"LSTM": _lstm, "GRU": _gru, "RNN": _rnn}
+
+
+def as_while(*, loop: bool) -> Graph:
+    """A Keras ``SimpleRNN`` as TensorFlow's converter writes it, or with ``unroll=True``."""
+    whole, step, state = T((STEPS, 1, WIDTH)), T((1, WIDTH)), T((1, UNITS))
+    own, other = weights(UNITS, WIDTH), weights(UNITS, UNITS)
+
+    def cell(read: int, hidden: int, at: int, own: int, other: int) -> Iterator[Op]:
+        yield Op("FULLY_CONNECTED", [read, own], [at])
+        yield Op("FULLY_CONNECTED", [hidden, other], [at + 1])
+        yield Op("ADD", [at, at + 1], [at + 2], ("AddOptions", {}))
+        yield Op("TANH", [at + 2], [at + 3])
+
+    if not loop:
+        tensors = [whole, own, other, T((1, UNITS), "float32", np.zeros((1, UNITS), np.float32))]
+        tensors += [step] * STEPS
+        ops = [Op("UNPACK", [0], [4 + number for number in range(STEPS)], ("UnpackOptions", {"Num": STEPS, "Axis": 0}))]
+        hidden = 3
+        for number in range(STEPS):
+            at = len(tensors)
+            ops += cell(4 + number, hidden, at, 1, 2)
+            tensors += [state] * 4
+            hidden = at + 3
+        return read_tflite(build(tensors, ops), "m.tflite")
+    number, one = T((), "int32"), T((), "int32", np.asarray(1, "int32"))
+    limit = T((), "int32", np.asarray(STEPS, "int32"))
+    condition = Body([number, state, whole, limit, T((), "bool")], [Op("LESS", [0, 3], [4])], [0, 1, 2], [4])
+    body = Body(
+        [number, state, whole, one, number, step, own, other, *[state] * 4],
+        [
+            Op("ADD", [0, 3], [4], ("AddOptions", {})),
+            Op("GATHER", [2, 0], [5], ("GatherOptions", {"Axis": 0})),
+            *cell(5, 1, 8, 6, 7),
+        ],
+        [0, 1, 2],
+        [4, 11, 2],
+    )
+    tensors = [
+        whole,
+        T((), "int32", np.asarray(0, "int32")),
+        T((1, UNITS), "float32", np.zeros((1, UNITS), np.float32)),
+    ]
+    tensors += [number, state, whole]
+    ops = [Op("WHILE", [1, 2, 0], [3, 4, 5], ("WhileOptions", {"CondSubgraphIndex": 1, "BodySubgraphIndex": 2}))]
+    return read_tflite(build(tensors, ops, bodies=[condition, body]), "m.tflite")
+
+
+def scanned() -> Graph:
+    """``tanh(x w + h u) * sigmoid(x g)``, by a Scan."""
+    net = Net()
+    parts = [net.constant(WIDTH, UNITS), net.constant(UNITS, UNITS), net.constant(WIDTH, UNITS), net.constant(1, UNITS)]
+    node = helper.make_node
+    nodes = [
+        node("MatMul", ["step", parts[0]], ["a"]), node("MatMul", ["h", parts[1]], ["b"]), node("Add", ["a", "b"], ["c"]),
+        node("Tanh", ["c"], ["d"]), node("MatMul", ["step", parts[2]], ["e"]), node("Sigmoid", ["e"], ["f"]),
+        node("Mul", ["d", "f"], ["next"]),
+    ]  # fmt: skip
+    value = helper.make_tensor_value_info
+    body = helper.make_graph(
+        nodes, "body", [value("h", 1, (1, UNITS)), value("step", 1, (1, WIDTH))], [value("next", 1, (1, UNITS))]
+    )
+    net.nodes.append(node("Scan", [parts[3], "x"], ["last"], name="scan", body=body, num_scan_inputs=1))
+    return net.graph("last")
+
+
+def stepped() -> Graph:
+    net = Net()
+    own, kept, gate = net.constant(WIDTH, UNITS), net.constant(UNITS, UNITS), net.constant(WIDTH, UNITS)
+    hidden = net.constant(1, 1, UNITS)
+    for step in net.op("Split", "x", count=STEPS, axis=0).split():
+        new = net.op("Tanh", net.op("Add", net.op("MatMul", step, own), net.op("MatMul", hidden, kept)))
+        hidden = net.op("Mul", new, net.op("Sigmoid", net.op("MatMul", step, gate)))
+    return net.graph(hidden)
+
+
+NETS = {
+    "LSTM": (lambda: as_op("LSTM", 1), lambda: unrolled("LSTM", 1)),
+    "bidirectional LSTM": (lambda: as_op("LSTM", 2), lambda: unrolled("LSTM", 2)),
+    "GRU": (lambda: as_op("GRU", 1), lambda: unrolled("GRU", 1)),
+    "RNN": (lambda: as_op("RNN", 1), lambda: unrolled("RNN", 1)),
+    "Scan": (scanned, stepped),
+    "WHILE": (lambda: as_while(loop=True), lambda: as_while(loop=False)),
+}
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_a_loop_takes_about_as_long_as_its_rounds_one_by_one(name: str) -> None:
+    loop, twin = (make() for make in NETS[name])
+    for target in TARGETS:
+        one, other = predicted(loop, target), predicted(twin, target)
+        assert not one.unknown and not other.unknown
+        assert one.macs == pytest.approx(other.macs, rel=0.05)  # of the first step the state is a constant
+        assert 1 / 1.5 < one.latency_ms / other.latency_ms < 1.5, target
+
+
+def test_kernels_in_a_loop_count_all_rounds() -> None:
+    prediction = predicted(scanned(), "pixel-4/cpu-1large")
+    products = [kernel for kernel in prediction.kernels if kernel.macs]
+    assert [kernel.macs for kernel in products] == [STEPS * width * UNITS for width in (WIDTH, UNITS, WIDTH)]
+    assert prediction.macs == sum(kernel.macs for kernel in prediction.kernels)
+    assert all(kernel.bytes >= STEPS * 4 * UNITS for kernel in products)
+    assert all(f"run {STEPS} times, once in each round of its loop" in kernel.explain for kernel in products)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "taken"),
+    [("litert-2.3/xnnpack", True), ("tflite-2.15/xnnpack", False), ("tflite-2.10/gpu-delegate", False)],
+)
+def test_which_delegates_reach_into_the_body_of_a_loop(runtime: str, taken: bool) -> None:
+    """XNNPACK of LiteRT 2.3 does: what a loop computes has other last bits than by the built-in kernels. TensorFlow 2.15.1's does not."""
+    from dataclasses import replace
+
+    graph = as_while(loop=True)
+    name = "pixel-4/gpu" if "gpu" in runtime else "pixel-4/cpu-1large@xnnpack"
+    processor = replace(load_targets()[name].processor, runtime=runtime)
+    found = plan(graph, processor)
+    executors = {
+        found.partitions[kernel.partition].executor for kernel in found.kernels if kernel.op == "fully_connected"
+    }
+    assert executors == ({"xnnpack"} if taken else {"builtin"})
