@@ -117,10 +117,11 @@ class Run:
         hashed: bool = True,
         cache: Cache | None = None,
         kernels: bool = False,
+        changes: bool = False,
         governing: Governing | None = None,
         own: bool = False,
     ) -> Run:
-        """A run over ``paths``; see ``Task`` for the rest. Raises ``LatlintError`` for what concerns the run as a whole.
+        """A run over ``paths``; see ``Task`` for the rest, and ``Review`` for ``changes``. Raises ``LatlintError`` for what concerns the run as a whole.
 
         Each file goes by the settings that ``governing`` says, or all by ``settings``; with ``own``, those that go by others are left out.
         """
@@ -144,7 +145,7 @@ class Run:
                 from latlint.review import Review
 
                 checks.refuse_unknown_rules(each)
-                review = Review(each, tuple(target.name for target in targets), whole=not named)
+                review = Review(each, tuple(target.name for target in targets), whole=not named, changes=changes)
                 notes += review.notes
                 located |= locate(review.files, each)
             groups[id(each)] = Group(Task(each, targets, judge, hashed, cache, kernels), review)

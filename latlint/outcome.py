@@ -39,6 +39,23 @@ class Outcome:
         return replace(self, predictions=tuple(thin))
 
 
+class Change(NamedTuple):
+    """What a prediction was in ``base``, such as ``main at 0a1b2c3``: ``base_ms``, ``None`` for a model that is new. The change lies
+    within ``low_ms`` to ``high_ms`` with the probability of the prediction's interval; ``None`` where only the latency before is known.
+    ``why``: what makes it slower, in words."""
+
+    base: str
+    base_ms: float | None
+    low_ms: float | None = None
+    high_ms: float | None = None
+    why: tuple[str, ...] = ()
+
+    @property
+    def is_none(self) -> bool:
+        """Whether the model is what it was, or all of its kernels are."""
+        return self.low_ms == self.high_ms == 0
+
+
 class Verdict(NamedTuple):
     """How a prediction stands to the tightest limit for it as a whole, if there is one, and to its budgets in all.
 
@@ -57,6 +74,8 @@ class Verdict(NamedTuple):
     unjudged: bool = False
     #: Probability that the device is over ``budget_ms``; where that comes from an increase, by the difference's own error.
     chance: float | None = None
+    #: What the change to the model did, where it was compared with what it was before.
+    change: Change | None = None
 
     def is_close(self, interval: float) -> bool:
         """Whether the limit lies within the ``interval`` (its probability) of what is held against it."""
@@ -208,11 +227,15 @@ def judged_json(report: Report) -> list[dict[str, Any]]:
 
 
 def _verdict_json(verdict: Verdict | None) -> dict[str, Any]:
-    """How a prediction stands to the budget that applies to it, and how likely the device is to take longer; nothing without one."""
-    if verdict is None or not verdict.word:
+    """How a prediction stands to the budget that applies to it, and how likely the device is to take longer; nothing without one. What a
+    change did to it, where that is known."""
+    if verdict is None:
         return {}
+    changed = {"change": _change_json(verdict.change)} if verdict.change else {}
+    if not verdict.word:
+        return changed
     limit_ms = verdict.budget_ms
-    return {
+    return changed | {
         "verdict": {
             "word": verdict.word,
             "budget_ms": None if limit_ms is None else number(limit_ms),
@@ -221,6 +244,15 @@ def _verdict_json(verdict: Verdict | None) -> dict[str, Any]:
             "warned": verdict.warned,
             "chance_over_budget": None if verdict.chance is None else number(verdict.chance),
         }
+    }
+
+
+def _change_json(change: Change) -> dict[str, Any]:
+    times = {"base_ms": change.base_ms, "change_low_ms": change.low_ms, "change_high_ms": change.high_ms}
+    return {
+        "base": change.base,
+        **{name: None if value is None else number(value) for name, value in times.items()},
+        "why": list(change.why),
     }
 
 
@@ -258,7 +290,7 @@ def finding_json(finding: Finding) -> dict[str, Any]:
 
 _FINDING_KEYS = (
     "code", "name", "severity", "model", "target", "nodes", "message", "latency_ms", "budget_ms", "gain_ms", "gain_low_ms",
-    "gain_high_ms", "help_uri", "fingerprint", "suppressed", "justification", "runtime", "causes", "under",
+    "gain_high_ms", "help_uri", "fingerprint", "suppressed", "justification", "runtime", "causes", "under", "why",
 )  # fmt: skip
 
 

@@ -27,3 +27,11 @@ def nearest(name: str, choices: Iterable[str], count: int = 1) -> list[str]:
 
     by_folded = {choice.casefold(): choice for choice in choices}
     return [by_folded[match] for match in get_close_matches(name.casefold(), by_folded, n=count, cutoff=0.5)]
+
+
+def cut_middle(text: str, limit: int) -> str:
+    """``text`` in at most ``limit`` characters: of a long name its beginning and its end say most."""
+    if len(text) <= limit:
+        return text
+    head = (limit - 1) // 2
+    return f"{text[:head]}…{text[len(text) - (limit - 1 - head) :]}"

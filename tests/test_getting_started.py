@@ -17,6 +17,8 @@ TOP = Path(__file__).resolve().parent.parent
 PAGE = TOP / "docs" / "getting-started.md"
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MARK = "-- done --"
+#: So that a commit of the page has one name.
+DATES = dict.fromkeys(("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"), "2027-01-01T12:00:00+00:00")
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +33,7 @@ def printed(commands: list[str], directory: Path) -> list[str]:
     done = subprocess.run(
         ["bash", "-c", "\n".join(script)],
         cwd=directory,
-        env={**environment, **set_here, "LATLINT_WIDTH": "80", "GIT_CONFIG_GLOBAL": os.devnull},
+        env={**environment, **set_here, "LATLINT_WIDTH": "80", "GIT_CONFIG_GLOBAL": os.devnull, **DATES},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",

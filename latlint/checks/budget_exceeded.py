@@ -17,7 +17,8 @@ max = "10ms"
 
 ## What to do
 `latlint predict MODEL --target TARGET` shows every kernel with its share of the total. Start at the top: fewer channels, a
-smaller input, a cheaper op where the slowest kernels are. If the time is well spent, raise the budget in the same change,
+smaller input, a cheaper op where the slowest kernels are. Where the model became slower since the commit that the change starts from,
+the message says why, and names the command that shows all of the change. If the time is well spent, raise the budget in the same change,
 where a reviewer sees it.
 """
 

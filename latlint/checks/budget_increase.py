@@ -20,7 +20,8 @@ min-increase = "0.2ms"   # an increase below this is never too much
 ```
 
 ## What to do
-The message says which kinds of op take longer. `latlint diff --base REV MODEL` shows which kernels were added and which became slower. If the time is well spent, raise the budget in the
+The message says what the change did: the cause first, then the kernels that add most. `latlint diff --base REV MODEL`
+shows all of them. If the time is well spent, raise the budget in the
 same change, accept it with a waiver that has an end, or with `latlint baseline`.
 """
 
@@ -32,7 +33,7 @@ from dataclasses import replace
 from latlint.checks.budgets import allowed_increase
 from latlint.checks.types import Comparison, Finding, Rule
 from latlint.settings import Budget
-from latlint.units import format_chance, format_ms, rounded
+from latlint.units import format_chance, format_change, format_ms, rounded
 
 RULE = Rule("LAT103", "budget-increase", "error")
 
@@ -45,8 +46,6 @@ def compare(comparison: Comparison) -> Iterator[Finding]:
         return
     limit_ms, budget = allowed
     message = _message(latency_ms, rounded(base_ms), budget, comparison.base)
-    if comparison.why:
-        message += f"; what takes longer: {comparison.why}"
     if (chance := comparison.chance_above(limit_ms)) is not None:
         message += f"; {format_chance(chance)} likely on the device"
     found = RULE.finding_on(prediction, comparison.path, message)
@@ -54,12 +53,11 @@ def compare(comparison: Comparison) -> Iterator[Finding]:
 
 
 def _message(latency_ms: float, base_ms: float, budget: Budget, base: str) -> str:
-    more_ms = latency_ms - base_ms
-    share = f" ({more_ms / base_ms:+.1%})" if base_ms else ""
+    share = f" ({format_change(latency_ms / base_ms)})" if base_ms else ""
     allowed = f"{100 * (budget.max_increase or 0.0):.4g}%"
     floor = f", or {format_ms(budget.min_increase_ms)}" if budget.min_increase_ms else ""
     remarks = ": ".join(filter(None, [budget.origin, budget.message]))
     return (
-        f"{format_ms(latency_ms)} is {format_ms(more_ms)}{share} more than the {format_ms(base_ms)} of {base}; "
+        f"{format_ms(base_ms)} → {format_ms(latency_ms)}{share} since {base}; "
         f"allowed: {allowed}{floor}{f' ({remarks})' if remarks else ''}"
     )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from latlint.latency.types import Gain, Prediction
     from latlint.runtime.types import Plan
     from latlint.settings import Budget, Settings, Waiver
+    from latlint.whatif.change import TargetChange
 
 #: Where the pages of the rules are, with a slash at the end: an address, or as long as there is none the path in latlint's repository.
 RULE_PAGES = "docs/rules/"
@@ -61,6 +62,13 @@ class Finding:
     #: Fingerprints of the findings with the same cause, and of that among them which stands for all where it is another.
     causes: tuple[str, ...] = ()
     under: str = ""
+    #: Of a broken budget: why the model is slower than before the change, what would take it back, and the command that shows more.
+    why: tuple[str, ...] = ()
+
+    def because(self, why: tuple[str, ...]) -> Finding:
+        """The same with why the model is slower than before, in place of the kernels that cost most."""
+        headline = self.headline or self.message
+        return replace(self, message="; ".join((headline, *why)), headline=headline, why=why)
 
     def with_remark(self, remark: str) -> Finding:
         """The same with a further remark."""
@@ -84,7 +92,7 @@ class Subject:
 class Comparison:
     """A prediction, and what its model took on the same target before the change: ``base_ms`` in ``base``, such as ``main at 0a1b2c3``;
     or ``None``, and ``base`` is why that is not known: the model ``is_new``, or the comparison cannot be made. ``gain`` is what the change
-    saves, where both are known by their kernels, and ``why`` says what takes longer since. ``path`` is where the model lies in its repository."""
+    saves, where both are known by their kernels, and ``kernels`` what happened to each of those. ``path`` is where the model lies in its repository."""
 
     prediction: Prediction
     path: str
@@ -93,7 +101,7 @@ class Comparison:
     base: str
     is_new: bool = False
     gain: Gain | None = None
-    why: str = ""
+    kernels: TargetChange | None = None
 
     def chance_above(self, limit_ms: float) -> float | None:
         """Probability that the model has become slower than ``limit_ms`` allows, by what is known of the difference alone: what old and

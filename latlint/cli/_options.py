@@ -139,7 +139,7 @@ def review_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--base",
             metavar="REV",
-            help="What max-increase compares with: the merge base of HEAD and this git revision.  [default: the branch that a pull request goes to, or the default branch]",
+            help="What a change is compared with: the merge base of HEAD and this git revision.  [default: the branch that a pull request goes to, or the default branch]",
         ),
         click.option(
             "--today",

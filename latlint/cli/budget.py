@@ -101,7 +101,7 @@ def tighten_command(headroom: str) -> int:
         if budget.max_ms is None or budget.op or not held or any(each.lower_bound for each in held):
             continue
         new = limit_ms(max(each.end_ms(budget.gate or settings.gate) for each in held), share)
-        if new < budget.max_ms and budget.origin.endswith(f" of {settings.source}"):
+        if new < budget.max_ms and settings.origins.get("budgets") == settings.source:
             literal = f"{_toml.decimal(new)} ms"
             text = _with_max(text, number, literal)
             entries[number] = {**entries[number], "max": literal}

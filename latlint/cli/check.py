@@ -28,7 +28,7 @@ from latlint.cli._toml import settings_text
 from latlint.errors import LatlintError, debugging, internal_error_text
 from latlint.outcome import Report
 from latlint.project.discovery import changed_models
-from latlint.report import formats, render, render_stream, shows_hash, shows_kernels
+from latlint.report import formats, render, render_stream, shows_changes, shows_hash, shows_kernels
 from latlint.report.plain import Style
 
 
@@ -133,7 +133,10 @@ def command(
         return 0
     names = (format_name, *(name for name, _ in files))
     hashed, kernels = any(map(shows_hash, names)), any(map(shows_kernels, names))
-    run = options.prepare(paths, settings, judge=True, hashed=hashed, kernels=kernels, governing=governing)
+    changes = base is not None or any(map(shows_changes, names))
+    run = options.prepare(
+        paths, settings, judge=True, hashed=hashed, kernels=kernels, changes=changes, governing=governing
+    )
     report_notes(run.empty, paths, allow_empty=allow_empty)
     if hook and not any(group.task.settings.budgets for group in run.groups):
         _console.note(

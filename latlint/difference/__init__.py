@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from latlint.difference.matching import Pairs, alike, match
-from latlint.difference.types import Base, Difference, KernelChange, Launch, ModelChange, TargetChange
+from latlint.difference.types import Base, Difference, ModelChange
 from latlint.errors import LatlintError
 from latlint.outcome import InputError
 from latlint.project.git import Change, Repository, repository
@@ -17,17 +15,16 @@ from latlint.run.past import predict_at, predict_now
 from latlint.run.targets import load_packs, resolve_targets
 from latlint.run.work import predict_graph
 from latlint.settings import Settings
+from latlint.whatif.change import target_changes
+from latlint.whatif.launches import Launch, launches
+from latlint.whatif.matching import alike
 
 if TYPE_CHECKING:
     from latlint.latency.packs import NamedTarget
-    from latlint.latency.types import Prediction
     from latlint.run.past import Planned
-    from latlint.runtime.types import Plan
 
 #: So many models that are gone are compared with new ones, to see which were renamed.
 _MAX_COMPARED = 400
-
-_PARAMETERS = ("kernel", "stride", "dilation", "groups")
 
 
 def between_files(old: str, new: str, settings: Settings) -> Difference:
@@ -144,58 +141,3 @@ def _model_change(change: Change, before: Planned, after: Planned) -> ModelChang
 
 def _names(targets: Sequence[NamedTarget]) -> tuple[str, ...]:
     return tuple(target.name for target in targets)
-
-
-def target_changes(before: Planned, after: Planned) -> tuple[TargetChange, ...]:
-    """What is different on each target. Targets that plan alike share the pairs of kernels."""
-    if not before or not after:
-        gone = [TargetChange(_total(prediction), None) for prediction, _ in before]
-        return (*gone, *(TargetChange(None, _total(prediction)) for prediction, _ in after))
-    pairs: dict[tuple[int, int], Pairs] = {}
-    found = []
-    for (one, old_plan), (other, new_plan) in zip(before, after, strict=True):
-        old, new = launches(one, old_plan), launches(other, new_plan)
-        plans = id(old_plan), id(new_plan)
-        if plans not in pairs:
-            pairs[plans] = match(old, new)
-        kernels = _kernel_changes(old, new, pairs[plans])
-        changed = tuple(kernel for kernel in kernels if kernel.is_change)
-        found.append(TargetChange(_total(one), _total(other), changed, len(kernels) - len(changed)))
-    return tuple(found)
-
-
-def _total(prediction: Prediction) -> Prediction:
-    return replace(prediction, kernels=())
-
-
-def launches(prediction: Prediction, plan: Plan) -> list[Launch]:
-    """The kernels that are launched; ops that cost nothing come and go without a difference."""
-    return [
-        Launch(
-            kernel=known,
-            executor=plan.partitions[kernel.partition].executor if plan.partitions else "",
-            input=kernel.inputs[0] if kernel.inputs else (),
-            output=kernel.outputs[0] if kernel.outputs else (),
-            dtype=kernel.input_dtype,
-            parameters={key: kernel.attributes[key] for key in _PARAMETERS if key in kernel.attributes},
-        )
-        for kernel, known in zip(plan.kernels, prediction.kernels, strict=True)
-        if not kernel.free
-    ]
-
-
-def _kernel_changes(old: Sequence[Launch], new: Sequence[Launch], pairs: Pairs) -> list[KernelChange]:
-    """All kernels of both, in the new order, each that is gone behind the one that it followed."""
-    before = {after: position for position, after in pairs.items()}
-    gone: dict[int, list[KernelChange]] = {}
-    place = -1
-    for position, launch in enumerate(old):
-        if position in pairs:
-            place = pairs[position]
-        else:
-            gone.setdefault(place, []).append(KernelChange(launch, None))
-    changes = gone.get(-1, [])
-    for position, launch in enumerate(new):
-        was = old[before[position]] if position in before else None
-        changes += [KernelChange(was, launch), *gone.get(position, ())]
-    return changes

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from latlint import __version__
-from latlint.difference.types import Difference, KernelChange, Launch, ModelChange, TargetChange
+from latlint.difference.types import Difference, ModelChange
 from latlint.outcome import error_json, kernel_json, number, prediction_json
 from latlint.report.json import dump
 from latlint.report.plain import Style
+from latlint.whatif.change import KernelChange, TargetChange
+from latlint.whatif.launches import Launch
 
 
 def diff(difference: Difference, style: Style) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from latlint.difference.text import before_after, costliest, facts, remarks, totals, unchanged
-from latlint.difference.types import Difference, KernelChange, ModelChange, TargetChange
+from latlint.difference.types import Difference, ModelChange
 from latlint.report.markdown import escape, joined, more, table
 from latlint.report.plain import Style
 from latlint.report.text import op_name
 from latlint.units import format_change, format_change_ms, format_ms
+from latlint.whatif.change import KernelChange, TargetChange
 
 #: A comment on GitHub holds 65,536 characters: what is beyond these is counted, not shown.
 _SHOWN_TARGETS = 60

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from latlint.difference.types import Difference, KernelChange, ModelChange, TargetChange
+from latlint.difference.types import Difference, ModelChange
 from latlint.graph.formats import title
 from latlint.latency.types import Prediction
 from latlint.report.plain import Cell, Style, clean, table
 from latlint.report.text import interval, op_name
 from latlint.units import format_change, format_change_ms, format_count, format_ms
+from latlint.whatif.change import KernelChange, TargetChange
 from latlint.words import counted
 
 #: With more targets than this, kernels are shown only when they are asked for.

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from latlint.difference.types import Launch, dims
 from latlint.graph.inputs import dims_text
 from latlint.graph.types import Graph, Node
 from latlint.latency.types import Prediction
 from latlint.report.plain import clean, shorten
 from latlint.report.text import interval, latency, op_name
 from latlint.units import format_count, format_ms
+from latlint.whatif.launches import Launch, dims
 from latlint.words import counted, short_name
 
 #: Longer names are shown without their beginning, longer lists of attributes without their end.

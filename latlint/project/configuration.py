@@ -41,6 +41,8 @@ _TOML = re.compile(
     r"""(?P<part>[A-Za-z0-9_-]++|[ \t]++|"(?:[^"\\\n]++|\\.)*+"|'[^'\n]*+')|(?P<dot>\.)|(?P<other>[^.])""",
     re.DOTALL,
 )
+#: Where a budget begins. Texts of several lines may look alike: then there are more of these than budgets.
+_BUDGET = re.compile(r"^[ \t]*\[\[[ \t]*(?:tool[ \t]*\.[ \t]*latlint[ \t]*\.[ \t]*)?budgets[ \t]*\]\]", re.MULTILINE)
 _TIMES = ("max", "warn", "min-increase")
 
 _TYPES: Mapping[str, tuple[type, ...]] = {
@@ -95,7 +97,8 @@ def governing(settings: Settings, read: Callable[[Path], Settings]) -> Governing
 
 def _read(file: Path) -> Settings | None:
     """The settings in one file and those that it extends; ``None`` from a ``pyproject.toml`` without ``[tool.latlint]``."""
-    layers = _layers(file)
+    lines: dict[str, list[int]] = {}
+    layers = _layers(file, lines)
     if layers is None:
         return None
     merged: dict[str, Any] = {}
@@ -109,15 +112,21 @@ def _read(file: Path) -> Settings | None:
                 merged[key] = value
             origins[key] = name
     root = Path(os.path.abspath(file)).parent  # noqa: PTH100 - a link is not its target
-    fields = _fields(merged, origins.get("budgets"))
+    budgets_from = origins.get("budgets", "")
+    fields = _fields(merged, budgets_from, lines.get(budgets_from, []))
     return Settings(root=root, source=_named(file), origins=origins, **fields)
 
 
-def _layers(file: Path, extending: tuple[Path, ...] = ()) -> list[tuple[str, _Table]] | None:
-    """The tables of a file and of those that it extends, the farthest first, each with the file's name."""
+def _layers(
+    file: Path, lines: dict[str, list[int]], extending: tuple[Path, ...] = ()
+) -> list[tuple[str, _Table]] | None:
+    """The tables of a file and of those that it extends, the farthest first, each with the file's name; ``lines`` gets those on which
+    the budgets of each begin."""
     try:
         _refuse_outside(file, (*extending, file)[0])
-        table = _table(file)
+        text = _text(file)
+        table = _table(file, text)
+        lines[_named(file)] = [text.count("\n", 0, match.start()) + 1 for match in _BUDGET.finditer(text)]
         if table is None and extending:
             raise ValueError("has no [tool.latlint] to extend")
         if table is None:
@@ -138,7 +147,7 @@ def _layers(file: Path, extending: tuple[Path, ...] = ()) -> list[tuple[str, _Ta
     own = {key: value for key, value in table.items() if key != "extend"}
     if "packs" in own:
         own["packs"] = [file.absolute().parent / name for name in own["packs"]]
-    return [*(_layers(base, chain) or () if base else ()), (_named(file), own)]
+    return [*(_layers(base, lines, chain) or () if base else ()), (_named(file), own)]
 
 
 def _refuse_outside(file: Path, first: Path) -> None:
@@ -155,15 +164,22 @@ def _named(file: Path) -> str:
     return os.path.normpath(file).replace(os.sep, "/")
 
 
-def _table(file: Path) -> dict[str, Any] | None:
+def _text(file: Path) -> str:
+    """What is in a file; ValueError when it is no text."""
+    try:
+        return read_bounded(file, _MAX_BYTES).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"is not valid TOML: {error}") from None
+
+
+def _table(file: Path, text: str) -> dict[str, Any] | None:
     """What a file says to latlint; ValueError when it is not TOML."""
     import tomllib
 
     try:
-        text = read_bounded(file, _MAX_BYTES).decode("utf-8-sig")
         _refuse_long_keys(text)
         document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except tomllib.TOMLDecodeError as error:
         raise ValueError(f"is not valid TOML: {error}") from None
     except RecursionError:
         raise ValueError("is nested too deeply") from None
@@ -191,8 +207,8 @@ def _refuse_long_keys(text: str) -> None:
             parts = 0
 
 
-def _fields(table: _Table, budgets_from: str | None) -> dict[str, Any]:
-    """The fields of ``Settings`` from a table without violations."""
+def _fields(table: _Table, budgets_from: str, lines: list[int]) -> dict[str, Any]:
+    """The fields of ``Settings`` from a table without violations; its budgets are those of the file ``budgets_from``, on ``lines``."""
     fields = {key.replace("-", "_"): tuple(value) if isinstance(value, list) else value for key, value in table.items()}
     if "per-model-ignores" in table:
         fields["per_model_ignores"] = {glob: tuple(rules) for glob, rules in table["per-model-ignores"].items()}
@@ -200,7 +216,12 @@ def _fields(table: _Table, budgets_from: str | None) -> dict[str, Any]:
         fields["shapes"] = tuple(_shapes(table["shapes"]))
     if "budgets" in table:
         fields["budgets"] = tuple(
-            _budget(budget, f"{_place(('budgets', number))} of {budgets_from}")
+            _budget(
+                budget,
+                f"{budgets_from}:{lines[number - 1]}"
+                if len(lines) == len(table["budgets"])
+                else f"{_place(('budgets', number))} of {budgets_from}",
+            )
             for number, budget in enumerate(table["budgets"], start=1)
         )
     if "waivers" in table:

@@ -37,6 +37,11 @@ def shows_kernels(format_name: str) -> bool:
     return bool(getattr(_module(format_name), "SHOWS_KERNELS", False))
 
 
+def shows_changes(format_name: str) -> bool:
+    """Whether a format shows what each model was before, which takes predicting those that changed as they were."""
+    return bool(getattr(_module(format_name), "SHOWS_CHANGES", False))
+
+
 def render(report: Report, command: str, format_name: str, style: Style) -> str:
     """``report`` of ``command`` (``check`` or ``predict``) in a format, ending with a line feed."""
     renderer = getattr(_module(format_name), command, None)

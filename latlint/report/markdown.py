@@ -12,8 +12,10 @@ from latlint.outcome import Report, Verdict
 from latlint.report.annotations import NAME_LIMIT, open_findings, title, told_once
 from latlint.report.plain import Style, clean
 from latlint.report.text import interval, latency, limit, op_name, share, summary
-from latlint.units import format_ms
+from latlint.units import format_change_ms, format_ms
 from latlint.words import counted, short_name
+
+SHOWS_CHANGES = True
 
 #: A comment on GitHub holds 65,536 characters: what is beyond these is counted, not shown.
 _SHOWN_FINDINGS = 30
@@ -33,7 +35,7 @@ _REFERENCE = re.compile(r"(?:&#(?:33|35|36|38|64|94|126);|%)(?=[\w\"])|\bGH-(?=\
 
 
 def check(report: Report, style: Style) -> str:
-    """A sentence that sums up, the findings, and a table of all models and targets, folded away."""
+    """A sentence that sums up, what the change did to each model and target, the findings, and a table of all models and targets, folded away."""
     found = told_once(open_findings(report))
     judged = sorted(
         zip(report.predictions, report.verdicts, strict=True), key=lambda pair: (pair[1].passed, not pair[1].unjudged)
@@ -49,9 +51,19 @@ def check(report: Report, style: Style) -> str:
         "<<<>>>>",
         (_verdict_row(report, *pair) for pair in judged[:_SHOWN_VERDICTS]),
     )
+    changed = [pair for pair in judged if (change := pair[1].change) and not change.is_none]
+    same = sum(verdict.change is not None for _, verdict in judged) - len(changed)
+    changes = table(
+        ("", "Model", "Target", "Base → now", "Change", "Why"),
+        "<<<>><",
+        (_change_row(report, *pair) for pair in changed[:_SHOWN_VERDICTS]),
+    )
     blocks = [
         ["## latlint"],
         [f"{mark} {summary(report, Style())}"],
+        changes if changed else [],
+        more(len(changed) - _SHOWN_VERDICTS, "change"),
+        [f"{same} of {counted(len(judged), 'prediction')} unchanged since {escape(_base(judged))}."] if same else [],
         findings if found else [],
         more(len(found) - _SHOWN_FINDINGS, "finding"),
         ["<details><summary>Latency of every model and target</summary>"] if judged else [],
@@ -105,9 +117,31 @@ def _notes(notes: Iterable[str]) -> list[str]:
     return [*shown[:10], "- …"] if len(shown) > 10 else shown
 
 
+def _base(judged: Sequence[tuple[Prediction, Verdict]]) -> str:
+    """What is compared with."""
+    return next((verdict.change.base for _, verdict in judged if verdict.change and verdict.change.base_ms), "the base")
+
+
+def _change_row(report: Report, prediction: Prediction, verdict: Verdict) -> list[str]:
+    change = verdict.change
+    assert change is not None
+    before, by, why = "new", "", ""
+    if change.base_ms is not None:
+        before = f"{format_ms(change.base_ms)} → "
+        by = format_change_ms(prediction.latency_ms - change.base_ms)
+        if change.low_ms is not None and change.high_ms is not None:
+            by += f" ({format_change_ms(change.low_ms)} to {format_change_ms(change.high_ms)})"
+        why = escape("; ".join(change.why), _MESSAGE_LIMIT)
+    model = escape(report.path(prediction.model))
+    now = before + latency(prediction) if change.base_ms is not None else f"{latency(prediction)}, {before}"
+    return [_VERDICTS[verdict.word], model, escape(prediction.target), now, by, why]
+
+
 def _finding_row(report: Report, finding: Finding, under: Sequence[Finding]) -> list[str]:
     """``under``: the findings with the same cause, told in its row."""
-    lines = [finding.message, *(f"{title(each)}: {each.message}" for each in under[:_SHOWN_UNDER])]
+    # Why a budget is broken stands in the table of changes.
+    first = finding.headline if finding.why else finding.message
+    lines = [first, *(f"{title(each)}: {each.message}" for each in under[:_SHOWN_UNDER])]
     if len(under) > _SHOWN_UNDER:
         lines.append(f"… and {len(under) - _SHOWN_UNDER} more with the same cause")
     message = "<br>• ".join(escape(line, _MESSAGE_LIMIT) for line in lines)

@@ -149,8 +149,12 @@ def _judged(chunk: Sequence[Report], style: Style) -> Iterator[str]:
             yield from ("", _model_line(part.predictions[0], style))
         for prediction in part.predictions:
             yield next(aligned)
+            said: set[str] = set()
             for finding, under in told_once(findings.get(prediction.target, ())):
                 yield from _finding(finding, prediction, style)
+                # Two budgets that one change breaks have the same reasons.
+                yield from (wrap(f"        {clean(why)}", style, hanging=10) for why in finding.why if why not in said)
+                said.update(finding.why)
                 yield from (_sentence(each, each.message, style, indent=10) for each in under[:_SHOWN_UNDER])
                 if len(under) > _SHOWN_UNDER:
                     yield f"{' ' * 10}… and {len(under) - _SHOWN_UNDER} more with the same cause"
@@ -433,6 +437,8 @@ def _doubts(prediction: Prediction, verdict: Verdict) -> str:
 
 def _finding(finding: Finding, prediction: Prediction, style: Style) -> list[str]:
     """A budget's row has said how far over it is: what is left to say is where the time goes. Others say it in words."""
+    if finding.why:
+        return [_sentence(finding, finding.headline, style, indent=8)]
     if finding.budget_ms is None or not finding.nodes:
         return [_sentence(finding, finding.message, style, indent=8)]
     named = set(finding.nodes)

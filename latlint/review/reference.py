@@ -24,8 +24,7 @@ from latlint.review.lock import Entry, Key
 from latlint.run.past import predict_at, predict_now
 from latlint.run.targets import load_packs, targets_named
 from latlint.settings import LOCK_FILE, Settings
-from latlint.units import format_ms
-from latlint.words import counted
+from latlint.whatif.change import TargetChange, target_changes
 
 if TYPE_CHECKING:
     from latlint.latency.packs import Target
@@ -41,13 +40,14 @@ _UNPACKING = ("dequantize", "quantize", "densify")
 
 class Reference(NamedTuple):
     """``latency_ms`` and its ``source``, such as ``main at 0a1b2c3``; or ``None``, and why there is nothing to compare with: the model
-    ``is_new``, or the comparison cannot be made. ``gain`` is what the change saves, where both models are known, and ``why`` what takes longer since, with how much."""
+    ``is_new``, or the comparison cannot be made. ``gain`` is what the change saves, where both models are known, and ``kernels`` what
+    happened to each kernel, where the old model was read."""
 
     latency_ms: float | None
     source: str
     is_new: bool = False
     gain: Gain | None = None
-    why: str = ""
+    kernels: TargetChange | None = None
 
 
 class _Before(NamedTuple):
@@ -83,29 +83,35 @@ class References:
         same = self._base is not None and self._base.is_head and 0 < self._compared == self._unchanged
         return self.name if same else None
 
-    def of(self, predictions: Sequence[Prediction]) -> list[Reference]:
-        """For each of the ``predictions`` of one model, what the model took on its target."""
+    @property
+    def commit(self) -> str:
+        """The commit that is compared with, short; empty where there is none."""
+        return self._base.commit[:7] if self._base else ""
+
+    def of(self, predictions: Sequence[Prediction], *, kernels: bool = False) -> list[Reference]:
+        """For each of the ``predictions`` of one model, what the model took on its target; with ``kernels`` the old model is read though
+        the lock has a line for it."""
         try:
-            found = self._found(predictions)
+            found = self._found(predictions, kernels)
         except LatlintError as error:
             return [Reference(None, error.message)] * len(predictions)
         return [found[each.target] for each in predictions]
 
-    def _found(self, predictions: Sequence[Prediction]) -> dict[str, Reference]:
+    def _found(self, predictions: Sequence[Prediction], kernels: bool) -> dict[str, Reference]:
         model = predictions[0].model
         if self._base is None:
             if self._failure:
                 raise self._failure
             return {each.target: self._from_working_tree(each) for each in predictions}
         before = self._before(model)
-        self._compared += 1
+        self._compared += not kernels
         if before.entry is None:
             why = f"it is new: {before.base} has no such model"
             return {each.target: Reference(None, why, is_new=True) for each in predictions}
         if before.repository.same_content(before.entry, Path(model)):
-            self._unchanged += before.repository.relative(model) == before.entry.path
+            self._unchanged += not kernels and before.repository.relative(model) == before.entry.path
             return {each.target: Reference(each.latency_ms, self.name, gain=_NOTHING) for each in predictions}
-        found = {each.target: self._from_lock(each, before) for each in predictions}
+        found = {each.target: None if kernels else self._from_lock(each, before) for each in predictions}
         missing = [target for target, reference in found.items() if reference is None]
         again = self._again(before, model, missing) if missing else {}
         return {target: reference or again[target] for target, reference in found.items()}
@@ -229,21 +235,14 @@ class References:
             then = predict_at(before.repository, before.entry, model, shapes, packs, as_if)
         except LatlintError as error:
             raise LatlintError(f"as it was in {before.base} it cannot be read: {error.message}") from None
-        now = {each.target: each for each, _ in predict_now(self._settings.start / model, model, shapes, packs, as_if)}
+        now = predict_now(self._settings.start / model, model, shapes, packs, as_if)
         named = {target.name: target for target in packs}
-
-        def gain(old: Prediction, new: Prediction) -> Gain:
-            return _gain(old, new, named[new.target].for_dialect(dialect(new.format)))
-
-        pairs = [(old, now[old.target]) for old, _ in then]
+        chosen = [named[each.target].for_dialect(dialect(each.format)) for each, _ in now]
         return {
-            old.target: Reference(old.latency_ms, self.name, gain=gain(old, new), why=_grown(old, new))
-            for old, new in pairs
+            old.target: Reference(old.latency_ms, self.name, gain=_gain(old, new, target), kernels=change)
+            for (old, _), (new, _), target, change in zip(then, now, chosen, target_changes(then, now), strict=True)
         }
 
-
-#: How many kinds of op are told to have become slower, and their least share of the whole increase.
-_TOLD, _TOLD_SHARE = 3, 0.05
 
 #: What a model that has not changed saves.
 _NOTHING = Gain(0.0, 0.0, 0.0)
@@ -264,23 +263,6 @@ def _gain(old: Prediction, new: Prediction, target: Target) -> Gain:
     if before == after:
         return _NOTHING
     return gain(before, after, target, new.precision)
-
-
-def _grown(old: Prediction, new: Prediction) -> str:
-    """The kinds of op that take longer in ``new``, the most first: ``conv2d +4.20 ms (12 more kernels)``."""
-    spent: dict[str, float] = {}
-    counts: Counter[str] = Counter()
-    for sign, prediction in ((-1, old), (1, new)):
-        for kernel in prediction.kernels:
-            spent[kernel.op] = spent.get(kernel.op, 0.0) + sign * kernel.latency_ms
-            counts[kernel.op] += sign
-        spent["overhead"] = spent.get("overhead", 0.0) + sign * prediction.overhead_ms
-    least_ms = _TOLD_SHARE * abs(new.latency_ms - old.latency_ms)
-    grown = sorted((op for op in spent if spent[op] > least_ms), key=lambda op: (-spent[op], op))[:_TOLD]
-    return ", ".join(
-        f"{op} +{format_ms(spent[op])}" + (f" ({counted(counts[op], 'more kernel')})" if counts[op] > 0 else "")
-        for op in grown
-    )
 
 
 def _paired_by_name(gone: Sequence[str], come: Sequence[str]) -> list[tuple[str, str]]:

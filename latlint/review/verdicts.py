@@ -10,7 +10,7 @@ from latlint.checks import severity
 from latlint.checks.budgets import BudgetUse, allowed_increase, doubts, tightest
 from latlint.checks.types import Comparison, Finding, Rule
 from latlint.latency.types import Prediction
-from latlint.outcome import Verdict
+from latlint.outcome import Change, Verdict
 from latlint.settings import Settings
 from latlint.units import rounded
 
@@ -27,10 +27,11 @@ def verdicts(
     findings: Sequence[Finding],
     settings: Settings,
     relative: Mapping[Pair, Comparison] = MappingProxyType({}),
+    changes: Mapping[Pair, Change] = MappingProxyType({}),
 ) -> tuple[Verdict, ...]:
     """One for each prediction. It fails by a finding about budgets (LAT1xx) that is an error, whatever budget that is about; the
     limit that it shows is the one for the whole model that the prediction comes nearest to, be it one of those that ``relative`` budgets
-    come to."""
+    come to. ``changes`` are what is known of what each was before, whatever the budgets."""
     about_budgets = [each for each in findings if each.code.startswith("LAT1") and each.code != UNJUDGED]
     accepted = {(finding.model, finding.target) for finding in about_budgets if finding.suppressed}
     about_budgets = [finding for finding in about_budgets if not finding.suppressed]
@@ -56,6 +57,7 @@ def verdicts(
                 accepted=pair in accepted,
                 unjudged=bool(budgets and (doubts(prediction, settings) or (blind and settings.unjudged != "ignore"))),
                 chance=chance,
+                change=changes.get(pair),
             )
         )
     return tuple(found)

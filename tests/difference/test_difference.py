@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 from sketch import sketch
 
-from latlint.difference import between_files, markdown, target_changes, text
+from latlint.difference import between_files, markdown, text
 from latlint.difference import json as as_json
-from latlint.difference.types import Difference, KernelChange, ModelChange, TargetChange
+from latlint.difference.types import Difference, ModelChange
 from latlint.graph.types import Graph
 from latlint.report.plain import Style
 from latlint.run.work import predict_graph
 from latlint.settings import Settings
+from latlint.whatif.change import KernelChange, TargetChange, target_changes
 from tests.targets import phones
 
 TARGETS = phones()
@@ -157,7 +158,7 @@ def test_work_that_leaves_the_gpu_is_named() -> None:
 
 
 def test_a_long_model_is_matched_without_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("latlint.difference.matching._MAX_TABLE", 3)
+    monkeypatch.setattr("latlint.whatif.matching._MAX_TABLE", 3)
     longer = CHAIN.replace("c = conv2d b", "n = conv2d b 96 kernel=1\nc = conv2d n")
     found = change(CHAIN, longer)
     assert found.unchanged == 3

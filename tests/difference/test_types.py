@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from latlint.difference import markdown, text
-from latlint.difference.types import Base, Difference, KernelChange, Launch, ModelChange, TargetChange, dims
+from latlint.difference.types import Base, Difference, ModelChange
 from latlint.latency.types import KernelPrediction, Prediction
 from latlint.report.plain import Style
+from latlint.whatif.change import KernelChange, TargetChange
+from latlint.whatif.launches import Launch, dims
 from tests.report.conftest import prediction
 
 OLD = replace(prediction("m.tflite"), latency_ms=10.0, low_ms=9.0, high_ms=12.0, overhead_ms=1.0)

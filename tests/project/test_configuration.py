@@ -132,7 +132,7 @@ def test_each_setting_is_shown_with_where_it_comes_from(tmp_path: Path, monkeypa
         "min-gain = 0.01  # default",
         'LAT2 = "error"  # latlint.toml',
         'LAT3 = "off"  # base.toml',
-        "# [[budgets]] number 1 of latlint.toml",
+        "# latlint.toml:6",
     ):
         assert line in lines
 
@@ -160,7 +160,7 @@ def test_a_file_takes_the_place_of_what_it_extends_key_by_key(tmp_path: Path) ->
         "x": (5,),
         "y": (3,),
     }
-    assert settings.budgets[0].origin.endswith("team/base.toml")
+    assert settings.budgets[0].origin.endswith("team/base.toml:8")
 
 
 def test_pyproject_may_extend_and_be_extended(tmp_path: Path) -> None:

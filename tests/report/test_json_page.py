@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,10 @@ from latlint.cli import main
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 Model = Callable[[str], Path]
 
-#: Command lines whose documents have every key between them: a broken budget, an unjudged model, a file that is none, what is explained.
+#: Command lines whose documents have every key between them: a broken budget, a changed model, an unjudged model, a file that is none, what is explained.
 COMMANDS = (
     "check net.tflite open.onnx bad.tflite -t pixel-4/gpu -b 1ms --no-config",
-    "check net.tflite -t pixel-4/gpu --no-config",
+    "check net.tflite -t pixel-4/gpu --no-config --base HEAD",
     "predict net.tflite gelu.tflite -t pixel-4/gpu --explain --no-config",
     "predict open.onnx bad.tflite -t pixel-4/cpu-1large --no-config",
 )
@@ -32,6 +33,10 @@ def documents(
 ) -> dict[str, list[dict[str, Any]]]:
     """The documents of ``COMMANDS`` by the name of their schema."""
     monkeypatch.chdir(tmp_path)
+    shutil.copy(model("mobilenet_v2_025_f16.tflite"), "net.tflite")
+    identity = ("-c", "user.name=a", "-c", "user.email=a@b")
+    for command in (["init", "-q"], ["add", "."], [*identity, "commit", "-qm", "before"]):
+        subprocess.run(["git", *command], check=True)
     shutil.copy(model("mobilenet_v2.tflite"), "net.tflite")
     shutil.copy(model("one_gelu.tflite"), "gelu.tflite")
     (tmp_path / "open.onnx").write_bytes(_of_an_op_that_nobody_knows())

@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from latlint.difference.types import Launch
+from latlint.whatif.launches import Launch
 
 #: The table of an alignment has as many entries at most; longer sequences are paired without one.
 _MAX_TABLE = 16_000_000
