@@ -69,6 +69,8 @@ class TestBudgets:
         assert (result.status, "there is no budget, so nothing was held against one" in result.err) == (0, True)
 
     def test_a_base_that_git_does_not_know_is_refused_whatever_the_budgets(self, latlint: Run, project: Path) -> None:
+        git(project, "add", ".")
+        git(project, "commit", "-qm", "a")
         result = latlint("check", "--base", "nope")
         assert (result.status, "nope" in result.err) == (2, True)
 
