@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from latlint import checks
 from latlint.checks.types import Finding, fingerprint
@@ -20,6 +19,7 @@ from latlint.project.configuration import Governing, governing, load
 from latlint.project.discovery import find_models
 from latlint.project.repository import locate
 from latlint.run.cache import Cache
+from latlint.run.given import Model, files, is_path
 from latlint.run.targets import resolve_targets
 from latlint.run.work import Task, failure, process_items
 from latlint.settings import Settings
@@ -33,13 +33,15 @@ if TYPE_CHECKING:
 
 
 def predict(
-    path: str | os.PathLike[str],
+    path: Model,
     targets: str | Iterable[str],
     *,
     packs: Sequence[Path] = (),
     shapes: Mapping[str, Sequence[int]] = MappingProxyType({}),
+    example_inputs: Any = None,
 ) -> list[Prediction]:
-    """The latency of the model file ``path`` on each of ``targets`` (names or globs), sorted by target.
+    """The latency of the model ``path`` on each of ``targets`` (names or globs), sorted by target. It is the path of a file, its content as
+    bytes, an ``onnx.ModelProto``, a ``torch.export.ExportedProgram``, or a ``torch.nn.Module`` with ``example_inputs``, a tuple of tensors.
 
     ``packs`` are directories of device packs besides the bundled ones. ``shapes`` are sizes of inputs that the file leaves open.
     Raises LatlintError for a file that cannot be read, for shapes that it cannot have and for an unknown target.
@@ -48,19 +50,23 @@ def predict(
     stated = [f"{name}={dims_text(dims)}" for name, dims in shapes.items()]
     settings = Settings(targets=patterns, packs=tuple(packs)).with_flags(shapes=stated)
     chosen, _ = resolve_targets(settings)
-    outcome = Task(settings, chosen, judge=False)(os.fspath(path), "")
+    with files([path], example_inputs) as named:
+        ((file, called),) = named.items()
+        outcome = Task(settings, chosen, judge=False)(file, "")
     if error := outcome.error:
-        raise LatlintError(error.message, code=error.code, path=error.path)
-    return list(outcome.predictions)
+        raise LatlintError(error.message, code=error.code, path=called)
+    return [each if each.model == called else replace(each, model=called) for each in outcome.predictions]
 
 
 def check(
-    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (),
+    paths: Model | Iterable[Model] = (),
     settings: Settings | None = None,
     *,
     executor: Executor | None = None,
+    example_inputs: Any = None,
 ) -> Report:
-    """Lint model files and directories of them, or without ``paths`` what the settings name.
+    """Lint model files and directories of them, or without ``paths`` what the settings name. What ``predict`` takes for a path is
+    taken here too.
 
     ``settings`` default to those of the configuration that is nearest to each file. A file that cannot be read becomes an error of the
     report and a finding; LatlintError is raised for what concerns the run as a whole, such as an unknown target.
@@ -74,9 +80,32 @@ def check(
     if settings is None:
         settings = load()
         governs = governing(settings, load)
-    named = (paths,) if isinstance(paths, str | os.PathLike) else paths
-    run = Run.prepare([os.fspath(path) for path in named], settings, judge=True, governing=governs)
-    return run.report(executor)
+    with files(_listed(paths), example_inputs) as named:
+        run = Run.prepare(list(named), settings, judge=True, governing=governs)
+        return _called(run.report(executor), {file: called for file, called in named.items() if file != called})
+
+
+def _listed(paths: Model | Iterable[Model]) -> list[Model]:
+    """A model, or several: what is of a type that can be iterated over is several, but for text and bytes."""
+    if is_path(paths) or isinstance(paths, bytes | bytearray | memoryview) or not isinstance(paths, Iterable):
+        return [paths]
+    return list(paths)
+
+
+def _called(report: Report, names: Mapping[str, str]) -> Report:
+    """``report`` with models that lay in files of their own by what they are called; a fingerprint is of a path, and they have none."""
+    if not names:
+        return report
+    return replace(
+        report,
+        predictions=tuple(replace(each, model=names.get(each.model, each.model)) for each in report.predictions),
+        findings=tuple(
+            replace(each, model=names[each.model], fingerprint="") if each.model in names else each
+            for each in report.findings
+        ),
+        errors=tuple(replace(each, path=names.get(each.path, each.path)) for each in report.errors),
+        paths={names.get(file, file): names.get(file, place) for file, place in report.paths.items()},
+    )
 
 
 def predict_files(paths: Iterable[str], settings: Settings) -> Report:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from latlint import __version__
 from latlint.checks.types import SEVERITIES, Finding
-from latlint.latency.types import KernelPrediction, Prediction
+from latlint.latency.types import Footprint, KernelPrediction, Prediction
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +217,18 @@ def prediction_json(prediction: Prediction) -> dict[str, Any]:
             {**asdict(partition), "latency_ms": number(partition.latency_ms)} for partition in prediction.partitions
         ],
         "notes": list(prediction.notes),
+        **({"footprint": _footprint_json(prediction.footprint)} if prediction.footprint else {}),
+    }
+
+
+def _footprint_json(takes: Footprint) -> dict[str, Any]:
+    """What a model takes beside time, in bytes and elements."""
+    return {
+        "size_bytes": takes.size_bytes,
+        "parameters": takes.parameters,
+        "peak_bytes": takes.peak_bytes,
+        "unknown": takes.unknown,
+        "peak": [{"tensor": name, "bytes": size} for name, size in takes.peak],
     }
 
 

@@ -35,7 +35,8 @@ DEFAULT_TARGETS = ("pixel-4/gpu", "pixel-4/cpu-1large")
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Limits for every model and target that the globs match; at least one of ``max_ms``, ``warn_ms``, ``max_increase``.
+    """Limits for every model and target that the globs match; at least one of ``max_ms``, ``warn_ms``, ``max_increase``,
+    and of what a model takes beside time: ``size`` and ``peak_memory`` in bytes, ``parameters``, ``macs``.
 
     ``max_ms`` fails a model, ``warn_ms`` warns of it. ``max_increase`` is the share by which a model may become slower than it
     is in the lock, and ``min_increase_ms`` an increase that is never too much. With ``op``, a glob of op kinds, the limits are
@@ -52,10 +53,14 @@ class Budget:
     min_increase_ms: float = 0.0
     gate: str | None = None
     message: str = ""
+    size: int | None = None
+    parameters: int | None = None
+    macs: int | None = None
+    peak_memory: int | None = None
     origin: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
-        limits = {"max_ms": self.max_ms, "warn_ms": self.warn_ms, "max_increase": self.max_increase}
+        limits = {"max_ms": self.max_ms, "warn_ms": self.warn_ms, "max_increase": self.max_increase, **self.resources}
         stated = {name: limit for name, limit in limits.items() if limit is not None}
         if not stated:
             raise LatlintError(f"a budget needs one of {', '.join(limits)}", code="LAT901")
@@ -64,6 +69,16 @@ class Budget:
                 raise LatlintError(f"{name} of a budget: expected a number from 0, not {limit!r}", code="LAT901")
         if self.gate is not None:
             _one_of("gate of a budget", self.gate, GATES)
+
+    @property
+    def resources(self) -> dict[str, int | None]:
+        """Its limits for what a model takes beside time, by name as configurations have it."""
+        return {"size": self.size, "parameters": self.parameters, "macs": self.macs, "peak-memory": self.peak_memory}
+
+    @property
+    def is_about_time(self) -> bool:
+        """Whether it limits latency."""
+        return (self.max_ms, self.warn_ms, self.max_increase) != (None, None, None)
 
     def highest_ms(self, base_ms: float) -> float | None:
         """The latency to which a model may grow that took ``base_ms`` in the lock; ``None`` without ``max_increase``."""

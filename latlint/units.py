@@ -17,6 +17,34 @@ def parse_duration_ms(text: str) -> float:
     return milliseconds
 
 
+#: Units of sizes in bytes and of counts; decimal and binary, as they are written elsewhere.
+_BYTES = {"B": 1, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_COUNTS = {"": 1, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}
+
+
+def _amount(text: str, units: dict[str, float]) -> int:
+    match = re.fullmatch(rf" *([0-9]+(?:\.[0-9]+)?|\.[0-9]+) *({'|'.join(units)}) *", text)
+    amount = float(match[1]) * units[match[2]] if match else 0.0
+    if not 1 <= amount < 1e18:
+        raise ValueError(text)
+    return int(amount)
+
+
+def parse_bytes(text: str) -> int:
+    """Bytes from ``512 KiB``, ``4.5MB`` or ``900000 B``; ValueError for anything else, less than one included."""
+    return _amount(text, _BYTES)
+
+
+def parse_count(text: str) -> int:
+    """``4200000`` from ``4.2M``; also ``k`` and ``G``; ValueError for anything else, less than one included."""
+    return _amount(text, _COUNTS)
+
+
+def format_bytes(count: int) -> str:
+    """``512 B``, ``38.4 kB``, ``5.20 MB``: decimal units."""
+    return f"{format_count(count)}B" if count >= 1000 else f"{count} B"
+
+
 def format_ms(milliseconds: float) -> str:
     """Three significant digits with the unit, never an exponent: ``123 ms``, ``12.3 ms``, ``0.123 ms``."""
     size = abs(milliseconds)

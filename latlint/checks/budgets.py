@@ -90,6 +90,12 @@ def doubts(prediction: Prediction, settings: Settings) -> tuple[Doubt, ...]:
                 f'state the size that the app uses, for example --shape \'{name}={size}\', or in [shapes]: "{name}" = "{size}"',
             )
         )
+    if _holds_memory(prediction, settings) and prediction.footprint and prediction.footprint.peak_bytes is None:
+        found.append(
+            Doubt(
+                f"its peak memory is not known: {prediction.footprint.unknown}", "leave peak-memory out of its budget"
+            )
+        )
     if prediction.coverage < settings.min_coverage:
         found.append(
             Doubt(
@@ -98,6 +104,10 @@ def doubts(prediction: Prediction, settings: Settings) -> tuple[Doubt, ...]:
             )
         )
     return tuple(found)
+
+
+def _holds_memory(prediction: Prediction, settings: Settings) -> bool:
+    return any(budget.peak_memory is not None for budget in settings.budgets_for(prediction.model, prediction.target))
 
 
 def _unknown_nodes(prediction: Prediction) -> tuple[str, ...]:

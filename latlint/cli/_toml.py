@@ -78,6 +78,9 @@ def _origin(settings: Settings, key: str) -> str:
     return settings.origins.get(key, "default")
 
 
+_UNITS = {"size": " B", "parameters": "", "macs": "", "peak-memory": " B"}
+
+
 def table(budget: Budget) -> str:
     """One ``[[budgets]]`` table: what differs from a budget that says nothing."""
     values = {
@@ -88,6 +91,7 @@ def table(budget: Budget) -> str:
         "warn": _duration(budget.warn_ms),
         "max-increase": None if budget.max_increase is None else f"{decimal(budget.max_increase, 2)}%",
         "min-increase": _duration(budget.min_increase_ms or None),
+        **{name: None if amount is None else f"{amount}{_UNITS[name]}" for name, amount in budget.resources.items()},
         "gate": budget.gate,
         "message": budget.message or None,
     }

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,7 +62,14 @@ def list_command() -> int:
 @command.command("add", short_help="Append a budget for each model and target that has none.")
 @click.argument("paths", nargs=-1, required=True, shell_complete=_completion.files, metavar="PATH...")
 @_HEADROOM
-def add_command(paths: tuple[str, ...], headroom: str) -> int:
+@click.option(
+    "--hold",
+    "held",
+    type=click.Choice(["macs", "parameters", "peak-memory", "size"]),
+    multiple=True,
+    help="Hold this as well, with the same headroom. Repeatable.",
+)
+def add_command(paths: tuple[str, ...], headroom: str, held: tuple[str, ...]) -> int:
     """Append a budget for each model at PATH on each target, where none is for it yet: today's prediction and some headroom."""
     share = parsed_headroom(headroom)
     settings, predictions = _predicted(paths)
@@ -72,6 +80,10 @@ def add_command(paths: tuple[str, ...], headroom: str) -> int:
             limit_ms(each.latency_ms, share),
             target=each.target,
             model=_toml.exact_glob(settings.relative(each.model)),
+            size=_limit(each, "size", share) if "size" in held else None,
+            parameters=_limit(each, "parameters", share) if "parameters" in held else None,
+            macs=_limit(each, "macs", share) if "macs" in held else None,
+            peak_memory=_limit(each, "peak-memory", share) if "peak-memory" in held else None,
         )
         for each in new
     ]
@@ -81,8 +93,8 @@ def add_command(paths: tuple[str, ...], headroom: str) -> int:
         tables = "".join("\n" + _toml.table(each).replace("[[budgets]]", f"[[{name}]]") for each in budgets)
         expected = [*_entries(file, text), *(tomllib.loads(_toml.table(each))["budgets"][0] for each in budgets)]
         _write(file, text.rstrip("\n") + "\n" + tables, expected)
-    held = len(predictions) - len(new)
-    had = f"; {held} had one" if held else ""
+    others = len(predictions) - len(new)
+    had = f"; {others} had one" if others else ""
     _console.emit(f"Added {counted(len(budgets), 'budget')} to {clean(settings.source or FILE)}{had}.\n")
     return 0
 
@@ -110,6 +122,26 @@ def tighten_command(headroom: str) -> int:
         _write(file, text, entries)
     _console.emit("".join(f"{each}\n" for each in said) or "No budget can be tightened.\n")
     return 0
+
+
+def _limit(prediction: Prediction, name: str, share: float) -> int:
+    """What the model takes of ``name`` today, and some headroom: rounded up to three digits."""
+    takes = prediction.footprint
+    assert takes is not None  # of all that is predicted without being judged
+    amounts = {
+        "size": takes.size_bytes,
+        "parameters": takes.parameters,
+        "macs": prediction.macs,
+        "peak-memory": takes.peak_bytes,
+    }
+    amount = amounts[name]
+    if not amount:
+        raise LatlintError(
+            f"its {name} is not known, so there is nothing to hold: {takes.unknown}", path=prediction.model
+        )
+    wanted = ceil(amount * (1 + share / 100))
+    step: int = 10 ** max(len(str(wanted)) - 3, 0)
+    return -(-wanted // step) * step
 
 
 def _predicted(paths: tuple[str, ...]) -> tuple[Settings, tuple[Prediction, ...]]:

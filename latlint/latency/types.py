@@ -70,6 +70,19 @@ class PartitionPrediction:
 
 
 @dataclass(frozen=True, slots=True)
+class Footprint:
+    """What a model takes beside time. ``size_bytes``: the file, with the weights that lie outside of it. ``parameters``: elements of its
+    constants. ``peak_bytes``: the arena of its activations (``runtime.arena``), ``None`` where it is not known, for the reason ``unknown``.
+    ``peak`` names the tensors that are alive when most is, the largest first, each with its bytes."""
+
+    size_bytes: int
+    parameters: int
+    peak_bytes: int | None
+    unknown: str = ""
+    peak: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """``latency_ms`` is the sum of the kernels' plus ``overhead_ms`` (dispatch, synchronisation, copies at borders).
 
@@ -108,6 +121,8 @@ class Prediction:
     compiled_for: tuple[str, ...] = ()
     #: Inputs of which the file leaves open more than the batch, and nobody states it: name -> dimensions, -1 where open.
     open_inputs: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    #: Where it was asked for: by `predict`, and by budgets that hold it.
+    footprint: Footprint | None = None
 
     @property
     def lower_bound(self) -> bool:

@@ -19,7 +19,7 @@ from latlint.files import read_bounded
 from latlint.graph.inputs import InputShape, parse_dims
 from latlint.project.repository import top_of
 from latlint.settings import FILE, Budget, Settings, Waiver
-from latlint.units import parse_duration_ms
+from latlint.units import parse_bytes, parse_count, parse_duration_ms
 from latlint.words import nearest
 
 #: The settings that a model file, a path as given, goes by.
@@ -44,6 +44,7 @@ _TOML = re.compile(
 #: Where a budget begins. Texts of several lines may look alike: then there are more of these than budgets.
 _BUDGET = re.compile(r"^[ \t]*\[\[[ \t]*(?:tool[ \t]*\.[ \t]*latlint[ \t]*\.[ \t]*)?budgets[ \t]*\]\]", re.MULTILINE)
 _TIMES = ("max", "warn", "min-increase")
+_AMOUNTS = {"size": parse_bytes, "parameters": parse_count, "macs": parse_count, "peak-memory": parse_bytes}
 
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "string": (str,),
@@ -256,6 +257,7 @@ def _waiver(table: _Table, number: int) -> Waiver:
 
 def _budget(table: _Table, origin: str) -> Budget:
     times = {key: parse_duration_ms(table[key]) for key in _TIMES if key in table}
+    amounts = {key: parse(table[key]) for key, parse in _AMOUNTS.items() if key in table}
     increase = float(f"{table['max-increase'].rstrip('% ')}e-2") if "max-increase" in table else None
     return Budget(
         max_ms=times.get("max"),
@@ -263,6 +265,10 @@ def _budget(table: _Table, origin: str) -> Budget:
         max_increase=increase,
         min_increase_ms=times.get("min-increase", 0.0),
         origin=origin,
+        size=amounts.get("size"),
+        parameters=amounts.get("parameters"),
+        macs=amounts.get("macs"),
+        peak_memory=amounts.get("peak-memory"),
         **{key: table[key] for key in ("target", "model", "op", "gate", "message") if key in table},
     )
 
@@ -273,6 +279,11 @@ def _refuse_contradictions(table: _Table) -> None:
         times = {key: _duration_ms(budget[key], ("budgets", number, key)) for key in _TIMES if key in budget}
         if "max" in times and "warn" in times and times["warn"] >= times["max"]:
             raise ValueError(f"{_place(('budgets', number, 'warn'))} must be below max, or it never warns")
+        for key, parse in _AMOUNTS.items():
+            try:
+                parse(budget.get(key, "1" if parse is parse_count else "1 B"))
+            except ValueError:  # digits that round to nothing or to no number
+                raise ValueError(f"{_place(('budgets', number, key))} is out of range: {budget[key][:20]}") from None
     list(_shapes(table.get("shapes", {})))
     for number, waiver in enumerate(table.get("waivers", ()), start=1):
         _waiver(waiver, number)

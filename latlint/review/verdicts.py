@@ -44,7 +44,7 @@ def verdicts(
         budgets = settings.budgets_for(prediction.model, prediction.target)
         comparison = relative.get(pair)
         compared = comparison is not None and comparison.base_ms is not None
-        others = any(budget.op for budget in budgets) or compared
+        others = any(budget.op or any(budget.resources.values()) for budget in budgets) or compared
         blind = pair in lost or (comparison is not None and not compared and not comparison.is_new)
         limit_ms, gate, chance = _nearest(prediction, settings, comparison)
         found.append(

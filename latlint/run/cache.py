@@ -25,7 +25,7 @@ from latlint.checks.types import Finding
 from latlint.data import data_dir
 from latlint.files import read_bounded, write_whole
 from latlint.graph.types import ByteRange
-from latlint.latency.types import KernelPrediction, PartitionPrediction, Prediction
+from latlint.latency.types import Footprint, KernelPrediction, PartitionPrediction, Prediction
 from latlint.outcome import InputError, Outcome
 
 #: What all entries may take together; the least recently used make room for a quarter of it.
@@ -41,7 +41,7 @@ _ENTRY = re.compile(rf"[0-9a-f]{{62}}{re.escape(_SUFFIX)}|\.[0-9a-f]{{62}}{re.es
 _SCALARS: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (float, int), "bool": (bool,)}
 _RECORDS: dict[str, type] = {
     each.__name__: each
-    for each in (Outcome, Prediction, KernelPrediction, PartitionPrediction, Finding, ByteRange, InputError)
+    for each in (Outcome, Prediction, Footprint, KernelPrediction, PartitionPrediction, Finding, ByteRange, InputError)
 }
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from latlint.checks.types import Finding
     from latlint.graph.types import Graph
     from latlint.latency.packs import NamedTarget, Target
-    from latlint.latency.types import Prediction
+    from latlint.latency.types import Footprint, Prediction
     from latlint.runtime.types import Plan
 
 #: Larger files are not hashed for the cache: the graph of one is read sooner than all of it.
@@ -57,11 +57,12 @@ class Task:
                     if known := self.cache.find(key):
                         return known
                 graph = model.graph(self.settings.input_shapes(file), self.settings.precision)
+                size = model.source.size
         except LatlintError as error:
             return _failed(file, error)
         targets = load_packs(self.targets)
         try:
-            outcome = self._outcome(graph, path, predict_graph(graph, targets, file, sha256, self._named))
+            outcome = self._outcome(graph, path, predict_graph(graph, targets, file, sha256, self._named), size)
         except LatlintError as error:
             return _failed(file, error)
         if self.cache and key:
@@ -73,15 +74,29 @@ class Task:
         """Targets that the user named, not by a glob."""
         return frozenset((*self.settings.targets, *(budget.target for budget in self.settings.budgets)))
 
-    def _outcome(self, graph: Graph, path: str, found: Iterator[tuple[Prediction, Plan, Target]]) -> Outcome:
+    def _outcome(self, graph: Graph, path: str, found: Iterator[tuple[Prediction, Plan, Target]], size: int) -> Outcome:
+        taken: dict[bool, Footprint] = {}
+
+        def measured(prediction: Prediction, plan: Plan) -> Prediction:
+            """With what the model takes beside time, worked out once for the file and once as if converted."""
+            from latlint.latency.footprint import footprint
+
+            converted = plan.converted
+            if bool(converted) not in taken:
+                taken[bool(converted)] = footprint(graph, size, converted and converted.graph)
+            return replace(prediction, footprint=taken[bool(converted)])
+
         if not self.judge:
-            return Outcome(tuple(prediction for prediction, _, _ in found))
+            return Outcome(tuple(measured(*each[:2]) for each in found))
         from latlint import checks
         from latlint.checks.types import Subject
 
         predictions: list[Prediction] = []
         findings: list[Finding] = []
+        held = any(any(budget.resources.values()) for budget in self.settings.budgets)
         for prediction, plan, target in found:
+            if held:
+                prediction = measured(prediction, plan)
             remarks = checks.run(Subject(graph, plan, target, prediction, self.settings, path))
             one = Outcome((prediction,), tuple(remarks))
             predictions += (one if self.kernels else one.without_kernels()).predictions

@@ -99,3 +99,64 @@ def test_a_glob_that_matches_no_model_is_named(latlint: Run, file: Path) -> None
     assert "the glob 'none.tflite' of per-model-ignores matches no model" in out
     assert out.count("LAT908") == 2
     assert "LAT908" not in latlint("check", "a.tflite").out, "not all were looked at"
+
+
+def over(latlint: Run, file: Path, limit: str) -> list[str]:
+    """What is said of ``limit``, a line of a budget, with its place."""
+    file.write_text(f'targets = ["pixel-4/gpu"]\nselect = ["LAT1"]\nmodels = ["a.tflite"]\n[[budgets]]\n{limit}\n')
+    return [line.strip() for line in latlint("check", "--no-cache").out.splitlines() if "LAT1" in line]
+
+
+@pytest.mark.parametrize(
+    ("kept", "broken", "said"),
+    [
+        ('size = "3.1 MB"', 'size = "1 MB"', "the file takes "),
+        ('parameters = "1.6M"', 'parameters = "1.4M"', "it has 1.5"),
+        ('macs = "40M"', 'macs = "30M"', "it takes 3"),
+        ('peak-memory = "2.46 MB"', 'peak-memory = "2394 KiB"', "its activations take 2.45 MB, "),
+    ],
+)
+def test_what_a_model_takes_beside_time(latlint: Run, file: Path, kept: str, broken: str, said: str) -> None:
+    assert over(latlint, file, kept) == []
+    assert "PASS" in latlint("check").out, "a budget without a time is one"
+    found = over(latlint, file, broken)
+    assert found[0].startswith(f"LAT108 resource-exceeded: {said}") and "(latlint.toml:4)" in found[0]
+    assert latlint("check").status == 1
+    assert "FAIL" in latlint("check").out
+
+
+def test_a_peak_names_its_tensors_and_what_would_lower_it(latlint: Run, file: Path) -> None:
+    exceeded, peak = over(latlint, file, 'peak-memory = "1 MB"')
+    assert "; alive at the peak: '" in exceeded
+    assert peak.startswith("LAT109 memory-peak: the peak of 2.45 MB is at ")
+    assert ": with half of it the peak is " in peak or ": end that connection before, and the peak is " in peak
+
+
+def test_a_peak_that_is_not_known_is_not_judged(latlint: Run, file: Path, model: Callable[[str], Path]) -> None:
+    from latlint.runtime import arena as module
+
+    looped = module.Arena(unknown="a loop or branch has an arena of its own")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("latlint.latency.footprint.arena", lambda graph: looped)
+        (said,) = over(latlint, file, 'peak-memory = "1 GB"')
+    assert said.startswith(
+        "LAT106 unjudged-latency: not judged: its peak memory is not known: a loop or branch has an arena"
+    )
+
+
+def test_add_holds_what_is_asked_for(latlint: Run, file: Path) -> None:
+    assert (
+        latlint("budget", "add", "b.tflite", "--hold", "size", "--hold", "peak-memory", "--headroom", "10%").status == 0
+    )
+    added = tomllib.loads(file.read_text())["budgets"][2]
+    size = Path("b.tflite").stat().st_size
+    assert 1.1 * size <= int(added["size"].removesuffix(" B")) <= 1.11 * size
+    assert "parameters" not in added
+    assert int(added["peak-memory"].removesuffix(" B")) >= 1.1 * 2_451_840
+
+
+@pytest.mark.parametrize("limit", ['size = "5 parsecs"', 'macs = "0"', "parameters = 5", 'peak-memory = "0.1 B"'])
+def test_amounts_that_are_none_are_refused(latlint: Run, file: Path, limit: str) -> None:
+    file.write_text(f"[[budgets]]\n{limit}\n")
+    result = latlint("check")
+    assert (result.status, limit.partition(" ")[0] in result.err) == (2, True)

@@ -135,6 +135,7 @@ def test_check_has_the_shape_of_the_contract() -> None:
             "runtime": "",
             "causes": [],
             "under": "",
+            "why": [],
         }
     ]
     assert "kernels" not in document["predictions"][0]

@@ -21,6 +21,7 @@ Model = Callable[[str], Path]
 #: Command lines whose documents have every key between them: a broken budget, a changed model, an unjudged model, a file that is none, what is explained.
 COMMANDS = (
     "check net.tflite open.onnx bad.tflite -t pixel-4/gpu -b 1ms --no-config",
+    "check net.tflite -t pixel-4/gpu --config memory.toml",
     "check net.tflite -t pixel-4/gpu --no-config --base HEAD",
     "predict net.tflite gelu.tflite -t pixel-4/gpu --explain --no-config",
     "predict open.onnx bad.tflite -t pixel-4/cpu-1large --no-config",
@@ -41,6 +42,7 @@ def documents(
     shutil.copy(model("one_gelu.tflite"), "gelu.tflite")
     (tmp_path / "open.onnx").write_bytes(_of_an_op_that_nobody_knows())
     (tmp_path / "bad.tflite").write_bytes(b"x")
+    (tmp_path / "memory.toml").write_text('[[budgets]]\npeak-memory = "1 kB"\n')
     found: dict[str, list[dict[str, Any]]] = {}
     for command in COMMANDS:
         main([*command.split(), "--format", "json"])
