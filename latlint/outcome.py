@@ -228,7 +228,7 @@ def _footprint_json(takes: Footprint) -> dict[str, Any]:
         "parameters": takes.parameters,
         "peak_bytes": takes.peak_bytes,
         "unknown": takes.unknown,
-        "peak": [{"tensor": name, "bytes": size} for name, size in takes.peak],
+        "peak": [{"tensor": name, "bytes": size} for name, size in takes.peak.items()],
     }
 
 

@@ -110,7 +110,7 @@ def test_the_nearest_file_governs_and_the_repository_is_the_border(tmp_path: Pat
         ('[[budgets]]\nmaximum = "10ms"', "unknown key 'maximum' in [[budgets]] number 1: did you mean 'max'?"),
         (
             '[[budgets]]\ntarget = "pixel-4/gpu"',
-            'max is missing in [[budgets]] number 1: add max = "10ms", or one of warn, max-increase',
+            'max is missing in [[budgets]] number 1: add max = "10ms", or one of warn, max-increase, size, parameters, macs, peak-memory',
         ),
         ("[[budgets]]\nmax = 10", "max in [[budgets]] number 1 must be a time such as 10ms, 850us or 0.5s, not 10"),
         (

@@ -27,6 +27,7 @@ XNNPACK has a workspace of its own beside the arena.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.settings import Budget
@@ -60,7 +61,8 @@ def check(subject: Subject) -> Iterator[Finding]:
             over = f"{verb} {said(amount)}, {amount / limit - 1:.1%} more than the {name} budget of {said(limit)}{_remarks(budget)}"
             if name == "peak-memory":
                 tensors = [
-                    f"'{cut_middle(tensor, _NAME_LIMIT)}' {format_bytes(size)}" for tensor, size in takes.peak[:_NAMED]
+                    f"'{cut_middle(tensor, _NAME_LIMIT)}' {format_bytes(size)}"
+                    for tensor, size in islice(takes.peak.items(), _NAMED)
                 ]
                 over += f"; alive at the peak: {', '.join(tensors)}"
             yield RULE.finding(subject, over, identity=(name,))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from latlint.graph.types import Graph
 from latlint.latency.types import Footprint
 from latlint.runtime.arena import arena
@@ -23,5 +25,7 @@ def footprint(graph: Graph, file_bytes: int, converted: Graph | None = None) -> 
     found = arena(planned)
     if found.unknown:
         return Footprint(max(file_bytes, weights), parameters, None, found.unknown)
-    peak = tuple((short_name(planned.tensors[each.tensor].name), each.size) for each in found.alive(found.busiest))
-    return Footprint(max(file_bytes, weights), parameters, found.size, "", peak)
+    peak: Counter[str] = Counter()
+    for block in found.alive(found.busiest):
+        peak[short_name(planned.tensors[block.tensor].name)] += block.size
+    return Footprint(max(file_bytes, weights), parameters, found.size, "", dict(peak.most_common()))

@@ -73,13 +73,13 @@ class PartitionPrediction:
 class Footprint:
     """What a model takes beside time. ``size_bytes``: the file, with the weights that lie outside of it. ``parameters``: elements of its
     constants. ``peak_bytes``: the arena of its activations (``runtime.arena``), ``None`` where it is not known, for the reason ``unknown``.
-    ``peak`` names the tensors that are alive when most is, the largest first, each with its bytes."""
+    ``peak`` names the tensors that are alive when most is, the largest first, each with its bytes; those of one name together."""
 
     size_bytes: int
     parameters: int
     peak_bytes: int | None
     unknown: str = ""
-    peak: tuple[tuple[str, int], ...] = ()
+    peak: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
