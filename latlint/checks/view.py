@@ -211,8 +211,8 @@ class _Last(local):
     """The model that this thread works on: rules of one model follow each other."""
 
     original: Graph | None = None
-    #: By the dialect of the graph that the runtime gets: of one file, runtimes may take it as it is or as converted.
-    scenes: dict[str, Scene]
+    #: By ``id`` of the graph that the runtime gets: of one file, runtimes may take it as it is or as one converter or another writes it.
+    scenes: dict[int, Scene]
     view: View | None = None
 
 
@@ -238,10 +238,10 @@ def _scene_of(subject: Subject) -> Scene:
     if _last.original is not subject.graph:
         _last.original, _last.scenes = subject.graph, {}
     graph = subject.plan.converted.graph if subject.plan.converted else subject.graph
-    if graph.dialect not in _last.scenes:
+    if id(graph) not in _last.scenes:
         from latlint.whatif.pricing import Alternatives  # NumPy, which a run that lists rules has no use for
 
-        _last.scenes[graph.dialect] = Scene(
+        _last.scenes[id(graph)] = Scene(
             subject.graph, graph, graph.consumers(), graph.producers(), frozenset(graph.outputs), Alternatives(graph)
         )
-    return _last.scenes[graph.dialect]
+    return _last.scenes[id(graph)]

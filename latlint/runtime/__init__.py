@@ -64,17 +64,20 @@ def _notes(graph: Graph) -> Iterator[str]:
         yield "dimensions that are only known at run time are taken as 1"
 
 
-_last_converted: tuple[Graph, tuple[str, str, str], Graph] | None = None
+#: The last graph that was converted, and what became of it by each way of ``CONVERSIONS``.
+_last_converted: tuple[Graph | None, dict[tuple[str, str, str], Graph]] = (None, {})
 
 
 def as_taken(graph: Graph, rules: Rules) -> Graph:
-    """``graph`` in the dialect that the runtime of ``rules`` takes. The last one converted is kept: a model is planned once for each
-    kind of processor."""
+    """``graph`` in the dialect that the runtime of ``rules`` takes, the same object for all that convert alike: a model is planned
+    once for each kind of processor."""
     global _last_converted
     if graph.dialect == rules.takes:
         return graph
-    known, key = _last_converted, (graph.dialect, rules.takes, rules.converter)
-    if known is None or known[0] is not graph or known[1] != key:
+    if _last_converted[0] is not graph:
+        _last_converted = (graph, {})
+    made, key = _last_converted[1], (graph.dialect, rules.takes, rules.converter)
+    if key not in made:
         conversion = CONVERSIONS.get(key)
         if conversion is None:
             raise LatlintError(
@@ -82,8 +85,8 @@ def as_taken(graph: Graph, rules: Rules) -> Graph:
                 code="LAT902",
                 path=graph.name,
             )
-        known = _last_converted = (graph, key, named(conversion)(graph))
-    return known[2]
+        made[key] = named(conversion)(graph)
+    return made[key]
 
 
 def _on_original_nodes(planned: Plan, graph: Graph, converted: Graph) -> Plan:
