@@ -20,6 +20,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 import latlint
+from latlint.latency.engine import counts
 from latlint.training import derived, litert
 from latlint.training.calibrate import scores, stretched
 from latlint.training.corpus import unpacked
@@ -109,9 +110,10 @@ def show(what: str, ratios: np.ndarray) -> tuple[float, float, float]:
 
 def rate(found: Sequence[Network], families: Sequence[str]) -> np.ndarray:
     """Predicted over measured by a constant and a rate for each multiply-accumulate, families held out."""
-    macs = np.array([sum(kernel.macs for kernel in each.work.plan.kernels) for each in found], float)
     groups = [np.array([each == family for each in families]) for family in sorted(set(families))]
-    return simplest(macs, np.array([each.latency_ms for each in found]), groups)
+    return simplest(
+        np.array([counts(each.work) for each in found]), np.array([each.latency_ms for each in found]), groups
+    )
 
 
 if __name__ == "__main__":

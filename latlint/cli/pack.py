@@ -188,6 +188,8 @@ def _needs_scipy() -> None:
 
 
 def _document(built: Built, output: Path) -> dict[str, object]:
+    from latlint.training.evaluation import SIMPLEST
+
     card = built.pack.card
     name = next(iter(card["processors"]))
     return {
@@ -199,7 +201,8 @@ def _document(built: Built, output: Path) -> dict[str, object]:
         "models": len(built.errors),
         "timed_kernels": built.kernels,
         "accuracy": card["processors"][name]["accuracy"],
-        "simplest_mean_error_percent": round(_mean_percent(built.simplest), 2),
+        "predicts_with": built.model,
+        "simplest_mean_error_percent": round(min(_mean_percent(built.others[name]) for name in SIMPLEST), 2),
         "held_out": [{"measurement": source, "error": error} for source, error in built.errors.items()],
     }
 
@@ -209,14 +212,16 @@ def _mean_percent(errors: Mapping[str, float]) -> float:
 
 
 def _beside_the_simplest(built: Built) -> list[str]:
-    """What a constant and a rate for each multiply-accumulate would be off by, and what to do where that is less."""
-    own, simplest = _mean_percent(built.errors), _mean_percent(built.simplest)
-    lines = [f"a constant and a rate for each MAC, held out likewise, are off by {simplest:.1f}% in the mean"]
-    if own > simplest:
-        lines.append(
-            "warning: this pack is no better than that: measure more models, or start from a device more like it (--like)"
-        )
-    return lines
+    """What the simplest models would be off by, and that one of them is better where it is."""
+    from latlint.training.evaluation import SIMPLEST
+    from latlint.training.user.build import TRANSFER
+
+    least = min(SIMPLEST, key=lambda name: _mean_percent(built.others[name]))
+    if built.model == TRANSFER:
+        return [f"{least}, held out likewise, is off by {_mean_percent(built.others[least]):.1f}% in the mean"]
+    held = f"costs of single kernels, held out likewise, are off by {_mean_percent(built.others[TRANSFER]):.1f}% in the mean"
+    advice = "measure more models, or start from a device more like it (--like)"
+    return [f"warning: this pack predicts with {built.model}: {held}; {advice}"]
 
 
 def _summary(built: Built, target: str, output: Path) -> str:

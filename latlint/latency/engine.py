@@ -188,7 +188,26 @@ def times(work: Workload, target: Target) -> Times:
         overhead += once
     if not target.host and not any(work.plan.precision not in part.model.derived for part in offloaded):
         predicted[:] = False
-    return Times(kernels, overhead, predicted, border)
+    found = Times(kernels, overhead, predicted, border)
+    return _bounded(work, found, target.card["bounds"]) if "bounds" in target.card else found
+
+
+def _bounded(work: Workload, found: Times, limits: Mapping[str, float]) -> Times:
+    """``found`` no faster and no slower than ``low`` and ``high`` times what the simplest model of the pack's measurements says: a start, and a rate
+    for each multiply-accumulate and byte. What is unknown has no such bounds."""
+    total = float(found.kernels.sum()) + found.overhead_ms
+    simple = float(counts(work) @ np.array([limits["start_ms"], limits["mac_ns"] * 1e-6, limits["byte_ns"] * 1e-6]))
+    if work.unknown or not total > 0 or not simple > 0:
+        return found
+    factor = min(max(total, limits["low"] * simple), limits["high"] * simple) / total
+    return Times(found.kernels * factor, found.overhead_ms * factor, found.predicted, found.border_ms * factor)
+
+
+def counts(work: Workload) -> Array:
+    """One, and the multiply-accumulates and bytes of all kernels, (3,): what the simplest models of a time count."""
+    kernels = [kernel for kernel in work.plan.kernels if not kernel.free]
+    macs = sum(kernel.repeat * kernel.macs for kernel in kernels)
+    return np.array([1.0, macs, sum(kernel.repeat * kernel.bytes for kernel in kernels)])
 
 
 def _once_ms(work: Workload, target: Target) -> float:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import nnls
 
 Array = NDArray[np.float64]
 
@@ -51,12 +53,34 @@ def accuracy(
     return found
 
 
-def simplest(macs: Array, times: Array, groups: Sequence[NDArray[np.bool_]]) -> Array:
-    """Predicted over measured by a constant and a rate for each multiply-accumulate, least relative squares, each of ``groups``, masks over the
-    models, held out in turn. A predictor that is no better has learnt nothing of what kernels run."""
-    counts = np.stack([np.ones(len(macs)), macs / max(float(macs.mean()), 1.0)], axis=1)
+class Simple(NamedTuple):
+    """What the simplest predictors are: ns at the start of an inference, and for each multiply-accumulate and byte of its kernels."""
+
+    start_ns: float
+    mac_ns: float = 0.0
+    byte_ns: float = 0.0
+
+    def ns(self, counts: Array) -> Array:
+        """Times for ``counts`` (models, 3): ones, multiply-accumulates, bytes."""
+        return np.asarray(counts @ np.array(self))
+
+
+#: The simplest predictors by name: how many of the counts they use. One that is no better has learnt nothing of what kernels run.
+SIMPLEST: Mapping[str, int] = MappingProxyType(
+    {"a constant": 1, "a constant and a rate for each MAC": 2, "a roofline of MACs and bytes": 3}
+)
+
+
+def simple(counts: Array, times: Array, used: int = 3) -> Simple:
+    """The simplest predictor by the first ``used`` of ``counts`` (models, 3), of least squares of relative errors, with no negative cost."""
+    scale = np.maximum(counts.mean(axis=0), 1.0)[:used]
+    costs, _ = nnls(counts[:, :used] / scale / times[:, None], np.ones(len(times)))
+    return Simple(*(costs / scale).tolist())
+
+
+def simplest(counts: Array, times: Array, groups: Sequence[NDArray[np.bool_]], used: int = 2) -> Array:
+    """Predicted over measured by a simplest predictor, each of ``groups``, masks over the models, held out in turn."""
     ratios = np.ones(len(times))
     for out in groups:
-        costs, *_ = np.linalg.lstsq(counts[~out] / times[~out, None], np.ones(int((~out).sum())), rcond=None)
-        ratios[out] = counts[out] @ costs / times[out]
+        ratios[out] = simple(counts[~out], times[~out], used).ns(counts[out]) / times[out]
     return ratios

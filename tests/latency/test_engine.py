@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 
 import latlint
+from latlint.graph import read
 from latlint.graph.types import Graph, Node, Tensor
 from latlint.latency import engine
 from latlint.latency.models import gpu
 from latlint.latency.packs import Pack, Target, read_pack, write_pack
 from latlint.latency.types import Prediction
-from latlint.runtime import unloadable
+from latlint.runtime import plan, unloadable
 from latlint.runtime.types import Kernel, Partition, Plan
 from tests.targets import bundled, phones
 
@@ -394,3 +395,32 @@ def test_the_chance_of_a_miss_agrees_with_the_interval(predictions: Predict) -> 
     assert (chances[0], found.chance_above(0.0)) == (pytest.approx(1.0), 1.0)
     certain = replace(found, low_ms=found.latency_ms, high_ms=found.latency_ms)
     assert (certain.chance_above(found.latency_ms / 2), certain.chance_above(2 * found.latency_ms)) == (1.0, 0.0)
+
+
+def test_bounds_hold_the_total_between_multiples_of_the_simplest_model(model: Callable[[str], Path]) -> None:
+    """Kernels and overhead keep their shares; what is unknown has no bounds."""
+    known = load_targets()["pixel-4/gpu"]
+    graph = read(model("mobilenet_v2.tflite"))
+    work = engine.workload(plan(graph, known.processor))
+    free = engine.times(work, known)
+    total = float(free.kernels.sum()) + free.overhead_ms
+    ones, macs, moved = engine.counts(work)
+    simple = 1.0 + macs * 1e-9 + moved * 1e-9
+    assert ones == 1 and macs > 1e8 and moved > 1e7
+
+    def limited(low: float, high: float, work: engine.Workload = work) -> engine.Times:
+        bounds = {"start_ms": 1.0, "mac_ns": 1e-3, "byte_ns": 1e-3, "low": low, "high": high}
+        processors = {**known.pack.card["processors"], "gpu": {**known.card, "bounds": bounds}}
+        card = {**known.pack.card, "processors": processors}
+        return engine.times(work, Target(known.name, Pack(card, known.pack.arrays), "gpu"))
+
+    for low, high, wanted in (
+        (0.0, 1e9, total),
+        (1.0, 1.0, simple),
+        (10.0, 20.0, 10 * simple),
+        (0.0, 0.1, simple / 10),
+    ):
+        found = limited(low, high)
+        assert float(found.kernels.sum()) + found.overhead_ms == pytest.approx(wanted)
+        assert found.kernels * (total / wanted) == pytest.approx(free.kernels)
+    assert limited(1.0, 1.0, replace(work, unknown=frozenset({0}))).overhead_ms == pytest.approx(free.overhead_ms)

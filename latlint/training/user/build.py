@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from math import log
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +18,14 @@ from latlint.graph import read
 from latlint.graph.types import Graph
 from latlint.latency.cards import FOREST_PARTS, terms_of
 from latlint.latency.catalogue import select_targets
-from latlint.latency.engine import Workload, crossing_bytes, envelope_class, starts, workload
+from latlint.latency.engine import Workload, counts, crossing_bytes, envelope_class, starts, workload
 from latlint.latency.packs import NamedTarget, Pack, Target, load_targets, vocabulary
 from latlint.latency.trees import Forest
 from latlint.runtime import plan
 from latlint.runtime.kinds import kind, kind_of
 from latlint.runtime.types import Processor
 from latlint.training.columns import Columns
-from latlint.training.evaluation import accuracy, interval, simplest
+from latlint.training.evaluation import SIMPLEST, Simple, accuracy, interval, simple
 from latlint.training.measurements import cores_of
 from latlint.training.user.matching import kernel_times
 from latlint.training.user.readers import Profile
@@ -44,6 +45,10 @@ MAX_NODES = 1 << 16
 DIRECTIONS = 4
 #: The width of an interval, as a logarithm, below which no few measurements bring it.
 MIN_WIDTH = 0.1
+#: What a pack predicts with where the simplest models are no better.
+TRANSFER = "transfer"
+#: How many times beyond what the measured models took, relative to the simplest model of them, a prediction may lie.
+BEYOND = 2.0
 #: The CPU that runs what another processor leaves, taken over from the donor and never measured.
 FALLBACK = "cpu-fallback"
 
@@ -63,18 +68,19 @@ class Wanted:
 @dataclass(frozen=True, slots=True)
 class Built:
     """``pack``, and how it came about: the donor's name, how many times faster than the donor, models, timed kernels, held-out
-    errors by model (predicted over measured, minus one). ``simplest``: those of a constant and a rate for each multiply-accumulate, of the same
-    models held out in the same parts."""
+    errors by model (predicted over measured, minus one). ``model``: what the pack predicts with, ``TRANSFER`` or one of ``SIMPLEST``; ``others``: the
+    errors of each that was tried, of the same models held out in the same parts."""
 
     pack: Pack
     donor: str
     faster: float
     kernels: int
     errors: Mapping[str, float]
-    simplest: Mapping[str, float]
+    model: str
+    others: Mapping[str, Mapping[str, float]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Donor:
     """A known processor: its target, its costs and the terms that they are for, and the samples as its runtime would run the measured models."""
 
@@ -84,6 +90,16 @@ class Donor:
     costs: Costs
     samples: Samples
     works: tuple[Workload, ...]
+
+    @cached_property
+    def counts(self) -> Array:
+        """``engine.counts`` of each model, (models, 3)."""
+        return np.array([counts(work) for work in self.works])
+
+    def only(self, models: NDArray[np.bool_]) -> Donor:
+        """The donor with some of the models, a mask."""
+        kept = tuple(work for work, keep in zip(self.works, models, strict=True) if keep)
+        return replace(self, samples=self.samples.only(models), works=kept)
 
 
 def build(profiles: Sequence[Profile], wanted: Wanted, given: Mapping[str, NamedTarget] | None = None) -> Built:
@@ -112,17 +128,18 @@ def build(profiles: Sequence[Profile], wanted: Wanted, given: Mapping[str, Named
     _check_units(profiles, donors)
     best = closest(donors, everything)
     costs = pool.fit(best, everything)
-    groups = _groups(profiles)
-    ratios = held_out(pool, donors, groups)
-    macs = np.array([float(sum(kernel.all_macs for kernel in work.plan.kernels)) for work in best.works])
-    pack = _pack(wanted, pool, best, costs, profiles, ratios)
+    ratios = held_out(pool, donors, parts_of([profile.family or str(profile.model) for profile in profiles]))
+    model = chosen(ratios)
+    limits = bounds(best, costs, model)
+    pack = _pack(wanted, pool, best, costs, profiles, ratios[model], limits)
     return Built(
         pack=pack,
         donor=best.target.name,
         faster=float(np.exp(-np.median(_log_ratios(best, everything)))),
         kernels=int(np.isfinite(best.samples.kernel_ns).sum()),
-        errors=_errors(profiles, ratios),
-        simplest=_errors(profiles, simplest(macs, totals, groups)),
+        errors=_errors(profiles, ratios[model]),
+        model=model,
+        others={name: _errors(profiles, each) for name, each in ratios.items()},
     )
 
 
@@ -190,17 +207,17 @@ class Pool:
     total_ns: Array
 
     def donor(self, target: Target) -> Donor:
-        forests = self.forests(target)
         processor = _processor(self.wanted, target.processor)
         planned = self.planned(processor)
         columns = Columns.for_works(processor.kind, planned.works)
+        forests = self.forests(target, columns)
         sampled = samples(planned, self.total_ns, columns, forests)
         extra = np.array([elsewhere_ns(work, target) for work in planned.works])
         share = np.full(len(forests), 1 / max(len(forests), 1))
         costs = Costs(costs_of(target, columns), share, queue_of(target))
         return Donor(target, processor, columns, costs, replace(sampled, extra_ns=extra), planned.works)
 
-    def forests(self, donor: Target) -> list[Mapping[str, Forest]]:
+    def forests(self, donor: Target, columns: Columns) -> list[Mapping[str, Forest]]:
         """The forests, by class of kernel, of the known GPUs whose costs are most like the donor's, the donor's first; none of a CPU.
 
         As many as one forest can hold: what a GPU does that its terms miss is half of it what others do, and together they say
@@ -208,7 +225,6 @@ class Pool:
         """
         found: list[Mapping[str, Forest]] = []
         nodes: Counter[str] = Counter()
-        columns = Columns.for_works(donor.processor.kind, ())
         for target in sorted(self.targets, key=lambda each: (_unlike(each, donor, columns), each.name)):
             forests = _forests(target, columns)
             nodes.update({name: len(forest.number) for name, forest in forests.items()})
@@ -262,17 +278,24 @@ def elsewhere_ns(work: Workload, target: Target) -> float:
 
 
 def samples(planned: Planned, total_ns: Array, columns: Columns, forests: Sequence[Mapping[str, Forest]]) -> Samples:
-    """Measured models as ``transfer`` takes them: the kernels that ``columns`` prices, with one more for what an inference costs once."""
+    """Measured models as ``transfer`` takes them: the kernels that ``columns`` prices, with one more for what an inference costs once, where that
+    is a term; on the host one row a model where no kernel was timed."""
     model, terms, correction, launches, kernel_ns = [], [], [], [], []
     for number, (work, times) in enumerate(zip(planned.works, planned.timed, strict=True)):
         queued = bool(work.offloaded)
         positions, counted = columns.kernels(work)
-        rows = len(positions) + 1
+        fixed, launched = _correction(work, len(positions), forests), _launches(work, len(positions))
+        if columns.once(work).any():
+            counted = np.vstack([counted, columns.once(work)])
+            fixed, launched = np.pad(fixed, ((0, 1), (0, 0))), np.append(launched, 0.0)
+        if not queued and not times:  # nothing but the sum is compared
+            positions, counted = [], counted.sum(axis=0, keepdims=True)
+            fixed, launched = fixed[:1], launched[:1]
+        rows = len(counted)
         model.append(np.full(rows, number))
-        terms.append(np.vstack([counted, columns.once(work)]))
-        once = np.zeros((1, len(forests)))
-        correction.append(np.vstack([_correction(work, forests), once]) if queued else np.zeros((rows, len(forests))))
-        launches.append(np.append(_launches(work), 0.0) if queued else np.zeros(rows))
+        terms.append(counted)
+        correction.append(fixed)
+        launches.append(launched)
         found = np.full(rows, np.nan)
         for at, position in enumerate(positions):
             found[at] = times.get(position, np.nan) * 1e6
@@ -289,13 +312,15 @@ def samples(planned: Planned, total_ns: Array, columns: Columns, forests: Sequen
     )
 
 
-def _launches(work: Workload) -> Array:
-    (part,) = work.offloaded
-    return part.launches
+def _launches(work: Workload, rows: int) -> Array:
+    """How often each of ``rows`` kernels is queued: never on the host."""
+    return work.offloaded[0].launches if work.offloaded else np.zeros(rows)
 
 
-def _correction(work: Workload, forests: Sequence[Mapping[str, Forest]]) -> Array:
-    """What the forests of each known processor say of the kernels that are queued, (kernels, processors)."""
+def _correction(work: Workload, rows: int, forests: Sequence[Mapping[str, Forest]]) -> Array:
+    """What the forests of each known processor say of the kernels that are queued, (kernels, processors); nothing on the host."""
+    if not work.offloaded:
+        return np.zeros((rows, len(forests)))
     (part,) = work.offloaded
     classes = np.array(part.classes)
     found = np.zeros((len(part.positions), len(forests)))
@@ -344,28 +369,67 @@ def _check_units(profiles: Sequence[Profile], donors: Sequence[Donor]) -> None:
             raise LatlintError(message)
 
 
-def _groups(profiles: Sequence[Profile]) -> list[NDArray[np.bool_]]:
-    """What to hold out together: a family, or one model where none is named; at most ``PARTS`` parts."""
-    names = [profile.family or str(profile.model) for profile in profiles]
+def parts_of(names: Sequence[str]) -> list[NDArray[np.bool_]]:
+    """What to hold out together, masks: those of one name; at most ``PARTS`` parts."""
     order = sorted(set(names), key=lambda name: (-names.count(name), name))
     parts = min(len(order), PARTS)
     return [np.array([order.index(name) % parts == part for name in names]) for part in range(parts)]
 
 
-def held_out(pool: Pool, donors: Sequence[Donor], groups: Iterable[NDArray[np.bool_]]) -> Array:
-    """Predicted over measured for every model, by what the other groups alone say; the donor is chosen anew each time."""
-    found = np.ones(len(pool.total_ns))
+class Bounds(NamedTuple):
+    """A time is at least ``low`` and at most ``high`` times what the simplest model of the measured models says of it (``engine.times``)."""
+
+    simple: Simple
+    low: float
+    high: float
+
+    def ns(self, counted: Array, transferred: Array) -> Array:
+        """``transferred`` times within the bounds, for models of these ``engine.counts``, (models, 3)."""
+        simple = self.simple.ns(counted)
+        return np.asarray(np.clip(transferred, self.low * simple, self.high * simple))
+
+
+def bounds(donor: Donor, costs: Costs, model: str) -> Bounds:
+    """What the measured models let be, by a roofline of them; one of the simplest models is a time of its own."""
+    counted, total = donor.counts, donor.samples.total_ns
+    if model in SIMPLEST:
+        return Bounds(simple(counted, total, SIMPLEST[model]), 1.0, 1.0)
+    roofline = simple(counted, total)
+    took = total / roofline.ns(counted)
+    return Bounds(roofline, float(took.min()) / BEYOND, float(took.max()) * BEYOND)
+
+
+def held_out(pool: Pool, donors: Sequence[Donor], groups: Iterable[NDArray[np.bool_]]) -> dict[str, Array]:
+    """Predicted over measured for every model, by what the other groups alone say, with the transfer and with each of the simplest models; the
+    donor is chosen anew each time."""
+    found = {name: np.ones(len(pool.total_ns)) for name in (TRANSFER, *SIMPLEST)}
     for out in groups:
         donor = closest(donors, ~out)
-        chosen = donor.samples.only(out)
-        found[out] = predicted_ns(chosen, pool.fit(donor, ~out)) / chosen.total_ns
+        costs, held = pool.fit(donor, ~out), donor.only(out)
+        for name, ratios in found.items():
+            limits = bounds(donor.only(~out), costs, name)
+            ratios[out] = limits.ns(held.counts, predicted_ns(held.samples, costs)) / held.samples.total_ns
     return found
+
+
+def chosen(ratios: Mapping[str, Array]) -> str:
+    """What to predict with, by held-out ``ratios``: the transfer, or the best of the simplest models that err less by more than noise, one standard
+    error of the difference over the models."""
+    off = {name: np.abs(ratio - 1) for name, ratio in ratios.items()}
+    better = [TRANSFER]
+    for name in SIMPLEST:
+        gap = off[TRANSFER] - off[name]
+        if gap.mean() > gap.std(ddof=1) / len(gap) ** 0.5:
+            better.append(name)
+    return min(better, key=lambda name: float(off[name].mean()))
 
 
 # ----------------------------------------------------------------------------------------------------------------- pack
 
 
-def _pack(wanted: Wanted, pool: Pool, donor: Donor, costs: Costs, profiles: Sequence[Profile], ratios: Array) -> Pack:
+def _pack(
+    wanted: Wanted, pool: Pool, donor: Donor, costs: Costs, profiles: Sequence[Profile], ratios: Array, limits: Bounds
+) -> Pack:
     name = wanted.processor
     precisions = [work.plan.precision for work in donor.works]
     facts = {key: value for key, value in asdict(donor.processor).items() if key != "name"}
@@ -375,10 +439,21 @@ def _pack(wanted: Wanted, pool: Pool, donor: Donor, costs: Costs, profiles: Sequ
         "theta": f"{name}/theta",
         "interval": intervals(ratios, precisions),
         "accuracy": accuracies(ratios, precisions, profiles),
+        "bounds": {
+            "start_ms": limits.simple.start_ns * 1e-6,
+            "mac_ns": limits.simple.mac_ns,
+            "byte_ns": limits.simple.byte_ns,
+            "low": limits.low,
+            "high": limits.high,
+        },
     }
+    simplest = limits.low == limits.high
     arrays: dict[str, NDArray[Any]] = {f"{name}/theta": costs.theta}
     processors = {name: card}
     covers = {donor.processor.kind: _covers(donor)}
+    if simplest:  # nothing is said of single kernels, and the interval is of whole times
+        card["spread"] = 0.0
+        covers[donor.processor.kind]["measured_terms"] = []
     models = list(donor.columns.models)
     forests: dict[str, Forest] = {}
     if not donor.target.host:
@@ -401,7 +476,7 @@ def _pack(wanted: Wanted, pool: Pool, donor: Donor, costs: Costs, profiles: Sequ
         arrays[f"{FALLBACK}/theta"] = costs_of(donor.target, host)
         covers[theirs["processor"]["kind"]] = {"measured_terms": [], "envelope": {}}
         models += host.models
-        forests = mixed(pool.forests(donor.target), costs.share)
+        forests = mixed(pool.forests(donor.target, donor.columns), costs.share)
     for label, forest in forests.items():
         for part in FOREST_PARTS:
             arrays[f"{name}/{label}/{part}"] = getattr(forest, part)
