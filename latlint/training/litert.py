@@ -178,7 +178,7 @@ RASPBERRY_PI = Subject(
     processor=Processor("cpu-4", "litert-2.3/xnnpack", "cpu", "arm", "armv8", "float32", 4),
     # what XNNPACK leaves runs on the built-in kernels
     columns=Columns.of(("builtin", "xnnpack")),
-    strength=Strength(noise=0.03, own=0.2),
+    strength=Strength(noise=0.05, own=0.2),
     facts={"title": "Raspberry Pi 5", "soc": "BCM2712", "processor": "4 Cortex-A76 cores at 2.40 GHz"},
     version="2.2.0.dev20260804, planned as LiteRT 2.3 does",
     directory="raspberry-pi-5",
