@@ -153,8 +153,8 @@ def main() -> int:
     worse = []
     for case in cases(options.shared, options.only):
         for size in SIZES:
-            draws = [case.errors(size, seed) for seed in range(options.draws)]
-            if not draws[0]:
+            draws = [found for seed in range(options.draws) if (found := case.errors(size, seed))]
+            if not draws:
                 continue
             table = np.array([list(each.values()) for each in draws])
             best = 2 + int(table[:, 2:].mean(axis=0).argmin())
