@@ -18,7 +18,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,7 +93,7 @@ class Case:
 
 
 def cases(shared: Path, only: str) -> Iterator[Case]:
-    known = load_targets()
+    known = {name: target for name, target in load_targets().items() if isinstance(target, Target)}
     for subject in (RASPBERRY_PI, GALAXY_S26):
         if only in subject.target:
             found = subject.measured(shared)
@@ -106,7 +105,7 @@ def cases(shared: Path, only: str) -> Iterator[Case]:
     for name, precision in PHONES:
         if only in name:
             design = design or build(measured_everywhere(load(shared / "data")), unpacked(shared / "corpus"))
-            yield _phone(design, known.values(), name, precision)
+            yield _phone(design, [*known.values()], name, precision)
 
 
 #: One large core and the GPU of every phone.
@@ -123,19 +122,18 @@ PHONES = [
 ]
 
 
-def _phone(design: Design, known: Any, name: str, precision: str) -> Case:
+def _phone(design: Design, known: Sequence[Target], name: str, precision: str) -> Case:
     series = next(s for s in design.measurements.series if (s.target, s.precision) == (name, precision))
     works = [design.workload(series.device, series.processor, precision, m) for m in design.measurements.models]
-    same = [each for each in known if not each.defaults]
-    (runtime,) = {each.runtime for each in same if each.name == name}
-    others = [each for each in same if each.device != series.device and each.runtime == runtime]
+    (runtime,) = {each.runtime for each in known if each.name == name}
+    others = [each for each in known if each.device != series.device and each.runtime == runtime]
     found = [work for work in works if work is not None]
     return Case(f"{name} {precision}", found, series.mean_ns, design.measurements.families, others)
 
 
 def _priors(subject: Subject) -> Target:
     """A target that costs what the priors say."""
-    known = load_targets()[subject.target]
+    known = load_targets()[subject.target].for_dialect("tflite")
     arrays = {**known.pack.arrays, f"{subject.key}/theta": subject.columns.terms.prior}
     return Target("priors/gpu", Pack(known.pack.card, arrays), subject.key)
 
