@@ -399,7 +399,7 @@ def test_the_chance_of_a_miss_agrees_with_the_interval(predictions: Predict) -> 
 
 def test_bounds_hold_the_total_between_multiples_of_the_simplest_model(model: Callable[[str], Path]) -> None:
     """Kernels and overhead keep their shares; what is unknown has no bounds."""
-    known = load_targets()["pixel-4/gpu"]
+    known = phones()["pixel-4/gpu"]
     graph = read(model("mobilenet_v2.tflite"))
     work = engine.workload(plan(graph, known.processor))
     free = engine.times(work, known)
