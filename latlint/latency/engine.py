@@ -206,7 +206,7 @@ def _bounded(work: Workload, found: Times, limits: Mapping[str, float]) -> Times
 def counts(work: Workload) -> Array:
     """One, and the multiply-accumulates and bytes of all kernels, (3,): what the simplest models of a time count."""
     kernels = [kernel for kernel in work.plan.kernels if not kernel.free]
-    macs = sum(kernel.repeat * kernel.macs for kernel in kernels)
+    macs = sum(kernel.all_macs for kernel in kernels)
     return np.array([1.0, macs, sum(kernel.repeat * kernel.bytes for kernel in kernels)])
 
 
