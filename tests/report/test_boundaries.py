@@ -16,7 +16,8 @@ from latlint.checks.types import Finding
 from latlint.outcome import Report, Verdict
 from latlint.report import render
 from latlint.report.annotations import identified, sentence
-from latlint.report.plain import Style
+from latlint.report.plain import Cell, Style, table
+from latlint.units import format_ms
 from tests.report.conftest import over_budget, prediction
 
 MODEL = "models/a.tflite"
@@ -281,3 +282,23 @@ def test_markdown_lists_no_kernel_that_is_free(report: Report) -> None:
         Style(width=200),
     )
     assert one.kernels[0].implementation in text.replace("\\", "") and "nothing_runs" not in text.replace("\\", "")
+
+
+@pytest.mark.parametrize(
+    ("ms", "text"),
+    [
+        (0.9994, "0.999 ms"),
+        (1.0, "1.00 ms"),
+        (9.994, "9.99 ms"),
+        (10.0, "10.0 ms"),
+        (99.94, "99.9 ms"),
+        (100.0, "100 ms"),
+    ],
+)
+def test_a_time_has_three_digits_on_both_sides_of_a_power(ms: float, text: str) -> None:
+    assert format_ms(ms) == text and format_ms(-ms) == f"-{text}"
+
+
+def test_the_last_column_keeps_twelve_columns_however_narrow_the_terminal() -> None:
+    (line,) = table([[Cell("x" * 30), Cell("abcdefghijklmnop")]], "<<", Style(width=20))
+    assert line.split() == ["x" * 30, "…fghijklmnop"]

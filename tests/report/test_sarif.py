@@ -141,6 +141,10 @@ def test_more_targets_than_runs_share_the_last(report: Report) -> None:
     assert note["message"]["text"] == "12 targets share this run, because a file may have 20 at most"
 
 
+def notifications(run: Any) -> list[Any]:
+    return [note for each in run.get("invocations", ()) for note in each.get("toolExecutionNotifications", ())]
+
+
 def test_more_results_than_are_shown_are_cut_and_counted(report: Report) -> None:
     warning = report.findings[1]
     found = (*(replace(warning, fingerprint=str(n)) for n in range(sarif.MAX_RESULTS)), report.findings[0])
@@ -150,6 +154,21 @@ def test_more_results_than_are_shown_are_cut_and_counted(report: Report) -> None
     assert run["results"][0]["level"] == "error", "the gravest are kept"
     (note,) = run["invocations"][0]["toolExecutionNotifications"]
     assert note["message"]["text"].startswith("5001 findings: the 5000 gravest are listed")
+
+
+def test_as_many_results_as_are_shown_are_not_said_to_be_cut(report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sarif, "MAX_RESULTS", 3)
+    found = tuple(replace(report.findings[1], fingerprint=str(n)) for n in range(3))
+    run = log(replace(report, findings=found))["runs"][1]
+    assert len(run["results"]) == 3
+    assert not any("gravest" in note["message"]["text"] for note in notifications(run))
+
+
+@pytest.mark.parametrize("number", [9, 10, 11])
+def test_ten_nodes_of_a_finding_are_named(report: Report, number: int) -> None:
+    finding = replace(report.findings[0], nodes=tuple(f"node-{n:02}" for n in range(number)))
+    text = json.dumps(log(replace(report, findings=(finding,))))
+    assert [f"node-{n:02}" in text for n in range(number)] == [n < 10 for n in range(number)]
 
 
 def test_a_log_of_many_results_fits_into_an_upload(report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
