@@ -17,7 +17,7 @@ from latlint.outcome import Report, Verdict
 from latlint.report import render
 from latlint.report.annotations import identified, sentence
 from latlint.report.plain import Cell, Style, table
-from latlint.units import format_ms
+from latlint.units import format_chance, format_change, format_ms, four_digits
 from tests.report.conftest import over_budget, prediction
 
 MODEL = "models/a.tflite"
@@ -302,3 +302,15 @@ def test_a_time_has_three_digits_on_both_sides_of_a_power(ms: float, text: str) 
 def test_the_last_column_keeps_twelve_columns_however_narrow_the_terminal() -> None:
     (line,) = table([[Cell("x" * 30), Cell("abcdefghijklmnop")]], "<<", Style(width=20))
     assert line.split() == ["x" * 30, "…fghijklmnop"]
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        (format_change(1.099), "+9.9%"), (format_change(1.102), "+10%"), (format_change(9.99), "+899%"), (format_change(10.0), "×10"),
+        (format_chance(0.01), "1%"), (format_chance(0.009), "<1%"), (format_chance(0.99), "99%"), (format_chance(0.991), ">99%"),
+        (four_digits(999.94), "999.9"), (four_digits(1000.0), "1000"), (four_digits(1.0), "1.000"), (four_digits(0.5), "0.5000"),
+    ],
+)  # fmt: skip
+def test_changes_chances_and_times_of_the_lock_on_their_boundaries(said: str, text: str) -> None:
+    assert said == text
