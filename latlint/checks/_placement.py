@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from latlint.whatif.pricing import Edit
 
 #: Refusals of nodes that the delegate would take but for the others.
-_LEFT_BEHIND = ("SMALLER_PARTITION", "SMALL_PARTITION", "READERS_REFUSED")
+_LEFT_BEHIND = ("SMALLER_PARTITION", "SMALL_PARTITION", "READERS_REFUSED", "WHOLE_GRAPH")
 #: What the owner of a model can do about an op that is left to the CPU, by kind.
 _ADVICE = {
     **dict.fromkeys(("arg_max", "arg_min"), "give out the scores and take the best in the app"),
@@ -64,6 +64,18 @@ def whole_refusal(view: View) -> Refusal | None:
     return next((why for why in view.plan.fallbacks.values() if why.code in _OF_ALL), None)
 
 
+def newer_takes(view: View, what: str) -> str:
+    """The advice to ship a newer GPU delegate, where that takes ``what``: seen on a Galaxy S26 and a Pixel 8a (edge-compat); else nothing."""
+    return (
+        f"; or ship LiteRT 2.2, whose GPU accelerator takes {what}" if view.plan.runtime.startswith("tflite-") else ""
+    )
+
+
+def takes_whole(view: View) -> bool:
+    """Whether the delegate takes a graph whole or not at all, and this one not."""
+    return any(why.code == "WHOLE_GRAPH" for why in view.plan.fallbacks.values())
+
+
 def refused(view: View) -> dict[int, Refusal]:
     """Node -> why the delegate does not take it; without what it would take but for the others."""
     if whole_refusal(view):
@@ -81,7 +93,10 @@ def advice(kinds: Iterable[str]) -> str:
 
 
 def at_the_ends(view: View) -> set[int]:
-    """Refused nodes that have to run on the CPU and may: selection behind all that the delegate takes, look-ups before it."""
+    """Refused nodes that have to run on the CPU and may: selection behind all that the delegate takes, look-ups before it. None where they keep
+    a delegate that takes a graph whole from taking it."""
+    if takes_whole(view):
+        return set()
     left = refused(view)
     nodes = view.graph.nodes
     movable = {index for index in left if nodes[index].kind in _ENDS | _BESIDE}

@@ -28,7 +28,7 @@ b = conv2d a 192 kernel=1
 
 ## How to fix
 Apply linear layers to tokens as 1x1 convolutions on `[1, height, width, channels]`; compute attention heads one after the other, or
-with a newer delegate.
+with a newer delegate: LiteRT 2.2's GPU accelerator takes both.
 
 ## References
 tensorflow/lite/delegates/gpu/common/model_builder.cc (`FullyConnectedOperationParser`); tensorflow/tensorflow #58607.
@@ -38,7 +38,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from latlint.checks._placement import whole_refusal
+from latlint.checks._placement import newer_takes, whole_refusal
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import view
 from latlint.graph.types import Graph
@@ -66,7 +66,8 @@ def check(subject: Subject) -> Iterator[Finding]:
     ]
     gain = None if heads else seen.gain("LAT209", _as_convolutions)
     fix = "write linear layers on tokens as 1x1 convolutions" + (" and attention one head at a time" if heads else "")
-    yield from seen.judge(RULE, sentence(failure), [*layers, *heads], fix=fix, gain=gain)
+    newer = newer_takes(seen, "matrix products of any batch") if heads else ""
+    yield from seen.judge(RULE, sentence(failure), [*layers, *heads], fix=fix + newer, gain=gain)
 
 
 def _as_convolutions(graph: Graph) -> Graph:

@@ -44,7 +44,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from latlint.checks._placement import advice, as_if_taken, at_the_ends, brief, refused
+from latlint.checks._placement import advice, as_if_taken, at_the_ends, brief, refused, takes_whole
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import View, view
 from latlint.latency.types import Gain
@@ -67,6 +67,8 @@ def check(subject: Subject) -> Iterator[Finding]:
         return
     nodes = [seen.graph.nodes[index] for index in sorted(left)]
     message = f"{_placement(seen)}, because {seen.delegate} refuses {_listed(seen, left)}"
+    if takes_whole(seen):
+        message += ", and takes a graph whole or not at all"
     mendable = {index: why for index, why in left.items() if index not in at_the_ends(seen)}
     what = advice(kind for kind, _ in Counter(node.kind for node in nodes).most_common(_NAMED))
     if not mendable and _taken(seen):

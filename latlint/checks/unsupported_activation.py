@@ -4,8 +4,8 @@
 Reports GELU and other activation functions that the delegate refuses. The gain is what HARD_SWISH in their place would buy.
 
 ## Why is this slow?
-One refused activation in the middle of a network splits it in two, of which only one half runs on the GPU. GELU is taken from about
-TensorFlow Lite 2.12 on, not by the delegate of 2.10.
+One refused activation in the middle of a network splits it in two, of which only one half runs on the GPU. GELU is taken by the GPU
+accelerator of LiteRT 2.2, not by the delegate of TensorFlow Lite 2.10.
 
 ## Example that fails
 ```text
@@ -39,7 +39,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from latlint.checks._placement import findings, refused
+from latlint.checks._placement import findings, newer_takes, refused
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import view
 from latlint.graph.types import Graph
@@ -65,4 +65,5 @@ def check(subject: Subject) -> Iterator[Finding]:
 
     kinds = " and ".join(sorted({node.native or node.kind for node in found}))
     message = f"{seen.delegate} refuses {kinds} ×{len(found)}"
-    yield from findings(seen, RULE, found, message, "use hard-swish or ReLU6 instead", swapped)
+    newer = newer_takes(seen, "GELU") if all(node.kind == "gelu" for node in found) else ""
+    yield from findings(seen, RULE, found, message, f"use hard-swish or ReLU6 instead{newer}", swapped)

@@ -107,3 +107,19 @@ def test_what_holds_on_some_runtimes_names_this_one() -> None:
         "# pixel-4/cpu-1large\nx = input 1x28x28x128\na = conv2d x 128 kernel=3 groups=4\nb = conv2d a 128 kernel=1\n"
     )
     assert "the CPU kernels of TensorFlow Lite 2.10" in found(text, "LAT240")[0].message
+
+
+def test_what_keeps_a_graph_from_being_taken_whole_is_named_alone() -> None:
+    """GELU and the convolutions would be taken, but for one op: to replace them changes nothing."""
+    text = """# galaxy-s26/gpu@litert
+x = input 1x56x56x64
+a = conv2d x 64 kernel=3
+b = gelu a
+c = conv2d b 64 kernel=3
+d = arg_max c axis=3 -> 1x56x56 int32
+"""
+    everything = [each for each in checks.run(subject(sketch(text), target_of(text))) if each.code[:5] == "LAT20"]
+    assert {each.code for each in everything} <= {"LAT201", "LAT206"}
+    (split,) = [each for each in everything if each.code == "LAT201"]
+    assert split.nodes == ("d",) and split.severity == "warning"
+    assert "refuses ARG_MAX ×1" in split.message and "takes a graph whole or not at all" in split.message

@@ -349,16 +349,17 @@ def test_pixel_shuffle_is_known_in_other_orders(form: str, channels: str) -> Non
 @pytest.mark.parametrize(
     ("precision", "code", "ops"),
     [
-        ("w8a8", "LAT253", "a = transpose x permutation=0,3,1,2\nb = transpose a permutation=0,2,1,3\n"),
-        ("w8a16", "LAT254", "a = conv2d x 64 kernel=3\nb = conv2d a 64 kernel=3\n"),
+        ("w8a8", "LAT253", "x = input 1x196x192\na = softmax x axis=2\nb = softmax a axis=2\n"),
+        ("w8a16", "LAT254", "x = input 1x80x80x64\na = conv2d x 64 kernel=3\nb = conv2d a 64 kernel=3\n"),
     ],
 )
 def test_what_a_float_model_would_lose_as_if_converted_is_told(precision: str, code: str, ops: str) -> None:
     target = "galaxy-s24/npu@litert"
-    graph = sketch(f"# {target}\nx = input 1x80x80x64\n{ops}")
+    graph = sketch(f"# {target}\n{ops}")
     assert {"LAT253", "LAT254"}.isdisjoint(findings(graph, target))
     found = findings(replace(graph, as_if=precision), target)[code]
     other = "" if code == "LAT253" else "w8a8"
     taken = [predicted(replace(graph, as_if=each), target).latency_ms for each in (precision, other)]
     assert taken[0] > taken[1]
-    assert code == "LAT254" or found.gain_ms == pytest.approx(taken[0] - taken[1], rel=1e-6)
+    assert found.severity == "note"
+    assert found.gain_ms is None or found.gain_ms == pytest.approx(taken[0] - taken[1], rel=1e-6)
