@@ -224,6 +224,21 @@ def test_no_page_needs_sideways_scrolling_not_even_on_a_phone(
             assert page.evaluate("document.documentElement.scrollWidth") == size[0]
 
 
+def test_paper_has_the_bars_and_all_of_the_table(opened: Callable[..., Any], check_page: str) -> None:
+    """What browsers leave out of print by default: backgrounds, what scrolls, and a dark page's light text."""
+    page = opened(check_page, scheme="dark")
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 700, "height": 900})
+    bars = page.locator(".meter-cell span, .track *")
+    assert bars.count() > 10
+    exact = "nodes => nodes.every(node => getComputedStyle(node).printColorAdjust === 'exact')"
+    assert bars.evaluate_all(exact)
+    cut = "nodes => nodes.filter(node => node.scrollWidth > node.clientWidth + 1 && getComputedStyle(node).overflowX !== 'visible').length"
+    assert page.locator(".scroll").evaluate_all(cut) == 0
+    assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light"
+    assert page.evaluate("document.documentElement.scrollWidth") <= 700
+
+
 def test_the_theme_follows_the_system_until_the_reader_chooses(opened: Callable[..., Any], check_page: str) -> None:
     page = opened(check_page, scheme="dark")
     ground = "getComputedStyle(document.body).backgroundColor"
