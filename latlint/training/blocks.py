@@ -30,6 +30,51 @@ def generated() -> Iterator[tuple[str, bytes]]:
             yield f"{kind}-{size}", _fragment(block, size, random.Random(f"{kind} {size}"))
         for number in range(WHOLE):
             yield f"{kind}-net{number}", _network(block, random.Random(f"{kind} net {number}"))
+    for kind in LARGE:
+        for size in (224, 320):
+            yield f"{kind}-{size}", _large(BLOCKS[kind], size, random.Random(f"{kind} {size}"))
+    for number in range(WHOLE):
+        yield f"transformer-net{number}", _transformer(random.Random(f"transformer net {number}"))
+        yield f"audio-net{number}", _audio(random.Random(f"audio net {number}"))
+
+
+def _large(block: Block, size: int, chance: random.Random) -> bytes:
+    """Two blocks on a map that fills no cache, as segmenters and pictures' filters have them."""
+    width = chance.choice((16, 24, 32, 48))
+    network = Network((1, size, size, width))
+    x = block(network, network.inputs[0], width, 1, chance)
+    return network.finish(block(network, x, chance.choice((16, 32, 64)), 1, chance))
+
+
+def _transformer(chance: random.Random) -> bytes:
+    """Patches of a picture or words, then layers of attention and of two dense layers, as litert-torch writes them."""
+    tokens, width, layers = chance.choice(((64, 512, 3), (197, 384, 3), (96, 768, 2), (256, 256, 4), (485, 192, 3)))
+    heads = width // 64
+    network = Network((1, tokens, width))
+    x = network.inputs[0]
+    for _ in range(layers):
+        y = network.layer_norm(x)
+        q, k, v = (network.reshape(network.fully_connected(y, width), 1, tokens, heads, 64) for _ in range(3))
+        q, v = (network.transpose(each, 0, 2, 1, 3) for each in (q, v))
+        weights = network.softmax(network.batch_matmul(q, network.transpose(k, 0, 2, 3, 1)))
+        mixed = network.transpose(network.batch_matmul(weights, v), 0, 2, 1, 3)
+        x = network.add(x, network.fully_connected(network.reshape(mixed, 1, tokens, width), width))
+        inner = network.gelu(network.fully_connected(network.layer_norm(x), 4 * width))
+        x = network.add(x, network.fully_connected(inner, width))
+    return network.finish(network.layer_norm(x))
+
+
+def _audio(chance: random.Random) -> bytes:
+    """Convolutions over time: a map of one row."""
+    width = chance.choice((32, 64, 128))
+    network = Network((1, 1, chance.choice((1_000, 4_000, 8_000)), width))
+    x = network.inputs[0]
+    for _ in range(3):
+        y = network.conv2d(x, width // 2, chance.choice((3, 7)), 1)
+        x = network.add(x, network.conv2d(y, width))
+        width = min(2 * width, 512)
+        x = network.conv2d(x, width, chance.choice((3, 4, 8)), chance.choice((2, 4)), "relu")
+    return network.finish(x)
 
 
 def _fragment(block: Block, size: int, chance: random.Random) -> bytes:
@@ -152,6 +197,12 @@ def _inception(net: Network, x: int, channels: int, stride: int, chance: random.
     return net.concat(*branches, *branches[: chance.choice((0, 0, 1, 2))])
 
 
+def _parametric(net: Network, x: int, channels: int, stride: int, chance: random.Random) -> int:
+    """An inverted bottleneck whose activations are PRELUs."""
+    y = net.prelu(net.conv2d(x, net.shape(x)[-1] * 2))
+    return net.conv2d(net.prelu(net.depthwise_conv2d(y, 3, stride)), channels)
+
+
 BLOCKS: Mapping[str, Block] = {
     "plain": _plain,
     "residual": _residual,
@@ -166,4 +217,7 @@ BLOCKS: Mapping[str, Block] = {
     "fire": _fire,
     "dense": _dense,
     "inception": _inception,
+    "parametric": _parametric,
 }
+#: Kinds that networks have at the resolution of a picture.
+LARGE = ("plain", "residual", "depthwise", "inverted")

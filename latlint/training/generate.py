@@ -28,7 +28,7 @@ _SCHEMA_VERSION = 3
 class Network:
     """A float32 network under construction: each method adds one op and returns the index of the tensor that it writes.
 
-    Tensors are NHWC with batch 1, padding is SAME. ``shape`` gives a tensor's shape, ``finish`` the file.
+    Maps are NHWC with batch 1, padding is SAME. ``shape`` gives a tensor's shape, ``finish`` the file.
     """
 
     def __init__(self, *input_shapes: Shape) -> None:
@@ -44,10 +44,11 @@ class Network:
     def conv2d(
         self, x: int, channels: int, kernel: int = 1, stride: int = 1, activation: str = "none", groups: int = 1
     ) -> int:
+        """Over a map of one row the kernel is one row as well: a convolution over time."""
         batch, height, width, depth = self.shape(x)
         if depth % groups or channels % groups:
             raise ValueError(f"{groups} groups do not divide {depth} and {channels} channels")
-        weights = self._zeros(channels, kernel, kernel, depth // groups)
+        weights = self._zeros(channels, kernel if height > 1 else 1, kernel, depth // groups)
         out = (batch, -(-height // stride), -(-width // stride), channels)
         options = _strides(stride) | _activation(activation)
         return self._op("CONV_2D", (x, weights, self._zeros(channels)), out, "Conv2DOptions", options)
@@ -61,9 +62,48 @@ class Network:
         return self._op("DEPTHWISE_CONV_2D", inputs, out, "DepthwiseConv2DOptions", options)
 
     def fully_connected(self, x: int, channels: int, activation: str = "none") -> int:
+        """Over the last dimension; the others are kept."""
         inputs = (x, self._zeros(channels, self.shape(x)[-1]), self._zeros(channels))
-        out = (self.shape(x)[0], channels)
-        return self._op("FULLY_CONNECTED", inputs, out, "FullyConnectedOptions", _activation(activation))
+        out = (*self.shape(x)[:-1], channels)
+        options = _activation(activation) | {"KeepNumDims": len(out) > 2}
+        return self._op("FULLY_CONNECTED", inputs, out, "FullyConnectedOptions", options)
+
+    def batch_matmul(self, x: int, y: int) -> int:
+        out = (*self.shape(x)[:-1], self.shape(y)[-1])
+        return self._op("BATCH_MATMUL", (x, y), out, "BatchMatMulOptions", {"AdjX": False, "AdjY": False})
+
+    def reshape(self, x: int, *shape: int) -> int:
+        table = self._tensor((len(shape),), _bytes(shape), tflite.TensorType.INT32)
+        return self._op("RESHAPE", (x, table), shape, "ReshapeOptions", {})
+
+    def transpose(self, x: int, *order: int) -> int:
+        table = self._tensor((len(order),), _bytes(order), tflite.TensorType.INT32)
+        out = tuple(self.shape(x)[axis] for axis in order)
+        return self._op("TRANSPOSE", (x, table), out, "TransposeOptions", {})
+
+    def layer_norm(self, x: int) -> int:
+        """Over the last dimension, in single steps."""
+        centred = self._op("SUB", (x, self._sum(x)), self.shape(x), "SubOptions", _activation("none"))
+        variance = self._sum(self.mul(centred, centred))
+        scaled = self.mul(centred, self._op("RSQRT", (variance,), self.shape(variance), "", {}))
+        return self.scale(scaled)
+
+    def _sum(self, x: int) -> int:
+        """Over the last dimension, times a constant."""
+        shape = self.shape(x)
+        axes = self._tensor((1,), _bytes((len(shape) - 1,)), tflite.TensorType.INT32)
+        total = self._op("SUM", (x, axes), (*shape[:-1], 1), "ReducerOptions", {"KeepDims": True})
+        return self.mul(total, self._zeros(1))
+
+    def gelu(self, x: int) -> int:
+        return self._op("GELU", (x,), self.shape(x), "GeluOptions", {"Approximate": False})
+
+    def prelu(self, x: int) -> int:
+        """As litert-torch writes it: a comparison, a product, a choice."""
+        shape = self.shape(x)
+        positive = self._op("GREATER", (x, self._zeros(1)), shape, "GreaterOptions", {})
+        self._types[positive] = tflite.TensorType.BOOL
+        return self._op("SELECT_V2", (positive, x, self.mul(x, self._zeros(shape[-1]))), shape, "SelectV2Options", {})
 
     def add(self, x: int, y: int, activation: str = "none") -> int:
         return self._op("ADD", (x, y), _broadcast(self.shape(x), self.shape(y)), "AddOptions", _activation(activation))
@@ -85,7 +125,7 @@ class Network:
     def mean(self, x: int, keep_dims: bool = True) -> int:
         """Over height and width."""
         batch, _, _, channels = self.shape(x)
-        axes = self._tensor((2,), (1).to_bytes(4, "little") + (2).to_bytes(4, "little"), tflite.TensorType.INT32)
+        axes = self._tensor((2,), _bytes((1, 2)), tflite.TensorType.INT32)
         out = (batch, 1, 1, channels) if keep_dims else (batch, channels)
         return self._op("MEAN", (x, axes), out, "ReducerOptions", {"KeepDims": keep_dims})
 
@@ -98,7 +138,7 @@ class Network:
         """Zeros around height and width."""
         batch, height, width, channels = self.shape(x)
         pads = (0, 0, border, border, border, border, 0, 0)
-        table = self._tensor((4, 2), b"".join(each.to_bytes(4, "little") for each in pads), tflite.TensorType.INT32)
+        table = self._tensor((4, 2), _bytes(pads), tflite.TensorType.INT32)
         return self._op("PAD", (x, table), (batch, height + 2 * border, width + 2 * border, channels), "PadOptions", {})
 
     def hard_swish(self, x: int) -> int:
@@ -181,6 +221,10 @@ class Network:
         return index
 
 
+def _bytes(values: Sequence[int]) -> bytes:
+    return b"".join(each.to_bytes(4, "little") for each in values)
+
+
 def _strides(stride: int) -> dict[str, Any]:
     return {"Padding": _SAME, "StrideH": stride, "StrideW": stride}
 
@@ -197,7 +241,9 @@ def _broadcast(x: Shape, y: Shape) -> Shape:
 
 def _code(builder: Any, name: str) -> int:
     code = getattr(tflite.BuiltinOperator, name)
-    return _table(builder, "OperatorCode", {"DeprecatedBuiltinCode": code, "BuiltinCode": code, "Version": _VERSION})
+    return _table(
+        builder, "OperatorCode", {"DeprecatedBuiltinCode": min(code, 127), "BuiltinCode": code, "Version": _VERSION}
+    )
 
 
 def _table(builder: Any, name: str, fields: Mapping[str, Any]) -> int:

@@ -80,6 +80,11 @@ ONE_OP: dict[str, tuple[Callable[[Network, int], int], str, str]] = {
     "sigmoid": (lambda net, x: net.sigmoid(x), "xnnpack", "vsigmoid"),
     "relu": (lambda net, x: net.relu(x), "xnnpack", "vclamp"),
     "softmax": (lambda net, x: net.softmax(x), "xnnpack", "softmax"),
+    "gelu": (lambda net, x: net.gelu(x), "xnnpack", "vgelu"),
+    "batch_matmul": (lambda net, x: net.batch_matmul(x, x), "xnnpack", "gemm"),
+    "transpose": (lambda net, x: net.transpose(x, 0, 3, 1, 2), "xnnpack", "transpose"),
+    "reshape": (lambda net, x: net.reshape(x, 1, 256, 16), "xnnpack", "copy"),
+    "fully_connected": (lambda net, x: net.fully_connected(x, 24), "xnnpack", "gemm"),
 }
 
 
@@ -99,6 +104,20 @@ def test_a_fully_connected_layer_is_a_product(tmp_path: Path) -> None:
     network = Network((1, 16))
     (kernel,) = planned_network(network, network.fully_connected(network.inputs[0], 10), tmp_path).kernels
     assert (kernel.op, kernel.implementation, kernel.macs) == ("fully_connected", "gemm", 160)
+
+
+def test_a_map_of_one_row_is_filtered_over_time(tmp_path: Path) -> None:
+    network = Network((1, 1, 64, 16))
+    (kernel,) = planned_network(network, network.conv2d(network.inputs[0], 24, 7, 2), tmp_path).kernels
+    assert (kernel.attributes["kernel"], kernel.outputs) == ((1, 7), ((1, 1, 32, 24),))
+
+
+def test_a_prelu_is_spelt_out(tmp_path: Path) -> None:
+    """XNNPACK takes the product alone."""
+    network = Network((1, 16, 16, 8))
+    found = planned_network(network, network.prelu(network.inputs[0]), tmp_path)
+    ran = [(found.partitions[kernel.partition].executor, kernel.op) for kernel in found.kernels]
+    assert ran == [("builtin", "greater"), ("xnnpack", "mul"), ("builtin", "select")]
 
 
 def test_groups_must_divide_the_channels() -> None:
