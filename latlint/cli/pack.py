@@ -41,7 +41,7 @@ def command() -> None:
 @click.argument("measurements", nargs=-1, metavar="MEASUREMENTS...", shell_complete=_completion.files)
 @click.option("--device", metavar="NAME", help="The device: the first half of the target's name.")
 @click.option("--processor", metavar="gpu|cpu-...", help="What the models ran on, such as gpu or cpu-1large.")
-@click.option("--profile-here", is_flag=True, help="Measure this machine's CPU instead, in some four minutes.")
+@click.option("--profile-here", is_flag=True, help="Measure this machine's CPU instead, in some six minutes.")
 @click.option(
     "--like",
     metavar="TARGET",

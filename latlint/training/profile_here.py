@@ -43,7 +43,7 @@ Array = NDArray[np.float64]
 
 
 def profile_here(
-    output: Path, *, device: str = "this-host", budget_s: float = 240, threads: int = 1, progress: Progress = silent
+    output: Path, *, device: str = "this-host", budget_s: float = 330, threads: int = 1, progress: Progress = silent
 ) -> Pack:
     """Measure this machine for about ``budget_s`` seconds and write the pack ``device/cpu-<threads>thread`` to ``output``.
 
