@@ -218,7 +218,8 @@ class Draft:
             unused = [op for op in waiting if op.alive and not self._needed(op)]
             for op in unused:
                 self.remove(op, "nothing reads it")
-            waiting = [self.producer[t] for op in unused for t in op.inputs if t in self.producer]
+            # what two of them read is looked at once
+            waiting = list(dict.fromkeys(self.producer[t] for op in unused for t in op.inputs if t in self.producer))
         self.sort()
 
     def _needed(self, op: Op) -> bool:

@@ -251,11 +251,7 @@ class _Blocks:
 
     def _batch_norm(self, op: Op) -> None:
         value = self.blocked[op.inputs[0]]
-        if (
-            len(op.outputs) > 1
-            or not all(self.draft.constant(t) for t in op.inputs[1:])
-            or "epsilon" not in op.attributes
-        ):
+        if len(op.outputs) > 1 or not all(self.draft.constant(t) for t in op.inputs[1:]):
             return
         self._take(op, 0)
         self.draft.drop_inputs(op, 3)

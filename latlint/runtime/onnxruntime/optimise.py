@@ -76,7 +76,6 @@ def _level2(draft: Draft, facts: CpuFacts) -> None:
     patterns.fuse_bias_gelu(draft)
     folding.matmul_add(draft)
     patterns.fuse_skip_layer_norm(draft)
-    patterns.fuse_fast_gelu(draft)
     patterns.fuse_quick_gelu(draft)
     patterns.fuse_matmul_scale(draft)
 

@@ -9,7 +9,7 @@ from latlint.runtime.onnxruntime.draft import Draft, Op
 _FLOATS = frozenset({"float32", "float16", "float64", "bfloat16"})
 
 
-def _is(draft: Draft, tensor: int, value: float, tolerance: float = 1e-3) -> bool:
+def _is(draft: Draft, tensor: int, value: float, tolerance: float = 1e-5) -> bool:
     found = draft.scalar(tensor)
     return isinstance(found, (int, float)) and isclose(found, value, rel_tol=tolerance, abs_tol=1e-8)
 
@@ -88,61 +88,6 @@ def fuse_bias_gelu(draft: Draft) -> None:
         draft.replace_by("BiasGelu" if op.op == "Gelu" else "FastGelu", [add, op], inputs)
 
 
-def fuse_fast_gelu(draft: Draft) -> None:
-    """FastGeluFusion: the approximation with tanh, in the two orders that exporters write."""
-    for tanh in draft.ops("Tanh"):
-        found = _inside_tanh(draft, tanh.inputs[0])
-        if found is None or draft.sole_user(tanh.inputs[0]) is not tanh:
-            continue
-        root, inner = found
-        plus = draft.sole_user(tanh.outputs[0])
-        if plus is None or _with(draft, plus, "Add", 1.0) != tanh.outputs[0]:
-            continue
-        product = draft.sole_user(plus.outputs[0])
-        if product is None or product.op != "Mul":
-            continue
-        other = _other(product, plus.outputs[0])
-        half = draft.writer(other, "Mul")
-        if half is not None and _with(draft, half, "Mul", 0.5) == root and draft.sole_user(other) is product:
-            draft.replace_by("FastGelu", [*inner, tanh, plus, half, product], [root])
-            continue
-        # the half may also come last, or be applied to the sum
-        after = draft.sole_user(product.outputs[0])
-        if other == root and after is not None and _with(draft, after, "Mul", 0.5) == product.outputs[0]:
-            draft.replace_by("FastGelu", [*inner, tanh, plus, product, after], [root])
-
-
-def _inside_tanh(draft: Draft, tensor: int) -> tuple[int, list[Op]] | None:
-    """``x`` and the nodes, where ``tensor`` is sqrt(2/pi) * (x + 0.044715 x^3)."""
-    scale = draft.writer(tensor, "Mul")
-    if scale is None:
-        return None
-    total = _with(draft, scale, "Mul", 0.7978845608)
-    if total >= 0:
-        add = draft.writer(total, "Add")
-        if add is None or draft.sole_user(total) is not scale:
-            return None
-        for root, part in (add.inputs, add.inputs[::-1]):
-            cubic = draft.writer(part, "Mul")
-            cube = _with(draft, cubic, "Mul", 0.044715)
-            power = draft.writer(cube, "Pow") if cube >= 0 else None
-            if cubic is not None and power is not None and power.inputs[0] == root and _is(draft, power.inputs[1], 3.0):
-                return root, [power, cubic, add, scale]
-        return None
-    # x * 0.7978 * (1 + 0.044715 x x)
-    for first, second in (scale.inputs, scale.inputs[::-1]):
-        linear, plus = draft.writer(first, "Mul"), draft.writer(second, "Add")
-        root = _with(draft, linear, "Mul", 0.7978845608)
-        inner = _with(draft, plus, "Add", 1.0)
-        outer = draft.writer(inner, "Mul") if inner >= 0 else None
-        if root < 0 or linear is None or plus is None or outer is None or root not in outer.inputs:
-            continue
-        square = draft.writer(_other(outer, root), "Mul")
-        if square is not None and _with(draft, square, "Mul", 0.044715) == root:
-            return root, [linear, square, outer, plus, scale]
-    return None
-
-
 def fuse_quick_gelu(draft: Draft) -> None:
     """QuickGeluFusion: x * sigmoid(a x)."""
     for sigmoid in draft.ops("Sigmoid"):
@@ -182,7 +127,7 @@ def _layer_norm(draft: Draft, mean: Op) -> tuple[list[Op], int, int] | None:
         return None
     if draft.dtype(root) not in _FLOATS:
         return None
-    power = next((u for s in subs for u in draft.users.get(s.outputs[0], ()) if u.op in ("Pow", "Mul")), None)
+    power = next((u for s in subs for u in draft.users.get(s.outputs[0], ()) if u.op == "Pow"), None)
     div = next((u for s in subs for u in draft.users.get(s.outputs[0], ()) if u.op == "Div"), None)
     if power is None or div is None or not _squares(draft, power):
         return None
@@ -218,7 +163,7 @@ def _layer_norm(draft: Draft, mean: Op) -> tuple[list[Op], int, int] | None:
 
 
 def _squares(draft: Draft, op: Op) -> bool:
-    return op.inputs[0] == op.inputs[1] if op.op == "Mul" else _is(draft, op.inputs[1], 2.0)
+    return _is(draft, op.inputs[1], 2.0)
 
 
 def _axes(draft: Draft, op: Op) -> tuple[int, ...] | None:
@@ -239,7 +184,7 @@ def _trailing(draft: Draft, op: Op) -> bool:
 
 def fuse_simplified_layer_norm(draft: Draft) -> None:
     """SimplifiedLayerNormFusion: x / sqrt(mean(x^2) + e) * scale."""
-    for power in draft.ops("Pow", "Mul"):
+    for power in draft.ops("Pow"):
         root = power.inputs[0]
         if not _squares(draft, power) or draft.dtype(root) not in _FLOATS:
             continue

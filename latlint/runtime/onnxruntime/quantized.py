@@ -17,6 +17,8 @@ _DROPS = frozenset({
     "Gather", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Expand", "Tile", "Slice", "GatherElements", "Resize",
     "MaxPool", "DepthToSpace", "SpaceToDepth",
 })  # fmt: skip
+#: Of these, what does so with numbers of 8 bits alone.
+_DROPS_BYTES = frozenset({"Resize", "MaxPool"})
 _UNARY = frozenset({"AveragePool", "GlobalAveragePool", "LeakyRelu", "Sigmoid", "Softmax"})
 _BINARY = frozenset({"Add", "Mul"})
 
@@ -279,6 +281,10 @@ def _drop(draft: Draft, op: Op) -> None:
     if before is None or after is None or after.op != _Q or len(op.outputs) > 1:
         return
     kind = draft.dtype(before.inputs[0])
+    if op.op in _DROPS_BYTES and kind not in _BYTES:
+        return
+    if op.op == "Resize" and op.get("mode", "nearest") != "nearest":
+        return
     if (
         kind != draft.dtype(after.outputs[0])
         or not _same_scale(draft, before, after)

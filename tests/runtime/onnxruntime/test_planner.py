@@ -100,6 +100,30 @@ CONV = N("Conv", ["x", "w"], ["c"])
 NEXT = N("Conv", ["h", "v"], ["y"])
 BLOCKED = ["ReorderInput", "Conv"]
 
+ERF = [N("Erf", ["a"], ["e"]), N("Add", ["e", "o"], ["q"])]
+GELU = {"r": np.array(2**0.5, np.float32), "o": np.array(1, np.float32), "h": np.array(0.5, np.float32)}
+SCALES = {"two": np.array(2, np.float32), "e": np.array(1e-5, np.float32), "g": zeros(8)}
+PAIRED = {"s8": np.array(0.02, np.float32), "z8": np.array(9, np.uint8), "up": np.array([1, 1, 2, 2], np.float32)}
+
+
+def norm(square: str) -> list[NodeProto]:
+    """A layer norm over the last axis, squared by this op."""
+    return [
+        N("ReduceMean", ["x"], ["m"], axes=[-1]), N("Sub", ["x", "m"], ["d"]), N(square, ["d", "two" if square == "Pow" else "d"], ["q"]),
+        N("ReduceMean", ["q"], ["v"], axes=[-1]), N("Add", ["v", "e"], ["f"]), N("Sqrt", ["f"], ["r"]), N("Div", ["d", "r"], ["n"]),
+        N("Mul", ["n", "g"], ["k"]), N("Add", ["k", "g"], ["y"]),
+    ]  # fmt: skip
+
+
+def resized(mode: str) -> list[NodeProto]:
+    """A Resize between pairs of one scale."""
+    pair = ["s8", "z8"]
+    return [
+        N("QuantizeLinear", ["x", *pair], ["a"]), N("DequantizeLinear", ["a", *pair], ["b"]), N("Resize", ["b", "", "up"], ["c"], mode=mode),
+        N("QuantizeLinear", ["c", *pair], ["d"]), N("DequantizeLinear", ["d", *pair], ["y"]),
+    ]  # fmt: skip
+
+
 CASES: list[tuple[str, list[NodeProto], Mapping[str, Any], list[str]]] = [
     ("relu", [CONV, N("Relu", ["c"], ["h"]), NEXT], {}, [*BLOCKED, "Conv", "ReorderOutput"]),
     ("hard swish", [CONV, N("HardSwish", ["c"], ["h"]), NEXT], {}, [*BLOCKED, "Conv", "ReorderOutput"]),
@@ -153,6 +177,75 @@ CASES: list[tuple[str, list[NodeProto], Mapping[str, Any], list[str]]] = [
         [*BLOCKED, "Conv", "ReorderOutput"],
     ),
     (
+        "a batch norm on its own is a convolution in blocks, with the add behind it",
+        [CONV, N("BatchNormalization", ["c", "g", "g", "g", "g"], ["b"]), N("Add", ["c", "b"], ["y"])],
+        {"g": zeros(32)},
+        [*BLOCKED, "Conv", "ReorderOutput"],
+    ),
+    (
+        "a GELU by its error function",
+        [N("Div", ["x", "r"], ["a"]), *ERF, N("Mul", ["x", "q"], ["t"]), N("Mul", ["t", "h"], ["y"])],
+        GELU,
+        ["Gelu"],
+    ),
+    (
+        "one whose half is on the sum is not recognised",
+        [N("Div", ["x", "r"], ["a"]), *ERF, N("Mul", ["q", "h"], ["t"]), N("Mul", ["x", "t"], ["y"])],
+        GELU,
+        ["Div", "Erf", "Add", "Mul", "Mul"],
+    ),
+    (
+        "nor one with a root of two digits",
+        [N("Div", ["x", "r"], ["a"]), *ERF, N("Mul", ["x", "q"], ["t"]), N("Mul", ["t", "h"], ["y"])],
+        GELU | {"r": np.array(1.41, np.float32)},
+        ["Div", "Erf", "Add", "Mul", "Mul"],
+    ),
+    (
+        "nor the approximation by tanh",
+        [
+            N("Pow", ["x", "three"], ["a"]),
+            N("Mul", ["a", "c3"], ["b"]),
+            N("Add", ["x", "b"], ["d"]),
+            N("Mul", ["d", "k"], ["f"]),
+            N("Tanh", ["f"], ["e"]),
+            N("Add", ["e", "o"], ["q"]),
+            N("Mul", ["x", "h"], ["t"]),
+            N("Mul", ["t", "q"], ["y"]),
+        ],
+        GELU
+        | {
+            "three": np.array(3, np.float32),
+            "c3": np.array(0.044715, np.float32),
+            "k": np.array(0.79788456, np.float32),
+        },
+        ["Pow", "Mul", "Add", "Mul", "Tanh", "Add", "Mul", "Mul"],
+    ),
+    ("a layer norm", norm("Pow"), SCALES, ["LayerNormalization"]),
+    (
+        "not where the square is a product",
+        norm("Mul"),
+        SCALES,
+        ["ReduceMean", "Sub", "Mul", "ReduceMean", "Add", "Sqrt", "Div", "Mul", "Add"],
+    ),
+    (
+        "pairs around what takes the nearest go",
+        resized("nearest"),
+        PAIRED,
+        ["QuantizeLinear", "Resize", "DequantizeLinear"],
+    ),
+    (
+        "around what interpolates they stay",
+        resized("linear"),
+        PAIRED,
+        ["QuantizeLinear", "DequantizeLinear", "Resize", "QuantizeLinear", "DequantizeLinear"],
+    ),
+    (
+        "and with 16 bits",
+        resized("nearest"),
+        PAIRED | {"z8": np.array(9, np.uint16)},
+        ["QuantizeLinear", "DequantizeLinear", "Resize", "QuantizeLinear", "DequantizeLinear"],
+    ),
+    (
         "reshapes become one",
         [N("Reshape", ["x", "s"], ["a"]), N("Reshape", ["a", "t"], ["y"])],
         {"s": np.array([16, 64], np.int64), "t": np.array([32, 32], np.int64)},
@@ -187,6 +280,8 @@ def test_other_processors_have_other_layouts() -> None:
 
 
 def model(nodes: Iterable[NodeProto], constants: Mapping[str, Any]) -> bytes:
+    wide = any(getattr(array, "dtype", None) == np.uint16 for array in constants.values())
+    opset = 21 if wide else 17
     used = {name for node in nodes for name in node.input}
     arrays = {name: array for name, array in ({**WEIGHTS, **PADS} | dict(constants)).items() if name in used}
     graph = helper.make_graph(
@@ -196,7 +291,7 @@ def model(nodes: Iterable[NodeProto], constants: Mapping[str, Any]) -> bytes:
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
         [numpy_helper.from_array(array, name) for name, array in arrays.items()],
     )
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
     return bytes(made.SerializeToString())
 
 
