@@ -46,7 +46,7 @@ def plan(graph: Graph, processor: Processor) -> Plan:
         delegate=chosen.executors[0] if len(chosen.executors) > 1 else "",
         notes=(*said, *converted.notes[len(taken.notes) :], *planned.notes, *_notes(converted)),
     )
-    return found if taken is graph else _on_original_nodes(found, graph, converted)
+    return _on_original_nodes(found, graph, converted) if converted.origins else found
 
 
 def unloadable(dialect: str, processor: Processor) -> str:

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
 
 from latlint.graph.types import Graph, Tensor
+from latlint.runtime.pairs import Pairs, with_pairs
 
-
-class _Types(NamedTuple):
-    activations: str
-    weights: str
-
-
-_TYPES: dict[str, _Types] = {
-    "w8a8": _Types("int8", "int8"),
-    "w8a16": _Types("int16", "int8"),
-}
+#: Of values as they are in a file, and in pairs of QuantizeLinear and DequantizeLinear.
+_TYPES = {"w8a8": Pairs("int8", "int8"), "w8a16": Pairs("int16", "int8")}
+_PAIRS = {"w8a8": Pairs("uint8", "int8"), "w8a16": Pairs("uint16", "int8")}
 _FLOATS = ("float32", "float16", "bfloat16", "float64")
 
 
 def converted_to(graph: Graph, precision: str) -> Graph:
     """``graph`` with its float values in the types of ``precision``: every activation, inputs and outputs too, and every constant.
 
-    What a quantiser would add at borders (QUANTIZE, DEQUANTIZE) and leave in float is not in it. A graph that is quantised already
+    An ONNX graph gets pairs of QuantizeLinear and DequantizeLinear (``pairs``), as ONNX Runtime takes quantised models.
+    Elsewhere, what a quantiser would add at borders (QUANTIZE, DEQUANTIZE) and leave in float is not in it. A graph that is quantised already
     is returned as it is: there is nothing to convert.
     """
     if graph.precision not in _FLOATS:
@@ -32,12 +26,16 @@ def converted_to(graph: Graph, precision: str) -> Graph:
         # how weights are kept is not how they are computed with: runtimes unpack them once, when they load the model
         note = "as if kept in float16: computed in what the processor computes floats in"
         return replace(graph, notes=(*graph.notes, note))
+    if graph.dialect == "onnx":
+        pairs = _PAIRS[precision]
+        note = f"as if quantised to {precision}: {pairs.activations} activations, {pairs.weights} weights for each channel, a pair around each op"
+        return replace(with_pairs(graph, pairs), notes=(*graph.notes, note))
     types = _TYPES[precision]
     note = f"as if converted to {precision}: every float value, none left out"
     return replace(graph, tensors=tuple(_typed(tensor, types) for tensor in graph.tensors), notes=(*graph.notes, note))
 
 
-def _typed(tensor: Tensor, types: _Types) -> Tensor:
+def _typed(tensor: Tensor, types: Pairs) -> Tensor:
     if tensor.dtype not in _FLOATS:
         return tensor
     return replace(tensor, dtype=types.weights if tensor.constant else types.activations)
