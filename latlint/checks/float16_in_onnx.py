@@ -38,13 +38,15 @@ from collections.abc import Iterator
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import View, view
 from latlint.graph.types import Node
+from latlint.runtime.planners import takes_native
 from latlint.words import counted
 
 RULE = Rule("LAT320", "float16-in-onnx", "note", ("host",), "reported")
 
 
 def check(subject: Subject) -> Iterator[Finding]:
-    if subject.graph.dialect != "onnx":
+    # where the file is planned as ONNX Runtime runs it, LAT260 says which Casts there are and what they cost
+    if subject.graph.dialect != "onnx" or takes_native(subject.target.processor):
         return
     found = view(subject).shared(_in_float16)
     if not found:

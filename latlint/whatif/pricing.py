@@ -56,8 +56,13 @@ class Alternatives:
 
 def _plannable(graph: Graph, edited: Graph, processor: Processor) -> bool:
     """Whether the processor's runtime can take the edited graph. One that takes the ops as the file has them can where nodes were only
-    left out: what edits change or add is in the words of ``graph.ops``."""
+    left out, or stated in the words of the file (new ``native_attributes``): all else that edits change or add is in those of ``graph.ops``."""
     if not takes_native(processor):
         return True
     known = {(node.native, id(node.attributes), len(node.inputs)) for node in graph.nodes}
-    return all((node.native, id(node.attributes), len(node.inputs)) in known for node in edited.nodes)
+    given = {id(node.native_attributes) for node in graph.nodes}
+    return all(
+        (node.native, id(node.attributes), len(node.inputs)) in known
+        or (node.native_inputs and id(node.native_attributes) not in given)
+        for node in edited.nodes
+    )

@@ -42,6 +42,15 @@ def sketch(text: str) -> Graph:
     return builder.graph()
 
 
+def _last(dims: tuple[int, ...]) -> tuple[int, ...]:
+    """Of an image or of filters, from channels first to channels last."""
+    return (dims[0], *dims[2:], dims[1])
+
+
+def _first(dims: tuple[int, ...]) -> tuple[int, ...]:
+    return (dims[0], dims[-1], *dims[1:-1])
+
+
 class _Builder:
     def __init__(self, format_name: str) -> None:
         self.format = format_name
@@ -110,13 +119,22 @@ class _Builder:
                 tuple(made),
                 MappingProxyType(attributes),
                 version,
+                native_inputs=tuple(inputs) if self.format == "onnx" else (),
+                native_attributes=MappingProxyType(
+                    {"group": attributes["groups"]} if self._grouped(attributes) else {}
+                ),
             )
         )
+
+    def _grouped(self, attributes: dict[str, Any]) -> bool:
+        return self.format == "onnx" and "groups" in attributes
 
     def _windowed(
         self, kind: str, name: str, inputs: list[int], number: int, attributes: dict[str, Any]
     ) -> tuple[int, ...]:
         data = self.tensors[inputs[0]].shape or ()
+        if first := self.format == "onnx" and len(data) == 4:
+            data = _last(data)
         channels = number or data[-1]
         weights = "float32" if self.tensors[inputs[0]].dtype != "int8" else "int8"
         attributes.setdefault("activation", "none")
@@ -135,18 +153,20 @@ class _Builder:
             padding += [total // 2, total - total // 2]
         attributes["padding"] = tuple(padding)
         if kind in _POOLS:
-            return (data[0], *made, data[-1])
+            return _first((data[0], *made, data[-1])) if first else (data[0], *made, data[-1])
         groups = attributes.setdefault("groups", data[-1] if kind == "depthwise_conv2d" else 1)
         if kind == "depthwise_conv2d":
             attributes.setdefault("multiplier", 1)
             filters = (1, *kernel, channels)
         else:
             filters = (channels, *kernel, data[-1] // groups)
+        if first and len(inputs) > 1:  # stated
+            return _first((data[0], *made, channels))
         inputs += [
-            self._tensor(f"{name}/w", filters, weights, constant=True),
+            self._tensor(f"{name}/w", _first(filters) if first else filters, weights, constant=True),
             self._tensor(f"{name}/b", (channels,), "float32" if weights == "float32" else "int32", constant=True),
         ]
-        return (data[0], *made, channels)
+        return _first((data[0], *made, channels)) if first else (data[0], *made, channels)
 
     def _usual(self, kind: str, inputs: list[int], attributes: dict[str, Any]) -> tuple[int, ...]:
         shapes = [self.tensors[index].shape or () for index in inputs]
