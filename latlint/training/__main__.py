@@ -12,7 +12,7 @@ import numpy as np
 from latlint.data import data_dir
 from latlint.latency.catalogue import write_index
 from latlint.latency.packs import Pack, read_pack, write_pack
-from latlint.training import calibrate, derived, litert
+from latlint.training import ai_hub_cpu, calibrate, derived, litert
 from latlint.training.corpus import unpacked
 from latlint.training.design import Design
 from latlint.training.design import build as build_design
@@ -91,6 +91,19 @@ def _derived(_: Path, output: Path, check: bool) -> int:
     return 0
 
 
+def _ai_hub_cpus(shared: Path, output: Path, check: bool) -> int:
+    """CPUs of phones and boards on ONNX Runtime."""
+    study = ai_hub_cpu.measured(shared)
+    names = [f"{device}-onnxruntime" for device in ai_hub_cpu.DEVICES]
+    if check:
+        return _said(ai_hub_cpu.difference(study, [read_pack(output / name) for name in names]))
+    for name, built in zip(names, ai_hub_cpu.packs(study, ai_hub_cpu.held_out(study)), strict=True):
+        write_pack(built, output / name)
+        print(output / name)
+    write_index(output)
+    return 0
+
+
 def _differs(built: Pack, known: Pack) -> float:
     """The largest relative difference of two packs' costs; one where they are of other terms."""
     if any(array.shape != known.arrays[name].shape for name, array in built.arrays.items()):
@@ -99,7 +112,13 @@ def _differs(built: Pack, known: Pack) -> float:
 
 
 #: In the order in which they are built: what is derived is from packs before it.
-_SOURCES = {"npus": _npus, "phones": _phones, "phones-xnnpack": _derived, "litert": _litert}
+_SOURCES = {
+    "npus": _npus,
+    "phones": _phones,
+    "phones-xnnpack": _derived,
+    "litert": _litert,
+    "ai-hub-cpus": _ai_hub_cpus,
+}
 
 
 def _write(packs: Iterable[Pack], output: Path) -> int:

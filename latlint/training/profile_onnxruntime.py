@@ -16,9 +16,9 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,8 +65,8 @@ def profile_onnxruntime(
         times = measure(paths, budget_s=budget_s, threads=threads, progress=progress)
         sources = [f"{len(paths)} generated networks, timed with ONNX Runtime on this machine"]
         title = f"this machine, measured by latlint ({platform.machine()})"
-        kinds = [path.stem.partition("-")[0] for path in paths]
-        found = build_pack(paths, times, kinds, Facts(device, title, cpu_name(), sources, threads))
+        networks = [Measured(path.stem, path.stem.partition("-")[0], path) for path in paths]
+        found = build_pack(networks, {threads: times}, Facts(device, title, cpu_name(), sources, processor()))
     write_pack(found, output)
     return found
 
@@ -112,7 +112,7 @@ def _session(path: Path, threads: int, profile: str = "") -> Any:
     return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def _feeds(session: Any) -> dict[str, NDArray[Any]]:
+def feeds_of(session: Any) -> dict[str, NDArray[Any]]:
     """Random numbers, the same each time; zeros for what counts or points. Dimensions that are open are 1."""
     rng = np.random.default_rng(0)
     found = {}
@@ -129,7 +129,7 @@ def _timed_ns(path: Path, slot_s: float, threads: int) -> float:
     """The fastest of the inferences that fit into ``slot_s``, loading and warming up included."""
     end = time.perf_counter() + slot_s
     session = _session(path, threads)
-    feeds = _feeds(session)
+    feeds = feeds_of(session)
     return fastest_ns(lambda: session.run(None, feeds), end, threads)
 
 
@@ -137,7 +137,7 @@ def _nodes_ns(path: Path, slot_s: float, threads: int, scratch: Path) -> dict[st
     """Nanoseconds of all nodes of each type together, as ONNX Runtime's profile has them."""
     end = time.perf_counter() + slot_s
     session = _session(path, threads, str(scratch / "profile"))
-    feeds = _feeds(session)
+    feeds = feeds_of(session)
     runs = 0
     while runs < WARM_UP + RUNS or time.perf_counter() < end:
         session.run(None, feeds)
@@ -166,21 +166,19 @@ def node_times(events: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a card says of the machine: ``device`` is the first half of the target's name."""
+    """What a card says of the machine: ``device`` is the first half of the target's name; ``processor`` has one thread."""
 
     device: str
     title: str
     soc: str
     sources: Sequence[str]
-    threads: int
+    processor: Processor
 
 
-def processor(threads: int = 1) -> Processor:
-    """This machine's CPU, as planning sees it."""
+def processor() -> Processor:
+    """This machine's CPU with one thread, as planning sees it."""
     vendor = cpu_vendor()
-    return Processor(
-        f"cpu-{threads}", RUNTIME, "cpu", vendor, instruction_set() if vendor == "x86" else "", threads=threads
-    )
+    return Processor("cpu-1", RUNTIME, "cpu", vendor, instruction_set() if vendor == "x86" else "")
 
 
 def instruction_set() -> str:
@@ -193,66 +191,84 @@ def instruction_set() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Rows:
+class Rows:
     """What is explained: ``counts`` (rows, terms), ``ns`` (rows,), and to which network each row belongs."""
 
     counts: Array
     ns: Array
     network: NDArray[np.intp]
 
-    def of(self, networks: NDArray[np.bool_]) -> _Rows:
+    def of(self, networks: NDArray[np.bool_]) -> Rows:
         kept = networks[self.network]
-        return _Rows(self.counts[kept], self.ns[kept], self.network[kept])
+        return Rows(self.counts[kept], self.ns[kept], self.network[kept])
 
 
-def build_pack(paths: Sequence[Path], times: Sequence[Timing], families: Sequence[str], facts: Facts) -> Pack:
-    """The pack from measured models; those of one family are held out together."""
-    here = processor(facts.threads)
-    works = [workload(plan(read(path), here)) for path in paths]
+class Measured(NamedTuple):
+    """A network that was timed: ``family`` is what is held out with it; ``judged`` whether the card's errors and intervals are of it."""
+
+    name: str
+    family: str
+    path: Path
+    judged: bool = True
+
+
+def build_pack(networks: Sequence[Measured], times: Mapping[int, Sequence[Timing]], facts: Facts) -> Pack:
+    """The pack from measured networks: a processor for each number of threads in ``times``. Those of one family are held out together."""
+    works = [workload(plan(read(each.path), facts.processor)) for each in networks]
     # what has a kernel that nobody prices says nothing of the others
     use = [number for number, work in enumerate(works) if not work.unknown]
-    works, times = [works[number] for number in use], [times[number] for number in use]
-    names, kinds = [paths[number].stem for number in use], np.array([families[number] for number in use])
-    rows = _rows(works, times)
+    works, networks = [works[number] for number in use], [networks[number] for number in use]
     counts = np.stack([COLUMNS.counts(work) for work in works])
-    measured = np.array([each.best_ns for each in times])
-    ratios = _held_out(rows, counts, kinds, facts.threads) / measured
-    precisions = np.array([work.plan.precision for work in works])
-    key = f"{here.name}@onnxruntime"
-    described = {
-        name: getattr(here, name) for name in ("runtime", "kind", "vendor", "generation", "precision", "threads")
-    }
     used = [name for name, count in zip(COLUMNS.names, counts.sum(axis=0), strict=True) if count > 0]
-    judged: dict[str, dict[str, Any]] = {"interval": {}, "accuracy": {}}
-    for precision in sorted(set(precisions.tolist())):
-        of = precisions == precision
-        judged["interval"][precision] = interval(np.abs(np.log(ratios[of])))
-        noise = float(np.median([each.spread for each, mine in zip(times, of, strict=True) if mine]))
-        chosen = [name for name, mine in zip(names, of, strict=True) if mine]
-        judged["accuracy"][precision] = accuracy(ratios[of], chosen, kinds[of].tolist(), noise)
-    card = {
+    card: dict[str, Any] = {
         "device": facts.device,
         "title": facts.title,
         "soc": facts.soc,
         "sources": list(facts.sources),
         "method": METHOD,
-        "processors": {
-            key: {
-                "title": f"{facts.threads} thread{'s' if facts.threads > 1 else ''}",
-                "processor": described,
-                "theta": f"{here.name}/theta",
-                **judged,
-            }
-        },
-        "defaults": {here.name: {"onnx": "onnxruntime"}},
+        "processors": {},
+        "defaults": {},
         "covers": {"cpu": covers(used, works)},
         "forests": {},
         **vocabulary(*COLUMNS.models),
     }
-    return Pack(card, {f"{here.name}/theta": _costs(rows, facts.threads)})
+    arrays = {}
+    for threads, everything in times.items():
+        here, found = replace(facts.processor, name=f"cpu-{threads}", threads=threads), [everything[n] for n in use]
+        rows = rows_of(works, found)
+        arrays[f"{here.name}/theta"] = _costs(rows, threads)
+        card["defaults"][here.name] = {"onnx": "onnxruntime"}
+        card["processors"][f"{here.name}@onnxruntime"] = {
+            "title": f"{threads} thread{'s' if threads > 1 else ''}",
+            "processor": {
+                name: getattr(here, name)
+                for name in ("runtime", "kind", "vendor", "generation", "precision", "threads")
+            },
+            "theta": f"{here.name}/theta",
+            **_judged(networks, works, found, held_out(rows, counts, networks, threads)),
+        }
+    return Pack(card, arrays)
 
 
-def _rows(works: Sequence[Workload], times: Sequence[Timing]) -> _Rows:
+def _judged(
+    networks: Sequence[Measured], works: Sequence[Workload], times: Sequence[Timing], predicted: Array
+) -> dict[str, dict[str, Any]]:
+    """Interval and accuracy by precision, from predictions in ns of families held out."""
+    ratios = predicted / np.array([each.best_ns for each in times])
+    precisions = np.array(
+        [work.plan.precision if each.judged else "" for each, work in zip(networks, works, strict=True)]
+    )
+    found: dict[str, dict[str, Any]] = {"interval": {}, "accuracy": {}}
+    for precision in sorted({*precisions.tolist()} - {""}):
+        mine = np.flatnonzero(precisions == precision).tolist()
+        noise = float(np.median([times[number].spread for number in mine]))
+        names, families = ([str(getattr(networks[n], what)) for n in mine] for what in ("name", "family"))
+        found["interval"][precision] = interval(np.abs(np.log(ratios[mine])))
+        found["accuracy"][precision] = accuracy(ratios[mine], names, families, noise)
+    return found
+
+
+def rows_of(works: Sequence[Workload], times: Sequence[Timing]) -> Rows:
     """Whole inferences, and the nodes of each type in a network together, where the plan has as many as were measured."""
     counts, ns, network = [], [], []
     for number, (work, timing) in enumerate(zip(works, times, strict=True)):
@@ -267,18 +283,19 @@ def _rows(works: Sequence[Workload], times: Sequence[Timing]) -> _Rows:
                 counts.append(terms[ops == op].sum(axis=0))
                 ns.append(spent)
                 network.append(number)
-    return _Rows(np.array(counts), np.array(ns), np.array(network, np.intp))
+    return Rows(np.array(counts), np.array(ns), np.array(network, np.intp))
 
 
-def _costs(rows: _Rows, threads: int) -> Array:
+def _costs(rows: Rows, threads: int) -> Array:
     """Costs in ns per term, shape (terms,)."""
     only = Configurations(np.zeros(1, np.intp), np.log(np.array([float(threads)])))
     strength = Strength(scale=1e-3, softness=0.03, iterations=600)
     return np.asarray(fit(rows.counts, rows.ns[:, None], COLUMNS.terms, only, strength)[0])
 
 
-def _held_out(rows: _Rows, counts: Array, kinds: NDArray[np.str_], threads: int, parts: int = 8) -> Array:
+def held_out(rows: Rows, counts: Array, networks: Sequence[Measured], threads: int, parts: int = 8) -> Array:
     """Predictions in ns for each family of networks, from the others alone; many families are held out in ``parts``."""
+    kinds = np.array([each.family for each in networks])
     families = sorted(set(kinds.tolist()))
     found = np.zeros(len(counts))
     for part in range(min(parts, len(families))):

@@ -14,7 +14,7 @@ from latlint.latency.models.onnxruntime import MODEL, TERMS
 from latlint.runtime import Kernel, plan
 from latlint.training.clock import Timing
 from latlint.training.onnx_blocks import generated
-from latlint.training.profile_onnxruntime import _rows, node_times
+from latlint.training.profile_onnxruntime import node_times, rows_of
 from tests.targets import bundled
 
 EXPORTED = Path(__file__).parents[1] / "exporters"
@@ -89,6 +89,6 @@ def test_rows_are_whole_inferences_and_types_of_nodes() -> None:
     (name, content), *_ = generated(each=1)
     target = bundled()[TARGET]
     work = engine.workload(plan(read_onnx(content, name), target.processor))
-    rows = _rows([work], [Timing([2e6, 1e6], {"Conv": 5e5, "Gemm": 1.0})])
+    rows = rows_of([work], [Timing([2e6, 1e6], {"Conv": 5e5, "Gemm": 1.0})])
     assert rows.ns.tolist() == [1e6, 1e6, 1e6, 5e5]  # a type that takes next to nothing says nothing
     assert np.all(rows.counts[0] >= rows.counts[3])

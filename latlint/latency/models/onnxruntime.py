@@ -21,6 +21,8 @@ POINTWISE = 128
 ROWS, COLUMNS = 12, 32
 #: What leaves a core's own cache, in bytes.
 LARGE = 1e6
+#: Numbers whose conversions have no vector kernels.
+_WIDE = ("int16", "uint16", "int32")
 
 _COSTS: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
@@ -88,6 +90,8 @@ _COSTS: Mapping[str, tuple[float, float]] = MappingProxyType(
         "qgemm.weights": (0.02, 1),
         "quantize": (0.15, 1),
         "dequantize": (0.15, 1),
+        "quantize.wide": (0.5, 1),
+        "dequantize.wide": (0.3, 1),
         "quantize.range": (0.2, 0.5),
         "qbinary": (0.2, 1),
         "qtable": (0.2, 1),
@@ -330,6 +334,14 @@ def _nothing(kernel: Kernel) -> Terms:
     return {}
 
 
+def _quantize(kernel: Kernel) -> Terms:
+    return {"quantize.wide" if kernel.output_dtype in _WIDE else "quantize": written(kernel)}
+
+
+def _dequantize(kernel: Kernel) -> Terms:
+    return {"dequantize.wide" if kernel.input_dtype in _WIDE else "dequantize": written(kernel)}
+
+
 def _binary(kernel: Kernel) -> Terms:
     name = "binary.div" if kernel.implementation in ("Div", "Mod") else "binary"
     return {name: written(kernel), "binary.spans": float(kernel.attributes.get("spans", 0))}
@@ -396,9 +408,9 @@ _PRICING: Mapping[str, Pricing] = MappingProxyType(
             ("QGemm", "QLinearMatMul", "MatMulIntegerToFloat", "DynamicQuantizeMatMul", "MatMulInteger"), _integer_gemm
         ),
         **dict.fromkeys(("LSTM", "GRU", "RNN"), _recurrent),
-        "QuantizeLinear": _made("quantize"),
+        "QuantizeLinear": _quantize,
         "DynamicQuantizeLinear": _taken("quantize.range"),
-        "DequantizeLinear": _made("dequantize"),
+        "DequantizeLinear": _dequantize,
         **dict.fromkeys(("QLinearAdd", "QLinearMul", "QLinearWhere"), _made("qbinary")),
         **dict.fromkeys(("QLinearSigmoid", "QLinearLeakyRelu"), _made("qtable")),
         "QLinearAveragePool": _integer_pool,

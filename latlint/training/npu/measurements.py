@@ -96,8 +96,8 @@ def _family(name: str, family: str) -> str:
     return "detr" if "detr" in name else family
 
 
-def jobs(data: Path, corpus: Path, first: tuple[int, ...] = FIRST_RELEASE) -> list[Job]:
-    """Jobs of the networks here that ran wholly on an NPU, from the release ``first`` on."""
+def jobs(data: Path, corpus: Path, first: tuple[int, ...] = FIRST_RELEASE, unit: str = "npu") -> list[Job]:
+    """Jobs of the networks here that ran wholly on an NPU, or on another ``unit``, from the release ``first`` on."""
     files = {}
     with (corpus / "ai-hub" / "networks.csv").open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
@@ -108,7 +108,7 @@ def jobs(data: Path, corpus: Path, first: tuple[int, ...] = FIRST_RELEASE) -> li
         return [
             job
             for row in csv.DictReader(file)
-            if (job := _job(row, files, runtimes, precisions)) is not None and job.release >= first
+            if (job := _job(row, files, runtimes, precisions, unit)) is not None and job.release >= first
         ]
 
 
@@ -117,10 +117,11 @@ def _job(
     files: Mapping[tuple[str, str], str],
     runtimes: Mapping[str, str],
     precisions: Mapping[str, str],
+    unit: str,
 ) -> Job | None:
     name = files.get((row["model"].lower(), row["comp"].lower()))
     runtime, precision = runtimes.get({"qnn": "qnn_dlc"}.get(row["rt"], row["rt"])), precisions.get(row["prec"])
-    whole = row["unit"] == "NPU" and row["total"] == row["npu"] and row["total"] not in ("", "0")
+    whole = row["unit"] == unit.upper() and row["total"] == row[unit] and row["total"] not in ("", "0")
     if name is None or runtime is None or precision is None or not whole or row["status"] not in ("Passed", ""):
         return None
     try:
