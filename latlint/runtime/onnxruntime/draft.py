@@ -267,7 +267,8 @@ def draft_of(graph: Graph) -> Draft:
             draft.constants.update(outputs)
             continue
         attributes: Mapping[str, Any] = node.native_attributes
-        if node.kind == UNKNOWN or domain not in ("", "com.microsoft"):
+        dynamic = name == "DynamicQuantizeLinear" and len(inputs) == 1 and len(outputs) == 3
+        if (node.kind == UNKNOWN and not dynamic) or domain not in ("", "com.microsoft"):
             # No pass may take it for ONNX Runtime's op of that name: it may lack the inputs that those have.
             name = f"{domain or 'ai.onnx'}::{name}"
         draft.add(Op(name, inputs, outputs, dict(attributes), (node.index,), node.version, domain), float(node.index))
