@@ -475,3 +475,29 @@ def test_an_npu_is_found_from_five_jobs_of_ai_hub(model: Model, tmp_path: Path) 
     mine = written(built, tmp_path / "pack")["mine/npu"]
     for name in ("mobilenet_v3_small.tflite", "vit_tiny.onnx"):
         assert total_ms(model(name), mine) == pytest.approx(1.6 * total_ms(model(name), truth), rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("text", "ms"),
+    [
+        (
+            "Average inference time cost: 62.2935 ms\nMin Latency: 0.0529 s\nP50 Latency: 0.0603562 s\nP90 Latency: 0.07 s\n",
+            60.3562,
+        ),
+        ("Session creation time cost: 0.2 s\nAverage inference time cost total: 98.961997 ms\n", 98.961997),
+    ],
+)
+def test_the_output_of_onnxruntime_perf_test_is_read(tmp_path: Path, model: Model, text: str, ms: float) -> None:
+    path = tmp_path / "resnet18.txt"
+    path.write_text(text)
+    (tmp_path / "resnet18.onnx").symlink_to(model("resnet18.onnx"))
+    [found] = read_all([str(path)])
+    assert (found.total_ms, found.ops, found.model) == (pytest.approx(ms), (), tmp_path / "resnet18.onnx")
+
+
+@pytest.mark.parametrize("text", ["Average inference time cost: soon\n", "Average inference time cost: nan ms\n"])
+def test_an_output_of_onnxruntime_perf_test_without_a_time_is_an_error(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "resnet18.txt"
+    path.write_text(text)
+    with pytest.raises(LatlintError, match=r"no time|more than 0|milliseconds"):
+        read_all([f"resnet18.onnx={path}"])

@@ -7,6 +7,7 @@
   is in microseconds (``onnxruntime/core/framework/sequential_executor.cc``).
 * Qualcomm AI Hub's profile of a job (``ProfileJob.download_profile``): JSON whose ``execution_summary`` has ``estimated_inference_time``,
   in microseconds. Its times of single layers are left: on an NPU they are no times of layers.
+* ``onnxruntime_perf_test``: the line ``P50 Latency`` in seconds, or of versions that lack it the average in ms (``onnxruntime/test/perftest``).
 * CSV with the columns ``model`` and ``latency_ms``, and ``family`` where models that are alike shall be held out together.
 
 Everything a file can get wrong is a ``LatlintError`` that names it.
@@ -69,8 +70,13 @@ def _read(argument: str) -> list[Profile]:
         return [of_tool(found, path, model)]
     if _is_report(text):
         return [_benchmark_model(text, path, model)]
+    if _PERF_TEST in text:
+        return [_perf_test(text, path, model)]
     if model is not None:
-        raise _error(path, "not a profile: expected the output of benchmark_model or of ONNX Runtime's profiler")
+        raise _error(
+            path,
+            "not a profile: expected the output of benchmark_model, of onnxruntime_perf_test or of ONNX Runtime's profiler",
+        )
     return _table(text, path)
 
 
@@ -214,6 +220,20 @@ def _model_beside(path: Path, graph: str | None = None) -> Path:
 # ---------------------------------------------------------------------------------------------------------- ONNX Runtime
 
 _SUFFIX = "_kernel_time"
+_PERF_TEST = "Average inference time cost"
+
+
+def _perf_test(text: str, path: Path, model: Path | None) -> Profile:
+    """The median of the inferences, where it is stated: the average has their first ones in it."""
+    median_s = re.findall(r"^P50 Latency:\s*([^\s]+) s", text, re.MULTILINE)
+    average_ms = re.findall(rf"{_PERF_TEST}(?: total)?:\s*([^\s]+) ms", text)
+    if median_s:
+        total = _time(median_s[-1], path, "P50 Latency") * 1e3
+    elif average_ms:
+        total = _time(average_ms[-1], path, _PERF_TEST)
+    else:
+        raise _error(path, f"no time in it: expected a line 'P50 Latency: … s' or '{_PERF_TEST}: … ms'")
+    return Profile(model or _model_beside(path), str(path), total)
 
 
 def _json(text: str, path: Path) -> Any:
