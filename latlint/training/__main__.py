@@ -12,7 +12,7 @@ import numpy as np
 from latlint.data import data_dir
 from latlint.latency.catalogue import write_index
 from latlint.latency.packs import Pack, read_pack, write_pack
-from latlint.training import ai_hub_cpu, calibrate, derived, litert
+from latlint.training import ai_hub_cpu, calibrate, derived, litert, servers
 from latlint.training.corpus import unpacked
 from latlint.training.design import Design
 from latlint.training.design import build as build_design
@@ -91,6 +91,14 @@ def _derived(_: Path, output: Path, check: bool) -> int:
     return 0
 
 
+def _onnxruntime(shared: Path, output: Path, check: bool) -> int:
+    """Servers on ONNX Runtime, from what was timed for them (``measured/``)."""
+    built = servers.pack(shared)
+    if check:
+        return _said(_differs(built, read_pack(output / built.device)))
+    return _write([built], output)
+
+
 def _ai_hub_cpus(shared: Path, output: Path, check: bool) -> int:
     """CPUs of phones and boards on ONNX Runtime."""
     study = ai_hub_cpu.measured(shared)
@@ -117,6 +125,7 @@ _SOURCES = {
     "phones": _phones,
     "phones-xnnpack": _derived,
     "litert": _litert,
+    "onnxruntime": _onnxruntime,
     "ai-hub-cpus": _ai_hub_cpus,
 }
 

@@ -1,6 +1,7 @@
 """ONNX Runtime on servers: published networks and generated ones timed on one machine, and the bundled pack that comes of it.
 
-    python -m latlint.training.measured --rounds 4     # times them, some three minutes a round, and adds to the file of times
+    python -m latlint.training.servers --rounds 4     # times them, some three minutes a round, and adds to the file of times
+    python -m latlint.training --only onnxruntime     # the pack from the file of times
 
 ``measured/DEVICE.json`` has the times, as ``profile_onnxruntime`` takes them: for each network and number of threads the fastest inference of each round
 in ms, and by type of node the fastest of any round. A round passes once over all networks, so that the passes of one lie minutes apart.
@@ -173,13 +174,14 @@ def pack(shared: Path, file: Path = FILE) -> Pack:
     known = json.loads(file.read_text("utf-8"))
     with tempfile.TemporaryDirectory(prefix="latlint-networks-") as scratch:
         found = [each for each in networks(shared, Path(scratch)) if each.name in known["networks"]]
-        times = {threads: timings(file, threads) for threads in THREADS}
+        timed = [n for n in THREADS if all(str(n) in entry for entry in known["networks"].values())]
+        times = {threads: timings(file, threads) for threads in timed}
         rounds = {threads: max(len(each.passes) for each in of.values()) for threads, of in times.items()}
         published = sum(each.judged for each in found)
+        passed = " and ".join(f"{count} rounds on {threads} thread(s)" for threads, count in rounds.items())
         source = (
             f"{published} published networks, float32 and quantised, and {len(found) - published} generated ones, timed with {known['runtime']} "
-            f"in {' and '.join(str(count) for count in rounds.values())} rounds with {' and '.join(str(count) for count in rounds)} threads, on "
-            f"a virtual machine that others used too (latlint/training/measured/{file.name})"
+            f"in {passed}, on a virtual machine that others used too (latlint/training/measured/{file.name})"
         )
         facts = Facts(
             DEVICE,
@@ -192,7 +194,7 @@ def pack(shared: Path, file: Path = FILE) -> Pack:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m latlint.training.measured", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m latlint.training.servers", description=__doc__)
     parser.add_argument("--shared", type=Path, default=Path("../shared"), help="directory with data/ and corpus/")
     parser.add_argument("--rounds", type=int, default=1, help="how often to pass over all networks")
     parser.add_argument("--threads", type=int, nargs="*", default=THREADS, help="numbers of threads")
