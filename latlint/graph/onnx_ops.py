@@ -736,6 +736,15 @@ def _fused_matmul(shapes: _Shapes, attributes: Mapping[str, Any]) -> _Shapes:
     return [(*(max(pair) if 1 in pair else pair[0] for pair in zip(longer, padded, strict=True)), rows, columns)]
 
 
+def _quantized_lstm(shapes: _Shapes, _: Mapping[str, Any]) -> _Shapes:
+    """DynamicQuantizeLSTM: data of (sequence, batch, width), weights of (directions, width, 4 hidden) and (directions, hidden, 4 hidden)."""
+    data, hidden = shapes[0], shapes[2]
+    if data is None or hidden is None or len(data) != 3 or len(hidden) != 3:
+        return []
+    state = (hidden[0], data[1], hidden[1])
+    return [(data[0], *state), state, state]
+
+
 def _packed_bits(shapes: _Shapes, attributes: Mapping[str, Any]) -> _Shapes:
     """MatMulNBits: the number of columns is an attribute."""
     return [] if shapes[0] is None or "N" not in attributes else [(*shapes[0][:-1], int(attributes["N"]))]
@@ -772,6 +781,9 @@ FOREIGN: dict[tuple[str, str], Foreign] = {
             "DynamicQuantizeMatMul": Foreign(lambda call: _matmul(call)._replace(inputs=(0, 1)), shapes=_fused_matmul),
             "MatMulIntegerToFloat": Foreign(
                 lambda call: _matmul(call)._replace(inputs=(0, 1)), shapes=_fused_matmul, like=2
+            ),
+            "DynamicQuantizeLSTM": Foreign(
+                lambda call: _recurrent("lstm")(call)._replace(inputs=(0, 1, 2)), shapes=_quantized_lstm
             ),
             "QLinearAdd": Foreign(_quantized(_with_activation("add"), 0, 3), ("Add", (0, 3))),
             "QLinearMul": Foreign(_quantized(_with_activation("mul"), 0, 3), ("Mul", (0, 3))),

@@ -6,6 +6,7 @@ import importlib.util
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from math import prod
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,6 +17,7 @@ from onnx import FunctionProto, NodeProto, TensorProto, helper, numpy_helper
 
 from latlint.graph import Graph
 from latlint.graph.onnx import read_onnx
+from latlint.runtime.work import macs
 
 onnxruntime = pytest.importorskip("onnxruntime")
 
@@ -181,3 +183,27 @@ def test_a_type_that_is_not_known_has_no_vote_on_the_precision() -> None:
         helper.make_node("MatMul", ["x", "w"], ["y0"]),
     ]
     assert read_onnx(memoryview(model(nodes, X, {"w": ones((8, 8), np.float32)})), "m.onnx").precision == "float32"
+
+
+def test_an_lstm_with_dynamically_quantised_weights_is_one() -> None:
+    """What ``onnxruntime.quantization.quantize_dynamic`` makes of an LSTM, with the sizes that ONNX Runtime gives it."""
+    weights = [
+        helper.make_tensor(name, TensorProto.INT8, shape, bytes(prod(shape)), raw=True)
+        for name, shape in (("w", (2, 16, 32)), ("r", (2, 8, 32)))
+    ]
+    scales = [helper.make_tensor(name, TensorProto.FLOAT, (2,), [1.0, 1.0]) for name in ("ws", "rs")]
+    zeros = [helper.make_tensor(name, TensorProto.INT8, (2,), [0, 0]) for name in ("wz", "rz")]
+    inputs = ["x", "w", "r", "", "", "", "", "", "ws", "wz", "rs", "rz"]
+    node = helper.make_node(
+        "DynamicQuantizeLSTM", inputs, ["y", "h", "c"], domain="com.microsoft", hidden_size=8, direction="bidirectional"
+    )
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, (5, 1, 16))
+    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in "yhc"]
+    graph = helper.make_graph([node], "g", [x], outputs, [*weights, *scales, *zeros])
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=10).SerializeToString()
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    theirs = [each.shape for each in session.run(None, {"x": np.zeros((5, 1, 16), np.float32)})]
+    found = read_onnx(memoryview(model), "m.onnx")
+    assert [found.tensors[index].shape for index in found.outputs] == theirs == [(5, 2, 1, 8), (2, 1, 8), (2, 1, 8)]
+    assert found.nodes[0].kind == "lstm" and macs(found, found.nodes[0]) == 5 * 2 * 32 * (16 + 8)
