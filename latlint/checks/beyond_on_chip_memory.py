@@ -28,7 +28,8 @@ Halve the map before the widest layers (a stride of 2, or pixels to channels at 
 every tensor. For segmentation and super-resolution, run the network over tiles of the image.
 
 ## References
-Qualcomm AI Hub's published networks, spills as its compiler reports them, measured for float16; 8 MB is the size of the vector memory of the Hexagon NPUs since the Snapdragon 8 Gen 1.
+Qualcomm AI Hub's published networks and what they report of spills, in float16: of those whose largest op stays below 8 MB, 3 of 43
+spill; of the others, 27 of 35.
 """
 
 from __future__ import annotations
