@@ -4,7 +4,7 @@
     python benchmarks/ablation.py --cpu     # CPU alone: half a minute
 
 Prints the mean absolute percentage error end to end over all models and targets, and the share of pairs within 10 %, as a Markdown
-table. Needs the measurements and the model files (``--shared``, by default ../shared), and ``pip install 'latlint[train]'``.
+table. Needs the measurements and the model files (``--shared``, by default ../shared), and ``pip install '.[train]'``.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@
 
 For each family of architectures, the predictors of all targets are trained on the other families and predict every model of the
 family. Prints one row a target and precision. ``--check`` fails where a limit is exceeded. Needs the measurements and the model files
-(``--shared``, by default ../shared), and ``pip install 'latlint[train]'``.
+(``--shared``, by default ../shared), and ``pip install '.[train]'``.
 """
 
 from __future__ import annotations

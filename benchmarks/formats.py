@@ -3,7 +3,7 @@
     python benchmarks/formats.py
 
 Prints the median difference over the networks of the corpus on a GPU and on a CPU target, and the ten that differ most with what the two plans
-do not share. Needs the model files (``--shared``, by default ../shared) and ``pip install 'latlint[train]'``, which unpacks them.
+do not share. Needs the model files (``--shared``, by default ../shared) and ``pip install '.[train]'``, which unpacks them.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@
 
 Prints one row a network: predicted and measured milliseconds (one thread, LiteRT with XNNPACK), error, and the spread of the
 measurement: how far the median of its passes lies above the best. ``--check`` fails where the median error is above 10 %.
-Needs the model files (``--shared``, by default ../shared) and ``pip install 'latlint[train]' ai-edge-litert``.
+Needs the model files (``--shared``, by default ../shared) and ``pip install '.[train]' ai-edge-litert``.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ One GPU and one CPU target stand for the new phone. It is left out whole: what i
 Families of networks are held out in five parts, which neither the other phones' fit nor the profile has seen. Prints the mean absolute
 percentage error on the held-out models against the number of profiled models: with transfer, and without (from the priors that
 every fit starts from). ``kernels``: the profile times the kernels of each model as well as the whole. ``--check`` fails where a limit
-is exceeded. The problems are small: more threads than one slow them down. Needs the measurements and the model files (``--shared``, by default ../shared), and ``pip install 'latlint[train]'``.
+is exceeded. The problems are small: more threads than one slow them down. Needs the measurements and the model files (``--shared``, by default ../shared), and ``pip install '.[train]'``.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
     python benchmarks/litert.py --check    # fails where a limit is exceeded
 
 Beside the error of the pack's own way stand those of the simplest models, by the same split. Needs the measurements and the model files
-(``--shared``, by default ../shared), and ``pip install 'latlint[train]'``.
+(``--shared``, by default ../shared), and ``pip install '.[train]'``.
 """
 
 from __future__ import annotations

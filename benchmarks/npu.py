@@ -8,7 +8,7 @@
 
 One protocol: cells (a network on a device by a runtime in a precision) of Qualcomm AI Hub's releases from 0.53 on, of the newest QAIRT version of
 each, wholly on the NPU, of the networks whose files match what was measured. Left out are 3-D convolutions, recurrent networks, decoders with caches and
-networks that no runtime takes whole. ``python benchmarks/accuracy.py --npu`` is this. Needs ../shared and ``pip install 'latlint[train]'``.
+networks that no runtime takes whole. ``python benchmarks/accuracy.py --npu`` is this. Needs ../shared and ``pip install '.[train]'``.
 """
 
 from __future__ import annotations

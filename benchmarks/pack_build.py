@@ -7,7 +7,7 @@ Each draw holds out a fifth of the families and measures 5, 10, 20 or 40 network
 that runs the same library, as bundled (they have seen these networks, on themselves); for the Galaxy S26's GPU there is none: the priors of its terms.
 Prints the mean absolute percentage error of what ``pack build`` chooses, of the transfer that it may choose, and of the simplest models, over all draws,
 and the mean and standard error of the difference from the best of these. ``--check`` fails where it is worse by more than twice that. Needs the
-measurements and the model files (``--shared``, by default ../shared), and ``pip install 'latlint[train]'``.
+measurements and the model files (``--shared``, by default ../shared), and ``pip install '.[train]'``.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ machine is slower for a while. A peer that is not installed is said to be so:
 
     pip install onnx onnxruntime onnx-graphsurgeon polygraphy ethos-u-vela onnx-tool
 
-Needs the model files (``--shared``, by default ../shared) and ``pip install 'latlint[train]'``, which unpacks them.
+Needs the model files (``--shared``, by default ../shared) and ``pip install '.[train]'``, which unpacks them.
 """
 
 # Nothing large is imported here: what a parent has at the fork counts as its child's peak.

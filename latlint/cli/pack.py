@@ -184,7 +184,7 @@ def _needs_scipy() -> None:
     from importlib.util import find_spec
 
     if find_spec("scipy") is None:
-        raise LatlintError("building a pack needs SciPy: pip install 'latlint[train]'")
+        raise LatlintError("building a pack needs SciPy: pip install scipy lightgbm")
 
 
 def _document(built: Built, output: Path) -> dict[str, object]:
