@@ -57,7 +57,7 @@ RULE = Rule("LAT211", "faster-on-the-cpu", "warning", ("offload",), "measured")
 
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
-    if subject.prediction.lower_bound or subject.prediction.high_ms is None:
+    if subject.prediction.lower_bound or subject.prediction.high_ms is None or not seen.plan.kernels:
         return
     found = max((each for each in _hosts(seen)), key=lambda each: each[1].low_ms, default=None)
     if found is None or found[1].low_ms <= 0:
