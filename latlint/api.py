@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from latlint import checks
 from latlint.checks.types import Finding, fingerprint
@@ -117,16 +117,14 @@ def predict_files(paths: Iterable[str], settings: Settings) -> Report:
 MOST_KERNELS = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(NamedTuple):
     """What is done with the files that one configuration governs: ``review`` with their reports, where rules look at models."""
 
     task: Task
     review: Review | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """Which files a run is about and what is done with each: known before any of them is opened.
 
     ``members`` has the group of each file, and the file as given or found. ``empty`` is the report of no file: targets, notes and paths of the run.

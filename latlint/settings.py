@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from latlint.errors import LatlintError
 from latlint.globs import covers_target, matches_path
@@ -87,8 +87,7 @@ class Budget:
         return base_ms + max(base_ms * self.max_increase, self.min_increase_ms)
 
 
-@dataclass(frozen=True, slots=True)
-class Waiver:
+class Waiver(NamedTuple):
     """Findings that are accepted: those of the rule that ``code`` names (a code, the beginning of one, a name), on models and targets
     that the globs match, up to ``max_ms`` if that is given, until the day ``expires`` is over."""
 

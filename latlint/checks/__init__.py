@@ -25,13 +25,20 @@ _FUNCTIONS = "check", "compare", "sweep"
 
 
 class Check(NamedTuple):
-    """A rule with its ``page`` (Markdown) and the functions of its module."""
+    """A rule with the docstring and the functions of its module."""
 
     rule: Rule
-    page: str
+    docstring: str
     run: Callable[[Subject], Iterator[Finding]] | None
     compare: Callable[[Comparison], Iterator[Finding]] | None = None
     sweep: Callable[[Leftovers], Iterator[Finding]] | None = None
+
+    @property
+    def page(self) -> str:
+        """Its page, in Markdown."""
+        import inspect  # takes as long to import as all rules
+
+        return inspect.cleandoc(self.docstring)
 
     @property
     def summary(self) -> str:
@@ -47,14 +54,10 @@ class Check(NamedTuple):
 @cache
 def checks() -> tuple[Check, ...]:
     """Every rule, sorted by code: one for each module of this package that is not shared by them."""
-    import inspect  # takes as long to import as all rules
-
     names = [module.name for module in iter_modules(__path__) if module.name not in _NO_RULES]
     modules = [import_module(f"{__name__}.{name}") for name in names if not name.startswith("_")]
     found = [
-        Check(
-            module.RULE, inspect.cleandoc(module.__doc__ or ""), *(getattr(module, name, None) for name in _FUNCTIONS)
-        )
+        Check(module.RULE, module.__doc__ or "", *(getattr(module, name, None) for name in _FUNCTIONS))
         for module in modules
     ]
     return tuple(sorted(found, key=lambda check: check.rule.code))

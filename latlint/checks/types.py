@@ -76,8 +76,7 @@ class Finding:
         return replace(self, message=f"{self.message}; {remark}", headline=headline)
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(NamedTuple):
     """One model on one target. ``path`` is where the model lies in its repository, whatever the path as given."""
 
     graph: Graph
@@ -88,8 +87,7 @@ class Subject:
     path: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(NamedTuple):
     """A prediction, and what its model took on the same target before the change: ``base_ms`` in ``base``, such as ``main at 0a1b2c3``;
     or ``None``, and ``base`` is why that is not known: the model ``is_new``, or the comparison cannot be made. ``gain`` is what the change
     saves, where both are known by their kernels, and ``kernels`` what happened to each of those. ``path`` is where the model lies in its repository."""
@@ -121,8 +119,7 @@ class Accepted(NamedTuple):
     line: Line
 
 
-@dataclass(frozen=True, slots=True)
-class Leftovers:
+class Leftovers(NamedTuple):
     """What the configuration (``source``, as the user names it) and the files beside it say that no model of a run has use for."""
 
     source: str
@@ -146,8 +143,7 @@ class Leftovers:
         return bool(unused or self.compared_with_itself)
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """A rule's identity. ``code`` is never reused; ``name`` is the name of its module with hyphens.
 
     ``about`` says on which processors it looks at a model: by what they are (``host``, ``offload``) or by the executor of their runtime

@@ -45,7 +45,6 @@ from math import prod
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import view
 from latlint.graph.types import ITEM_BYTES
-from latlint.latency.models.npu import ON_CHIP
 
 RULE = Rule("LAT251", "uneven-attention", "note", ("npu",), "measured")
 
@@ -55,6 +54,8 @@ _TILE = 128
 
 
 def check(subject: Subject) -> Iterator[Finding]:
+    from latlint.latency.models.npu import ON_CHIP  # the cost model, which no other processor has a use for
+
     seen = view(subject)
     found = []
     lengths = set()

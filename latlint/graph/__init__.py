@@ -7,8 +7,9 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import PurePath
+from typing import NamedTuple
 
 from latlint.errors import LatlintError
 from latlint.graph.detect import lfs_pointer, other_format
@@ -21,8 +22,7 @@ from latlint.words import printable
 __all__ = ["ByteRange", "Graph", "ModelFile", "Node", "Quantization", "Tensor", "opened", "read"]
 
 
-@dataclass(frozen=True, slots=True)
-class ModelFile:
+class ModelFile(NamedTuple):
     """A model file that is open: ``name`` is its path as given."""
 
     name: str

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from latlint.graph.flatbuffer import BOOL, FLOAT32, INT8, INT32, MalformedError, Table
@@ -52,8 +51,7 @@ _ACTIVATIONS = ("none", "relu", "relu_n1_to_1", "relu6", "tanh", "sign_bit")
 Attributes = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Operands:
+class Operands(NamedTuple):
     """What an op's attributes are made from. ``inputs`` are in the order of ``graph.ops``; one left out is ``None``."""
 
     options: Table

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 #: Kinds that hand on one value.
 _PASSING = frozenset({"identity", "cast", "reshape", "squeeze", "expand_dims", "flatten"})
@@ -21,8 +20,7 @@ _TURNED = {
 _MAX_STEPS = 64
 
 
-@dataclass(frozen=True)
-class Loop:
+class Loop(NamedTuple):
     """A loop, as far as its count depends on it. Tensors are indices or names.
 
     ``producer`` gives the node that writes a tensor within the loop; ``value`` the number that a tensor holds in every round, or

@@ -26,8 +26,7 @@ _WORK = frozenset(
 _NO_ATTRIBUTES: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Quantization:
+class Quantization(NamedTuple):
     """Affine quantisation: ``real = scale * (q - zero_point)``, one pair or one per slice along ``axis``."""
 
     scales: tuple[float, ...]

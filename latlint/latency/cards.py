@@ -31,15 +31,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import fields
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from latlint.runtime.kinds import KINDS, kind
 from latlint.runtime.types import Processor
 
-Arrays = dict[str, NDArray[Any]]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Arrays = dict[str, NDArray[Any]]
+
 
 #: How many numbers ``engine.sizes`` gives for a kernel.
 SIZES = 6

@@ -7,13 +7,16 @@ what a term has that no measurement exercised (docs/architecture.md); the speed 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from latlint.latency.terms import CostModel, Term
 
-Array = NDArray[np.float64]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
 
 
 class UnpricedError(ValueError):

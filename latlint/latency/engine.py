@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from math import exp, log, prod
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from latlint.graph.ops import UNKNOWN
 from latlint.graph.types import Graph
@@ -27,19 +25,22 @@ from latlint.runtime.kinds import kind
 from latlint.runtime.reasons import sentence
 from latlint.runtime.types import Kernel, Partition, Plan
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
 #: A kernel may be this many times larger or smaller than any that was measured, and still count as predicted.
 ENVELOPE_MARGIN = 2.0
 #: Share of a kernel's time that measured terms must explain for it to count as predicted.
 MEASURED_SHARE = 0.9
 #: Why a kernel has no known cost whose op is understood.
 UNSIZED = "the sizes of what it reads or writes are not known, and so not what it takes"
-Array = NDArray[np.float64]
 #: The fields of a ``KernelPrediction`` before its latency, its source (empty: by the target), and those after.
 Told = tuple[tuple[Any, ...], str, tuple[Any, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """What a plan asks of one executor: ``positions`` of its kernels, in order, with their ``terms`` (kernels, terms), ``features`` (kernels,
     features), ``classes`` and ``launches``, as its ``model`` has them."""
 
@@ -56,8 +57,7 @@ class Part:
         return kind(self.model.kind).host
 
 
-@dataclass(frozen=True, slots=True)
-class Workload:
+class Workload(NamedTuple):
     """What a plan asks of its processors, before any device's speed: shared by all targets that run the same plan.
 
     ``parts`` hold the kernels that have a cost, ``unknown`` the positions of those whose cost nobody knows. ``sizes`` (see ``sizes``)
@@ -73,7 +73,7 @@ class Workload:
     sizes: Array
     once: tuple[CostModel, str] | None
     #: What predictions say of each kernel whatever the target, from the first one on.
-    told: list[Told] = field(default_factory=list, repr=False, compare=False)
+    told: list[Told]
 
     @property
     def offloaded(self) -> tuple[Part, ...]:
@@ -106,6 +106,7 @@ def workload(plan: Plan) -> Workload:
         envelope=np.array(envelope, np.intp),
         sizes=np.array([sizes(kernel) for kernel in kernels]).reshape(len(kernels), SIZES),
         once=_once(models, plan.precision),
+        told=[],
     )
 
 
@@ -359,7 +360,7 @@ def _kernels(graph: Graph, work: Workload, found: Times) -> Iterator[KernelPredi
     times, predicted = found.kernels.tolist(), found.predicted.tolist()
     for (before, source, after), latency_ms, known in zip(work.told, times, predicted, strict=True):
         fields = (*before, latency_ms, source or ("predicted" if known else "derived"), *after)
-        yield KernelPrediction(*fields)
+        yield KernelPrediction._make(fields)
 
 
 def _told(graph: Graph, work: Workload) -> Iterator[Told]:

@@ -11,10 +11,9 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from latlint.errors import LatlintError
 from latlint.files import write_whole
@@ -25,6 +24,9 @@ from latlint.latency.terms import CostModel
 from latlint.latency.trees import Forest
 from latlint.runtime.kinds import kind
 from latlint.runtime.types import Processor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["NamedTarget", "Pack", "Target", "load_targets", "named", "read_pack", "vocabulary", "write_pack"]
 

@@ -32,14 +32,13 @@ def _above(distance: float, interval: float) -> float:
     return 1.0 / (1.0 + exp(min(max(scaled, -700.0), 700.0)))
 
 
-@dataclass(frozen=True, slots=True)
-class KernelPrediction:
+class KernelPrediction(NamedTuple):
     """One kernel of the plan with its time. ``nodes`` are node names; ``source`` is ``predicted`` (a bundled model),
     ``derived`` (a stated simpler model), ``free`` (nothing is launched) or ``unknown`` (nobody knows what it takes: counted as 0,
     held against the coverage, and the total is a lower bound). ``reason`` says why it runs where and as it does, where that is not the fastest way; ``explain`` all
     that decided it."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # nobody asks a kernel for the position of a field
     partition: int
     nodes: tuple[str, ...]
     op: str

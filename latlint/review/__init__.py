@@ -91,8 +91,7 @@ class Review:
         """What is to be said of budgets, waivers and the baseline, once every part was seen."""
         found = self._suppressions.leftovers() if self._suppressions else Leftovers(self._settings.source or ".")
         itself = self._references.with_itself if self._relative else None
-        found = replace(
-            found,
+        found = found._replace(
             unused_budgets=self._unused_budgets(),
             unused_globs=tuple(self._idle_globs),
             compared_with_itself=itself,

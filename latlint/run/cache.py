@@ -15,10 +15,9 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from latlint import __version__
 from latlint.checks.types import Finding
@@ -45,8 +44,7 @@ _RECORDS: dict[str, type] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Cache:
+class Cache(NamedTuple):
     """Outcomes by key in files of ``directory``."""
 
     directory: Path
@@ -200,5 +198,6 @@ def _decoded(kind: str, value: Any) -> Any:
 
 @cache
 def _fields(kind: str) -> tuple[tuple[str, str], ...]:
-    """Names and written types of a record's fields; empty for what is none."""
-    return tuple((field.name, str(field.type)) for field in fields(_RECORDS[kind])) if kind in _RECORDS else ()
+    """Names and written types of a record's fields; empty for what is none. A named tuple keeps what is written in a ``ForwardRef``."""
+    written = _RECORDS[kind].__annotations__ if kind in _RECORDS else {}
+    return tuple((name, str(getattr(each, "__forward_arg__", each))) for name, each in written.items())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from latlint.errors import INTERNAL, LatlintError, debugging, internal_error_text
 from latlint.graph import opened
@@ -28,8 +28,7 @@ HASHED_BYTES = 64_000_000
 Item = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(NamedTuple):
     """What is done with each file of a run, in plain values.
 
     ``judge``: whether rules look at the predictions; where no limit is broken, a prediction then has no kernels, unless

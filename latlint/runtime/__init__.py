@@ -94,8 +94,7 @@ def _on_original_nodes(planned: Plan, graph: Graph, converted: Graph) -> Plan:
     origins = converted.origins
     kernels = [
         # a node that the conversion adds has no index to keep its refusal under: its kernel keeps it
-        replace(
-            k,
+        k._replace(
             nodes=_unique(o for n in k.nodes for o in origins[n]),
             obstacle=k.obstacle or (planned.fallbacks.get(k.nodes[0]) if k.nodes else None),
         )

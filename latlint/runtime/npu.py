@@ -8,7 +8,6 @@ so is arithmetic with constants after one (a batch norm).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from math import prod
 from types import MappingProxyType
 from typing import Any
@@ -78,9 +77,9 @@ class NpuPlanner(DelegatePlanner):
         )
         extra = sum(self._streamed(context, node) for node in nodes[1:])
         if extra:
-            made = replace(made, weight_bytes=made.weight_bytes + extra)
+            made = made._replace(weight_bytes=made.weight_bytes + extra)
         kind = _kind(context, nodes[0])
-        return made if kind == made.op else replace(made, op=kind, implementation=kind)
+        return made if kind == made.op else made._replace(op=kind, implementation=kind)
 
     def _pattern(self, context: Context, nodes: Sequence[Node], group: Group) -> Kernel:
         """A kernel for a group: it reads the value that the group begins with and writes what its last node does."""
@@ -280,6 +279,6 @@ def _with_borders(context: Context, kernels: Sequence[Kernel]) -> list[Kernel]:
                 "enters": sum(prod(context.shape(tensor)) for tensor in reads),
                 "leaves": sum(prod(context.shape(tensor)) for tensor in writes),
             }
-            each = replace(each, attributes=MappingProxyType({**each.attributes, **marks}))
+            each = each._replace(attributes=MappingProxyType({**each.attributes, **marks}))
         found.append(each)
     return found

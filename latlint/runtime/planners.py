@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from importlib import import_module
 from types import MappingProxyType
@@ -93,7 +92,7 @@ def assembled(
 
 
 def _moved(kernels: Sequence[Kernel], by: int) -> Sequence[Kernel]:
-    return [replace(each, partition=each.partition + by) for each in kernels] if by else kernels
+    return [each._replace(partition=each.partition + by) for each in kernels] if by else kernels
 
 
 def named(name: str) -> Any:

@@ -35,8 +35,7 @@ class Processor:
         return self.runtime, self.kind, self.vendor, self.generation, self.precision
 
 
-@dataclass(frozen=True, slots=True)
-class Kernel:
+class Kernel(NamedTuple):
     """One launch (or one call of a built-in CPU kernel), or an op that costs none and why (``free``).
 
     ``nodes`` are indices into ``Graph.nodes``: the op that gave the kernel its name first, then all that was fused, linked
@@ -60,7 +59,7 @@ class Kernel:
     partition: int = 0
     input_dtype: str = "float32"
     output_dtype: str = "float32"
-    attributes: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    attributes: Mapping[str, Any] = MappingProxyType({})
     macs: int = 0
     weight_bytes: int = 0
     launches: int = 1
@@ -96,8 +95,7 @@ class Kernel:
         return self.input_bytes + self.output_bytes + self.weight_bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Partition:
+class Partition(NamedTuple):
     """A run of kernels on one executor: ``gpu``, ``xnnpack``, or ``builtin`` (TFLite's own CPU kernels)."""
 
     executor: str

@@ -14,19 +14,23 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from math import prod
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from latlint.graph.types import Graph, Node, Tensor
 from latlint.latency import engine
-from latlint.latency.engine import Array, Workload
+from latlint.latency.engine import Workload
 from latlint.latency.packs import Target
 from latlint.latency.terms import CostModel
 from latlint.runtime import plan
 from latlint.runtime.rules import load_rules
 from latlint.runtime.types import Kernel, Plan, Processor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from latlint.latency.engine import Array
 
 #: Side of the map -> channels: as networks have them, wide where maps are small.
 SHAPES: Mapping[int, tuple[int, ...]] = MappingProxyType(

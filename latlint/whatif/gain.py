@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from math import hypot
+from typing import NamedTuple
 
 from latlint.latency import engine
 from latlint.latency.packs import Target
@@ -22,8 +22,7 @@ from latlint.latency.types import Gain as Gain
 UNSHARED = 0.02
 
 
-@dataclass(frozen=True, slots=True)
-class Spending:
+class Spending(NamedTuple):
     """Where the time of a plan goes: implementation, milliseconds and whether they are predicted, of each kernel; the rest; and all; and how
     many kernels have no known time."""
 
@@ -44,8 +43,7 @@ def gain(before: Spending, after: Spending, target: Target, precision: str) -> G
     return Gain(saved, saved - hypot(gone.below, new.above, unshared), saved + hypot(gone.above, new.below, unshared))
 
 
-@dataclass(frozen=True, slots=True)
-class _Side:
+class _Side(NamedTuple):
     """The time that only one of two plans takes, and how far it may lie below and above."""
 
     ms: float

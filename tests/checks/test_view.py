@@ -109,7 +109,7 @@ def test_what_gains_little_is_a_note_and_what_gains_nothing_is_silent() -> None:
     assert severities(0.005 * seen.total_ms) == ["note"]
     assert severities(0.0005 * seen.total_ms) == severities(-1.0) == []
     assert severities(None) == ["warning"]
-    strict = view(replace(seen.subject, settings=Settings(min_gain=0.03)))
+    strict = view(seen.subject._replace(settings=Settings(min_gain=0.03)))
     assert [f.severity for f in strict.judge(RULE, "m", [node], gain=exactly(0.02 * seen.total_ms))] == ["note"]
     (finding,) = seen.judge(RULE, "what is", [node], fix="what to do", gain=exactly(2.0))
     assert finding.message.startswith("what is: what to do, which saves 2.00 ms [2.00–2.00] (")

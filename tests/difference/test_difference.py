@@ -283,6 +283,6 @@ def test_a_hostile_name_comes_out_inert_everywhere(difference: Difference) -> No
 
 def hostile(each: KernelChange, name: str) -> KernelChange:
     def renamed(side):  # type: ignore[no-untyped-def]
-        return side and replace(side, kernel=replace(side.kernel, nodes=(name,), implementation=name, op=name))
+        return side and replace(side, kernel=side.kernel._replace(nodes=(name,), implementation=name, op=name))
 
     return KernelChange(renamed(each.old), renamed(each.new))

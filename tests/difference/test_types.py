@@ -122,7 +122,7 @@ def test_what_is_different_about_a_kernel(
 
 def test_a_target_counts_what_became_of_its_kernels() -> None:
     winograd = launch()
-    winograd = replace(winograd, kernel=replace(winograd.kernel, implementation="winograd"))
+    winograd = replace(winograd, kernel=winograd.kernel._replace(implementation="winograd"))
     kernels = (
         KernelChange(None, launch()),
         KernelChange(launch(), None),

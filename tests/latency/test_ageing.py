@@ -244,7 +244,7 @@ def test_a_model_split_between_another_kind_and_the_host_is_priced_by_parts(targ
         "conv2d", "conv", (0,), SHAPE, SHAPE, input_dtype="int8", output_dtype="int8", macs=10**6, weight_bytes=2304
     )
     host = Kernel("add", "add", (1,), SHAPE * 2, SHAPE, partition=1, input_dtype="int8", output_dtype="int8")
-    work = engine.workload(split(conv, host, replace(conv, nodes=(2,), partition=2)))
+    work = engine.workload(split(conv, host, conv._replace(nodes=(2,), partition=2)))
     assert [(part.model.executor, part.positions, part.host) for part in work.parts] == [
         ("tpu", (0, 2), False),
         ("builtin", (1,), True),
@@ -252,7 +252,7 @@ def test_a_model_split_between_another_kind_and_the_host_is_priced_by_parts(targ
     found = engine.predict(GRAPH, work.plan, target, model="m", sha256="", work=work)
     each = (1e6 + 0.01 * 10**6 + 0.5 * (2 * 1024 + 2304)) * 1e-6
     alone = engine.times(
-        engine.workload(Plan("r", "c", "int8", (replace(host, partition=0),), (Partition("builtin", 1),))),
+        engine.workload(Plan("r", "c", "int8", (host._replace(partition=0),), (Partition("builtin", 1),))),
         targets["toy/cpu-1large"],
     )
     assert [kernel.latency_ms for kernel in found.kernels] == pytest.approx([each, alone.kernels[0], each])

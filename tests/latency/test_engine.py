@@ -175,7 +175,7 @@ CONV = Kernel(
     macs=14 * 14 * 32 * 64,
     weight_bytes=4 * 33 * 64,
 )
-GPU_CONV = replace(CONV, implementation="convolution_2d")
+GPU_CONV = CONV._replace(implementation="convolution_2d")
 MYSTERY = Kernel("unknown", "unknown", (1,), ((1, 14, 14, 64),), ((1, 14, 14, 64),))
 FREE = Kernel("reshape", "none", (1,), ((1, 14, 14, 64),), ((1, 12544),), free="only renames its input")
 GRAPH = Graph(
@@ -197,7 +197,7 @@ def convolution(target: Target) -> tuple[str, Kernel]:
     if target.processor.kind == "cpu":
         return "builtin", CONV
     precision = target.processor.precision
-    return "gpu", replace(GPU_CONV, input_dtype=precision, output_dtype=precision)
+    return "gpu", GPU_CONV._replace(input_dtype=precision, output_dtype=precision)
 
 
 def planned(*kernels: Kernel, executor: str = "builtin", precision: str = "float32") -> Plan:
@@ -255,7 +255,7 @@ def test_a_cpu_kernel_is_the_sum_of_its_terms_and_the_model_is_the_overhead(toy:
 
 def test_the_trees_correct_a_gpu_kernel_by_their_exponential(toy: dict[str, Target]) -> None:
     """The toy pack's one tree doubles convolutions of more than 64 output channels."""
-    wide = replace(GPU_CONV, outputs=((1, 14, 14, 128),), macs=2 * GPU_CONV.macs)
+    wide = GPU_CONV._replace(outputs=((1, 14, 14, 128),), macs=2 * GPU_CONV.macs)
     for kernel, factor in ((GPU_CONV, 1), (wide, 2)):
         terms = gpu.price(kernel)
         assert terms is not None
@@ -265,7 +265,7 @@ def test_the_trees_correct_a_gpu_kernel_by_their_exponential(toy: dict[str, Targ
 
 
 def test_outside_the_envelope_a_kernel_is_the_sum_of_its_terms_and_derived(toy: dict[str, Target]) -> None:
-    wide = replace(GPU_CONV, outputs=((1, 14, 14, 128),), macs=4 * 10**9)
+    wide = GPU_CONV._replace(outputs=((1, 14, 14, 128),), macs=4 * 10**9)
     terms = gpu.price(wide)
     assert terms is not None
     found = predicted(planned(wide, executor="gpu"), toy["gpu"])
@@ -292,7 +292,7 @@ def test_a_kernel_unlike_all_that_were_measured_is_derived(
     for target in targets.values():
         executor, known = convolution(target)
         assert predicted(planned(known, executor=executor), target).kernels[0].source == "predicted"
-        found = predicted(planned(replace(known, **changes), executor=executor), target)  # type: ignore[arg-type]
+        found = predicted(planned(known._replace(**changes), executor=executor), target)  # type: ignore[arg-type]
         if target.host and changes.get("inputs") == ((2, 14, 14, 32),):  # to a CPU, a map twice as tall
             assert found.kernels[0].source == "predicted"
             continue
@@ -315,7 +315,7 @@ def test_a_model_that_the_gpu_refuses_altogether_is_derived(targets: dict[str, T
 
 
 def test_a_kernel_that_no_measured_runtime_has_is_derived(targets: dict[str, Target]) -> None:
-    xnnpack = replace(CONV, implementation="gemm")
+    xnnpack = CONV._replace(implementation="gemm")
     for target in targets.values():
         if target.processor.kind == "cpu":
             assert predicted(planned(xnnpack, executor="xnnpack"), target).kernels[0].source == "derived"
@@ -323,14 +323,14 @@ def test_a_kernel_that_no_measured_runtime_has_is_derived(targets: dict[str, Tar
 
 def test_what_a_gpu_leaves_runs_on_the_fallback_and_crosses_a_border(targets: dict[str, Target]) -> None:
     partitions = (Partition("gpu", 1, 25088, 50176), Partition("builtin", 1))
-    plan = Plan("r", "gpu", "float32", (GPU_CONV, replace(CONV, nodes=(1,), partition=1)), partitions)
+    plan = Plan("r", "gpu", "float32", (GPU_CONV, CONV._replace(nodes=(1,), partition=1)), partitions)
     whole = predicted(planned(GPU_CONV, executor="gpu"), targets["pixel-4/gpu"])
     alone = predicted(planned(CONV), targets["pixel-4/cpu-1large"])
     mixed = predicted(plan, targets["pixel-4/gpu"])
     assert mixed.kernels[0].latency_ms == pytest.approx(whole.kernels[0].latency_ms)
     assert mixed.kernels[1].latency_ms == pytest.approx(alone.kernels[0].latency_ms)
     assert mixed.overhead_ms > whole.overhead_ms
-    larger = replace(plan, partitions=(replace(partitions[0], output_bytes=5 * 10**6), partitions[1]))
+    larger = replace(plan, partitions=(partitions[0]._replace(output_bytes=5 * 10**6), partitions[1]))
     assert predicted(larger, targets["pixel-4/gpu"]).overhead_ms > mixed.overhead_ms
 
 

@@ -49,7 +49,7 @@ def hostile_prediction(model: str) -> Prediction:
     """A prediction whose kernels are named, run as, and explained by ``HOSTILE``, as those of ops that nobody knows are."""
     plain = prediction(model, names=HOSTILE)
     kernels = (
-        replace(kernel, implementation=kernel.nodes[0], reason=kernel.nodes[0], explain=kernel.nodes)
+        kernel._replace(implementation=kernel.nodes[0], reason=kernel.nodes[0], explain=kernel.nodes)
         for kernel in plain.kernels
     )
     return replace(plain, kernels=tuple(kernels), notes=HOSTILE)
