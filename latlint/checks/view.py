@@ -6,6 +6,7 @@ A ``View`` is the graph as the runtime gets it (a file of another format as if c
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from threading import local
@@ -21,7 +22,7 @@ from latlint.units import format_ms
 if TYPE_CHECKING:
     from latlint.runtime.types import Kernel, Plan
     from latlint.whatif.gain import Gain
-    from latlint.whatif.pricing import Alternatives, Edit
+    from latlint.whatif.pricing import Alternatives, Edit, Spending
 
 #: A finding whose fix would save less, or less than the settings' share of the model's latency, is a note.
 MIN_GAIN_MS = 0.05
@@ -55,6 +56,8 @@ class View:
     kernel_ms: tuple[float, ...]
     kernel_sources: tuple[str, ...]
     total_ms: float
+    #: What every edit is held against, from the first one on.
+    _spending: Spending | None = None
 
     @property
     def graph(self) -> Graph:
@@ -145,12 +148,17 @@ class View:
 
         ``label`` names the edit: targets that plan alike share the edited graph's plan by it.
         """
+        if self._spending is None:
+            self._spending = self._spent()
+        return self.scene.alternatives.gain(label, edit, self._spending, self.subject.target, self.plan.precision)
+
+    def _spent(self) -> Spending:
         from latlint.whatif.pricing import Spending
 
         names = (kernel.implementation for kernel in self.plan.kernels)
         spent = zip(names, self.kernel_ms, (source == "predicted" for source in self.kernel_sources), strict=True)
-        now = Spending(spent, self.subject.prediction.overhead_ms, self.total_ms, self.kernel_sources.count("unknown"))
-        return self.scene.alternatives.gain(label, edit, now, self.subject.target, self.plan.precision)
+        unknown = self.kernel_sources.count("unknown")
+        return Spending(Counter(spent), self.subject.prediction.overhead_ms, self.total_ms, unknown)
 
     def judge(
         self,

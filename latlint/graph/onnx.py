@@ -40,7 +40,7 @@ from latlint.graph.onnx_shapes import (
     tensor_value,
 )
 from latlint.graph.ops import lacks_operand
-from latlint.graph.types import ITEM_BYTES, ByteRange, Graph, Node, OpenSize, Quantization, Tensor
+from latlint.graph.types import ITEM_BYTES, NO_ATTRIBUTES, ByteRange, Graph, Node, OpenSize, Quantization, Tensor
 from latlint.words import printable
 
 MAX_NODES = 50_000
@@ -444,11 +444,11 @@ class _Reader:
             native=f"{domain}::{node.op_type}" if domain else node.op_type,
             inputs=operands,
             outputs=tuple(writes),
-            attributes=MappingProxyType(result.attributes),
+            attributes=_frozen(result.attributes),
             version=opset,
             location=step.location,
             native_inputs=native,
-            native_attributes=MappingProxyType(_without_tensors(call.attributes)),
+            native_attributes=_frozen(_without_tensors(call.attributes)),
         )
 
     def bound(self, count: int, limit: int, what: str) -> None:
@@ -463,6 +463,11 @@ def _placed(node: Node, step: Step) -> Node:
         attributes |= {"followed": True}
         attributes |= {"branch": ("then", "else")[body.branch]} if node.kind == "if" else {"trips": body.trips}
     return replace(node, inner=bool(step.within), repeat=repeat(step), attributes=MappingProxyType(attributes))
+
+
+def _frozen(attributes: dict[str, Any]) -> Mapping[str, Any]:
+    """``attributes``, which nobody changes from here on. Most nodes have none, and share one mapping without them."""
+    return MappingProxyType(attributes) if attributes else NO_ATTRIBUTES
 
 
 def _without_tensors(attributes: Mapping[str, Any]) -> dict[str, Any]:

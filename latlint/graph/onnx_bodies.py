@@ -73,13 +73,13 @@ class _Named(NamedTuple):
 
 def steps(reader: Reader, step: Step, outer: Mapping[str, str], depth: int) -> Iterator[Step]:
     """``step``, or what it runs: a loop's entry, the nodes of its graphs, and the node itself, which reads what they wrote."""
+    wanted = _GRAPHS.get(step.node.op_type)
+    if wanted is None or depth >= MAX_DEPTH or step.node.domain not in ("", "ai.onnx"):
+        yield step
+        return
     given = {attribute.name: attribute.g for attribute in step.node.attribute if attribute.HasField("g")}
-    graphs = [given[name] for name in _GRAPHS.get(step.node.op_type, ()) if name in given]
-    if (
-        depth >= MAX_DEPTH
-        or step.node.domain not in ("", "ai.onnx")
-        or len(graphs) != len(_GRAPHS.get(step.node.op_type, "?"))
-    ):
+    graphs = [given[name] for name in wanted if name in given]
+    if len(graphs) != len(wanted):
         yield step
         return
     plain = NodeProto(name=step.node.name, op_type=step.node.op_type, domain=step.node.domain)
@@ -205,6 +205,8 @@ def _choose(inference: Inference, body: Body) -> None:
 
 def is_run(step: Step) -> bool:
     """Whether a step is a node of the graph: no entry of a loop, and in no branch that another one outweighs."""
+    if not step.within and step.body is None:
+        return True
     decided = all(body.node.op_type != "If" or body.branch == number for body, number in step.within)
     return step.role != "entry" and decided and repeat(step) != 0
 

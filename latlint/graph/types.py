@@ -23,7 +23,7 @@ _WORK = frozenset(
     {"conv1d", "conv2d", "conv3d", "depthwise_conv2d", "transpose_conv2d", "fully_connected", "batch_matmul"}
 )
 
-_NO_ATTRIBUTES: Mapping[str, Any] = MappingProxyType({})
+NO_ATTRIBUTES: Mapping[str, Any] = MappingProxyType({})
 
 
 class Quantization(NamedTuple):
@@ -98,11 +98,11 @@ class Node:
     native: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    attributes: Mapping[str, Any] = field(default_factory=lambda: _NO_ATTRIBUTES)
+    attributes: Mapping[str, Any] = field(default_factory=lambda: NO_ATTRIBUTES)
     version: int = 1
     location: ByteRange | None = None
     native_inputs: tuple[int, ...] = ()
-    native_attributes: Mapping[str, Any] = field(default_factory=lambda: _NO_ATTRIBUTES)
+    native_attributes: Mapping[str, Any] = field(default_factory=lambda: NO_ATTRIBUTES)
     inner: bool = False
     repeat: int | None = 1
 

@@ -61,23 +61,26 @@ class EditedGraph:
     def graph(self) -> Graph:
         """The edited graph."""
         placed = sorted([*self.nodes.items(), *self._added], key=lambda pair: pair[0])
-        nodes = [
-            replace(
-                node,
-                inputs=tuple(self._resolved(tensor) for tensor in node.inputs),
-                native_inputs=tuple(self._resolved(tensor) for tensor in node.native_inputs),
-            )
-            for _, node in placed
-        ]
+        nodes = [self._rewired(node) for _, node in placed]
         outputs = tuple(self._resolved(tensor) for tensor in self.origin.outputs)
         dead = dead_nodes(self.origin)
         kept = [node for node, live in zip(nodes, _live(nodes, outputs), strict=True) if live or node.index in dead]
         return replace(
             self.origin,
-            nodes=tuple(replace(node, index=index) for index, node in enumerate(kept)),
+            nodes=tuple(node if node.index == index else replace(node, index=index) for index, node in enumerate(kept)),
             tensors=tuple(self.tensors),
             outputs=outputs,
             origins=(),
+        )
+
+    def _rewired(self, node: Node) -> Node:
+        """``node`` with the inputs that it has by now."""
+        if self._instead.keys().isdisjoint(node.inputs) and self._instead.keys().isdisjoint(node.native_inputs):
+            return node
+        return replace(
+            node,
+            inputs=tuple(self._resolved(tensor) for tensor in node.inputs),
+            native_inputs=tuple(self._resolved(tensor) for tensor in node.native_inputs),
         )
 
     def _resolved(self, tensor: int) -> int:

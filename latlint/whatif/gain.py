@@ -23,8 +23,8 @@ UNSHARED = 0.02
 
 
 class Spending(NamedTuple):
-    """Where the time of a plan goes: implementation, milliseconds and whether they are predicted, of each kernel; the rest; and all; and how
-    many kernels have no known time."""
+    """Where the time of a plan goes: implementation, milliseconds and whether they are predicted, of each kernel, one by one or counted; the rest; and all;
+    and how many kernels have no known time."""
 
     kernels: Iterable[tuple[str, float, bool]]
     overhead_ms: float
