@@ -423,4 +423,4 @@ def test_bounds_hold_the_total_between_multiples_of_the_simplest_model(model: Ca
         found = limited(low, high)
         assert float(found.kernels.sum()) + found.overhead_ms == pytest.approx(wanted)
         assert found.kernels * (total / wanted) == pytest.approx(free.kernels)
-    assert limited(1.0, 1.0, replace(work, unknown=frozenset({0}))).overhead_ms == pytest.approx(free.overhead_ms)
+    assert limited(1.0, 1.0, work._replace(unknown=frozenset({0}))).overhead_ms == pytest.approx(free.overhead_ms)

@@ -274,7 +274,7 @@ def test_markdown_shows_ten_notes_and_that_there_are_more(report: Report, number
 
 def test_markdown_lists_no_kernel_that_is_free(report: Report) -> None:
     one = report.predictions[0]
-    free = replace(one.kernels[0], op="reshape", implementation="nothing_runs", source="free", latency_ms=0.0)
+    free = one.kernels[0]._replace(op="reshape", implementation="nothing_runs", source="free", latency_ms=0.0)
     text = render(
         replace(report, predictions=(replace(one, kernels=(*one.kernels, free)),), verdicts=report.verdicts[:1]),
         "predict",
