@@ -17,7 +17,8 @@ from latlint.checks.types import SEVERITIES, Finding
 def gathered(findings: Sequence[Finding], under: dict[str, tuple[str, ...]]) -> list[Finding]:
     """``findings`` of one model on one target, in their order, each with the others that have its cause. ``under``: the codes that tell the
     cause of a rule's findings, by the rule's code."""
-    heads = [_head(place, findings, under) for place in range(len(findings))]
+    causes_of = [_cause(place, findings, under) for place in range(len(findings))]
+    heads = [_head(place, causes_of) for place in range(len(findings))]
     groups: dict[int, list[int]] = {}
     for place, head in enumerate(heads):
         groups.setdefault(head, []).append(place)
@@ -30,7 +31,16 @@ def gathered(findings: Sequence[Finding], under: dict[str, tuple[str, ...]]) -> 
     return gathered
 
 
-def _head(place: int, findings: Sequence[Finding], under: dict[str, tuple[str, ...]]) -> int:
+def _head(place: int, causes_of: Sequence[int]) -> int:
+    """The place of the finding that all is told under: the cause of the cause, and of findings that name each other the first."""
+    way: list[int] = []
+    while place not in way and causes_of[place] != place:
+        way.append(place)
+        place = causes_of[place]
+    return min(way[way.index(place) :]) if place in way else place
+
+
+def _cause(place: int, findings: Sequence[Finding], under: dict[str, tuple[str, ...]]) -> int:
     """The place of the finding that tells the cause of the one at ``place``: its own where no other does."""
     finding = findings[place]
     nodes = frozenset(finding.nodes)
@@ -41,6 +51,8 @@ def _head(place: int, findings: Sequence[Finding], under: dict[str, tuple[str, .
         if cause.code in under.get(finding.code, ()):
             if nodes.issubset(cause.nodes) or not cause.nodes:
                 return other
+            continue
+        if finding.code in under.get(cause.code, ()):
             continue
         names = len(set(cause.nodes))
         larger = names > most or (names == most and other < best)

@@ -2,7 +2,7 @@
 
 ## What it does
 Predicts the model on the CPUs of the same device too, and reports where one of them is faster than the target, with what choosing it would save.
-It says so only where the interval of the difference excludes zero.
+It says so only where the interval of the difference excludes zero, and of models of at most 4,096 ops.
 
 ## Why is this slow?
 A GPU takes a millisecond or so to start, and each kernel is launched for itself: networks of many small layers, and models that a delegate takes
@@ -52,12 +52,17 @@ if TYPE_CHECKING:
     from latlint.latency.engine import Workload
     from latlint.latency.packs import Target
 
+#: Of a larger graph, plans for the CPUs would take longer than all else.
+MOST_OPS = 4096
+
 RULE = Rule("LAT211", "faster-on-the-cpu", "warning", ("offload",), "measured")
 
 
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
-    if subject.prediction.lower_bound or subject.prediction.high_ms is None or not seen.plan.kernels:
+    if subject.prediction.lower_bound or subject.prediction.high_ms is None:
+        return
+    if not 0 < len(seen.graph.nodes) <= MOST_OPS:
         return
     found = max((each for each in _hosts(seen)), key=lambda each: each[1].low_ms, default=None)
     if found is None or found[1].low_ms <= 0:

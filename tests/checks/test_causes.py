@@ -57,6 +57,27 @@ def test_refusals_are_under_the_split_that_they_cause() -> None:
     assert {each.runtime for each in found} == {"tflite-2.10/gpu-delegate"}
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+def test_findings_on_the_same_ops_do_not_hide_each_other(reverse: bool) -> None:
+    """The fix of each takes the other away: the one that tells the cause is told, and all others are under it."""
+    split = Finding("LAT201", "a", "warning", "m", "", nodes=("b",), fingerprint="1", gain_ms=2.0)
+    refused = Finding("LAT203", "b", "warning", "m", "", nodes=("b",), fingerprint="2", gain_ms=2.0)
+    third = Finding("LAT242", "c", "warning", "m", "", nodes=("b",), fingerprint="3", gain_ms=2.0)
+    given = [third, refused, split]
+    found = gathered(given[::-1] if reverse else given, UNDER)
+    (head,) = [each for each in found if not each.under]
+    assert {each.under for each in found if each is not head} == {head.fingerprint}
+    assert head.code in ("LAT201", "LAT242")
+
+
+def test_every_cause_is_told() -> None:
+    found = findings(
+        "# pixel-4/gpu\nx = input 1x56x56x64\na = conv2d x 64 kernel=3\nb = gelu a\nc = conv2d b 64 kernel=3"
+    )
+    told = {each.fingerprint for each in found if not each.under}
+    assert {each.code: each.under in told for each in found if each.under} == {"LAT203": True}
+
+
 @pytest.mark.parametrize("nodes", [("b", "c"), ("c",)])
 def test_what_is_about_other_ops_stands_for_itself(nodes: tuple[str, ...]) -> None:
     whole = Finding("LAT201", "a", "warning", "m", "", nodes=("a", "b"), fingerprint="1")

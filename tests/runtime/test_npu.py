@@ -17,6 +17,7 @@ from latlint.graph import read
 from latlint.latency.models.npu import price
 from latlint.runtime import plan, unloadable
 from latlint.runtime.as_if import converted_to
+from latlint.runtime.convert import as_newest_tflite
 from latlint.runtime.types import Kernel, Plan, Processor
 
 Save = Callable[[onnx.ModelProto], Path]
@@ -158,7 +159,7 @@ def test_onnx_runtime_does_not_load_tflite_files() -> None:
 @pytest.mark.parametrize(("precision", "activations"), [("w8a8", "int8"), ("w8a16", "int16")])
 def test_as_if_converted_every_float_has_another_type(saved: Save, precision: str, activations: str) -> None:
     model = graph_of([step("Conv", "x w", "y")], [1, 8, 16, 16], w=np.ones((8, 8, 3, 3)))
-    tensors = converted_to(read(saved(model)), precision).tensors
+    tensors = converted_to(as_newest_tflite(read(saved(model))), precision).tensors
     assert {tensor.dtype for tensor in tensors if tensor.constant} == {"int8"}
     assert {tensor.dtype for tensor in tensors if not tensor.constant} == {activations}
 

@@ -185,7 +185,7 @@ def test_the_card_tells_the_spread_of_the_measurements_and_what_they_cover(netwo
     assert found["processor"]["threads"] == 2
     assert found["accuracy"]["float32"]["noise_percent"] == pytest.approx(2.0)
     assert found["accuracy"]["float32"]["models"] == len(networks)
-    assert set(found["accuracy"]["float32"]["by_family_percent"]) == set(blocks.BLOCKS)
+    assert set(found["accuracy"]["float32"]["by_family_percent"]) == {*blocks.BLOCKS, "audio", "transformer"}
     assert "xnn.wide.macs" in card["covers"]["cpu"]["measured_terms"]
     assert not any(name.startswith("i8.") for name in card["covers"]["cpu"]["measured_terms"])
 
