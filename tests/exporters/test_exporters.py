@@ -43,6 +43,7 @@ def test_the_files_stay_small() -> None:
     assert len(sizes) > 30 and max(sizes.values()) < 60_000 and sum(sizes.values()) < 400_000
 
 
+@pytest.mark.slow
 def test_the_table_of_the_documentation_is_what_latlint_says() -> None:
     documented = table.ROWS.findall(table.PAGE.read_text(encoding="utf-8"))
     assert documented == list(table.rows()), "bring it up to date with `python tests/exporters/table.py`"

@@ -30,6 +30,7 @@ def configuration(project: Project) -> dict[str, object]:
     return tomllib.loads((project.path / "latlint.toml").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_budgets_are_todays_predictions_and_a_little(project: Project, latlint: Run, model: Model) -> None:
     net = project.put(model("mobilenet_v2.tflite"), "nets/net.tflite")
     done = latlint("init", "--target", "pixel-4/gpu", "--headroom", "25%")

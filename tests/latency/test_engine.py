@@ -146,6 +146,7 @@ def test_what_is_covered_less_has_a_wider_interval(predictions: Predict) -> None
         assert unsure.low_ms / unsure.latency_ms < sure.low_ms / sure.latency_ms
 
 
+@pytest.mark.slow
 def test_the_same_file_gives_the_same_numbers(model: Callable[[str], Path]) -> None:
     """In this process, and in two whose sets are ordered otherwise."""
     path = model("shufflenet_v2_05.tflite")

@@ -190,6 +190,7 @@ NETS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETS)
 def test_a_loop_takes_about_as_long_as_its_rounds_one_by_one(name: str) -> None:
     loop, twin = (make() for make in NETS[name])

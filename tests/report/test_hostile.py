@@ -38,6 +38,7 @@ def rendered(report: Report, name: str) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", formats())
 def test_no_format_passes_on_what_steers_a_terminal_or_a_runner(name: str, hostile_report: Report) -> None:
     for text in rendered(hostile_report, name):
@@ -56,6 +57,7 @@ def test_no_format_passes_on_what_steers_a_terminal_or_a_runner(name: str, hosti
             assert len(text) < 1_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", formats())
 def test_formats_are_the_same_bytes_again(name: str, report: Report, hostile_report: Report) -> None:
     for each in (report, hostile_report):
