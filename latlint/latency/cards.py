@@ -106,9 +106,10 @@ def check(card: Mapping[str, Any], arrays: Arrays) -> None:
         if len({*terms}) < len(terms):
             raise DamagedError(f"terms.{_shown(entry)}: expected each name once")
         _costs(processors[name], arrays, len(terms), at)
-        _covers(_object(_object(card, "covers"), entry, "covers."), f"covers.{_shown(entry)}")
         if not host:
             _offload(processors[name], hosts, at)
+    for entry in dict.fromkeys(terms_of(processor) for processor in processors.values()):
+        _covers(_object(_object(card, "covers"), entry, "covers."), f"covers.{_shown(entry)}")
     _defaults(card, processors)
     forests = _object(card, "forests")
     features = _texts(card.get("features"), "features") if forests or "features" in card else []
@@ -217,8 +218,9 @@ def _covers(card: Mapping[str, Any], at: str) -> None:
         whole = isinstance(ends, list) and len(ends) == 2
         if not whole or any(not isinstance(end, list) or len(end) != SIZES for end in ends):
             raise DamagedError(f"{at}.envelope: {name!r}: expected two lists of {SIZES} sizes")
-        for size in (*ends[0], *ends[1]):
-            _number(size, f"{at}.envelope: {name!r}")
+        # JSON has these two types of numbers; NaN compares false with everything
+        if not all(type(size) in (int, float) and -HUGE <= size <= HUGE for end in ends for size in end):
+            raise DamagedError(f"{at}.envelope: {name!r}: expected numbers from {-HUGE:g} to {HUGE:g}")
 
 
 def _forest(name: str, arrays: Arrays, features: int) -> None:
