@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
 from typing import Any
 
+from onnx import defs
+
 from latlint.graph.ops import UNKNOWN
-from latlint.graph.types import Graph, Tensor
+from latlint.graph.types import Graph, Node, Tensor
 
 
 @dataclass(eq=False, slots=True)
@@ -249,6 +251,22 @@ class Draft:
         self._ops = order
 
 
+#: Inputs that Microsoft's ops have at least, of those that the reader has no kind for.
+_MICROSOFTS = {"NhwcMaxPool": 1, "QGemm": 6, "QLinearWhere": 7}
+
+
+def _as_onnxruntime_has_it(domain: str, name: str, node: Node, outputs: int) -> bool:
+    """Whether an op is ONNX Runtime's of that name, with the inputs that it must have: the reader holds what it has a kind for, and what
+    is ONNX's own, against that."""
+    if domain not in ("", "com.microsoft"):
+        return False
+    if node.kind != UNKNOWN:
+        return True
+    if domain:
+        return name in _MICROSOFTS and len(node.native_inputs) >= _MICROSOFTS[name]
+    return defs.has(name) and (name != "DynamicQuantizeLinear" or outputs == 3)
+
+
 def draft_of(graph: Graph) -> Draft:
     """``graph`` as ONNX Runtime loads it: a Constant is an initializer, a node that nothing needs is left out."""
     constants = {index for index, tensor in enumerate(graph.tensors) if tensor.constant}
@@ -267,8 +285,7 @@ def draft_of(graph: Graph) -> Draft:
             draft.constants.update(outputs)
             continue
         attributes: Mapping[str, Any] = node.native_attributes
-        dynamic = name == "DynamicQuantizeLinear" and len(inputs) == 1 and len(outputs) == 3
-        if (node.kind == UNKNOWN and not dynamic) or domain not in ("", "com.microsoft"):
+        if not _as_onnxruntime_has_it(domain, name, node, len(outputs)):
             # No pass may take it for ONNX Runtime's op of that name: it may lack the inputs that those have.
             name = f"{domain or 'ai.onnx'}::{name}"
         draft.add(Op(name, inputs, outputs, dict(attributes), (node.index,), node.version, domain), float(node.index))

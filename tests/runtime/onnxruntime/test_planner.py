@@ -19,6 +19,7 @@ from onnx import NodeProto, TensorProto, helper, load_model, numpy_helper
 from latlint.graph import Graph
 from latlint.graph import read as read_file
 from latlint.graph.onnx import read_onnx
+from latlint.latency.models.onnxruntime import price
 from latlint.runtime import Plan, Processor, plan
 
 HERE = Processor("cpu-1thread", "onnxruntime-1.32/cpu", "cpu", "x86", "avx512")
@@ -321,6 +322,17 @@ def test_a_type_of_another_domain_is_not_taken_for_onnxruntimes(domain: str) -> 
     (kernel,) = planned.kernels
     assert kernel.obstacle is not None
     assert kernel.implementation == f"{domain or 'ai.onnx'}::FusedConv"
+
+
+@pytest.mark.parametrize("op", ["Selu", "Celu", "ThresholdedRelu"])
+def test_an_op_of_onnx_is_onnxruntimes_whether_or_not_other_runtimes_have_it(op: str, tmp_path: Path) -> None:
+    image = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 8, 8, 8])
+    made = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 8, 8, 8])
+    graph = helper.make_graph([helper.make_node(op, ["x"], ["y"])], "g", [image], [made])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10).SerializeToString()
+    (kernel,) = plan(read_onnx(model, "m.onnx"), HERE).kernels
+    assert kernels(plan(read_onnx(model, "m.onnx"), HERE)) == saved(model, tmp_path) == Counter([op])
+    assert price(kernel)
 
 
 def test_what_reads_constants_alone_is_folded_even_where_the_graph_gives_it_out(tmp_path: Path) -> None:
