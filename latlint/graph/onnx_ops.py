@@ -807,3 +807,15 @@ FOREIGN: dict[tuple[str, str], Foreign] = {
         }.items()
     },
 }
+
+#: Inputs that Microsoft's ops have at least, as the schemas of ONNX Runtime 1.32 say; planners rely on it. How many at most grows with
+#: its versions.
+MICROSOFT_INPUTS: Mapping[str, int] = {
+    "Attention": 2, "BiasGelu": 2, "DequantizeLinear": 2, "DynamicQuantizeLSTM": 12, "DynamicQuantizeMatMul": 3,
+    "EmbedLayerNormalization": 7, "FastGelu": 1, "FusedConv": 2, "FusedGemm": 2, "FusedMatMul": 2, "Gelu": 1,
+    "GroupQueryAttention": 7, "MatMulIntegerToFloat": 4, "MatMulNBits": 3, "MultiHeadAttention": 1,
+    "NhwcMaxPool": 1, "QAttention": 5, "QGemm": 6, "QLinearAdd": 7, "QLinearAveragePool": 4, "QLinearConcat": 3,
+    "QLinearGlobalAveragePool": 5, "QLinearLeakyRelu": 4, "QLinearMul": 7, "QLinearReduceMean": 4,
+    "QLinearSigmoid": 4, "QLinearSoftmax": 5, "QLinearWhere": 9, "QuantizeLinear": 2, "QuickGelu": 1,
+    "RotaryEmbedding": 4, "SkipLayerNormalization": 3, "SkipSimplifiedLayerNormalization": 3,
+}  # fmt: skip

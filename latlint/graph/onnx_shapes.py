@@ -17,8 +17,9 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from onnx import AttributeProto, NodeProto, TensorProto, TypeProto, defs, helper, numpy_helper, shape_inference
 
-from latlint.graph.onnx_ops import FOREIGN, Foreign, ImpossibleError
+from latlint.graph.onnx_ops import FOREIGN, MICROSOFT_INPUTS, Foreign, ImpossibleError
 from latlint.graph.wire import SMALL_BYTES
+from latlint.words import counted
 
 #: More elements than this never steer a graph (``wire.SMALL_BYTES`` is as many int64 values).
 MAX_ELEMENTS = 1024
@@ -323,11 +324,7 @@ class Inference:
             self._check_foreign(node)
             return
         asked = self._asked_of(schema)
-        least, most = asked.inputs
-        if not least <= len(node.input) <= most or (asked.first and not node.input[0]):
-            raise ImpossibleError(
-                f"{len(list(filter(None, node.input)))} inputs, where {node.op_type} takes {_span(least, most)}"
-            )
+        _check_inputs(node, *asked.inputs, first=asked.first)
         if len(node.output) > asked.outputs:
             raise ImpossibleError(f"{len(node.output)} outputs, where {node.op_type} has at most {asked.outputs}")
         given = {attribute.name: attribute.type for attribute in node.attribute}
@@ -338,6 +335,8 @@ class Inference:
     def _check_foreign(self, node: NodeProto) -> None:
         """The same for an op that the imported opset does not have, by what the newest one, or a standard op that it is like, asks for:
         attributes are read by name, whoever defines the op."""
+        if node.domain == "com.microsoft":
+            _check_inputs(node, MICROSOFT_INPUTS.get(node.op_type, 0), MAX_DIMENSION)
         foreign = FOREIGN.get((node.domain, node.op_type))
         alike = foreign.stand_in[0] if node.domain and foreign is not None and foreign.stand_in else node.op_type
         schema = self._schema("", alike, {})
@@ -397,6 +396,14 @@ class Inference:
             except (defs.SchemaError, RuntimeError, TypeError):
                 self._schemas[key] = None
         return self._schemas[key]
+
+
+def _check_inputs(node: NodeProto, least: int, most: int, *, first: bool = False) -> None:
+    """``first``: whether the first may not be left out, with an empty name."""
+    if not least <= len(node.input) <= most or (first and not node.input[0]):
+        raise ImpossibleError(
+            f"{counted(len(list(filter(None, node.input))), 'input')}, where {node.op_type} takes {_span(least, most)}"
+        )
 
 
 def _span(least: int, most: int) -> str:

@@ -85,12 +85,12 @@ def networks(shared: Path, scratch: Path) -> Iterator[Measured]:
         unpack_file(shared / "corpus" / "edge-compat" / f"{name}.onnx.zst", path)
         yield Measured(name, of_edge_compat(name), path)
     for name in _QDQ:
-        yield Measured(f"{name}~qdq", family(name), _quantized(found[name], scratch / f"{name}~qdq.onnx"))
+        yield Measured(f"{name}~qdq", family(name), quantized(found[name], scratch / f"{name}~qdq.onnx"))
     for name in _DYNAMIC:
-        yield Measured(f"{name}~dynamic", family(name), _quantized(found[name], scratch / f"{name}~dynamic.onnx"))
+        yield Measured(f"{name}~dynamic", family(name), quantized(found[name], scratch / f"{name}~dynamic.onnx"))
 
 
-def _quantized(source: Path, target: Path) -> Path:
+def quantized(source: Path, target: Path) -> Path:
     """``source`` as ``onnxruntime.quantization`` writes it: dynamically, or with pairs of QuantizeLinear and DequantizeLinear around uint8
     activations and int8 weights for each channel. What is already there is kept."""
     if target.is_file():

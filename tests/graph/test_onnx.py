@@ -17,6 +17,7 @@ from latlint.errors import LatlintError
 from latlint.graph import Graph, Node
 from latlint.graph import onnx as reader
 from latlint.graph.onnx import read_onnx
+from latlint.graph.onnx_ops import FOREIGN, MICROSOFT_INPUTS
 
 F32, I64, I8, U8 = TensorProto.FLOAT, TensorProto.INT64, TensorProto.INT8, TensorProto.UINT8
 Dims = Sequence[int | str | None] | None
@@ -523,7 +524,7 @@ def _expect(proto: ModelProto, code: str, *words: str) -> None:
         ([ONE("Relu", ["x"], ["y"]), ONE("Abs", ["x"], ["y"])], ("'y' is written twice",)),
         ([ONE("Relu", ["b"], ["a"]), ONE("Abs", ["a"], ["b"]), ONE("Abs", ["b"], ["y"])], ("circle",)),
         ([ONE("Relu", ["x"], ["z"])], ("nothing writes the output 'y'",)),
-        ([ONE("Conv", ["x"], ["y"])], ("1 inputs", "Conv takes 2 to 3")),
+        ([ONE("Conv", ["x"], ["y"])], ("1 input,", "Conv takes 2 to 3")),
         ([ONE("Relu", ["x"], ["y", "z"])], ("2 outputs",)),
         ([ONE("Cast", ["x"], ["y"])], ("'to'",)),
         ([ONE("Transpose", ["x"], ["y"], perm=[0, 0, 1, 2])], ("permutation",)),
@@ -535,6 +536,23 @@ def _expect(proto: ModelProto, code: str, *words: str) -> None:
 )
 def test_graphs_that_cannot_be(nodes: list[NodeProto], words: tuple[str, ...]) -> None:
     _expect(model(nodes, IMAGE), "LAT007", *words)
+
+
+@pytest.mark.parametrize("op", sorted(name for name, least in MICROSOFT_INPUTS.items() if least > 1))
+def test_ops_of_microsofts_have_the_inputs_that_planners_rely_on(op: str) -> None:
+    """One fewer than ONNX Runtime takes is refused, as it would be there."""
+    least = MICROSOFT_INPUTS[op]
+    node = helper.make_node(op, ["x"] * (least - 1), ["y"], domain="com.microsoft")
+    _expect(model([node], IMAGE), "LAT007", op, f"where {op} takes at least {least}")
+
+
+def test_microsofts_ops_have_at_least_the_inputs_that_onnxruntime_says() -> None:
+    state = pytest.importorskip(
+        "onnxruntime.capi.onnxruntime_pybind11_state", reason="asks ONNX Runtime for its schemas"
+    )
+    schemas = {each.name: each.min_input for each in state.get_all_operator_schema() if each.domain == "com.microsoft"}
+    assert schemas == {**schemas, **MICROSOFT_INPUTS}
+    assert {name for domain, name in FOREIGN if domain == "com.microsoft"} <= MICROSOFT_INPUTS.keys()
 
 
 def test_weights_that_cannot_be() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from onnx import defs
 
+from latlint.graph.onnx_ops import MICROSOFT_INPUTS
 from latlint.graph.ops import UNKNOWN
 from latlint.graph.types import Graph, Node, Tensor
 
@@ -251,19 +252,14 @@ class Draft:
         self._ops = order
 
 
-#: Inputs that Microsoft's ops have at least, of those that the reader has no kind for.
-_MICROSOFTS = {"NhwcMaxPool": 1, "QGemm": 6, "QLinearWhere": 7}
-
-
 def _as_onnxruntime_has_it(domain: str, name: str, node: Node, outputs: int) -> bool:
-    """Whether an op is ONNX Runtime's of that name, with the inputs that it must have: the reader holds what it has a kind for, and what
-    is ONNX's own, against that."""
+    """Whether an op is ONNX Runtime's of that name, with the inputs that it must have: the reader has held all that it knows against that."""
     if domain not in ("", "com.microsoft"):
         return False
     if node.kind != UNKNOWN:
         return True
     if domain:
-        return name in _MICROSOFTS and len(node.native_inputs) >= _MICROSOFTS[name]
+        return name in MICROSOFT_INPUTS
     return defs.has(name) and (name != "DynamicQuantizeLinear" or outputs == 3)
 
 

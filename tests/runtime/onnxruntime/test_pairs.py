@@ -6,14 +6,14 @@ import gzip
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from onnx import load_model
 
 from latlint.graph import Graph, read
 from latlint.runtime import Plan, Processor, plan
 from latlint.runtime.as_if import converted_to
+from latlint.training.servers import quantized
+from tests.runtime.onnxruntime.conftest import Saved
 
 EXPORTED = Path(__file__).parents[2] / "exporters"
 HERE = Processor("cpu-1", "onnxruntime-1.32/cpu", "cpu", "x86", "avx512")
@@ -36,37 +36,10 @@ def kernels(planned: Plan) -> Counter[str]:
     return Counter(kernel.implementation for kernel in planned.kernels if not kernel.free)
 
 
-def test_the_kernels_are_those_of_a_file_that_was_quantised(resnet: Path, tmp_path: Path) -> None:
-    runtime = pytest.importorskip("onnxruntime")
-    quantization = pytest.importorskip("onnxruntime.quantization")
-    cpuinfo = Path("/proc/cpuinfo")
-    if runtime.__version__ != "1.32.0" or not cpuinfo.is_file() or "avx512f" not in cpuinfo.read_text("utf-8"):
-        pytest.skip("needs ONNX Runtime 1.32.0 on x86-64 with AVX-512")
-    from latlint.training.profile_onnxruntime import feeds_of
-
-    session = runtime.InferenceSession(str(resnet), providers=["CPUExecutionProvider"])
-
-    class Once(quantization.CalibrationDataReader):  # type: ignore[misc]
-        def __init__(self) -> None:
-            self.left = [feeds_of(session)]
-
-        def get_next(self) -> Any:
-            return self.left.pop() if self.left else None
-
-    quantization.quantize_static(
-        resnet,
-        tmp_path / "quantised.onnx",
-        Once(),
-        per_channel=True,
-        activation_type=quantization.QuantType.QUInt8,
-        weight_type=quantization.QuantType.QInt8,
-    )
-    options = runtime.SessionOptions()
-    options.optimized_model_filepath = str(tmp_path / "saved.onnx")
-    options.log_severity_level = 3
-    runtime.InferenceSession(str(tmp_path / "quantised.onnx"), options, providers=["CPUExecutionProvider"])
-    saved = Counter(node.op_type for node in load_model(tmp_path / "saved.onnx").graph.node)
-    assert kernels(as_if(resnet, "w8a8")[1]) == saved
+def test_the_kernels_are_those_of_a_file_that_was_quantised(resnet: Path, tmp_path: Path, saved: Saved) -> None:
+    pytest.importorskip("onnxruntime.quantization", reason="needs what ONNX Runtime's tools need")
+    quantised = quantized(resnet, tmp_path / "quantised.onnx")
+    assert kernels(as_if(resnet, "w8a8")[1]) == saved(str(quantised))
 
 
 def test_eight_bits_are_integer_ops(resnet: Path) -> None:

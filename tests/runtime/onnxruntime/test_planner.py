@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx import NodeProto, TensorProto, helper, load_model, numpy_helper
+from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from latlint.graph import Graph
 from latlint.graph import read as read_file
 from latlint.graph.onnx import read_onnx
 from latlint.latency.models.onnxruntime import price
 from latlint.runtime import Plan, Processor, plan
+from tests.runtime.onnxruntime.conftest import Saved
 
 HERE = Processor("cpu-1thread", "onnxruntime-1.32/cpu", "cpu", "x86", "avx512")
 EXPORTED = Path(__file__).parents[2] / "exporters"
@@ -51,32 +52,17 @@ def test_the_kernels_are_the_nodes_that_are_saved(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SAVED))
-def test_onnxruntime_still_saves_what_is_recorded(name: str, tmp_path: Path) -> None:
-    assert saved(exported(name), tmp_path) == Counter(SAVED[name])
-
-
-def saved(model: bytes | str, tmp_path: Path) -> Counter[str]:
-    """What ONNX Runtime executes of a model, its bytes or the name of its file, by op type. Skips where that is not the version and processor of the record."""
-    runtime = pytest.importorskip("onnxruntime")
-    cpuinfo = Path("/proc/cpuinfo")
-    if runtime.__version__ != "1.32.0" or not cpuinfo.is_file() or "avx512f" not in cpuinfo.read_text("utf-8"):
-        pytest.skip("needs ONNX Runtime 1.32.0 on x86-64 with AVX-512")
-    options = runtime.SessionOptions()
-    options.optimized_model_filepath = str(tmp_path / "saved.onnx")
-    options.log_severity_level = 3
-    options.intra_op_num_threads = 1
-    options.add_session_config_entry("session.disable_prepacking", "1")  # nothing is run
-    runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    return Counter(node.op_type for node in load_model(tmp_path / "saved.onnx").graph.node)
+def test_onnxruntime_still_saves_what_is_recorded(name: str, saved: Saved) -> None:
+    assert saved(exported(name)) == Counter(SAVED[name])
 
 
 @pytest.mark.slow
-def test_the_kernels_of_real_networks_are_the_nodes_that_are_saved(corpus: Path, tmp_path: Path) -> None:
+def test_the_kernels_of_real_networks_are_the_nodes_that_are_saved(corpus: Path, saved: Saved) -> None:
     """Of the corpus's ONNX files: 99 % of nodes, and 90 % of models to the last node."""
     missing = nodes = exact = 0
     files = sorted([*(corpus / "onnx").glob("*.onnx"), *(corpus / "onnx_vit").glob("*.onnx")])
     for path in files:
-        found = saved(str(path), tmp_path)
+        found = saved(str(path))
         planned = kernels(plan(read_file(path), HERE))
         missing += max((found - planned).total(), (planned - found).total())
         nodes += found.total()
@@ -262,17 +248,17 @@ CASES: list[tuple[str, list[NodeProto], Mapping[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("nodes", "constants", "expected"), [case[1:] for case in CASES], ids=[c[0] for c in CASES])
-def test_one_rewrite(nodes: list[NodeProto], constants: Mapping[str, Any], expected: list[str], tmp_path: Path) -> None:
+def test_one_rewrite(nodes: list[NodeProto], constants: Mapping[str, Any], expected: list[str], saved: Saved) -> None:
     data = model(nodes, constants)
     assert kernels(plan(read(data), HERE)) == Counter(expected)
     try:
-        found = saved(data, tmp_path)
+        found = saved(data)
     except pytest.skip.Exception:
         return
     assert found == Counter(expected)
 
 
-def test_a_product_that_quantises_within_is_one_kernel(tmp_path: Path) -> None:
+def test_a_product_that_quantises_within_is_one_kernel(saved: Saved) -> None:
     """DynamicQuantizeLinear has no word in ``graph.ops``, and is ONNX Runtime's own all the same."""
     nodes = [
         N("DynamicQuantizeLinear", ["x"], ["q", "qs", "qz"]), N("MatMulInteger", ["q", "b", "qz"], ["i"]), N("Cast", ["i"], ["f"], to=1),
@@ -280,7 +266,7 @@ def test_a_product_that_quantises_within_is_one_kernel(tmp_path: Path) -> None:
     ]  # fmt: skip
     data = model(nodes, {"b": np.ones((8, 8), np.uint8), "bs": np.array(0.1, np.float32)})
     assert kernels(plan(read(data), HERE)) == {"DynamicQuantizeMatMul": 1}
-    assert saved(data, tmp_path) == {"DynamicQuantizeMatMul": 1}
+    assert saved(data) == {"DynamicQuantizeMatMul": 1}
 
 
 def test_other_processors_have_other_layouts() -> None:
@@ -325,17 +311,17 @@ def test_a_type_of_another_domain_is_not_taken_for_onnxruntimes(domain: str) -> 
 
 
 @pytest.mark.parametrize("op", ["Selu", "Celu", "ThresholdedRelu"])
-def test_an_op_of_onnx_is_onnxruntimes_whether_or_not_other_runtimes_have_it(op: str, tmp_path: Path) -> None:
+def test_an_op_of_onnx_is_onnxruntimes_whether_or_not_other_runtimes_have_it(op: str, saved: Saved) -> None:
     image = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 8, 8, 8])
     made = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 8, 8, 8])
     graph = helper.make_graph([helper.make_node(op, ["x"], ["y"])], "g", [image], [made])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10).SerializeToString()
     (kernel,) = plan(read_onnx(model, "m.onnx"), HERE).kernels
-    assert kernels(plan(read_onnx(model, "m.onnx"), HERE)) == saved(model, tmp_path) == Counter([op])
+    assert kernels(plan(read_onnx(model, "m.onnx"), HERE)) == saved(model) == Counter([op])
     assert price(kernel)
 
 
-def test_what_reads_constants_alone_is_folded_even_where_the_graph_gives_it_out(tmp_path: Path) -> None:
+def test_what_reads_constants_alone_is_folded_even_where_the_graph_gives_it_out(saved: Saved) -> None:
     outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("y", "z")]
     nodes = [helper.make_node("ReduceMax", ["a", "axes"], ["y"]), helper.make_node("Relu", ["y"], ["z"])]
     constants = [numpy_helper.from_array(np.zeros((2, 4), np.float32), "a")]
@@ -343,4 +329,4 @@ def test_what_reads_constants_alone_is_folded_even_where_the_graph_gives_it_out(
     graph = helper.make_graph(nodes, "g", [], outputs, constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10).SerializeToString()
     assert kernels(plan(read_onnx(model, "m.onnx"), HERE)) == Counter()
-    assert saved(model, tmp_path) == Counter()
+    assert saved(model) == Counter()
