@@ -36,6 +36,9 @@ from latlint.words import short_name
 
 RULE = Rule("LAT109", "memory-peak", "note")
 
+#: Of the tensors that wait, the arena without each of this many largest is worked out.
+_TRIED = 8
+
 
 def check(subject: Subject) -> Iterator[Finding]:
     prediction = subject.prediction
@@ -52,8 +55,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     touched = {*node.inputs, *node.outputs}
     waiting = {
         each.tensor: arena(graph, freed={each.tensor: _last_use(graph, each.tensor, busiest)}).size
-        for each in alive
-        if each.tensor not in touched
+        for each in [each for each in alive if each.tensor not in touched][:_TRIED]
     }
     if waiting and min(waiting.values()) < now.size:
         tensor = min(waiting, key=lambda each: (waiting[each], each))

@@ -7,8 +7,10 @@ reads it; inputs from the start, outputs to the end (micro_allocation_info.cc). 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import accumulate, chain
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -18,6 +20,9 @@ _UNPACKING = ("dequantize", "densify")
 
 #: Bytes to which places and sizes are rounded: ``MicroArenaBufferAlignment`` of tflite-micro. That of LiteRT is 64.
 MICRO_ALIGNMENT, LITERT_ALIGNMENT = 16, 64
+
+#: The planner takes time for each pair of tensors that are alive together: about a second for this many.
+MOST_STEPS = 2_000_000
 
 
 class Block(NamedTuple):
@@ -44,9 +49,14 @@ class Arena:
 
     @property
     def busiest(self) -> int:
-        """The node at which most bytes are alive."""
-        nodes = {block.first for block in self.blocks}
-        return max(sorted(nodes), key=lambda node: sum(block.size for block in self.alive(node)), default=0)
+        """The node at which most bytes are alive, the first of them."""
+        more: Counter[int] = Counter()
+        for block in self.blocks:
+            more[block.first] += block.size
+            more[block.last + 1] -= block.size
+        nodes = sorted(more)
+        alive = list(accumulate(more[node] for node in nodes))
+        return nodes[alive.index(max(alive))] if nodes else 0
 
     def alive(self, node: int) -> list[Block]:
         """What is alive while a node runs, the largest first."""
@@ -71,19 +81,35 @@ def arena(
         if size is None:
             return Arena(unknown=f"the size of '{graph.tensors[tensor].name}' is not known")
         sizes[tensor] = -(-(size // 2 if tensor in halved else size) // alignment) * alignment
+    lives = {each: (first, freed.get(each, last)) for each, (first, last) in lives.items() if sizes[each]}
+    if _steps(lives, len(graph.nodes)) > MOST_STEPS:
+        return Arena(unknown="too many tensors are alive at the same time to lay them out here")
     placed: list[Block] = []
+    # By node: what begins there, and what was alive before or begins there, of all that is placed.
+    begun: list[list[Block]] = [[] for _ in range(len(graph.nodes) + 1)]
+    alive: list[list[Block]] = [[] for _ in begun]
     # Of two that are alike the later one comes first: the planner fills its list from the end.
-    for tensor in sorted((each for each in lives if sizes[each]), key=lambda each: (-sizes[each], -each)):
-        first, last = lives[tensor][0], freed.get(tensor, lives[tensor][1])
+    for tensor in sorted(lives, key=lambda each: (-sizes[each], -each)):
+        first, last = lives[tensor]
         offset = 0
-        for other in sorted(
-            (each for each in placed if each.first <= last and first <= each.last), key=lambda each: each.offset
-        ):
+        beside = chain(alive[first], *begun[first + 1 : last + 1])
+        for other in sorted(beside, key=lambda each: each.offset):
             if other.offset - offset >= sizes[tensor]:
                 break
             offset = max(offset, other.offset + other.size)
-        placed.append(Block(tensor, offset, sizes[tensor], first, last))
+        block = Block(tensor, offset, sizes[tensor], first, last)
+        placed.append(block)
+        begun[first].append(block)
+        for node in range(first, last + 1):
+            alive[node].append(block)
     return Arena(tuple(placed))
+
+
+def _steps(lives: Mapping[int, tuple[int, int]], nodes: int) -> int:
+    """What laying out tensors of these lives takes: the nodes that each lives through, and what begins there."""
+    begun = Counter(first for first, _ in lives.values())
+    before = list(accumulate((begun[node] for node in range(nodes + 1)), initial=0))
+    return sum(last + 1 - first + before[last + 1] - before[first] for first, last in lives.values())
 
 
 def _lives(graph: Graph) -> dict[int, tuple[int, int]]:

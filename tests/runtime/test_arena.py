@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,27 @@ def test_a_size_that_is_not_known_is_no_number() -> None:
     unknown = Graph(graph.name, graph.format, graph.dialect, graph.nodes, tensors, graph.inputs, graph.outputs)
     assert arena(unknown).unknown == "the size of 'x' is not known"
     assert footprint(unknown, 10).peak_bytes is None
+
+
+@pytest.mark.parametrize("count", [500, 4000])
+def test_a_crowd_is_laid_out_or_named_unknown(count: int) -> None:
+    """``count`` tensors that all wait for one sum: each is beside each other."""
+    drawn = ["x = input 1x4x4x4", *(f"y{i} = relu x" for i in range(count)), "z = relu y0"]
+    graph = sketch("\n".join(drawn) + "\n")
+    whole = replace(graph, outputs=tuple(node.outputs[0] for node in graph.nodes))
+    found = arena(whole)
+    if count == 500:
+        assert (found.size, found.unknown) == ((count + 1) * 256, "")
+    else:
+        assert "too many tensors" in found.unknown
+        assert footprint(whole, 10).peak_bytes is None
+
+
+def test_most_is_alive_at_the_first_of_the_nodes_that_are_alike() -> None:
+    graph = sketch("x = input 1x4x4x4\na = relu x\nb = relu a\nc = relu b\n")
+    found = arena(graph)
+    assert found.busiest == 0
+    assert found.size == sum(block.size for block in found.alive(0)) == 2 * 256
 
 
 def test_parameters_are_counted_once(model: Callable[[str], Path]) -> None:
