@@ -363,3 +363,10 @@ def test_what_a_float_model_would_lose_as_if_converted_is_told(precision: str, c
     assert taken[0] > taken[1]
     assert found.severity == "note"
     assert found.gain_ms is None or found.gain_ms == pytest.approx(taken[0] - taken[1], rel=1e-6)
+
+
+@pytest.mark.parametrize(("width", "beyond"), [(124, False), (125, True)])
+def test_what_fills_the_memory_on_the_chip_is_beyond_it(width: int, beyond: bool) -> None:
+    """8 MB in float16, of 2 bytes: 125 x 125 x 128 values that are read, and as many that are written."""
+    drawn = f"# galaxy-s24/npu@litert\nx = input 1x125x{width}x128\na = relu x\n"
+    assert ("LAT252" in findings(drawn)) is beyond

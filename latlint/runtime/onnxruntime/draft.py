@@ -252,7 +252,7 @@ class Draft:
         self._ops = order
 
 
-def _as_onnxruntime_has_it(domain: str, name: str, node: Node, outputs: int) -> bool:
+def _as_onnxruntime_has_it(domain: str, name: str, node: Node) -> bool:
     """Whether an op is ONNX Runtime's of that name, with the inputs that it must have: the reader has held all that it knows against that."""
     if domain not in ("", "com.microsoft"):
         return False
@@ -260,7 +260,7 @@ def _as_onnxruntime_has_it(domain: str, name: str, node: Node, outputs: int) -> 
         return True
     if domain:
         return name in MICROSOFT_INPUTS
-    return defs.has(name) and (name != "DynamicQuantizeLinear" or outputs == 3)
+    return defs.has(name)
 
 
 def draft_of(graph: Graph) -> Draft:
@@ -281,7 +281,7 @@ def draft_of(graph: Graph) -> Draft:
             draft.constants.update(outputs)
             continue
         attributes: Mapping[str, Any] = node.native_attributes
-        if not _as_onnxruntime_has_it(domain, name, node, len(outputs)):
+        if not _as_onnxruntime_has_it(domain, name, node):
             # No pass may take it for ONNX Runtime's op of that name: it may lack the inputs that those have.
             name = f"{domain or 'ai.onnx'}::{name}"
         draft.add(Op(name, inputs, outputs, dict(attributes), (node.index,), node.version, domain), float(node.index))
