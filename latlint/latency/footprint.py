@@ -10,9 +10,9 @@ from latlint.runtime.arena import arena
 from latlint.words import short_name
 
 
-def footprint(graph: Graph, file_bytes: int, converted: Graph | None = None) -> Footprint:
-    """Of ``graph``, read from a file of ``file_bytes``, and planned as ``converted`` if that is given. The arena is that of TensorFlow Lite, whatever runs the model: a planner that
-    knows less than all lives of all tensors needs no less."""
+def footprint(graph: Graph, file_bytes: int, planned: Graph | None = None) -> Footprint:
+    """Of ``graph``, read from a file of ``file_bytes``; ``planned`` is what it is planned as, if that is another graph. The arena is that of
+    TensorFlow Lite, whatever runs the model: a planner that knows less than all lives of all tensors needs no less."""
     constants = {
         tensor: graph.tensors[tensor]
         for node in graph.nodes
@@ -21,11 +21,11 @@ def footprint(graph: Graph, file_bytes: int, converted: Graph | None = None) -> 
     }
     weights = sum(tensor.size_bytes or 0 for tensor in constants.values())
     parameters = sum(tensor.elements or 0 for tensor in constants.values())
-    planned = converted or graph
-    found = arena(planned)
+    laid_out = planned or graph
+    found = arena(laid_out)
     if found.unknown:
         return Footprint(max(file_bytes, weights), parameters, None, found.unknown)
     peak: Counter[str] = Counter()
     for block in found.alive(found.busiest):
-        peak[short_name(planned.tensors[block.tensor].name)] += block.size
+        peak[short_name(laid_out.tensors[block.tensor].name)] += block.size
     return Footprint(max(file_bytes, weights), parameters, found.size, "", dict(peak.most_common()))

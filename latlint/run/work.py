@@ -74,16 +74,16 @@ class Task(NamedTuple):
         return frozenset((*self.settings.targets, *(budget.target for budget in self.settings.budgets)))
 
     def _outcome(self, graph: Graph, path: str, found: Iterator[tuple[Prediction, Plan, Target]], size: int) -> Outcome:
-        taken: dict[bool, Footprint] = {}
+        taken: dict[int, tuple[Graph, Footprint]] = {}
 
         def measured(prediction: Prediction, plan: Plan) -> Prediction:
-            """With what the model takes beside time, worked out once for the file and once as if converted."""
+            """With what the model takes beside time, worked out once for each graph that it is planned as."""
             from latlint.latency.footprint import footprint
 
-            converted = plan.converted
-            if bool(converted) not in taken:
-                taken[bool(converted)] = footprint(graph, size, converted and converted.graph)
-            return replace(prediction, footprint=taken[bool(converted)])
+            planned = plan.converted.graph if plan.converted else graph
+            if id(planned) not in taken:
+                taken[id(planned)] = planned, footprint(graph, size, planned)
+            return replace(prediction, footprint=taken[id(planned)][1])
 
         if not self.judge:
             return Outcome(tuple(measured(*each[:2]) for each in found))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from latlint.errors import LatlintError
 from latlint.settings import Budget, Settings
 
 Model = Callable[[str], Path]
+
+EXPORTED = Path(__file__).parents[1] / "exporters"
 
 
 def test_a_runtime_that_does_not_load_the_file_leaves_it_to_the_others_of_its_processor(model: Model) -> None:
@@ -53,3 +56,18 @@ def test_a_glob_means_the_targets_that_load_the_file(model: Model) -> None:
     assert "x86-64-avx512/cpu-1" in onnx and tflite < onnx
     with pytest.raises(LatlintError, match="x86-64-avx512/cpu-1: "):
         latlint.predict(model("mobilenet_v2.tflite"), "x86-64-avx512/*")
+
+
+def test_memory_is_that_of_the_graph_that_each_runtime_gets(tmp_path: Path) -> None:
+    """Two converters write other graphs of one ONNX file, and a third runtime takes it as it is."""
+    path = tmp_path / "lstm.onnx"
+    path.write_bytes(gzip.decompress((EXPORTED / "tf2onnx_lstm.onnx.gz").read_bytes()))
+    targets = ["galaxy-s24/npu", "pixel-4/gpu", "x86-64-avx512/cpu-1"]
+
+    def peaks(*names: str) -> dict[str, int | None]:
+        found = latlint.predict(path, names)
+        return {each.target: each.footprint.peak_bytes for each in found if each.footprint}
+
+    alone = {name: peak for target in targets for name, peak in peaks(target).items()}
+    assert len(set(alone.values())) > 1
+    assert peaks(*targets) == alone
