@@ -74,9 +74,10 @@ def as_taken(graph: Graph, rules: Rules) -> Graph:
     global _last_converted
     if graph.dialect == rules.takes:
         return graph
-    if _last_converted[0] is not graph:
-        _last_converted = (graph, {})
-    made, key = _last_converted[1], (graph.dialect, rules.takes, rules.converter)
+    known = _last_converted  # looked up once: another thread may be at another graph
+    if known[0] is not graph:
+        known = _last_converted = (graph, {})
+    made, key = known[1], (graph.dialect, rules.takes, rules.converter)
     if key not in made:
         conversion = CONVERSIONS.get(key)
         if conversion is None:

@@ -16,7 +16,8 @@ from latlint.graph.types import Graph, Node, Tensor
 
 @dataclass(eq=False, slots=True)
 class Op:
-    """One node. ``op`` is its type, without the domain where the type is known; ``inputs`` and ``outputs`` index ``Draft.tensors`` (-1: left out); ``origins`` are indices of the nodes that it stands for, the main one first."""
+    """One node. ``op`` is its type, without the domain where the type is known; ``inputs`` and ``outputs`` index ``Draft.tensors``
+    (-1: left out); ``origins`` are indices of the nodes that it stands for, the main one first."""
 
     op: str
     inputs: list[int]
