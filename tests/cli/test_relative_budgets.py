@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from onnx import helper
 
 from latlint.review.base import PULL_REQUEST_VARIABLES
 
@@ -177,6 +178,14 @@ class TestLock:
             assert "a Git LFS pointer in git" in said(document, "LAT106")
 
 
+def pools(path: Path, count: int) -> None:
+    """A file with so many ops of one kind, one after the other."""
+    facts = {"kernel_shape": [3, 3], "pads": [1] * 4}
+    nodes = [helper.make_node("MaxPool", [f"v{at}"], [f"v{at + 1}"], **facts) for at in range(count)]
+    ends = [helper.make_tensor_value_info(name, 1, (1, 8, 64, 64)) for name in ("v0", f"v{count}")]
+    path.write_bytes(helper.make_model(helper.make_graph(nodes, "g", ends[:1], ends[1:])).SerializeToString())
+
+
 class TestRenamed:
     def test_a_model_that_was_renamed_and_changed_is_compared(self, latlint: Run, git: Git, put: Any) -> None:
         put(FAST, "models/net.tflite")
@@ -196,6 +205,16 @@ class TestRenamed:
         Path("other.tflite").unlink()
         put(SLOW, "net.tflite")
         assert codes(checked(latlint)) == [("LAT104", "note")]
+
+    @pytest.mark.parametrize(("ops", "code"), [(20, "LAT103"), (21, "LAT104")])
+    def test_a_model_that_has_half_its_ops_in_common_was_renamed(
+        self, latlint: Run, git: Git, ops: int, code: str
+    ) -> None:
+        pools(Path("net.onnx"), 10)
+        commit(git)
+        Path("net.onnx").unlink()
+        pools(Path("detector.onnx"), ops)
+        assert [each for each, _ in codes(checked(latlint))] == [code]
 
     def test_a_copy_is_new(self, latlint: Run, git: Git, put: Any) -> None:
         put(FAST, "net.tflite")

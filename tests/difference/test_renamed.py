@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,27 +28,52 @@ def chain(path: Path, widths: list[int]) -> None:
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), path)
 
 
-@pytest.mark.parametrize(
-    ("kept", "statuses"),
-    [(6, ["renamed"]), (5, ["removed", "added"]), (4, ["removed", "added"])],
-)
-def test_more_than_half_of_the_kernels_must_be_the_same(
-    kept: int, statuses: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def statuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., list[tuple[str, str]]]:
+    """``statuses(before, **after)``: what becomes of a model of some widths that is gone, and of new ones by name."""
     monkeypatch.chdir(tmp_path)
-    widths = [8 * number for number in range(1, 11)]
 
     def git(*arguments: str) -> None:
         identity = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
         subprocess.run(["git", *identity, *arguments], check=True, capture_output=True)
 
-    git("init", "--quiet")
-    chain(tmp_path / "a_first.onnx", widths)
-    git("add", ".")
-    git("commit", "-m", "A model")
-    (tmp_path / "a_first.onnx").unlink()
-    chain(tmp_path / "second.onnx", [*widths[:kept], *(width + 3 for width in widths[kept:])])
-    capsys.readouterr()
-    assert main(["diff", "--base", "HEAD", "-t", "pixel-4/cpu-1large", "--format", "json"]) == 0
-    found: Any = json.loads(capsys.readouterr().out)
-    assert [model["status"] for model in found["models"]] == statuses
+    def found(before: list[int], **after: list[int]) -> list[tuple[str, str]]:
+        git("init", "--quiet")
+        chain(tmp_path / "a_first.onnx", before)
+        git("add", ".")
+        git("commit", "-m", "A model")
+        (tmp_path / "a_first.onnx").unlink()
+        for name, widths in after.items():
+            chain(tmp_path / f"{name}.onnx", widths)
+        capsys.readouterr()
+        assert main(["diff", "--base", "HEAD", "-t", "pixel-4/cpu-1large", "--format", "json"]) == 0
+        document: Any = json.loads(capsys.readouterr().out)
+        return [(model["status"], model["new"] or model["old"]) for model in document["models"]]
+
+    return found
+
+
+WIDTHS = [8 * number for number in range(1, 11)]
+
+
+def keeping(count: int) -> list[int]:
+    """``WIDTHS`` of which all but the first ``count`` are others."""
+    return [*WIDTHS[:count], *(width + 3 for width in WIDTHS[count:])]
+
+
+@pytest.mark.parametrize("kept", [6, 5, 4])
+def test_more_than_half_of_the_kernels_must_be_the_same(
+    kept: int, statuses: Callable[..., list[tuple[str, str]]]
+) -> None:
+    renamed, new = [("renamed", "second.onnx")], [("removed", "a_first.onnx"), ("added", "second.onnx")]
+    assert statuses(WIDTHS, second=keeping(kept)) == (renamed if kept > 5 else new)
+
+
+def test_of_two_that_are_alike_the_one_that_is_more_so_was_renamed(
+    statuses: Callable[..., list[tuple[str, str]]],
+) -> None:
+    """Whatever their order: of the names here, the one that comes later."""
+    found = statuses(WIDTHS, second=keeping(6), third=keeping(9))
+    assert sorted(found) == [("added", "second.onnx"), ("renamed", "third.onnx")]
