@@ -60,7 +60,12 @@ def main() -> int:
     parser.add_argument("--record", action="store_true", help=f"write {RECORD.name} beside this file")
     parser.add_argument("--check", action="store_true", help="exit 1 where a limit is exceeded")
     parser.add_argument("--npu", action="store_true", help="NPUs instead: see npu.py beside this file")
+    parser.add_argument("--litert", action="store_true", help="LiteRT as it ships instead: see litert.py beside it")
     options = parser.parse_args()
+    if options.litert:
+        import litert
+
+        return litert.run(options.shared, record=options.record, check=options.check)
     if options.npu:
         import npu
 

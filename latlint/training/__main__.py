@@ -79,14 +79,15 @@ def _litert(shared: Path, output: Path, check: bool) -> int:
 
 
 def _derived(_: Path, output: Path, check: bool) -> int:
-    """XNNPACK on the phones, from their packs in ``output``."""
-    packs = [
-        (name, derived.pack(read_pack(output / name))) for name in sorted(derived.A53 | derived.A55 | derived.APPLE)
-    ]
+    """XNNPACK on the phones, from their packs in ``output``, and on the boards beside one of them."""
+    phones = sorted(derived.A53 | derived.A55 | derived.APPLE)
+    packs = {f"{name}-xnnpack": derived.pack(read_pack(output / name)) for name in phones}
+    beside = packs[f"{derived.BESIDE.partition('/')[0]}-xnnpack"]
+    packs |= {name: derived.board(name, beside) for name in derived.BOARDS}
     if check:
-        return _said(max(_differs(built, read_pack(output / f"{name}-xnnpack")) for name, built in packs))
-    for name, built in packs:
-        _write_to(built, output / f"{name}-xnnpack")
+        return _said(max(_differs(built, read_pack(output / name)) for name, built in packs.items()))
+    for name, built in packs.items():
+        _write_to(built, output / name)
     write_index(output)
     return 0
 

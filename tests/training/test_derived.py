@@ -1,8 +1,10 @@
-"""XNNPACK on the phones: derived from their packs, near what is published, and said to be derived."""
+"""XNNPACK on phones and boards: derived from their packs, near what is published, and said to be derived."""
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,8 @@ from latlint.run.targets import resolve_targets
 from latlint.settings import Settings
 from latlint.training import derived
 from tests.targets import PHONES, bundled, phones
+
+BENCHMARK = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "litert.py"))
 
 
 @pytest.mark.parametrize("device", PHONES)
@@ -30,13 +34,47 @@ def test_every_core_configuration_has_both_runtimes() -> None:
     assert len(wanted) == 42 and wanted <= bundled().keys()
 
 
-@pytest.mark.parametrize("anchor", [*derived.ANCHORS, *derived.CHECKS])
-def test_published_times_are_met(anchor: str, corpus: Path) -> None:
-    target, clock, published = {**derived.ANCHORS, **derived.CHECKS}[anchor]
-    for name, ms in zip(derived.NETWORKS, published, strict=True):
-        (found,) = latlint.predict(corpus / "tflite_fp32" / f"{name}.tflite", f"{target}@xnnpack")
-        assert found.latency_ms * clock == pytest.approx(ms, rel=0.15)
-        assert found.low_ms * clock < ms < (found.high_ms or 0) * clock
+@pytest.fixture(scope="module")
+def published(corpus: Path) -> list[Any]:
+    """What ``benchmarks/litert.py`` holds against XNNPACK's README."""
+    found: list[Any] = BENCHMARK["anchored"](corpus)
+    return found
+
+
+def test_published_times_are_met(published: list[Any]) -> None:
+    assert BENCHMARK["off_published"](published) == []
+    for each in published:
+        widths = derived.BOARD_INTERVALS if "raspberry" in each.published.target else derived.INTERVALS
+        off = np.abs(np.log(each.ratios))
+        assert (off[:4] < widths["float32"]).all() and (off[4:] < widths["int8"]).all(), each.published.name
+
+
+def test_the_page_shows_how_far_off_they_are(published: list[Any]) -> None:
+    assert f"<!-- litert: published -->\n{BENCHMARK['table'](published)}<!-- end -->" in BENCHMARK["PAGE"].read_text(
+        "utf-8"
+    )
+
+
+def test_a_figure_that_is_far_off_is_said(published: list[Any]) -> None:
+    far = published[-1]._replace(ratios=(1.3, 1.3, 1.3, 1.0, 1.0, 1.3))
+    (said,) = BENCHMARK["off_published"]([*published[:-1], far])
+    assert said.startswith("Raspberry Pi 4, 32 bit: median 30.0% off")
+
+
+@pytest.mark.parametrize("name", ["raspberry-pi-2", "raspberry-pi-4"])
+def test_a_board_is_as_much_slower_as_two_figures_let_expect(name: str, published: list[Any]) -> None:
+    (each,) = (each for each in published if each.published.target.startswith(name) and each.published.sets)
+    assert np.exp(np.log(each.ratios[: each.published.sets]).mean()) == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize("name", derived.BOARDS)
+def test_the_bundled_pack_of_a_board_follows_from_the_core_beside_it(name: str) -> None:
+    packs = data_dir("predictors")
+    built, known = derived.board(name, read_pack(packs / "galaxy-a03s-xnnpack")), read_pack(packs / name)
+    np.testing.assert_allclose(built.arrays["cpu-4@xnnpack/theta"], known.arrays["cpu-4@xnnpack/theta"])
+    for key in built.card.keys() - {"schema", "sha256", "arrays"}:
+        assert built.card[key] == known.card[key], key
+    assert "set nothing" in known.card["method"] and known.card["method"].startswith("derived")
 
 
 def test_all_of_it_is_derived_and_the_interval_is_what_the_card_says(corpus: Path) -> None:
