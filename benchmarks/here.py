@@ -7,7 +7,7 @@
 
 Prints one row a network: predicted and measured milliseconds (one thread, LiteRT with XNNPACK), error, and the spread of the
 measurement: how far the median of its passes lies above the best. ``--check`` fails where the median or the mean error is above the corpus's limit.
-The largest network of edge-compat has 339 billion multiply-accumulates, and each is run fifteen times: those 39 take as long as the machine needs, some ten
+The largest network of edge-compat has 339 billion multiply-accumulates, and each is run fifteen times: those 39 take as long as the machine needs, some eight
 minutes on a core with AVX-512, and 2 GB of memory. Needs the model files (``--shared``, by default ../shared) and ``pip install '.[train]' ai-edge-litert``.
 """
 

@@ -141,7 +141,7 @@ def _fitted(
             known = _drawn(~out, size, seed=(draw, part))
             if curve.transfer:
                 donor = closest(donors, known)
-                samples, costs = donor.samples, pool.fit(donor, known)
+                samples, costs = donor.samples, donor.only(known).fit()
             else:
                 samples, costs = everything, _alone(pool, everything.only(known))
             held = samples.only(out)

@@ -80,14 +80,14 @@ class Case:
         measured = np.zeros(len(names), bool)
         measured[rest[:size]] = True
         donors = [donor.only(measured) for donor in self.donors]
-        drawn = Pool(self.known, self.pool.wanted, self.pool.planned, self.total_ns[measured])
-        inner = held_out(drawn, donors, parts_of(names[measured].tolist()))
+
+        inner = held_out(donors, parts_of(names[measured].tolist()))
         donor = closest(donors, np.ones(size, bool))
-        costs = drawn.fit(donor, np.ones(size, bool))
+        costs = donor.fit()
         whole = next(each for each in self.donors if each.target is donor.target).only(out)
         found = {}
         for model in (TRANSFER, *SIMPLEST):
-            ns = bounds(donor, costs, model).ns(whole.counts, predicted_ns(whole.samples, costs))
+            ns = bounds(donor, model).ns(whole.counts, predicted_ns(whole.samples, costs))
             found[model] = float(np.abs(ns / whole.samples.total_ns - 1).mean()) * 100
         return {"pack build": found[chosen(inner)], **found}
 

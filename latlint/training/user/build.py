@@ -82,24 +82,35 @@ class Built:
 
 @dataclass(frozen=True)
 class Donor:
-    """A known processor: its target, its costs and the terms that they are for, and the samples as its runtime would run the measured models."""
+    """A known processor: its target, its costs and the terms that they are for, and the samples as its runtime would run the measured models.
+
+    ``along`` (terms, ways): how processors of its kind differ (``transfer.directions``); ``seen`` (terms,): what it was measured for; ``counts``
+    (models, 3): ``engine.counts`` of each model.
+    """
 
     target: Target
     processor: Processor
     columns: Columns
     costs: Costs
+    along: Array
+    seen: NDArray[np.bool_]
     samples: Samples
     works: tuple[Workload, ...]
+    counts: Array
 
     @cached_property
-    def counts(self) -> Array:
-        """``engine.counts`` of each model, (models, 3)."""
-        return np.array([counts(work) for work in self.works])
+    def log_ratios(self) -> Array:
+        """Logarithms of measured times over this processor's own, (models,)."""
+        return np.asarray(np.log(self.samples.total_ns / predicted_ns(self.samples, self.costs)))
 
     def only(self, models: NDArray[np.bool_]) -> Donor:
         """The donor with some of the models, a mask."""
         kept = tuple(work for work, keep in zip(self.works, models, strict=True) if keep)
-        return replace(self, samples=self.samples.only(models), works=kept)
+        return replace(self, samples=self.samples.only(models), works=kept, counts=self.counts[models])
+
+    def fit(self) -> Costs:
+        """The costs that explain its models."""
+        return fit(self.samples, self.costs, self.along, self.seen)
 
 
 def build(profiles: Sequence[Profile], wanted: Wanted, given: Mapping[str, NamedTarget] | None = None) -> Built:
@@ -127,15 +138,15 @@ def build(profiles: Sequence[Profile], wanted: Wanted, given: Mapping[str, Named
     everything = np.ones(len(profiles), bool)
     _check_units(profiles, donors)
     best = closest(donors, everything)
-    costs = pool.fit(best, everything)
-    ratios = held_out(pool, donors, parts_of([profile.family or str(profile.model) for profile in profiles]))
+    costs = best.fit()
+    ratios = held_out(donors, parts_of([profile.family or str(profile.model) for profile in profiles]))
     model = chosen(ratios)
-    limits = bounds(best, costs, model)
+    limits = bounds(best, model)
     pack = _pack(wanted, pool, best, costs, profiles, ratios[model], limits)
     return Built(
         pack=pack,
         donor=best.target.name,
-        faster=float(np.exp(-np.median(_log_ratios(best, everything)))),
+        faster=float(np.exp(-np.median(best.log_ratios))),
         kernels=int(np.isfinite(best.samples.kernel_ns).sum()),
         errors=_errors(profiles, ratios[model]),
         model=model,
@@ -215,7 +226,18 @@ class Pool:
         extra = np.array([elsewhere_ns(work, target) for work in planned.works])
         share = np.full(len(forests), 1 / max(len(forests), 1))
         costs = Costs(costs_of(target, columns), share, queue_of(target))
-        return Donor(target, processor, columns, costs, replace(sampled, extra_ns=extra), planned.works)
+        measured = {*target.pack.covers(target.key)["measured_terms"]}
+        return Donor(
+            target=target,
+            processor=processor,
+            columns=columns,
+            costs=costs,
+            along=directions([costs_of(each, columns) for each in self.targets], DIRECTIONS),
+            seen=np.array([name in measured for name in columns.names]),
+            samples=replace(sampled, extra_ns=extra),
+            works=planned.works,
+            counts=np.array([counts(work) for work in planned.works]),
+        )
 
     def forests(self, donor: Target, columns: Columns) -> list[Mapping[str, Forest]]:
         """The forests, by class of kernel, of the known GPUs whose costs are most like the donor's, the donor's first; none of a CPU.
@@ -232,13 +254,6 @@ class Pool:
                 break
             found.append(forests)
         return found
-
-    def fit(self, donor: Donor, models: NDArray[np.bool_]) -> Costs:
-        """The costs that explain ``models``, a mask."""
-        measured = donor.target.pack.covers(donor.target.key)["measured_terms"]
-        seen = np.array([name in measured for name in donor.columns.names])
-        along = directions([costs_of(target, donor.columns) for target in self.targets], DIRECTIONS)
-        return fit(donor.samples.only(models), donor.costs, along, seen)
 
 
 def costs_of(target: Target, columns: Columns) -> Array:
@@ -335,21 +350,15 @@ def closest(donors: Sequence[Donor], models: NDArray[np.bool_]) -> Donor:
     """The donor whose predictions for ``models``, a mask, differ from the measurements by the same factor, more or less."""
 
     def spread(donor: Donor) -> float:
-        ratios = _log_ratios(donor, models)
+        ratios = donor.log_ratios[models]
         return float(np.abs(ratios - np.median(ratios)).mean())
 
     return min(donors, key=lambda donor: (spread(donor), donor.target.name))
 
 
-def _log_ratios(donor: Donor, models: NDArray[np.bool_]) -> Array:
-    chosen = donor.samples.only(models)
-    return np.asarray(np.log(chosen.total_ns / predicted_ns(chosen, donor.costs)))
-
-
 def _check_units(profiles: Sequence[Profile], donors: Sequence[Donor]) -> None:
     """Times in microseconds are a thousand times too long, for one model or for all of them."""
-    everything = np.ones(len(profiles), bool)
-    ratios = _log_ratios(closest(donors, everything), everything)
+    ratios = closest(donors, np.ones(len(profiles), bool)).log_ratios
     far = np.abs(ratios - np.median(ratios)) > log(UNIT_FACTOR)
     if far.any():
         at = int(np.flatnonzero(far)[0])
@@ -359,7 +368,7 @@ def _check_units(profiles: Sequence[Profile], donors: Sequence[Donor]) -> None:
             f"are the units mixed? Times are in milliseconds"
         )
         raise LatlintError(message, path=profiles[at].source)
-    medians = [float(np.median(_log_ratios(donor, everything))) for donor in donors]
+    medians = [float(np.median(donor.log_ratios)) for donor in donors]
     for off, unit in ((min(medians), "microseconds"), (-max(medians), "seconds")):
         if off > log(UNIT_FACTOR):
             message = (
@@ -389,7 +398,7 @@ class Bounds(NamedTuple):
         return np.asarray(np.clip(transferred, self.low * simple, self.high * simple))
 
 
-def bounds(donor: Donor, costs: Costs, model: str) -> Bounds:
+def bounds(donor: Donor, model: str) -> Bounds:
     """What the measured models let be, by a roofline of them; one of the simplest models is a time of its own."""
     counted, total = donor.counts, donor.samples.total_ns
     if model in SIMPLEST:
@@ -399,15 +408,16 @@ def bounds(donor: Donor, costs: Costs, model: str) -> Bounds:
     return Bounds(roofline, float(took.min()) / BEYOND, float(took.max()) * BEYOND)
 
 
-def held_out(pool: Pool, donors: Sequence[Donor], groups: Iterable[NDArray[np.bool_]]) -> dict[str, Array]:
+def held_out(donors: Sequence[Donor], groups: Iterable[NDArray[np.bool_]]) -> dict[str, Array]:
     """Predicted over measured for every model, by what the other groups alone say, with the transfer and with each of the simplest models; the
     donor is chosen anew each time."""
-    found = {name: np.ones(len(pool.total_ns)) for name in (TRANSFER, *SIMPLEST)}
+    found = {name: np.ones(len(donors[0].counts)) for name in (TRANSFER, *SIMPLEST)}
     for out in groups:
         donor = closest(donors, ~out)
-        costs, held = pool.fit(donor, ~out), donor.only(out)
+        kept, held = donor.only(~out), donor.only(out)
+        costs = kept.fit()
         for name, ratios in found.items():
-            limits = bounds(donor.only(~out), costs, name)
+            limits = bounds(kept, name)
             ratios[out] = limits.ns(held.counts, predicted_ns(held.samples, costs)) / held.samples.total_ns
     return found
 
