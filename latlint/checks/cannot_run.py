@@ -3,19 +3,21 @@
 ## What it does
 Reports ops, and versions of ops, that the runtime of a target has no kernel for. TensorFlow Lite looks each op up when it loads a file, by
 its name and version, and refuses the whole file for one that it does not find: "Didn't find op for builtin opcode 'FULLY_CONNECTED'
-version '12'". It reports likewise a file that was compiled for an accelerator (Edge TPU, Ethos-U, an NPU): what was compiled
-runs nowhere else.
+version '12'". So does ONNX Runtime, by version and type: "Could not find an implementation for BitShift(11)" where the CPU provider has no kernel
+for int32; and it refuses a file of a newer IR version or opset than it knows. A float16 op that has a float32 kernel runs on that, between Casts. It
+reports likewise a file that was compiled for an accelerator (Edge TPU, Ethos-U, an NPU): what was compiled runs nowhere else.
 
 ## Why is this bad?
 The model does not start on that target, so it has no latency there. It is not judged: an error under a budget, a warning without one.
 
 ## What to do
 Ship a newer runtime and name a target of it; or convert with an older converter, or for less (int8 by channel, or a fused activation in
-a TRANSPOSE_CONV, are what newer versions stand for). Lint a compiled file as it was before it was compiled.
+a TRANSPOSE_CONV, are what newer versions stand for). For ONNX Runtime, cast to a type that has a kernel, or export at a lower opset. Lint a
+compiled file as it was before it was compiled.
 
 ## References
 tensorflow/lite/core/kernels/register.cc; tensorflow.org/lite/guide/ops_version. The tables in `rules/` are from the interpreters of TensorFlow 2.10.1 and
-2.15.1 and of LiteRT 2.3.0.
+2.15.1, of LiteRT 2.3.0 and of ONNX Runtime 1.32.0 (`get_all_opkernel_def`, which `benchmarks/onnxruntime_kernels.py` writes down).
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ RULE = Rule("LAT012", "cannot-run", "error")
 
 def check(subject: Subject) -> Iterator[Finding]:
     settings, prediction = subject.settings, subject.prediction
-    found = missing(subject.graph, subject.target.processor.runtime)
+    run = {node for kernel in subject.plan.kernels if not kernel.free for node in kernel.nodes}
+    found = missing(subject.graph, subject.target.processor.runtime, run)
     if not found:
         return
     title = load_rules(subject.target.processor.runtime).title
@@ -48,8 +51,13 @@ def check(subject: Subject) -> Iterator[Finding]:
 
 def _named(each: Missing) -> str:
     """``FULLY_CONNECTED version 12 (2 ops; its newest is version 9)``."""
+    if not each.nodes:
+        what = "IR version" if each.op == "IR" else f"{each.op} opset"
+        return f"{what} {each.version} (its newest is {each.newest})"
     ops = counted(len(each.nodes), "op")
     if each.compiled_for:
         return f"{each.op} ({ops}) was compiled for {each.compiled_for}: lint the file as it was before that"
-    newest = f"its newest is version {each.newest}" if each.newest else "it has no kernel for it"
-    return f"{each.op} version {each.version} ({ops}; {newest})"
+    if each.types:
+        return f"{each.op} version {each.version} of {each.types} ({ops}; no kernel takes these types)"
+    newest = f"its newest is version {each.newest}" if each.newest < each.version else "not this version"
+    return f"{each.op} version {each.version} ({ops}; {newest if each.newest else 'it has no kernel for it'})"

@@ -393,6 +393,7 @@ class _Reader:
             last,
             tuple(self.notes),
             open_sizes=tuple(OpenSize(index[name], axis, size) for name, axis, size in self.opened),
+            imports=(("IR", self.model.ir_version), *_opsets(self.model.opset_import).items()),
         )
 
     def _tensor(self, name: str) -> Tensor:

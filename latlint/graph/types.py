@@ -132,7 +132,7 @@ class Graph:
     was taken instead: ``assumed``. ``dynamic`` are the tensors that TensorFlow Lite 2.10 sizes only when it runs the model
     (``kTfLiteDynamic``): what a delegate for static sizes cannot take. ``dynamic_in_litert`` are those of LiteRT 2.3, which computes
     some shape arithmetic earlier. ``as_if`` is the precision that a float graph is planned in as if converted to it (``runtime.as_if``);
-    empty: its own.
+    empty: its own. ``imports`` are the versions that an ONNX file says it is written in: ``IR``, and the opset of each domain.
     """
 
     name: str
@@ -148,6 +148,7 @@ class Graph:
     dynamic: frozenset[int] = frozenset()
     dynamic_in_litert: frozenset[int] = frozenset()
     as_if: str = ""
+    imports: tuple[tuple[str, int], ...] = ()
 
     @property
     def assumed(self) -> dict[str, tuple[int, ...]]:

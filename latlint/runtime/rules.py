@@ -19,7 +19,8 @@ class Rules(NamedTuple):
     """One rules file. ``kind`` says which planner reads ``data`` (``runtime.planners``), ``takes`` which dialect its graphs are in
     (``Graph.dialect``): others are planned as if converted to it; ``reads`` names the dialect of the only
     files that it loads, where planning is in another; ``converter`` which conversion, where there is more than one (``runtime.CONVERSIONS``); ``title`` is what sentences call it, with its version. ``versions`` are the ops
-    that its release has kernels for, by the newest version of each (``runtime.loading``)."""
+    that its release has kernels for, by the newest version of each, and ``loads`` the newest versions of what it reads and the list of its kernels,
+    where those go by types too (``runtime.loading``)."""
 
     name: str
     kind: str
@@ -29,6 +30,7 @@ class Rules(NamedTuple):
     reads: str = ""
     converter: str = ""
     versions: Mapping[str, Any] = MappingProxyType({})
+    loads: Mapping[str, Any] = MappingProxyType({})
 
 
 @lru_cache(maxsize=32)
@@ -52,6 +54,7 @@ def load_rules(name: str) -> Rules:
         takes=_word(name, data, "takes", "tflite"),
         title=_word(name, data, "title", "XNNPACK of LiteRT 2.3"),
         versions=data.pop("versions", {}),
+        loads=data.pop("loads", {}),
         data=data,
         reads=_word(name, data, "reads", "onnx") if "reads" in data else "",
         converter=_word(name, data, "converter", "newest") if "converter" in data else "",

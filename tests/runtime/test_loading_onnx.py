@@ -1,0 +1,151 @@
+"""What ONNX Runtime's CPU provider loads: held against ONNX Runtime itself, which refuses a file when it looks for kernels."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from onnx import TensorProto, defs
+
+from latlint.cli import main
+from latlint.errors import LatlintError
+from latlint.graph.onnx import read_onnx
+from latlint.runtime import Processor, plan
+from latlint.runtime.loading import Missing, missing
+
+CPU = "onnxruntime-1.32/cpu"
+TARGET = "x86-64-avx512/cpu-1@onnxruntime"
+HERE = Processor("cpu-1", CPU, "cpu", "x86", "avx512")
+
+
+def script() -> ModuleType:
+    """What writes the list; the tests ask ONNX Runtime as it does."""
+    path = Path(__file__).parents[2] / "benchmarks" / "onnxruntime_kernels.py"
+    spec = importlib.util.spec_from_file_location("onnxruntime_kernels", path)
+    assert spec is not None and spec.loader is not None
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+SCRIPT = script()
+one_op = SCRIPT.one_op
+
+
+def lacking(content: bytes) -> list[Missing]:
+    graph = read_onnx(memoryview(content), "m.onnx")
+    run = {node for kernel in plan(graph, HERE).kernels if not kernel.free for node in kernel.nodes}
+    return missing(graph, CPU, run)
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (
+            one_op("BitShift", 11, TensorProto.INT32, 2, direction="LEFT"),
+            Missing("BitShift", 11, 11, (0,), types="int32"),
+        ),
+        (one_op("Relu", 5, TensorProto.FLOAT), Missing("Relu", 1, 1, (0,))),
+        (one_op("Relu", 20, TensorProto.FLOAT, ir=15), Missing("IR", 15, 14, ())),
+        (one_op("Relu", 29, TensorProto.FLOAT), Missing("ai.onnx", 29, 28, ())),
+        (one_op("Gelu", 20, TensorProto.DOUBLE), Missing("Gelu", 20, 20, (0,), types="float64")),
+        (one_op("NoSuchThing", 20, TensorProto.FLOAT), Missing("NoSuchThing", 20, 0, (0,))),
+    ],
+    ids=["type", "version", "IR", "opset", "type with a body", "op"],
+)
+def test_what_is_missing_is_named(content: bytes, what: Missing) -> None:
+    assert what in lacking(content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        one_op("BitShift", 11, TensorProto.UINT32, 2, direction="LEFT"),
+        one_op("Gelu", 20, TensorProto.FLOAT16),  # on the kernel for float32, between Casts
+        one_op("Swish", 24, TensorProto.DOUBLE),  # no kernel, but ONNX says what it consists of
+        one_op("Thing", 1, TensorProto.DOUBLE, domain="com.acme"),  # of a library that the app may load
+    ],
+    ids=["type", "float16", "body", "custom"],
+)
+def test_what_has_a_kernel_is_not(content: bytes) -> None:
+    assert lacking(content) == []
+
+
+def test_it_is_unjudged_under_a_budget(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "m.onnx"
+    path.write_bytes(one_op("BitShift", 11, TensorProto.INT32, 2, direction="LEFT"))
+    assert main(["check", str(path), "--no-config", "-t", TARGET, "-b", "100ms", "--format", "json"]) == 1
+    document = json.loads(capsys.readouterr().out)
+    (finding,) = (each for each in document["findings"] if each["code"] == "LAT012")
+    assert "ONNX Runtime 1.32 on the CPU does not load this file" in finding["message"]
+    assert "BitShift version 11 of int32 (1 op; no kernel takes these types)" in finding["message"]
+    assert document["predictions"][0]["verdict"]["word"] == "unjudged"
+
+
+# --- ONNX Runtime's own word -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def runtime() -> ModuleType:
+    found: ModuleType = pytest.importorskip("onnxruntime")
+    if not found.__version__.startswith("1.32."):
+        pytest.skip("the list is of ONNX Runtime 1.32")
+    return found
+
+
+@pytest.mark.usefixtures("runtime")
+def test_the_list_is_what_onnxruntime_says() -> None:
+    assert SCRIPT.FILE.read_text("utf-8") == SCRIPT.table()
+
+
+def questions(step: int) -> Iterator[tuple[str, bytes]]:
+    """Files of one op each: every ``step``-th of all versions and types that a node of it can be written in without knowing more of it."""
+    number = 0
+    for schema in sorted(defs.get_all_schemas_with_history(), key=lambda schema: (schema.name, schema.since_version)):
+        if schema.deprecated or not SCRIPT.asked(schema):
+            continue
+        for each in sorted(next((each.allowed_type_strs for each in schema.type_constraints), [])):
+            kind = each.removeprefix("tensor(").removesuffix(")")
+            if kind not in SCRIPT.TYPES or "float8" in kind:  # graphs have one word for five of them
+                continue
+            number += 1
+            if number % step == 0:
+                dtype = SCRIPT.ONNX_TYPES[kind]
+                yield (
+                    f"{schema.name} {schema.since_version} {kind}",
+                    one_op(schema.name, schema.since_version, dtype, schema.min_input),
+                )
+
+
+def disagreements(step: int) -> tuple[int, list[str]]:
+    asked, found = 0, []
+    for name, content in questions(step):
+        said = SCRIPT.refused(content)
+        try:
+            ours = bool(lacking(content))
+        except LatlintError:  # a graph that cannot be, for other reasons
+            continue
+        if said is not None:
+            asked += 1
+            if said != ours:
+                found.append(f"{name}: ONNX Runtime {'refuses' if said else 'loads'} it")
+    return asked, found
+
+
+@pytest.mark.usefixtures("runtime")
+def test_onnxruntime_refuses_what_is_missing_and_nothing_else() -> None:
+    asked, found = disagreements(29)
+    assert asked >= 40
+    assert found == []
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("runtime")
+def test_of_every_op_version_and_type() -> None:
+    asked, found = disagreements(5)
+    assert asked >= 260
+    assert found == []
