@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from latlint.outcome import Report
     from latlint.report.plain import Style
 
-_NOT_FORMATS = frozenset({"annotations", "plain", "types"})
+_NOT_FORMATS = frozenset({"annotations", "page", "plain", "types"})
 
 
 def formats() -> list[str]:

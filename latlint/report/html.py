@@ -1,64 +1,46 @@
-"""A page for people: verdicts against budgets, where the time goes, what to do about it. One file, no network.
-
-The page's frame, style and script are in ``page/``. All that comes from a report travels as JSON that nothing executes, and the
-script puts it into the page as text. A content security policy allows that script and that style and nothing else.
-"""
+"""A page for people: verdicts against budgets, where the time goes, what to do about it. See ``page/`` for how it is made."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from html import escape
 from math import inf
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from latlint import __version__
+from latlint.checks import by_code
 from latlint.checks.types import SEVERITIES, Finding
-from latlint.graph import ops
 from latlint.graph.formats import title
-from latlint.latency.types import KernelPrediction
+from latlint.latency.types import Prediction
 from latlint.outcome import InputError, Report, Verdict
 from latlint.report import text
-from latlint.report.annotations import NAME_LIMIT, open_findings, told_once
-from latlint.report.json import dump
+from latlint.report.annotations import NAME_LIMIT, identified, open_findings, told_once
+from latlint.report.page import document, rounded, written
+from latlint.report.page.kernels import KINDS, SHOWN_NODES, Tables, times
 from latlint.report.plain import Style, clean
 from latlint.words import counted, short_name
 
 SHOWS_HASH = False
 SHOWS_KERNELS = True
 
-#: What each part of the data may take in the file. What does not fit is left out, the least grave first, and the page says so.
-MAX_PREDICTION_BYTES = 600_000
-MAX_FINDING_BYTES = 600_000
-MAX_KERNEL_BYTES = 1_800_000
+#: What each part of the data may take in the file, which stays below 2 MB with them. What does not fit is left out, the least grave first,
+#: and the page says so.
+MAX_PREDICTION_BYTES = 220_000
+MAX_FINDING_BYTES = 400_000
+MAX_KERNEL_BYTES = 1_150_000
 
 _MESSAGE_LIMIT = 600
 _FINDING_NUMBERS = ("gain_ms", "gain_low_ms", "gain_high_ms", "latency_ms", "budget_ms")
-_SHOWN_NODES = 8
 #: Findings with one cause that are told under it.
 _SHOWN_UNDER = 20
 _SHOWN_NOTES = 20
 _SHOWN_PARTITIONS = 200
 
-#: Lines of the plain text that stands in for the page where scripts are off.
-_PLAIN_LINES = 300
-
-_PAGE = Path(__file__).with_name("page")
-
-#: Kinds of work, each with a colour of its own; ops of none of them are the last.
-_KINDS: tuple[tuple[str, frozenset[str]], ...] = (
-    ("Convolution", ops.CONVOLUTIONS - {"depthwise_conv2d"}),
-    ("Depthwise convolution", frozenset({"depthwise_conv2d"})),
-    ("Matrix product", ops.MATRIX | {"attention", "einsum"}),
-    ("Elementwise", ops.UNARY | ops.BINARY | {"select", "where"}),
-    ("Pooling and reduction", ops.POOLS | ops.REDUCTIONS),
-    ("Data movement", ops.MOVEMENT | {"quantize", "dequantize", "fake_quant"}),
-    ("Other", frozenset()),
-)
+_SCRIPTS = (
+    "dom", "numbers", "theme", "colours", "kernels", "predictions", "summary", "matrix", "latencies", "findings", "targets", "timeline",
+    "blocks", "table", "chosen", "report",
+)  # fmt: skip
 
 
 def check(report: Report, style: Style) -> str:
@@ -90,22 +72,7 @@ def _located(report: Report) -> Report:
 
 
 def _page(report: Report, command: str, summary: str, plain: str) -> str:
-    frame, css, script = (_PAGE.joinpath(f"page.{kind}").read_text("utf-8") for kind in ("html", "css", "js"))
-    lines = plain.splitlines()
-    if more := len(lines) - _PLAIN_LINES:
-        lines = [*lines[:_PLAIN_LINES], *([f"… and {counted(more, 'line')} more"] if more > 0 else [])]
-    values = {
-        "title": escape(_title(report)),
-        "summary": escape(summary),
-        "policy": f"default-src 'none'; style-src {_hash(css)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'",
-        "css": css,
-        "data": _data(report, command),
-        "plain": escape("\n".join(clean(line) for line in lines)),
-        "script": script,
-        "version": __version__,
-    }
-    pieces = frame.split("@@")
-    return "".join(values[piece] if i % 2 else piece for i, piece in enumerate(pieces))
+    return document(_title(report), summary, plain, _data(report, command), _SCRIPTS)
 
 
 def _title(report: Report) -> str:
@@ -115,37 +82,36 @@ def _title(report: Report) -> str:
     return counted(report.files or len(models), "model")
 
 
-def _hash(source: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"
-
-
-def _data(report: Report, command: str) -> str:
-    """JSON without any character that could end a script element."""
-    predictions = _predictions(report)
-    plans = _add_kernels(predictions, report)
+def _data(report: Report, command: str) -> dict[str, Any]:
+    tables = Tables()
+    predictions = _predictions(report, tables)
+    plans = _add_kernels(predictions, report, tables)
+    marks = {id(finding): f"f-{mark.replace(':', '-')}" for mark, finding in identified(report, open_findings(report))}
     found = told_once(sorted(open_findings(report), key=_gravest_first))
-    findings = _fitting((_finding(*each) for each in found), MAX_FINDING_BYTES)
-    document = {
+    findings = _fitting((_finding(*each, marks, tables) for each in found), MAX_FINDING_BYTES, tables)
+    return {
         "command": command,
-        "kinds": [label for label, _ in _KINDS],
-        "kindOf": {op: _kind(op) for op in sorted({kernel[0] for plan in plans for kernel in plan})},
+        "kinds": KINDS,
+        **tables.data(),
         "predictions": sorted(predictions, key=itemgetter("place")),
         "plans": plans,
         "findings": findings,
+        "advice": _advice(report.findings),
         "errors": [_error(error) for error in report.errors[:_SHOWN_NOTES]],
         "notes": [clean(note, _MESSAGE_LIMIT) for note in report.notes[:_SHOWN_NOTES]],
         "cuts": list(_cuts(report, predictions, len(found) - len(findings))),
     }
-    return dump(document, indent=None).strip().translate(_INERT)
 
 
-def _fitting(rows: Iterable[dict[str, Any]], most_bytes: int) -> list[dict[str, Any]]:
-    """The first of ``rows``, as many as fit."""
-    kept, size = [], 0
+def _fitting(rows: Iterator[dict[str, Any]], most_bytes: int, tables: Tables) -> list[dict[str, Any]]:
+    """The first of ``rows``, as many as fit with what each adds to ``tables``."""
+    kept, size, known = [], 0, tables.sizes
     for row in rows:
-        size += len(dump(row, indent=None))
+        size += len(written(row)) + tables.bytes_since(known)
         if size > most_bytes:
+            tables.back_to(known)
             break
+        known = tables.sizes
         kept.append(row)
     return kept
 
@@ -154,58 +120,69 @@ def _gravest_first(finding: Finding) -> tuple[int, float]:
     return -SEVERITIES.index(finding.severity), -(finding.gain_ms or 0.0)
 
 
-def _predictions(report: Report) -> list[dict[str, Any]]:
+def _predictions(report: Report, tables: Tables) -> list[dict[str, Any]]:
     """What is over its budget first, then what has kernels to show; else in the report's order, which is their ``place``."""
     verdicts = report.verdicts or (Verdict(None, True),) * len(report.predictions)
     judged = [
         (verdict.passed, not verdict.unjudged, not prediction.kernels, place)
         for place, (prediction, verdict) in enumerate(zip(report.predictions, verdicts, strict=True))
     ]
-    rows = (_prediction(report, place, verdicts[place]) for *_, place in sorted(judged))
-    return _fitting(rows, MAX_PREDICTION_BYTES)
+    rows = (_prediction(report, place, verdicts[place], tables) for *_, place in sorted(judged))
+    return _fitting(rows, MAX_PREDICTION_BYTES, tables)
 
 
-def _prediction(report: Report, place: int, verdict: Verdict) -> dict[str, Any]:
+def _prediction(report: Report, place: int, verdict: Verdict, tables: Tables) -> dict[str, Any]:
+    """Texts by number, as ``predictions.js`` reads them."""
     prediction = report.predictions[place]
     numbers = ("latency_ms", "low_ms", "high_ms", "overhead_ms", "coverage", "interval")
+    word = tables.word
     return {
         "place": place,
-        "model": clean(prediction.model, NAME_LIMIT),
-        "format": title(prediction.format),
-        "precision": prediction.precision,
-        "target": clean(prediction.target, NAME_LIMIT),
-        "runtime": clean(prediction.runtime, NAME_LIMIT),
+        "model": word(prediction.model),
+        "format": word(title(prediction.format)),
+        "precision": word(prediction.precision),
+        "target": word(prediction.target),
+        "runtime": word(prediction.runtime),
+        "unknown": word(text.unknown(prediction)),
+        "verdict": word(verdict.word),
+        "gate": word(verdict.gate),
+        "partitions": [word(part.processor) for part in prediction.partitions[:_SHOWN_PARTITIONS]],
+        "notes": [word(note, _MESSAGE_LIMIT) for note in prediction.notes[:_SHOWN_NOTES]],
         "macs": prediction.macs,
-        **{name: None if (value := getattr(prediction, name)) is None else _rounded(value) for name in numbers},
-        "unknown": text.unknown(prediction),
-        "verdict": verdict.word,
+        **{name: None if (value := getattr(prediction, name)) is None else rounded(value) for name in numbers},
         "budget_ms": verdict.budget_ms,
-        "gated_ms": _rounded(held_ms) if (held_ms := prediction.end_ms(verdict.gate)) < inf else None,
-        "gate": verdict.gate,
+        "gated_ms": rounded(held_ms) if (held_ms := prediction.end_ms(verdict.gate)) < inf else None,
         "close_call": verdict.is_close(prediction.interval),
+        "elsewhere_ms": rounded(_elsewhere_ms(prediction)),
         "free": sum(kernel.source == "free" for kernel in prediction.kernels),
-        "partitions": [part.processor for part in prediction.partitions[:_SHOWN_PARTITIONS]],
-        "notes": [clean(note, _MESSAGE_LIMIT) for note in prediction.notes[:_SHOWN_NOTES]],
     }
 
 
-def _add_kernels(rows: Sequence[dict[str, Any]], report: Report) -> list[list[_Kernel]]:
-    """Give each prediction its ``plan`` and the milliseconds of the plan's kernels, as long as they fit; the plans.
+def _elsewhere_ms(prediction: Prediction) -> float:
+    """What runs on another processor than the delegate's, because the delegate refuses it."""
+    parts = prediction.partitions if prediction.delegate else ()
+    return sum(part.latency_ms for part in parts if part.processor != prediction.delegate)
 
-    All core configurations of a CPU run one plan, so that plans are shared: only the milliseconds are each prediction's own.
+
+def _add_kernels(rows: Sequence[dict[str, Any]], report: Report, tables: Tables) -> list[list[int]]:
+    """Give each prediction its ``plan`` and the microseconds of the plan's kernels, as long as they fit; the plans.
+
+    All core configurations of a CPU run one plan, so that plans are shared: only the times are each prediction's own.
     """
     plans: dict[str, int] = {}
-    shared: list[list[_Kernel]] = []
+    shared: list[list[int]] = []
     size = 0
-    for row in rows:
-        launched = [kernel for kernel in report.predictions[row["place"]].kernels if kernel.source != "free"]
+    for each in rows:
+        launched = [kernel for kernel in report.predictions[each["place"]].kernels if kernel.source != "free"]
         if not launched:
             continue
-        plan = [_kernel(kernel) for kernel in launched]
-        key = dump(plan, indent=None)
-        each_ms = [_rounded(kernel.latency_ms) for kernel in launched]
-        taken = len(dump(each_ms, indent=None)) + (0 if key in plans else len(key))
+        known = tables.sizes
+        plan = tables.plan(launched)
+        key = written(plan)
+        each_us = times(launched)
+        taken = len(written(each_us)) + (0 if key in plans else len(key) + tables.bytes_since(known))
         if size + taken > MAX_KERNEL_BYTES:
+            tables.back_to(known)
             if size:
                 break
             continue  # one that is too large alone does not keep out the rest
@@ -213,45 +190,48 @@ def _add_kernels(rows: Sequence[dict[str, Any]], report: Report) -> list[list[_K
         if key not in plans:
             plans[key] = len(shared)
             shared.append(plan)
-        row |= {"plan": plans[key], "kernels_ms": each_ms}
+        each |= {"plan": plans[key], "kernels_us": each_us}
     return shared
 
 
-_Kernel = list[Any]
-
-
-def _kernel(kernel: KernelPrediction) -> _Kernel:
-    """All of a kernel but its time, which depends on the processor's speed too; the script reads it by position."""
-    return [
-        clean(kernel.op, NAME_LIMIT), [clean(op, NAME_LIMIT) for op in kernel.linked[:_SHOWN_NODES]],
-        clean(kernel.implementation, NAME_LIMIT), kernel.source, kernel.macs, kernel.bytes, kernel.partition,
-        [clean(short_name(name), NAME_LIMIT) for name in kernel.nodes[:_SHOWN_NODES]], len(kernel.nodes),
-        clean(kernel.reason, NAME_LIMIT),
-    ]  # fmt: skip
-
-
-def _kind(op: str) -> int:
-    """The index of the kind in ``_KINDS``."""
-    return next((index for index, (_, kinds) in enumerate(_KINDS) if op in kinds), len(_KINDS) - 1)
-
-
-def _finding(finding: Finding, under: Sequence[Finding]) -> dict[str, Any]:
-    """``under``: the findings with the same cause."""
+def _finding(finding: Finding, under: Sequence[Finding], marks: Mapping[int, str], tables: Tables) -> dict[str, Any]:
+    """``under``: the findings with the same cause. ``marks``: what links to a finding call it. Names by number."""
+    word = tables.word
     return {
+        "id": marks[id(finding)],
         "code": finding.code,
         "name": finding.name,
         "severity": finding.severity,
-        "model": clean(finding.model, NAME_LIMIT),
-        "target": None if finding.target is None else clean(finding.target, NAME_LIMIT),
-        "message": clean(finding.message, _MESSAGE_LIMIT),
-        **{name: None if (value := getattr(finding, name)) is None else _rounded(value) for name in _FINDING_NUMBERS},
-        "nodes": [clean(short_name(name), NAME_LIMIT) for name in finding.nodes[:_SHOWN_NODES]],
+        "model": word(finding.model),
+        "target": None if finding.target is None else word(finding.target),
+        "message": clean(finding.headline if finding.why else finding.message, _MESSAGE_LIMIT),
+        "why": [clean(line, _MESSAGE_LIMIT) for line in finding.why],
+        **{name: None if (value := getattr(finding, name)) is None else rounded(value) for name in _FINDING_NUMBERS},
+        "nodes": [word(short_name(name)) for name in finding.nodes[:SHOWN_NODES]],
         "node_count": len(finding.nodes),
         "under": [
-            {"severity": each.severity, "text": f"{each.code} {each.name}: {clean(each.message, _MESSAGE_LIMIT)}"}
+            {
+                "id": marks[id(each)],
+                "severity": each.severity,
+                "text": f"{each.code} {each.name}: {clean(each.message, _MESSAGE_LIMIT)}",
+            }
             for each in under[:_SHOWN_UNDER]
         ],
     }
+
+
+def _advice(findings: Iterable[Finding]) -> dict[str, dict[str, list[str]]]:
+    """Of each rule, the paragraphs of its page that say why it matters and what to do."""
+    heads = {"Why is this slow?": "why", "Why is this bad?": "why", "How to fix": "fix", "What to do": "fix"}
+    found: dict[str, dict[str, list[str]]] = {}
+    for code in sorted({finding.code for finding in findings}):
+        check = by_code(code)
+        sections = check.page.split("\n## ")[1:] if check else []
+        for head, _, body in (section.partition("\n") for section in sections):
+            if head in heads:
+                paragraphs = [" ".join(paragraph.split()) for paragraph in body.strip().split("\n\n")]
+                found.setdefault(code, {})[heads[head]] = paragraphs
+    return found
 
 
 def _error(error: InputError) -> dict[str, str]:
@@ -271,10 +251,3 @@ def _cuts(report: Report, predictions: Sequence[dict[str, Any]], findings: int) 
         yield f"{counted(accepted, 'finding')} that a waiver or the baseline accepts"
     if (more := len(report.errors) - _SHOWN_NOTES) > 0:
         yield f"{counted(more, 'file')} more that could not be read"
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.5g}")
-
-
-_INERT = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})

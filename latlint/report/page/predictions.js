@@ -1,0 +1,37 @@
+
+/* ---- Predictions ---- */
+
+/** Names that are there by number, in words. */
+function inWords(item, one, many) {
+  for (const key of one) item[key] = word(item[key]);
+  for (const key of many) item[key] = item[key].map(word);
+  return item;
+}
+
+const predictions = data.predictions.map((each) => inWords(each, ["model", "format", "precision", "target", "runtime", "unknown", "verdict", "gate"], ["partitions", "notes"]));
+const findings = data.findings.map((each) => inWords(each, ["model", "target"], ["nodes"]));
+const models = [...new Set(predictions.map((each) => each.model))];
+const targets = [...new Set(predictions.map((each) => each.target))];
+const judged = predictions.filter((each) => each.verdict);
+const over = judged.filter((each) => each.verdict === "fail");
+const unjudged = judged.filter((each) => each.verdict === "unjudged");
+const MOODS = { fail: "bad", unjudged: "warn", warn: "warn", accepted: "warn", pass: "good" };
+
+const worst = (list) => list.reduce((most, each) => (most && ratio(most) >= ratio(each) ? most : each), undefined);
+const ratio = (each) => (each.budget_ms === null || each.gated_ms === null ? 0 : each.gated_ms / each.budget_ms);
+const kernelsIn = (prediction) => (prediction.plan === undefined ? [] : kernelsOf(data.plans[prediction.plan], prediction.kernels_us, prediction.partitions));
+const slowestOf = (some) => some.reduce((most, kernel) => (kernel.ms > most.ms ? kernel : most));
+const predictionOf = (finding) => predictions.find((each) => each.model === finding.model && each.target === finding.target);
+const base = (path) => path.split("/").at(-1);
+
+const ORDERS = {
+  given: ["as given", (a, b) => a.place - b.place],
+  slowest: ["slowest first", (a, b) => b.latency_ms - a.latency_ms],
+  fastest: ["fastest first", (a, b) => a.latency_ms - b.latency_ms],
+  budget: ["closest to budget first", (a, b) => ratio(b) - ratio(a)],
+};
+const orders = () => Object.entries(ORDERS).filter(([key]) => key !== "budget" || judged.length).map(([key, [label]]) => [key, label]);
+
+// What the parts about one model on one target show.
+let chosen = worst(over.filter((each) => each.plan !== undefined)) || predictions.find((each) => each.plan !== undefined) || predictions[0];
+let kernels = [];
