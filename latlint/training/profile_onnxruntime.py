@@ -236,7 +236,7 @@ def build_pack(networks: Sequence[Measured], times: Mapping[int, Sequence[Timing
     for threads, everything in times.items():
         here, found = replace(facts.processor, name=f"cpu-{threads}", threads=threads), [everything[n] for n in use]
         rows = rows_of(works, found)
-        arrays[f"{here.name}/theta"] = _costs(rows, threads)
+        arrays[f"{here.name}/theta"] = costs_of(rows, threads)
         card["defaults"][here.name] = {"onnx": "onnxruntime"}
         card["processors"][f"{here.name}@onnxruntime"] = {
             "title": f"{threads} thread{'s' if threads > 1 else ''}",
@@ -288,7 +288,7 @@ def rows_of(works: Sequence[Workload], times: Sequence[Timing]) -> Rows:
     return Rows(np.array(counts), np.array(ns), np.array(network, np.intp))
 
 
-def _costs(rows: Rows, threads: int) -> Array:
+def costs_of(rows: Rows, threads: int) -> Array:
     """Costs in ns per term, shape (terms,)."""
     only = Configurations(np.zeros(1, np.intp), np.log(np.array([float(threads)])))
     strength = Strength(scale=1e-3, softness=0.03, iterations=600)
@@ -302,5 +302,5 @@ def held_out(rows: Rows, counts: Array, networks: Sequence[Measured], threads: i
     found = np.zeros(len(counts))
     for part in range(min(parts, len(families))):
         out = np.isin(kinds, families[part::parts])
-        found[out] = counts[out] @ _costs(rows.of(~out), threads)
+        found[out] = counts[out] @ costs_of(rows.of(~out), threads)
     return found
