@@ -55,14 +55,19 @@ function drawMap(host, scene, path = interesting([blocksOf(scene.kernels)])) {
     blanks.length && make("p", { class: "key" }, `Not in the picture, because their time is unknown: ${[...new Set(blanks.map((kernel) => kernel.name))].slice(0, 12).join(", ")} (${counted(blanks.length, "kernel")}).`));
   const shape = map.clientHeight / map.clientWidth;
   const inner = path.at(-1).inner.length ? path.at(-1).inner : path;
-  fill(map, tiles(inner, 1, shape).map(([block, box]) => make("li", { style: placed(box) }, blockTile(block, box, shape, scene, () => open(interesting([...path, block]))))));
+  fill(map, tiles(inner, 1, shape).map(([block, box]) => make("li", { style: placed(box) }, blockTile(block, box, shape, scene, titleIn(path, block), () => open(interesting([...path, block]))))));
+}
+
+/** What a block is called in the one around it; a number alone says too little. */
+function titleIn(path, block) {
+  const name = bare(block.name) || block.kernels[0].op;
+  return /^\d+$/.test(name) ? bare(pieces(path.at(-1).name).at(-1) + block.name) : name;
 }
 
 const placed = ([left, top, width, height]) => ({ left: css(left), top: css(top), width: css(width), height: css(height) });
 
-function blockTile(block, [, , width, height], shape, scene, open) {
+function blockTile(block, [, , width, height], shape, scene, name, open) {
   const share = percent(block.ms, scene.whole);
-  const name = bare(block.name) || block.kernels[0].op;
   const single = block.kernels.length === 1;
   const nameless = height < 0.09 || width < 0.04;
   const inner = make("span", { class: "inner", "aria-hidden": "true" }, tiles([...block.kernels].sort((a, b) => b.ms - a.ms), width, height * shape)
