@@ -9,9 +9,9 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -55,6 +55,43 @@ def lacking() -> Callable[[str], NoReturn]:
         pytest.skip(reason)
 
     return end
+
+
+@pytest.fixture(scope="session")
+def browser(lacking: Callable[[str], NoReturn]) -> Iterator[Any]:
+    """Debian's Chromium, one for all pages."""
+    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if executable is None:
+        lacking("needs Chromium (apt-get install chromium)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=executable)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def opened(browser: Any) -> Iterator[Callable[..., Any]]:
+    """``opened(uri)`` is the page; a message on the console, an exception, a dialog or a request fails the test."""
+    heard: list[str] = []
+    contexts = []
+
+    def open_page(uri: str, size: tuple[int, int] = (1280, 900), scheme: str = "light", **options: Any) -> Any:
+        context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: heard.append(f"console: {message.text}"))
+        page.on("pageerror", lambda error: heard.append(f"exception: {error}"))
+        page.on("dialog", lambda dialog: heard.append(f"dialog: {dialog.message}"))
+        page.on("request", lambda request: heard.append(f"request: {request.url}") if request.url != uri else None)
+        page.goto(uri)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert heard == []
 
 
 @pytest.fixture(scope="session")

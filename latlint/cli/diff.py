@@ -27,7 +27,7 @@ from latlint.errors import LatlintError
 )
 @click.option("--all-kernels", is_flag=True, help="Show every kernel that changed.")
 @config_options
-@format_option(["json", "markdown", "text"])
+@format_option(["html", "json", "markdown", "text"])
 def command(
     paths: tuple[str, ...],
     base: str | None,

@@ -16,7 +16,7 @@ from latlint.latency.types import Prediction
 from latlint.outcome import InputError, Report, Verdict
 from latlint.report import text
 from latlint.report.annotations import NAME_LIMIT, identified, open_findings, told_once
-from latlint.report.page import document, rounded, written
+from latlint.report.page import SHARED, document, rounded, written
 from latlint.report.page.kernels import KINDS, SHOWN_NODES, Tables, times
 from latlint.report.plain import Style, clean
 from latlint.words import counted, short_name
@@ -38,8 +38,7 @@ _SHOWN_NOTES = 20
 _SHOWN_PARTITIONS = 200
 
 _SCRIPTS = (
-    "dom", "numbers", "theme", "colours", "kernels", "predictions", "summary", "matrix", "latencies", "findings", "targets", "timeline",
-    "blocks", "table", "chosen", "report",
+    *SHARED, "predictions", "summary", "matrix", "latencies", "findings", "targets", "timeline", "blocks", "table", "chosen", "report",
 )  # fmt: skip
 
 
@@ -105,13 +104,13 @@ def _data(report: Report, command: str) -> dict[str, Any]:
 
 def _fitting(rows: Iterator[dict[str, Any]], most_bytes: int, tables: Tables) -> list[dict[str, Any]]:
     """The first of ``rows``, as many as fit with what each adds to ``tables``."""
-    kept, size, known = [], 0, tables.sizes
+    kept, size, known = [], -tables.bytes, tables.state
     for row in rows:
-        size += len(written(row)) + tables.bytes_since(known)
-        if size > most_bytes:
+        size += len(written(row)) + 1
+        if size + tables.bytes > most_bytes:
             tables.back_to(known)
             break
-        known = tables.sizes
+        known = tables.state
         kept.append(row)
     return kept
 
@@ -176,11 +175,11 @@ def _add_kernels(rows: Sequence[dict[str, Any]], report: Report, tables: Tables)
         launched = [kernel for kernel in report.predictions[each["place"]].kernels if kernel.source != "free"]
         if not launched:
             continue
-        known = tables.sizes
+        known = tables.state
         plan = tables.plan(launched)
         key = written(plan)
         each_us = times(launched)
-        taken = len(written(each_us)) + (0 if key in plans else len(key) + tables.bytes_since(known))
+        taken = len(written(each_us)) + (0 if key in plans else len(key) + tables.bytes - known[0])
         if size + taken > MAX_KERNEL_BYTES:
             tables.back_to(known)
             if size:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from latlint.latency.types import Prediction
@@ -88,12 +88,13 @@ class KernelChange:
 @dataclass(frozen=True, slots=True)
 class TargetChange:
     """One model on one target. ``old`` and ``new`` have no kernels; one of them is ``None`` where there is no such model. ``kernels``
-    are those that changed, in the order of the model; ``unchanged`` counts the others."""
+    are those that changed, in the order of the model; ``unchanged`` counts the others; ``paired`` are all, to show both models whole."""
 
     old: Prediction | None
     new: Prediction | None
     kernels: tuple[KernelChange, ...] = ()
     unchanged: int = 0
+    paired: tuple[KernelChange, ...] = field(default=(), repr=False)
 
     @property
     def target(self) -> str:
@@ -174,7 +175,7 @@ def target_changes(before: Planned, after: Planned) -> tuple[TargetChange, ...]:
             pairs[plans] = match(old, new)
         kernels = _kernel_changes(old, new, pairs[plans])
         changed = tuple(kernel for kernel in kernels if kernel.is_change)
-        found.append(TargetChange(_total(one), _total(other), changed, len(kernels) - len(changed)))
+        found.append(TargetChange(_total(one), _total(other), changed, len(kernels) - len(changed), tuple(kernels)))
     return tuple(found)
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from statistics import geometric_mean
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -21,31 +19,10 @@ from latlint.report import html, render
 from latlint.report.plain import Style
 from latlint.settings import Settings
 from latlint.units import format_ms
+from tests.pages import DESKTOP, PHONE, data_of, violations, written
 from tests.report.conftest import HOSTILE, over_budget, prediction
 
 pytestmark = pytest.mark.slow
-
-DESKTOP, PHONE = (1280, 900), (390, 844)
-
-
-def written(text: str, directory: Path, name: str = "report.html") -> str:
-    path = directory / name
-    path.write_text(text, encoding="utf-8")
-    return path.as_uri()
-
-
-@pytest.fixture(scope="module")
-def browser(lacking: Callable[[str], NoReturn]) -> Iterator[Any]:
-    """Debian's Chromium."""
-    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if executable is None:
-        lacking("needs Chromium (apt-get install chromium)")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=executable)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
@@ -68,29 +45,6 @@ def predict_page(model: Callable[[str], Path], tmp_path_factory: pytest.TempPath
     settings = Settings(targets=("pixel-4/gpu", "galaxy-s10/gpu"))
     report = Run.prepare([str(model("resnet18.onnx"))], settings, judge=False).report()
     return written(render(report, "predict", "html", Style()), tmp_path_factory.mktemp("predict"))
-
-
-@pytest.fixture
-def opened(browser: Any) -> Iterator[Callable[..., Any]]:
-    """``opened(uri)`` is the page; a message on the console, an exception, a dialog or a request fails the test."""
-    heard: list[str] = []
-    contexts = []
-
-    def open_page(uri: str, size: tuple[int, int] = DESKTOP, scheme: str = "light", **options: Any) -> Any:
-        context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: heard.append(f"console: {message.text}"))
-        page.on("pageerror", lambda error: heard.append(f"exception: {error}"))
-        page.on("dialog", lambda dialog: heard.append(f"dialog: {dialog.message}"))
-        page.on("request", lambda request: heard.append(f"request: {request.url}") if request.url != uri else None)
-        page.goto(uri)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert heard == []
 
 
 def headings(page: Any) -> list[str]:
@@ -330,15 +284,9 @@ def test_colours_tell_kinds_time_per_mac_and_sources(
 def test_axe_finds_nothing_wrong(
     opened: Callable[..., Any], check_page: str, predict_page: str, scheme: str, size: tuple[int, int]
 ) -> None:
-    from axe_playwright_python.base import AXE_FILE_PATH
-
-    for uri in (check_page, predict_page):
-        page = opened(uri, size, scheme, bypass_csp=True)  # for axe alone: the page's own policy has a test of its own
-        page.evaluate(Path(AXE_FILE_PATH).read_text(encoding="utf-8"))
-        found = page.evaluate("axe.run(document, {resultTypes: ['violations', 'incomplete']})")
-        wrong = [f"{rule['id']}: {rule['nodes'][0]['html']}" for rule in found["violations"]]
-        assert wrong == []
-        assert any(rule["id"] == "color-contrast" for rule in found["passes"])
+    assert violations(opened(check_page, size, scheme, bypass_csp=True)) == []
+    if (scheme, size) == ("light", DESKTOP):  # the page without verdicts has nothing that the other has not
+        assert violations(opened(predict_page, size, scheme, bypass_csp=True)) == []
 
 
 def test_no_page_needs_sideways_scrolling_not_even_on_a_phone(
@@ -408,16 +356,6 @@ def test_the_policy_lets_no_other_script_run(browser: Any, check_page: str) -> N
 def test_without_scripts_there_is_plain_text(opened: Callable[..., Any], check_page: str) -> None:
     page = opened(check_page, java_script_enabled=False)
     assert "FAIL  pixel-4/cpu-1large" in page.locator("noscript pre").inner_text()
-
-
-def data_of(text: str) -> dict[str, Any]:
-    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
-    assert found
-    document = json.loads(found[1])
-    assert isinstance(document, dict)
-    for each in (*document["predictions"], *document["findings"]):
-        each["model"] = document["words"][each["model"]]
-    return document
 
 
 def test_a_big_run_is_cut_and_says_so() -> None:

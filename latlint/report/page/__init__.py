@@ -21,6 +21,9 @@ from latlint.words import counted
 #: Lines of the plain text that stands in for the page where scripts are off.
 _PLAIN_LINES = 300
 
+#: The scripts that every page begins with.
+SHARED = ("dom", "numbers", "theme", "colours", "kernels", "zoom", "map")
+
 _HERE = Path(__file__).parent
 
 

@@ -3,6 +3,13 @@
 
 const word = (at) => (at === null ? null : data.words[at]);
 
+/** Names that are there by number, in words. */
+function inWords(item, one, many) {
+  for (const key of one) item[key] = word(item[key]);
+  for (const key of many) item[key] = item[key].map(word);
+  return item;
+}
+
 /** The kernels of a plan in the order in which they run. A plan is two numbers a kernel: what it computes, and how. */
 function kernelsOf(plan, times, partitions) {
   return times.map((time, index) => {

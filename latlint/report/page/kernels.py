@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from itertools import islice
 from typing import Any
 
 from latlint.graph import ops
@@ -31,7 +29,7 @@ _KINDS: tuple[tuple[str, frozenset[str]], ...] = (
 )
 KINDS = tuple(label for label, _ in _KINDS)
 
-Row = list[Any]
+Row = tuple[Any, ...]
 
 
 class Tables:
@@ -40,55 +38,55 @@ class Tables:
 
     def __init__(self) -> None:
         self.words: dict[str, int] = {}
-        self._work: dict[str, int] = {}
-        self._ways: dict[str, int] = {}
+        self._work: dict[Row, int] = {}
+        self._ways: dict[Row, int] = {}
+        #: What all takes in a file.
+        self.bytes = 0
 
     def word(self, text: str, limit: int = NAME_LIMIT) -> int:
         """The number of ``text``, made inert."""
-        return self.words.setdefault(clean(text, limit), len(self.words))
+        text = clean(text, limit)
+        if text not in self.words:
+            self.bytes += len(written(text)) + 1
+        return self.words.setdefault(text, len(self.words))
 
     def plan(self, kernels: Iterable[KernelPrediction]) -> list[int]:
         """All of some kernels but their times, which depend on the processor's speed too: two numbers each, of work and of way."""
         found = []
         for kernel in kernels:
             for table, row in ((self._work, self._work_of(kernel)), (self._ways, self._way_of(kernel))):
-                found.append(table.setdefault(written(row), len(table)))
+                if row not in table:
+                    self.bytes += len(written(row)) + 1
+                found.append(table.setdefault(row, len(table)))
         return found
 
     def _work_of(self, kernel: KernelPrediction) -> Row:
-        return [
+        return (
             self.word(" + ".join((kernel.op, *kernel.linked[:SHOWN_NODES]))), kind(kernel.op), kernel.macs, kernel.bytes,
             self.word(_shapes(kernel.inputs)), self.word(_shapes(kernel.outputs)), self.word(kernel.dtype), len(kernel.nodes),
             *(self.word(short_name(name)) for name in kernel.nodes[:SHOWN_NODES]),
-        ]  # fmt: skip
+        )  # fmt: skip
 
     def _way_of(self, kernel: KernelPrediction) -> Row:
         word = self.word
-        return [word(kernel.implementation), word(kernel.source), kernel.partition, word(kernel.reason)]
+        return word(kernel.implementation), word(kernel.source), kernel.partition, word(kernel.reason)
 
     @property
-    def sizes(self) -> tuple[int, int, int]:
-        """How much is in each table."""
-        return len(self.words), len(self._work), len(self._ways)
+    def state(self) -> tuple[int, ...]:
+        """What ``back_to`` takes to forget all that comes later."""
+        return self.bytes, len(self.words), len(self._work), len(self._ways)
 
-    def bytes_since(self, sizes: tuple[int, int, int]) -> int:
-        """What has come since takes so much of a file."""
-        words, *rows = (list(islice(table, size, None)) for table, size in zip(self._all(), sizes, strict=True))
-        return len(written(words)) + sum(len(row) + 1 for each in rows for row in each)
-
-    def back_to(self, sizes: tuple[int, int, int]) -> None:
+    def back_to(self, state: tuple[int, ...]) -> None:
         """Forget what has come since."""
-        for table, size in zip(self._all(), sizes, strict=True):
-            for key in list(islice(table, size, None)):
-                del table[key]
+        self.bytes, *sizes = state
+        tables: tuple[dict[Any, int], ...] = self.words, self._work, self._ways
+        for table, size in zip(tables, sizes, strict=True):
+            while len(table) > size:
+                table.popitem()
 
     def data(self) -> dict[str, Any]:
         """The tables for ``kernels.js``."""
-        work, ways = ([json.loads(row) for row in table] for table in (self._work, self._ways))
-        return {"words": list(self.words), "work": work, "ways": ways}
-
-    def _all(self) -> tuple[dict[str, int], ...]:
-        return self.words, self._work, self._ways
+        return {"words": list(self.words), "work": list(self._work), "ways": list(self._ways)}
 
 
 def times(kernels: Iterable[KernelPrediction]) -> list[float]:

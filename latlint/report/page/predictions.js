@@ -1,13 +1,6 @@
 
 /* ---- Predictions ---- */
 
-/** Names that are there by number, in words. */
-function inWords(item, one, many) {
-  for (const key of one) item[key] = word(item[key]);
-  for (const key of many) item[key] = item[key].map(word);
-  return item;
-}
-
 const predictions = data.predictions.map((each) => inWords(each, ["model", "format", "precision", "target", "runtime", "unknown", "verdict", "gate"], ["partitions", "notes"]));
 const findings = data.findings.map((each) => inWords(each, ["model", "target"], ["nodes"]));
 const models = [...new Set(predictions.map((each) => each.model))];
