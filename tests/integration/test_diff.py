@@ -288,7 +288,7 @@ def test_no_change_is_said(project: Project, latlint: Run) -> None:
     )
 
 
-@pytest.mark.parametrize("format_name", ["json", "markdown", "text"])
+@pytest.mark.parametrize("format_name", ["html", "json", "markdown", "text"])
 def test_outputs_are_the_same_bytes_from_anywhere(project: Project, format_name: str) -> None:
     for name in ("app/a.onnx", "app/größe.onnx", "b.onnx"):
         put(project, name, network(["Conv 32", "Relu", "Conv 64"]))
