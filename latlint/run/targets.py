@@ -38,9 +38,11 @@ def resolve_targets(settings: Settings) -> tuple[tuple[TargetPack, ...], tuple[s
     return _with_packs(names, known), (*notes, *_newer_runtimes(names, known))
 
 
-def _newer_runtimes(names: Sequence[str], known: Collection[str]) -> list[str]:
-    """That LiteRT runs XNNPACK by default, once, where targets are the built-in kernels of TensorFlow Lite 2.10 and there are others."""
-    found = [f"{name}@xnnpack" for name in names if f"{name}@xnnpack" in known and f"{name}@xnnpack" not in names]
+def _newer_runtimes(names: Sequence[str], known: Mapping[str, Path]) -> list[str]:
+    """That LiteRT runs XNNPACK by default, once, where targets are the built-in kernels of TensorFlow Lite 2.10 and there are others: in a pack
+    beside theirs. Of one pack, the name without ``@`` is XNNPACK itself, its default."""
+    others = {name: f"{name}@xnnpack" for name in names if f"{name}@xnnpack" in known}
+    found = [other for name, other in others.items() if known[name] != known[other] and other not in names]
     if not found or any(name.endswith("@xnnpack") for name in names):
         return []
     more = f" and {len(found) - 1} more" if len(found) > 1 else ""

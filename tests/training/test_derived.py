@@ -99,5 +99,9 @@ def test_a_run_on_built_in_kernels_names_the_other_runtime_once() -> None:
     _, notes = resolve_targets(Settings(targets=("pixel-4/cpu-1large", "pixel-4/cpu-1med")))
     assert [note for note in notes if "pixel-4/cpu-1large@xnnpack and 1 more" in note] == list(notes)
     assert len(notes) == 1
-    for names in (("pixel-4/gpu",), ("pixel-4/cpu-1large", "pixel-4/cpu-1large@xnnpack")):
+    for names in (
+        ("raspberry-pi-4/cpu-4", "raspberry-pi-5/cpu-4"),
+        ("pixel-4/gpu",),
+        ("pixel-4/cpu-1large", "pixel-4/cpu-1large@xnnpack"),
+    ):
         assert resolve_targets(Settings(targets=names))[1] == ()
