@@ -13,22 +13,33 @@ measurements and the model files (``--shared``, by default ../shared), and ``pip
 from __future__ import annotations
 
 import argparse
+import json
+import re
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
+import latlint.training  # isort: skip  # noqa: F401 (before NumPy: it says on how many threads)
 import numpy as np
 from numpy.typing import NDArray
 
-from latlint.latency.engine import Workload
+from latlint.graph import read
+from latlint.latency.engine import Workload, workload
 from latlint.latency.packs import Pack, Target, load_targets
+from latlint.runtime import plan
+from latlint.training import ai_hub_cpu, servers
 from latlint.training.corpus import unpacked
-from latlint.training.design import Design, build
+from latlint.training.design import build
 from latlint.training.evaluation import SIMPLEST
 from latlint.training.litert import GALAXY_S26, RASPBERRY_PI, Subject
 from latlint.training.measurements import load, measured_everywhere
+from latlint.training.npu import study as npu_study
+from latlint.training.npu.measurements import devices
 from latlint.training.user.build import (
     TRANSFER,
     Donor,
@@ -44,6 +55,10 @@ from latlint.training.user.build import (
 from latlint.training.user.transfer import predicted_ns
 
 SIZES = (5, 10, 20, 40)
+DRAWS = 30
+RECORD = Path(__file__).with_name("pack_build.json")
+PAGE = Path(__file__).parents[1] / "docs" / "adding-a-device.md"
+MARKED = re.compile(r"(<!-- pack build -->\n).*?(<!-- end -->)", re.DOTALL)
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
@@ -80,7 +95,6 @@ class Case:
         measured = np.zeros(len(names), bool)
         measured[rest[:size]] = True
         donors = [donor.only(measured) for donor in self.donors]
-
         inner = held_out(donors, parts_of(names[measured].tolist()))
         donor = closest(donors, np.ones(size, bool))
         costs = donor.fit()
@@ -93,42 +107,95 @@ class Case:
 
 
 def cases(shared: Path, only: str) -> Iterator[Case]:
-    known = {name: target for name, target in load_targets().items() if isinstance(target, Target)}
+    """Every target that has measured networks, in one precision; those whose names hold ``only``."""
+    known = [target for target in load_targets().values() if isinstance(target, Target)]
     for subject in (RASPBERRY_PI, GALAXY_S26):
-        if only in subject.target:
-            found = subject.measured(shared)
-            others = [each for each in known.values() if each.device != subject.device and "xnnpack" in each.name]
-            start = others if subject is RASPBERRY_PI else [_priors(subject)]
-            total = np.array([each.latency_ms * 1e6 for each in found])
-            yield Case(subject.target, [each.work for each in found], total, [each.family for each in found], start)
-    design: Design | None = None
-    for name, precision in PHONES:
-        if only in name:
-            design = design or build(measured_everywhere(load(shared / "data")), unpacked(shared / "corpus"))
-            yield _phone(design, [*known.values()], name, precision)
+        if only in f"{subject.target} float32":
+            yield _litert(subject, shared, known)
+    for source in (_phones, _ai_hub_cpus, _server, _npus):
+        yield from source(shared, known, only)
 
 
-#: One large core and the GPU of every phone.
-PHONES = [
-    *(
-        (f"{phone}/gpu", "float32")
-        for phone in ("pixel-4", "galaxy-s10", "mi-8-se", "galaxy-a03s", "iphone-xs", "iphone-7")
-    ),
-    *(
-        (f"{phone}/cpu-1large", precision)
-        for phone in ("pixel-4", "galaxy-s10", "mi-8-se", "galaxy-a03s", "iphone-xs", "iphone-7")
-        for precision in ("float32", "int8")
-    ),
-]
+def _litert(subject: Subject, shared: Path, known: Sequence[Target]) -> Case:
+    found = subject.measured(shared)
+    others = [each for each in known if each.device != subject.device and each.name.endswith("@xnnpack")]
+    return Case(
+        f"{subject.target} float32",
+        [each.work for each in found],
+        np.array([each.latency_ms * 1e6 for each in found]),
+        [each.family for each in found],
+        others if subject is RASPBERRY_PI else [_priors(subject)],
+    )
 
 
-def _phone(design: Design, known: Sequence[Target], name: str, precision: str) -> Case:
-    series = next(s for s in design.measurements.series if (s.target, s.precision) == (name, precision))
-    works = [design.workload(series.device, series.processor, precision, m) for m in design.measurements.models]
-    (runtime,) = {each.runtime for each in known if each.name == name}
-    others = [each for each in known if each.device != series.device and each.runtime == runtime]
-    found = [work for work in works if work is not None]
-    return Case(f"{name} {precision}", found, series.mean_ns, design.measurements.families, others)
+def _phones(shared: Path, known: Sequence[Target], only: str) -> Iterator[Case]:
+    """Every GPU, and every core configuration with built-in kernels."""
+    measured = measured_everywhere(load(shared / "data"))
+    series = [each for each in measured.series if only in f"{each.target} {each.precision}"]
+    if not series:
+        return
+    design = build(measured, unpacked(shared / "corpus"))
+    runtimes = {each.name: each.runtime for each in known}
+    for each in series:
+        works = [design.workload(each.device, each.processor, each.precision, model) for model in measured.models]
+        others = [t for t in known if t.device != each.device and t.runtime == runtimes[each.target]]
+        found = [work for work in works if work is not None]
+        yield Case(f"{each.target} {each.precision}", found, each.mean_ns, measured.families, others)
+
+
+def _npus(shared: Path, known: Sequence[Target], only: str) -> Iterator[Case]:
+    """By each runtime in each precision; the start is other chips."""
+    chip = {name: facts["chip"] for name, facts in devices().items()}
+    targets = [each for each in known if "/npu@" in each.name and "like" not in devices()[each.device]]
+    wanted = [
+        (each, precision) for each in targets for precision in npu_study.AS_IF if only in f"{each.name} {precision}"
+    ]
+    if not wanted:
+        return
+    study = npu_study.build(shared)
+    for target, precision in wanted:
+        runtime = target.name.partition("@")[2]
+        rows = study.rows(target.device, runtime, precision)
+        cells = [study.cells[row] for row in rows]
+        others = [t for t in targets if chip[t.device] != chip[target.device] and t.runtime == target.runtime]
+        works = [study.works[precision][cell.network] for cell in cells]
+        total = np.array([cell.ms * 1e6 for cell in cells])
+        yield Case(f"{target.name} {precision}", works, total, study.families[rows].tolist(), others)
+
+
+def _ai_hub_cpus(shared: Path, known: Sequence[Target], only: str) -> Iterator[Case]:
+    wanted = [
+        (at, name, precision)
+        for at, device in enumerate(ai_hub_cpu.DEVICES)
+        for precision in ("int8", "int16")
+        if only in f"{(name := f'{device}/{ai_hub_cpu.KEY}')} {precision}"
+    ]
+    if not wanted:
+        return
+    study = ai_hub_cpu.measured(shared)
+    for at, name, precision in wanted:
+        rows = [row for row in study.rows if row.precision == precision and np.isfinite(row.ms[at])]
+        total = np.array([row.ms[at] * 1e6 for row in rows])
+        yield Case(f"{name} {precision}", [r.work for r in rows], total, [r.family for r in rows], _others(known, name))
+
+
+def _server(shared: Path, known: Sequence[Target], only: str) -> Iterator[Case]:
+    """The published float networks that were timed on one thread."""
+    name = f"{servers.DEVICE}/cpu-1@onnxruntime"
+    if only not in f"{name} float32":
+        return
+    times = servers.timings(servers.FILE, 1)
+    with tempfile.TemporaryDirectory(prefix="latlint-networks-") as scratch:
+        floats = takewhile(lambda each: "~" not in each.name, servers.networks(shared, Path(scratch)))
+        rows = [each for each in floats if each.judged and each.name in times]
+        works = [workload(plan(read(each.path), replace(servers.PROCESSOR, threads=1))) for each in rows]
+    total = np.array([times[each.name].best_ns for each in rows])
+    yield Case(f"{name} float32", works, total, [each.family for each in rows], _others(known, name))
+
+
+def _others(known: Sequence[Target], name: str) -> list[Target]:
+    """The targets of other devices on ONNX Runtime's CPU provider."""
+    return [t for t in known if t.device != name.partition("/")[0] and t.runtime.startswith("onnxruntime") and t.host]
 
 
 def _priors(subject: Subject) -> Target:
@@ -138,33 +205,84 @@ def _priors(subject: Subject) -> Target:
     return Target("priors/gpu", Pack(known.pack.card, arrays), subject.key)
 
 
+def row(case: Case, size: int, draws: int) -> dict[str, Any] | None:
+    """Mean errors in percent over the draws of ``size`` networks, by model, and ``gap``: how much ``pack build``'s lies above the best of the simplest
+    models', with its standard error; ``None`` where there are not as many networks."""
+    found = [errors for seed in range(draws) if (errors := case.errors(size, seed))]
+    if not found:
+        return None
+    table = np.array([list(each.values()) for each in found])
+    best = 2 + int(table[:, 2:].mean(axis=0).argmin())
+    gap = table[:, 0] - table[:, best]
+    means = {name: round(float(mean), 2) for name, mean in zip(found[0], table.mean(axis=0), strict=True)}
+    noise = float(gap.std() / max(len(gap) - 1, 1) ** 0.5)
+    return {"draws": len(found), **means, "gap": round(float(gap.mean()), 2), "noise": round(noise, 2)}
+
+
+def line(name: str, rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """One target in Markdown."""
+    cells = [_cell(rows[str(size)]) if str(size) in rows else "" for size in SIZES]
+    target, precision = name.split()
+    return f"| `{target}` | {precision} | {' | '.join(cells)} |"
+
+
+def _cell(found: Mapping[str, Any]) -> str:
+    simplest = min(found[name] for name in SIMPLEST)
+    few = "" if found["draws"] == DRAWS else f", {found['draws']} draws"
+    gap = f"{found['gap']:+.1f}".replace("-", "−")
+    return f"{found['pack build']:.1f} / {simplest:.1f} ({gap} ± {found['noise']:.1f}{few})"
+
+
+def table(record: Mapping[str, Mapping[str, Any]]) -> str:
+    head = f"| target | precision | {' | '.join(map(str, SIZES))} |\n| --- | --- |{' --: |' * len(SIZES)}"
+    return "\n".join([head, *(line(name, rows) for name, rows in record.items())]) + "\n"
+
+
+def worse(record: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Where ``pack build`` is worse than the best of the simplest models by more than noise."""
+    return [
+        f"{name}, {size} networks: worse by {found['gap']:.1f} ± {found['noise']:.1f} %"
+        for name, rows in record.items()
+        for size, found in rows.items()
+        if found["gap"] > 2 * found["noise"]
+    ]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
-    parser.add_argument("--draws", type=int, default=30)
-    parser.add_argument("--only", default="", help="targets whose names hold this")
+    parser.add_argument("--draws", type=int, default=DRAWS)
+    parser.add_argument("--only", default="", help="targets whose names, with the precision, hold this")
+    parser.add_argument(
+        "--record", action="store_true", help=f"add to {RECORD.name}, and write the table into {PAGE.name}"
+    )
+    parser.add_argument("--resume", action="store_true", help=f"only targets that {RECORD.name} lacks")
     parser.add_argument("--check", action="store_true", help="exit 1 where pack build is worse by more than noise")
     options = parser.parse_args()
-    columns = ("pack build", TRANSFER, *SIMPLEST)
-    print("| target | networks | " + " | ".join(columns) + " | worse than the best by |")
-    print("|---|--:|" + "--:|" * (len(columns) + 1))
-    worse = []
+    found: dict[str, dict[str, Any]] = {}
+    there = json.loads(RECORD.read_text("utf-8")) if options.resume and RECORD.is_file() else {}
     for case in cases(options.shared, options.only):
-        for size in SIZES:
-            draws = [found for seed in range(options.draws) if (found := case.errors(size, seed))]
-            if not draws:
-                continue
-            table = np.array([list(each.values()) for each in draws])
-            best = 2 + int(table[:, 2:].mean(axis=0).argmin())
-            gap = table[:, 0] - table[:, best]
-            noise = float(gap.std() / max(len(gap) - 1, 1) ** 0.5)
-            cells = " | ".join(f"{value:.1f} %" for value in table.mean(axis=0))
-            print(f"| `{case.name}` | {size} | {cells} | {gap.mean():+.1f} ± {noise:.1f} |", flush=True)
-            if gap.mean() > 2 * noise:
-                worse.append(f"{case.name}, {size} networks: worse by {gap.mean():.1f} ± {noise:.1f} %")
-    for each in worse:
+        if case.name in there:
+            continue
+        rows = {str(size): each for size in SIZES if (each := row(case, size, options.draws))}
+        if rows:
+            found[case.name] = rows
+            print(line(case.name, rows), flush=True)
+            if options.record:
+                record(case.name, rows)
+    for each in worse(found):
         print(each, file=sys.stderr)
-    return 1 if worse and options.check else 0
+    return 1 if worse(found) and options.check else 0
+
+
+def record(name: str, rows: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write what was found for one target, so that a run that is ended keeps what it has."""
+    known = json.loads(RECORD.read_text("utf-8")) if RECORD.is_file() else {}
+    known = dict(sorted({**known, name: rows}.items()))
+    lines = (f"{json.dumps(each)}: {json.dumps(known[each])}" for each in known)
+    RECORD.write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
+    page = PAGE.read_text("utf-8")
+    PAGE.write_text(MARKED.sub(lambda marks: marks[1] + table(known) + marks[2], page), "utf-8")
 
 
 if __name__ == "__main__":

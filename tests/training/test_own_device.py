@@ -25,8 +25,9 @@ from latlint.training.user.transfer import (
     Queue,
     Samples,
     Strength,
-    _objective,
+    _most_probable,
     _Parts,
+    _Problem,
     _spans,
     directions,
     fit,
@@ -285,17 +286,49 @@ def test_the_queue_is_that_of_the_engine_and_its_slopes_are_right() -> None:
     )
 
 
-def test_the_gradient_is_that_of_the_objective() -> None:
+def posed(timed: bool) -> _Problem:
+    """Models whose kernels were ``timed``, or their whole times alone, on a GPU that is unlike the known one."""
     rng = np.random.default_rng(7)
     samples = made_up(rng)
+    if not timed:
+        samples = dataclasses.replace(samples, kernel_ns=np.full(len(samples.model), np.nan))
     donor = Costs(rng.uniform(0.5, 2, 5), np.array([0.5, 0.4]), Queue(1.05, 1e4, 5e4))
-    parts = _Parts(donor, rng.normal(0, 0.5, (5, 2)), np.full(5, 0.2), has_queue=True)
-    objective = _objective(samples, parts, Strength())
-    x = parts.start(0.3) + rng.normal(0, 0.2, len(parts.start(0.0)))
-    _, gradient = objective(x)
-    steps = 1e-6 * np.eye(len(x))
-    numeric = [(objective(x + step)[0] - objective(x - step)[0]) / 2e-6 for step in steps]
-    assert gradient == pytest.approx(np.array(numeric), rel=1e-4, abs=1e-3)
+    return _Problem(samples, _Parts(donor, rng.normal(0, 0.5, (5, 2)), np.full(5, 0.2), Strength(), has_queue=True))
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_the_slopes_are_those_of_the_errors_and_the_weights_those_of_the_loss(timed: bool) -> None:
+    problem = posed(timed)
+    x = problem.parts.start(0.3) + np.random.default_rng(8).normal(0, 0.2, len(problem.parts.start(0.0)))
+    now = problem.at(x)
+    assert len(now.errors) == len(problem.samples.total_ns) + int(np.isfinite(problem.samples.kernel_ns).sum())
+    near = [(problem.at(x + step), problem.at(x - step)) for step in 1e-6 * np.eye(len(x))]
+    slopes = np.array([(up.errors - down.errors) / 2e-6 for up, down in near]).T
+    assert now.slopes == pytest.approx(slopes, rel=1e-4, abs=1e-5)
+    gradient = [(up.value - down.value) / 2e-6 for up, down in near]
+    assert now.slopes.T @ (now.weights * now.errors) + x == pytest.approx(np.array(gradient), rel=1e-4, abs=1e-3)
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_no_parameters_nearby_are_more_probable(timed: bool) -> None:
+    problem = posed(timed)
+    best = problem.at(_most_probable(problem, problem.parts.start(0.0)))
+    rng = np.random.default_rng(9)
+    for size in (1e-3, 1e-2, 1e-1):
+        for _ in range(20):
+            other = problem.parts.bounded(best.x + rng.normal(0, size, len(best.x)))
+            assert problem.at(other).value >= best.value - 1e-6 * best.value
+
+
+def test_kernels_in_a_row_are_never_faster_than_alone() -> None:
+    parts = posed(timed=False).parts
+    x = parts.start(0.0)
+    x[-3] = -5.0
+    x = parts.bounded(x)
+    assert parts.costs(x).queue.scale == pytest.approx(1)
+    down, up = np.zeros(len(x)), np.zeros(len(x))
+    down[-3], up[-3] = 1.0, -1.0
+    assert np.flatnonzero(~parts.free(x, down)).tolist() == [len(x) - 3] and parts.free(x, up).all()
 
 
 def test_with_few_models_the_speed_moves_and_little_else() -> None:

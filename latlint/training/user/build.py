@@ -181,12 +181,17 @@ def _like_runtime(known: Mapping[str, Target], runtime: str | None) -> dict[str,
     return same or {name: target for name, target in known.items() if "@" not in name} or dict(known)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Planned:
     """The measured models as one kind of processor runs them: priced plans, and milliseconds by position of the kernel."""
 
     works: tuple[Workload, ...]
     timed: tuple[Mapping[int, float], ...]
+
+    @cached_property
+    def counts(self) -> Array:
+        """``engine.counts`` of each model, (models, 3)."""
+        return np.array([counts(work) for work in self.works])
 
 
 def _planned(profiles: Sequence[Profile], wanted: Wanted, targets: Iterable[Target]) -> dict[tuple[str, ...], Planned]:
@@ -222,10 +227,11 @@ class Pool:
         planned = self.planned(processor)
         columns = Columns.for_works(processor.kind, planned.works)
         forests = self.forests(target, columns)
-        sampled = samples(planned, self.total_ns, columns, forests)
+        queue = queue_of(target)
+        sampled = samples(planned, self.total_ns, columns, forests, queue)
         extra = np.array([elsewhere_ns(work, target) for work in planned.works])
         share = np.full(len(forests), 1 / max(len(forests), 1))
-        costs = Costs(costs_of(target, columns), share, queue_of(target))
+        costs = Costs(costs_of(target, columns), share, queue)
         measured = {*target.pack.covers(target.key)["measured_terms"]}
         return Donor(
             target=target,
@@ -236,7 +242,7 @@ class Pool:
             seen=np.array([name in measured for name in columns.names]),
             samples=replace(sampled, extra_ns=extra),
             works=planned.works,
-            counts=np.array([counts(work) for work in planned.works]),
+            counts=planned.counts,
         )
 
     def forests(self, donor: Target, columns: Columns) -> list[Mapping[str, Forest]]:
@@ -292,18 +298,20 @@ def elsewhere_ns(work: Workload, target: Target) -> float:
     return kernels + crossing_bytes(work.plan.partitions) / float(target.card["queue"]["copy_gb_per_s"])
 
 
-def samples(planned: Planned, total_ns: Array, columns: Columns, forests: Sequence[Mapping[str, Forest]]) -> Samples:
+def samples(
+    planned: Planned, total_ns: Array, columns: Columns, forests: Sequence[Mapping[str, Forest]], queue: Queue
+) -> Samples:
     """Measured models as ``transfer`` takes them: the kernels that ``columns`` prices, with one more for what an inference costs once, where that
-    is a term; on the host one row a model where no kernel was timed."""
+    is a term; one row a model where no kernel was timed and their times add up: without forests, on the host or with a queue that has no waits."""
+    adds_up = not forests and queue == Queue()
     model, terms, correction, launches, kernel_ns = [], [], [], [], []
     for number, (work, times) in enumerate(zip(planned.works, planned.timed, strict=True)):
-        queued = bool(work.offloaded)
         positions, counted = columns.kernels(work)
         fixed, launched = _correction(work, len(positions), forests), _launches(work, len(positions))
         if columns.once(work).any():
             counted = np.vstack([counted, columns.once(work)])
             fixed, launched = np.pad(fixed, ((0, 1), (0, 0))), np.append(launched, 0.0)
-        if not queued and not times:  # nothing but the sum is compared
+        if adds_up and not times:  # nothing but the sum is compared
             positions, counted = [], counted.sum(axis=0, keepdims=True)
             fixed, launched = fixed[:1], launched[:1]
         rows = len(counted)
@@ -348,12 +356,9 @@ def _correction(work: Workload, rows: int, forests: Sequence[Mapping[str, Forest
 
 def closest(donors: Sequence[Donor], models: NDArray[np.bool_]) -> Donor:
     """The donor whose predictions for ``models``, a mask, differ from the measurements by the same factor, more or less."""
-
-    def spread(donor: Donor) -> float:
-        ratios = donor.log_ratios[models]
-        return float(np.abs(ratios - np.median(ratios)).mean())
-
-    return min(donors, key=lambda donor: (spread(donor), donor.target.name))
+    ratios = np.stack([donor.log_ratios[models] for donor in donors])
+    spread = np.abs(ratios - np.median(ratios, axis=1, keepdims=True)).mean(axis=1).tolist()
+    return min(zip(spread, donors, strict=True), key=lambda pair: (pair[0], pair[1].target.name))[1]
 
 
 def _check_units(profiles: Sequence[Profile], donors: Sequence[Donor]) -> None:

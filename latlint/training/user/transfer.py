@@ -9,14 +9,22 @@ that is quadratic for small log ratios and linear for large ones. A GPU's queue 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+from scipy.sparse import csr_array
 
 Array = NDArray[np.float64]
+
+#: The standard deviation of the speed, as a logarithm: none to speak of.
+FREE = 30.0
+#: A step that lowers the objective by less, as a share, is the last one; how often one is halved that would raise it.
+CONVERGED, HALVINGS = 1e-8, 20
+#: What of a queue is moved, in the order of ``Strength.queue``.
+_QUEUE = ("scale", "dispatch", "start")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +40,7 @@ class Strength:
     share: float = 0.5
     queue: tuple[float, float, float] = (0.1, 2.0, 1.0)
     kernels: float = 3.0
-    iterations: int = 300
+    iterations: int = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +57,7 @@ class Samples:
     """Measured models, kernel by kernel.
 
     ``model`` (kernels,): index of the model; ``terms`` (kernels, terms); ``correction`` (kernels, donors): logarithms of known
-    processors' factors beyond their terms; ``launches`` (kernels,): 0 on a CPU; ``kernel_ns`` (kernels,): measured, NaN where not;
+    processors' factors beyond their terms; ``launches`` (kernels,): 0 on a CPU; ``kernel_ns`` (kernels,): measured, NaN where not (nor is what takes no time);
     ``extra_ns`` (models,): what runs elsewhere; ``starts`` (models,): how often a queue is started; ``total_ns`` (models,):
     measured.
     """
@@ -125,66 +133,114 @@ def fit(
     """
     strength = strength or Strength()
     own = np.full(len(donor.theta), strength.own) if seen is None else np.where(seen, strength.own, strength.unseen)
-    parts = _Parts(donor, along, own, has_queue=donor.queue.start_ns > 0)
-    start = parts.start(float(np.median(np.log(samples.total_ns / predicted_ns(samples, donor)))))
-    options = {"maxiter": strength.iterations}
-    objective = _objective(samples, parts, strength)
-    best = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=parts.bounds(start), options=options)
-    return parts.costs(best.x)
+    parts = _Parts(donor, along, own, strength, has_queue=donor.queue.start_ns > 0)
+    speed = float(np.median(np.log(samples.total_ns / predicted_ns(samples, donor))))
+    # a term that no model has is moved by nothing but the speed and the ways in which processors differ
+    used = (samples.terms > 0).sum(axis=0) > 0
+    few = parts.only(used)
+    found = _most_probable(_Problem(replace(samples, terms=samples.terms[:, used]), few), few.start(speed))
+    return parts.costs(parts.widened(found, used))
 
 
-def _objective(samples: Samples, parts: _Parts, strength: Strength) -> Callable[[Array], tuple[float, Array]]:
-    """What ``fit`` makes small, with its gradient: minus the logarithm of the posterior, constants left out.
+def _most_probable(problem: _Problem, start: Array) -> Array:
+    """The parameters with the largest posterior, by Gauss and Newton's steps with the loss's weights (iteratively reweighted least squares), halved where
+    one would go too far."""
+    best = problem.at(start)
+    for _ in range(problem.parts.strength.iterations):
+        wanted = problem.step(best)
+        for _ in range(HALVINGS):
+            next_one = problem.at(wanted)
+            if next_one.value <= best.value:
+                break
+            wanted = 0.5 * (wanted + best.x)
+        gained, best = best.value - next_one.value, min(best, next_one, key=lambda each: each.value)
+        if gained < CONVERGED * (1 + best.value):
+            break
+    return best.x
 
-    Where kernels were timed, their own times fill the queue: what is left of the whole is the queue's.
-    """
-    weight, log_kernel = _kernel_weights(samples)
-    models = len(samples.total_ns)
-    log_total = np.log(samples.total_ns)
-    measured = np.isfinite(samples.kernel_ns)
 
-    def objective(x: Array) -> tuple[float, Array]:
-        costs = parts.costs(x)
+class _At(NamedTuple):
+    """The problem at the parameters ``x``: minus the logarithm of the posterior, constants left out; log errors (residuals,), their weights
+    and their slopes (residuals, parameters)."""
+
+    x: Array
+    value: float
+    errors: Array
+    weights: Array
+    slopes: Array
+
+
+class _Problem:
+    """Times of ``samples`` to be explained by ``parts``: a log error for each model and for each kernel that was timed. Where kernels were timed,
+    their own times fill the queue: what is left of the whole is the queue's."""
+
+    def __init__(self, samples: Samples, parts: _Parts) -> None:
+        self.samples, self.parts = samples, parts
+        self._timed = samples.kernel_ns > 0
+        weights = parts.strength.kernels * _kernel_weights(samples, self._timed)
+        self._log_times = np.log(np.concatenate([samples.total_ns, samples.kernel_ns[self._timed]]))
+        self._weights = np.concatenate([np.ones(len(samples.total_ns)), weights])
+        rows = np.arange(len(samples.model))
+        of_models = csr_array((np.ones(len(rows)), (samples.model, rows)), shape=(len(samples.total_ns), len(rows)))
+        # sums of rows by model; nothing to be summed where each model is one row
+        self._sums = (lambda rows: rows) if np.array_equal(samples.model, rows) else of_models.__matmul__
+
+    def at(self, x: Array) -> _At:
+        samples, timed, costs = self.samples, self._timed, self.parts.costs(x)
         factor = np.exp(samples.correction @ costs.share)
-        kernels = (samples.terms @ costs.theta) * factor + 1e-9
-        spans, slopes = _spans(np.where(measured, samples.kernel_ns, kernels), samples.launches, costs.queue)
-        besides = samples.extra_ns + samples.starts * costs.queue.start_ns
-        totals = besides + np.bincount(samples.model, spans, models)
-        loss, pull = _soft(np.log(totals) - log_total, strength.noise)
-        kernel_loss, kernel_pull = _soft(np.where(measured, np.log(kernels), log_kernel) - log_kernel, strength.noise)
-        by_total = pull / totals
-        by_span = by_total[samples.model]
-        by_kernel = np.where(measured, 0.0, by_span * slopes.kernel) + strength.kernels * weight * kernel_pull / kernels
-        gradient = parts.gather(
-            by_log_theta=(by_kernel * factor) @ samples.terms * costs.theta,
-            by_share=(by_kernel * kernels) @ samples.correction,
-            by_queue=(
-                float((by_span * slopes.scale).sum()) * costs.queue.scale,
-                float((by_span * slopes.dispatch).sum()) * costs.queue.dispatch_ns,
-                float((by_total * samples.starts).sum()) * costs.queue.start_ns,
-            ),
-        )
-        penalty, penalty_pull = parts.penalty(x, strength)
-        value = float(loss.sum()) + strength.kernels * float((weight * kernel_loss).sum()) + penalty
-        return value, gradient + penalty_pull
+        spent = samples.terms * costs.theta * factor[:, None]
+        kernels = spent.sum(axis=1) + 1e-9
+        spans, by = _spans(np.where(timed, samples.kernel_ns, kernels), samples.launches, costs.queue)
+        totals = samples.extra_ns + samples.starts * costs.queue.start_ns + self._sums(spans)
+        by_kernel = np.where(timed, 0.0, by.kernel)[:, None]
+        by_queue = np.stack([by.scale * costs.queue.scale, by.dispatch * costs.queue.dispatch_ns], axis=1)
+        of_totals = [
+            self._sums(by_kernel * spent),
+            self._sums(by_kernel * kernels[:, None] * samples.correction),
+            np.column_stack([self._sums(by_queue), samples.starts * costs.queue.start_ns]),
+        ]
+        of_kernels = [
+            spent[timed] / kernels[timed, None],
+            samples.correction[timed],
+            np.zeros((int(timed.sum()), len(_QUEUE))),
+        ]
+        slopes = [
+            np.vstack([whole / totals[:, None], single]) for whole, single in zip(of_totals, of_kernels, strict=True)
+        ]
+        errors = np.log(np.concatenate([totals, kernels[timed]])) - self._log_times
+        loss, weights = _soft(errors, self.parts.strength.noise)
+        value = float((self._weights * loss).sum() + 0.5 * (x**2).sum())
+        return _At(x, value, errors, self._weights * weights, self.parts.slopes(*slopes))
 
-    return objective
+    def step(self, now: _At) -> Array:
+        """Where the weighted squares of the errors, taken to be linear, and those of the parameters are least."""
+        free = self.parts.free(now.x, now.slopes.T @ (now.weights * now.errors) + now.x)
+        slopes = now.slopes[:, free]
+        aim = slopes @ now.x[free] - now.errors
+        found = now.x.copy()
+        if len(slopes) < slopes.shape[1]:
+            inner = slopes @ slopes.T
+            inner[np.diag_indices_from(inner)] += 1 / np.maximum(now.weights, 1e-12)
+            found[free] = slopes.T @ np.linalg.solve(inner, aim)
+        else:
+            inner = slopes.T @ (now.weights[:, None] * slopes)
+            inner[np.diag_indices_from(inner)] += 1.0
+            found[free] = np.linalg.solve(inner, slopes.T @ (now.weights * aim))
+        return self.parts.bounded(found)
 
 
 def _soft(ratio: Array, noise: float) -> tuple[Array, Array]:
-    """Minus the log likelihood of log ratios, quadratic below twice the noise and linear above, and its slope."""
+    """Minus the log likelihood of log ratios, quadratic below twice the noise and linear above, and its slope over the ratio: what a square of it
+    weighs."""
     knee = 2 * noise
     root = np.sqrt(ratio**2 + knee**2)
-    return knee * (root - knee) / noise**2, knee * ratio / root / noise**2
+    return knee * (root - knee) / noise**2, knee / root / noise**2
 
 
-def _kernel_weights(samples: Samples) -> tuple[Array, Array]:
-    """What each measured kernel weighs, one in all for a model, and the logarithms of their times (0 where not measured)."""
-    measured = np.isfinite(samples.kernel_ns)
-    times = np.where(measured, samples.kernel_ns, 0.0)
-    root = np.sqrt(times)
-    total = np.bincount(samples.model, root, len(samples.total_ns))[samples.model]
-    return np.where(measured, root / np.maximum(total, 1e-9), 0.0), np.log(np.where(measured, times, 1.0))
+def _kernel_weights(samples: Samples, timed: NDArray[np.bool_]) -> Array:
+    """What each timed kernel weighs: one in all for a model, by the root of its time."""
+    root, model = np.sqrt(samples.kernel_ns[timed]), samples.model[timed]
+    return np.asarray(root / np.bincount(model, root, len(samples.total_ns))[model])
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,77 +262,65 @@ def _spans(kernels: Array, launches: Array, queue: Queue) -> tuple[Array, _Slope
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """Where the parts lie in the vector that the optimiser sees: speed, z, own, and for a GPU the share and the queue."""
+    """Where the parts lie among the parameters: speed, z, own, and for a GPU the share and the queue; each in units of its standard deviation, ``own`` (terms,)
+    and those of ``strength``. The share is held near the donor's, and what starts an inference goes with the speed."""
 
     donor: Costs
     along: Array
     own: Array
+    strength: Strength
     has_queue: bool
 
-    @property
-    def _terms(self) -> int:
-        return len(self.donor.theta)
+    def only(self, terms: NDArray[np.bool_]) -> _Parts:
+        """The parts of some of the terms, a mask."""
+        donor = replace(self.donor, theta=self.donor.theta[terms])
+        return replace(self, donor=donor, along=self.along[terms], own=self.own[terms])
 
     def start(self, speed: float) -> Array:
-        x = np.zeros(1 + self.along.shape[1] + self._terms + (len(self.donor.share) + 3 if self.has_queue else 0))
-        x[0] = speed
-        if self.has_queue:
-            x[-3 - len(self.donor.share) : -3] = self.donor.share
-            x[-1] = speed
+        ways, queue = self.along.shape[1], len(self.donor.share) + len(_QUEUE) if self.has_queue else 0
+        x = np.zeros(1 + ways + len(self.own) + queue)
+        x[0] = speed / FREE
         return x
 
-    def split(self, x: Array) -> tuple[float, Array, Array, Array]:
-        many = self.along.shape[1]
-        return float(x[0]), x[1 : 1 + many], x[1 + many : 1 + many + self._terms], x[1 + many + self._terms :]
+    def widened(self, x: Array, terms: NDArray[np.bool_]) -> Array:
+        """Parameters ``x`` of the parts of some of the terms as those of all."""
+        before = 1 + self.along.shape[1]
+        own = np.zeros(len(self.own))
+        own[terms] = x[before : before + int(terms.sum())]
+        return np.concatenate([x[:before], own, x[before + int(terms.sum()) :]])
 
     def costs(self, x: Array) -> Costs:
-        speed, z, own, rest = self.split(x)
-        theta = self.donor.theta * np.exp(np.clip(speed + self.along @ z + own, -20, 20))
+        z, own, rest = np.split(x[1:], [self.along.shape[1], self.along.shape[1] + len(self.own)])
+        speed = FREE * x[0]
+        theta = self.donor.theta * np.exp(np.clip(speed + self.along @ z + self.own * own, -20, 20))
         if not self.has_queue:
             return Costs(theta, self.donor.share, self.donor.queue)
-        share, (scale, dispatch, start) = rest[:-3], rest[-3:]
-        old = self.donor.queue
-        factors = np.exp(np.clip([scale, dispatch, start], -10, 10))
-        queue = Queue(
-            old.scale * float(factors[0]), old.dispatch_ns * float(factors[1]), old.start_ns * float(factors[2])
-        )
-        return Costs(theta, share, queue)
+        moved = np.array(self.strength.queue) * rest[-3:] + np.array([0.0, 0.0, speed])
+        old, factors = self.donor.queue, np.exp(np.clip(moved, -10, 10)).tolist()
+        queue = Queue(old.scale * factors[0], old.dispatch_ns * factors[1], old.start_ns * factors[2])
+        return Costs(theta, self.donor.share + self.strength.share * rest[:-3], queue)
 
-    def bounds(self, x: Array) -> list[tuple[float | None, float | None]]:
+    def slopes(self, by_log_theta: Array, by_share: Array, by_log_queue: Array) -> Array:
+        """Slopes by the parameters, (rows, parameters), from those by what they stand for."""
+        by_speed = by_log_theta.sum(axis=1) + (by_log_queue[:, 2] if self.has_queue else 0.0)
+        found = [FREE * by_speed[:, None], by_log_theta @ self.along, by_log_theta * self.own]
+        if self.has_queue:
+            found += [by_share * self.strength.share, by_log_queue * np.array(self.strength.queue)]
+        return np.hstack(found)
+
+    @property
+    def _lowest_scale(self) -> float:
         """Kernels that follow each other are never faster than alone."""
-        found: list[tuple[float | None, float | None]] = [(None, None)] * len(x)
+        return -float(np.log(self.donor.queue.scale)) / self.strength.queue[0]
+
+    def bounded(self, x: Array) -> Array:
         if self.has_queue:
-            found[-3] = (-float(np.log(self.donor.queue.scale)), None)
+            x[-3] = max(x[-3], self._lowest_scale)
+        return x
+
+    def free(self, x: Array, slope: Array) -> NDArray[np.bool_]:
+        """Which parameters may move against ``slope``: none beyond its bound."""
+        found = np.ones(len(x), bool)
+        if self.has_queue and x[-3] <= self._lowest_scale and slope[-3] > 0:
+            found[-3] = False
         return found
-
-    def gather(self, by_log_theta: Array, by_share: Array, by_queue: tuple[float, float, float]) -> Array:
-        parts = [np.array([by_log_theta.sum()]), self.along.T @ by_log_theta, by_log_theta]
-        if self.has_queue:
-            parts.append(np.concatenate([by_share, by_queue]))
-        return np.concatenate(parts)
-
-    def penalty(self, x: Array, strength: Strength) -> tuple[float, Array]:
-        """Half the squares over the variances, and the slope; the share is held near the donor's."""
-        speed, z, _, rest = self.split(x)
-        centre = np.zeros(len(x))
-        precision = np.concatenate(
-            [
-                [0.0],
-                np.ones(len(z)),
-                self.own**-2.0,
-                *(
-                    (np.full(len(rest) - 3, strength.share**-2.0), np.array(strength.queue) ** -2.0)
-                    if self.has_queue
-                    else ()
-                ),
-            ]
-        )
-        if self.has_queue:
-            centre[-3 - len(self.donor.share) : -3] = self.donor.share
-            # what starts an inference goes with the processor's speed
-            centre[-1] = speed
-        slope = precision * (x - centre)
-        value = 0.5 * float((slope * (x - centre)).sum())
-        if self.has_queue:
-            slope[0] -= slope[-1]
-        return value, slope
