@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -15,12 +15,14 @@ from latlint.errors import LatlintError
 from latlint.report.json import dump
 from latlint.report.plain import Cell, clean, table
 from latlint.runtime.kinds import KINDS
+from latlint.words import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from latlint.latency.packs import Pack
     from latlint.training.user.build import Built
+    from latlint.training.user.readers import Profile
 
 _DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PROCESSOR = re.compile(rf"({'|'.join(KINDS)})(-[A-Za-z0-9._-]{{1,59}})?")
@@ -31,10 +33,50 @@ def command() -> None:
     """Build a pack for a device of your own from measurements of it, or check one.
 
     \b
-    latlint pack build times.csv --device my-phone --processor gpu --output packs/my-phone
-    latlint check model.tflite --pack packs/my-phone --target my-phone/gpu
+    latlint pack kit my-kit --device my-phone
+    latlint pack build my-kit --output packs/my-phone
+    latlint check model.tflite --pack packs/my-phone --target my-phone/cpu-4
     latlint pack build --profile-here --output packs/this-host
     """
+
+
+@command.command("kit", short_help="Write models and scripts to measure a phone with.")
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--device", metavar="NAME", help="The device: the first half of the target's name.")
+@click.option("--force", is_flag=True, help="Write the kit again over one that is there; its results stay.")
+@format_option(["json", "text"])
+def kit_command(directory: Path, device: str | None, force: bool, format_name: str) -> int:
+    """Write a kit into DIR: small models to time on a phone or board, the scripts that time them, and a page that says what to do.
+
+    The models are those that teach most about what a processor's kernels cost. Measuring takes about ten minutes for each
+    processor. Then `latlint pack build DIR` reads the results.
+    """
+    device = _named(device, "device", _DEVICE)
+    _needs("writing a kit", "scipy", "flatbuffers", "tflite")
+    from latlint.training.kit.results import is_kit
+    from latlint.training.kit.write import write_kit
+
+    if directory.exists() and not directory.is_dir():
+        raise LatlintError("not a directory: name one for the kit", path=str(directory))
+    if directory.is_dir() and any(directory.iterdir()):
+        if not is_kit(directory):
+            raise LatlintError("holds something that is not a kit: name another directory", path=str(directory))
+        if not force:
+            raise LatlintError("a kit is here already: --force writes it again", path=str(directory))
+    kit = write_kit(directory, device)
+    if format_name == "json":
+        document = {"schema": "latlint.pack-kit/1", "kit": str(directory), "device": device, "models": list(kit.models)}
+        _console.emit(dump(document))
+        return 0
+    place = clean(str(directory))
+    _console.emit(
+        f"Wrote {place}: {len(kit.models)} models and the scripts that time them on {device}\n"
+        f"  Android  sh {place}/android.sh --tool benchmark_model\n"
+        f"  Linux    copy {place} there, sh measure.sh\n"
+        f"  ONNX     python onnxruntime_times.py\n"
+        f"{place}/README.md says more, iOS too. Then: latlint pack build {place} --output packs/{device}\n"
+    )
+    return 0
 
 
 @command.command("build", short_help="Build a pack from measurements.")
@@ -69,8 +111,10 @@ def build_command(
 ) -> int:
     """Build a pack from measurements of whole models, at least five; about twenty predict others well.
 
-    MEASUREMENTS are CSV files with the columns model and latency_ms, outputs of TensorFlow Lite's benchmark_model, or profiles of
-    ONNX Runtime. A profile's model lies beside it under the same name, or is named: MODEL=PROFILE.
+    MEASUREMENTS is a kit that was measured (`latlint pack kit`), or CSV files with the columns model and latency_ms, outputs of
+    benchmark_model of LiteRT or TensorFlow Lite, or profiles of ONNX Runtime. A profile's model lies beside it under the same
+    name, or is named: MODEL=PROFILE. A kit knows its device and its processors; where it has more than one, each gets a pack
+    of its own in a folder of DIR, and --processor names one of them.
 
     --profile-here needs none: it times generated networks on this machine's CPU, with LiteRT or, with --runtime onnxruntime, with
     ONNX Runtime.
@@ -92,17 +136,74 @@ def build_command(
         )
     if not measurements:
         raise click.UsageError("Missing argument 'MEASUREMENTS...'.")
+    _needs("building a pack", "scipy")
+    if any(Path(each).is_dir() for each in measurements):
+        return _build_kit(measurements, Options(device, processor, like, runtime, threads), output, force, format_name)
     device = _named(device, "device", _DEVICE)
     processor = _named(processor, "processor", _PROCESSOR)
     _may_write(output, force=force)
-    built = _built(measurements, device, processor, like, runtime, threads)
-    from latlint.latency.packs import write_pack
+    from latlint.training.user.readers import read_all
 
+    built = _build(read_all(measurements), Options(device, processor, like, runtime, threads), output)
+    _console.emit(dump(_document(built, output)) if format_name == "json" else _summary(built, output))
+    return 0
+
+
+class Options(NamedTuple):
+    """What the command line says of the processor; ``None`` where it says nothing."""
+
+    device: str | None
+    processor: str | None
+    like: str | None
+    runtime: str | None
+    threads: int | None
+
+
+def _build(profiles: Sequence[Profile], options: Options, output: Path) -> Built:
+    """The pack of ``profiles``, written to ``output``."""
+    from latlint.latency.packs import write_pack
+    from latlint.training.user.build import Wanted, build
+
+    device, processor, like, runtime, threads = options
+    built = build(profiles, Wanted(str(device), str(processor), like, runtime, threads))
     write_pack(built.pack, output)
+    return built
+
+
+def _build_kit(measurements: tuple[str, ...], options: Options, output: Path, force: bool, format_name: str) -> int:
+    """A pack for each processor that a kit was measured on; in a folder of its own where there is more than one."""
+    from latlint.training.kit.results import is_kit, read_kit
+
+    kit = Path(measurements[0])
+    if not is_kit(kit):
+        raise LatlintError("not a kit: `latlint pack kit DIR` writes one", path=str(kit))
+    if len(measurements) > 1:
+        raise click.UsageError("a kit stands alone: name no other measurements beside it")
+    found = read_kit(kit)
+    device = _named(options.device or found.device, "device", _DEVICE)
+    runs = [run for run in found.runs if options.processor in (None, run.processor)]
+    if not runs:
+        there = ", ".join(run.processor for run in found.runs)
+        raise LatlintError(f"--processor {options.processor}: the kit was measured on {there}", path=str(kit))
+    places = {run.processor: output / run.processor if len(runs) > 1 else output for run in runs}
+    for place in places.values():
+        _may_write(place, force=force)
+    built = []
+    for run in runs:
+        processor = _named(run.processor, "processor", _PROCESSOR)
+        chosen = Options(
+            device, processor, options.like, options.runtime or run.runtime, options.threads or run.threads
+        )
+        built.append(_build(run.profiles, chosen, places[processor]))
     if format_name == "json":
-        _console.emit(dump(_document(built, output)))
-    else:
-        _console.emit(_summary(built, f"{device}/{processor}", output))
+        documents = [_document(each, place) for each, place in zip(built, places.values(), strict=True)]
+        failed = {run.processor: list(run.failed) for run in runs if run.failed}
+        _console.emit(dump({"schema": "latlint.pack-kit-build/1", "packs": documents, "failed": failed}))
+        return 0
+    for run, each in zip(runs, built, strict=True):
+        _console.emit(_summary(each, places[run.processor]))
+        if run.failed:
+            _console.emit(f"warning: no time of {counted(len(run.failed), 'model')}: {clean(', '.join(run.failed))}\n")
     return 0
 
 
@@ -118,18 +219,17 @@ def _named(name: str | None, option: str, pattern: re.Pattern[str]) -> str:
 
 def _profile_here(output: Path, device: str, threads: int, format_name: str, runtime: str) -> int:
     """Measure with ``litert`` or ``onnxruntime``, with a progress bar where somebody looks."""
-    _needs_scipy()
     measure: Callable[..., Pack]
     # what is missing is told before a bar is drawn
     if runtime == "onnxruntime":
+        _needs("measuring this machine", "scipy", "onnxruntime")
         from latlint.training import profile_onnxruntime
 
-        profile_onnxruntime.onnxruntime()
         measure = profile_onnxruntime.profile_onnxruntime
     else:
-        from latlint.training.profile_here import interpreter_class, profile_here
+        _needs("measuring this machine", "scipy", "flatbuffers", "tflite", "ai_edge_litert")
+        from latlint.training.profile_here import profile_here
 
-        interpreter_class()
         measure = profile_here
     with click.progressbar(length=1, label="measuring", file=sys.stderr, item_show_func=lambda name: name) as bar:
 
@@ -140,16 +240,20 @@ def _profile_here(output: Path, device: str, threads: int, format_name: str, run
         pack = measure(output, device=device, threads=threads, progress=progress)
     target = pack.targets()[-1]
     (key,) = pack.card["processors"]
-    found = pack.card["processors"][key]["accuracy"]["float32"]
+    found = pack.card["processors"][key]["accuracy"]
+    models = sum(each["models"] for each in found.values())
     if format_name == "json":
         document = {"schema": "latlint.pack-build/1", "target": target.name, "pack": str(output)}
-        _console.emit(dump(document | {"models": found["models"], "accuracy": {"float32": found}}))
+        _console.emit(dump(document | {"models": models, "accuracy": found}))
         return 0
     style = _console.style()
     lines = [
-        f"{style.paint(clean(target.name), 'cyan', 'bold')} from {found['models']} generated networks",
-        f"  mean error {found['mean_error_percent']:.1f}%, median {found['median_error_percent']:.1f}% on kinds of networks held out in turn",
-        f"  repeated measurements spread by {found['noise_percent']:.1f}%",
+        f"{style.paint(clean(target.name), 'cyan', 'bold')} from {models} generated networks; kinds of networks held out in turn:",
+        *(
+            f"  {precision}: mean error {each['mean_error_percent']:.1f}%, median {each['median_error_percent']:.1f}%, repeated "
+            f"measurements spread by {each['noise_percent']:.1f}%"
+            for precision, each in found.items()
+        ),
         f"written to {clean(str(output))}",
     ]
     _console.emit("\n".join(lines) + "\n")
@@ -165,26 +269,23 @@ def _may_write(output: Path, *, force: bool) -> None:
         raise LatlintError("holds something that is not a pack: name another directory", path=str(output))
 
 
-def _built(
-    measurements: tuple[str, ...],
-    device: str,
-    processor: str,
-    like: str | None,
-    runtime: str | None,
-    threads: int | None,
-) -> Built:
-    _needs_scipy()
-    from latlint.training.user.build import Wanted, build
-    from latlint.training.user.readers import read_all
-
-    return build(read_all(measurements), Wanted(device, processor, like, runtime, threads))
+#: What training needs, by the name of its module: the package.
+_PACKAGES = {
+    "scipy": "scipy",
+    "flatbuffers": "flatbuffers",
+    "tflite": "tflite",
+    "ai_edge_litert": "ai-edge-litert",
+    "onnxruntime": "onnxruntime",
+}
 
 
-def _needs_scipy() -> None:
+def _needs(what: str, *modules: str) -> None:
+    """Raise ``LatlintError`` with all that is missing for ``what``, at once."""
     from importlib.util import find_spec
 
-    if find_spec("scipy") is None:
-        raise LatlintError("building a pack needs SciPy: pip install scipy lightgbm")
+    missing = [_PACKAGES[module] for module in modules if find_spec(module) is None]
+    if missing:
+        raise LatlintError(f"{what} needs {', '.join(missing)}: pip install {' '.join(missing)}")
 
 
 def _document(built: Built, output: Path) -> dict[str, object]:
@@ -224,8 +325,9 @@ def _beside_the_simplest(built: Built) -> list[str]:
     return [f"warning: this pack predicts with {built.model}: {held}; {advice}"]
 
 
-def _summary(built: Built, target: str, output: Path) -> str:
+def _summary(built: Built, output: Path) -> str:
     style = _console.style()
+    target = f"{built.pack.device}/{next(iter(built.pack.card['processors']))}"
     relation = f"{built.faster:.2f} times as fast" if built.faster >= 1 else f"{1 / built.faster:.2f} times slower"
     kernels = f" and {built.kernels} of their kernels" if built.kernels else ""
     lines = [

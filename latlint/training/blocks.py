@@ -24,12 +24,18 @@ WHOLE = 4
 
 
 def generated() -> Iterator[tuple[str, bytes]]:
-    """Names and TFLite files, all of them some hundred megabytes: ``<kind>-<resolution>`` for a fragment and ``<kind>-net<number>`` for a small network."""
+    """Names and TFLite files, all of them some hundred megabytes: ``<kind>-<resolution>`` for a fragment and ``<kind>-net<number>`` for a small
+    network; ``<kind>-int8-<…>`` for those that are quantised."""
     for kind, block in BLOCKS.items():
         for size in STAGES:
             yield f"{kind}-{size}", _fragment(block, size, random.Random(f"{kind} {size}"))
         for number in range(WHOLE):
             yield f"{kind}-net{number}", _network(block, random.Random(f"{kind} net {number}"))
+    for kind in QUANTISED:
+        block = BLOCKS[kind]
+        for size in STAGES:
+            yield f"{kind}-int8-{size}", _fragment(block, size, random.Random(f"{kind} int8 {size}"), quantized=True)
+        yield f"{kind}-int8-net0", _network(block, random.Random(f"{kind} int8 net"), quantized=True)
     for kind in LARGE:
         for size in (224, 320):
             yield f"{kind}-{size}", _large(BLOCKS[kind], size, random.Random(f"{kind} {size}"))
@@ -77,20 +83,20 @@ def _audio(chance: random.Random) -> bytes:
     return network.finish(x)
 
 
-def _fragment(block: Block, size: int, chance: random.Random) -> bytes:
+def _fragment(block: Block, size: int, chance: random.Random, quantized: bool = False) -> bytes:
     """Three blocks: one at its resolution, one that halves it, one at half."""
     widths = STAGES[size]
-    network = Network((1, size, size, chance.choice(widths)))
+    network = Network((1, size, size, chance.choice(widths)), quantized=quantized)
     x = block(network, network.inputs[0], chance.choice(widths), 1, chance)
     wider = chance.choice(STAGES.get(size // 2, widths))
     x = block(network, x, wider, 2, chance)
     return network.finish(block(network, x, wider, 1, chance))
 
 
-def _network(block: Block, chance: random.Random) -> bytes:
+def _network(block: Block, chance: random.Random, quantized: bool = False) -> bytes:
     """A stem, two to four blocks at each resolution, and a classifier: as deep as networks are, so that caches are as full."""
     size = chance.choice((96, 128, 160, 192, 224))
-    network = Network((1, size, size, 3))
+    network = Network((1, size, size, 3), quantized=quantized)
     width = chance.choice((16, 24, 32, 48, 64))
     x = network.conv2d(network.inputs[0], width, chance.choice((3, 3, 7)), 2, "relu")
     if chance.random() < 0.5:
@@ -219,5 +225,18 @@ BLOCKS: Mapping[str, Block] = {
     "inception": _inception,
     "parametric": _parametric,
 }
+#: Kinds that are quantised too: what their ops are in int8 is what converters write.
+QUANTISED = (
+    "plain",
+    "residual",
+    "residual_excited",
+    "bottleneck",
+    "separable",
+    "depthwise",
+    "inverted",
+    "inverted_excited",
+    "fire",
+    "inception",
+)
 #: Kinds that networks have at the resolution of a picture.
 LARGE = ("plain", "residual", "depthwise", "inverted")

@@ -1,12 +1,13 @@
-"""TFLite files made from nothing but shapes: what ``profile_here`` times. No TensorFlow; weights are zero.
+"""TFLite files made from nothing but shapes: what ``profile_here`` times and ``kit`` writes. No TensorFlow; weights are zero.
 
 Zero weights cost what any others do in dense kernels, and spare denormal numbers, which would not. A file depends only on what was asked
-for: the same calls give the same bytes.
+for: the same calls give the same bytes. A quantised network is int8 as TensorFlow's converter writes it: weights with a scale for each
+output channel, biases int32 (``tensorflow.org/lite/performance/quantization_spec``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -20,18 +21,40 @@ _ACTIVATIONS = {
     "relu": tflite.ActivationFunctionType.RELU,
     "relu6": tflite.ActivationFunctionType.RELU6,
 }
-#: The newest op versions that these files need: a grouped convolution asks for none above 1.
+#: The newest op versions that these files need: a grouped convolution asks for none above 1 ...
 _VERSION = 1
+#: ... but int8 does, of these ops (``tensorflow/lite/tools/versioning/op_version.cc``).
+_INT8_VERSIONS = {
+    "ADD": 2,
+    "AVERAGE_POOL_2D": 2,
+    "CONCATENATION": 2,
+    "CONV_2D": 3,
+    "DEPTHWISE_CONV_2D": 3,
+    "FULLY_CONNECTED": 4,
+    "LOGISTIC": 2,
+    "MAX_POOL_2D": 2,
+    "MEAN": 2,
+    "MUL": 2,
+    "PAD": 2,
+    "SOFTMAX": 2,
+}
+#: Scales of an int8 network: of activations, of weights, and of what these ops write, whose range is fixed.
+_SCALE, _WEIGHT_SCALE = 0.05, 0.01
+_UNIT_RANGE = (1 / 256, -128)
+_UNIT_OPS = frozenset({"LOGISTIC", "SOFTMAX"})
 _SCHEMA_VERSION = 3
 
 
 class Network:
-    """A float32 network under construction: each method adds one op and returns the index of the tensor that it writes.
+    """A network under construction, float32 or ``quantized`` to int8: each method adds one op and returns the index of the tensor that it writes.
 
     Maps are NHWC with batch 1, padding is SAME. ``shape`` gives a tensor's shape, ``finish`` the file.
     """
 
-    def __init__(self, *input_shapes: Shape) -> None:
+    def __init__(self, *input_shapes: Shape, quantized: bool = False) -> None:
+        self._quantized = quantized
+        self._filters: dict[int, int] = {}  # the dimension of the output channels
+        self._biases: set[int] = set()
         self._shapes: list[Shape] = []
         self._constants: dict[int, bytes | None] = {}  # None: zeros
         self._types: dict[int, int] = {}
@@ -48,22 +71,22 @@ class Network:
         batch, height, width, depth = self.shape(x)
         if depth % groups or channels % groups:
             raise ValueError(f"{groups} groups do not divide {depth} and {channels} channels")
-        weights = self._zeros(channels, kernel if height > 1 else 1, kernel, depth // groups)
+        weights = self._filter(0, channels, kernel if height > 1 else 1, kernel, depth // groups)
         out = (batch, -(-height // stride), -(-width // stride), channels)
         options = _strides(stride) | _activation(activation)
-        return self._op("CONV_2D", (x, weights, self._zeros(channels)), out, "Conv2DOptions", options)
+        return self._op("CONV_2D", (x, weights, self._bias(channels)), out, "Conv2DOptions", options)
 
     def depthwise_conv2d(self, x: int, kernel: int = 3, stride: int = 1, activation: str = "none") -> int:
         batch, height, width, depth = self.shape(x)
-        weights = self._zeros(1, kernel, kernel, depth)
+        weights = self._filter(3, 1, kernel, kernel, depth)
         out = (batch, -(-height // stride), -(-width // stride), depth)
         options = _strides(stride) | _activation(activation) | {"DepthMultiplier": 1}
-        inputs = (x, weights, self._zeros(depth))
+        inputs = (x, weights, self._bias(depth))
         return self._op("DEPTHWISE_CONV_2D", inputs, out, "DepthwiseConv2DOptions", options)
 
     def fully_connected(self, x: int, channels: int, activation: str = "none") -> int:
         """Over the last dimension; the others are kept."""
-        inputs = (x, self._zeros(channels, self.shape(x)[-1]), self._zeros(channels))
+        inputs = (x, self._filter(0, channels, self.shape(x)[-1]), self._bias(channels))
         out = (*self.shape(x)[:-1], channels)
         options = _activation(activation) | {"KeepNumDims": len(out) > 2}
         return self._op("FULLY_CONNECTED", inputs, out, "FullyConnectedOptions", options)
@@ -155,19 +178,23 @@ class Network:
 
     def finish(self, *outputs: int) -> bytes:
         """The file, with ``outputs`` as the graph's."""
-        zeros = sum(4 * prod(self._shapes[index]) for index in self._constants)
+        zeros = sum(self._bytes(index) for index in self._constants)
         builder = flatbuffers.Builder(zeros + (1 << 16))  # large enough from the start: to grow is to copy
         codes = sorted({name for name, *_ in self._ops})
+        unit = {output for name, _, output, *_ in self._ops if name in _UNIT_OPS}
         buffers = [_table(builder, "Buffer", {})]
         tensors = []
         for index, shape in enumerate(self._shapes):
             number = 0
             if index in self._constants:
                 number = len(buffers)
-                data = _aligned(builder, self._constants[index] or bytes(4 * prod(shape)))
+                data = _aligned(builder, self._constants[index] or bytes(self._bytes(index)))
                 buffers.append(_table(builder, "Buffer", {"Data": data}))
-            dtype = self._types.get(index, tflite.TensorType.FLOAT32)
-            fields = {"Shape": _ints(builder, shape), "Type": dtype, "Buffer": number}
+            fields = {"Shape": _ints(builder, shape), "Type": self._type(index), "Buffer": number}
+            if self._quantized and index not in self._types:
+                fields["Quantization"] = self._quantization(
+                    builder, index, *(_UNIT_RANGE if index in unit else (_SCALE, 0))
+                )
             name = builder.CreateString(f"tensor_{index}")
             tensors.append(_table(builder, "Tensor", fields | {"Name": name}))
         operators = [self._operator(builder, codes.index(op[0]), op) for op in self._ops]
@@ -180,7 +207,7 @@ class Network:
         graphs = _offsets(builder, [_table(builder, "SubGraph", graph)])
         model = {
             "Version": _SCHEMA_VERSION,
-            "OperatorCodes": _offsets(builder, [_code(builder, name) for name in codes]),
+            "OperatorCodes": _offsets(builder, [_code(builder, name, self._quantized) for name in codes]),
             "Subgraphs": graphs,
             "Buffers": _offsets(builder, buffers),
         }
@@ -212,6 +239,41 @@ class Network:
         self._constants[index] = None
         return index
 
+    def _filter(self, channels_at: int, *shape: int) -> int:
+        """Weights whose output channels are the dimension ``channels_at``."""
+        index = self._zeros(*shape)
+        self._filters[index] = channels_at
+        return index
+
+    def _bias(self, channels: int) -> int:
+        index = self._zeros(channels)
+        self._biases.add(index)
+        return index
+
+    def _type(self, index: int) -> int:
+        whole = tflite.TensorType.INT32 if index in self._biases else tflite.TensorType.INT8
+        return int(self._types.get(index, whole if self._quantized else tflite.TensorType.FLOAT32))
+
+    def _bytes(self, index: int) -> int:
+        """What a tensor of zeros takes."""
+        return prod(self._shapes[index]) * (1 if self._type(index) == tflite.TensorType.INT8 else 4)
+
+    def _quantization(self, builder: Any, index: int, scale: float, zero_point: int) -> int:
+        """One scale for the tensor, or one for each output channel of weights and biases, whose zero is zero."""
+        shape, dimension = self._shapes[index], self._filters.get(index, 0)
+        if index in self._filters:
+            scales, zero_point = [_WEIGHT_SCALE] * shape[dimension], 0
+        elif index in self._biases:
+            scales = [_SCALE * _WEIGHT_SCALE] * shape[0]
+        else:
+            scales = [scale]
+        fields = {
+            "Scale": _vector(builder, scales, 4, builder.PrependFloat32),
+            "ZeroPoint": _vector(builder, [zero_point] * len(scales), 8, builder.PrependInt64),
+            "QuantizedDimension": dimension,
+        }
+        return _table(builder, "QuantizationParameters", fields)
+
     def _tensor(self, shape: Shape, data: bytes | None = None, dtype: int = tflite.TensorType.FLOAT32) -> int:
         index = len(self._shapes)
         self._shapes.append(tuple(shape))
@@ -239,10 +301,11 @@ def _broadcast(x: Shape, y: Shape) -> Shape:
     return tuple(max(pair) for pair in zip(left, right, strict=True))
 
 
-def _code(builder: Any, name: str) -> int:
+def _code(builder: Any, name: str, quantized: bool) -> int:
     code = getattr(tflite.BuiltinOperator, name)
+    version = _INT8_VERSIONS.get(name, _VERSION) if quantized else _VERSION
     return _table(
-        builder, "OperatorCode", {"DeprecatedBuiltinCode": min(code, 127), "BuiltinCode": code, "Version": _VERSION}
+        builder, "OperatorCode", {"DeprecatedBuiltinCode": min(code, 127), "BuiltinCode": code, "Version": version}
     )
 
 
@@ -255,9 +318,14 @@ def _table(builder: Any, name: str, fields: Mapping[str, Any]) -> int:
 
 
 def _ints(builder: Any, values: Sequence[int]) -> int:
-    builder.StartVector(4, len(values), 4)
+    return _vector(builder, values, 4, builder.PrependInt32)
+
+
+def _vector(builder: Any, values: Sequence[float], size: int, prepend: Callable[[Any], None]) -> int:
+    """A vector of numbers of ``size`` bytes."""
+    builder.StartVector(size, len(values), size)
     for value in reversed(values):
-        builder.PrependInt32(value)
+        prepend(value)
     return int(builder.EndVector())
 
 

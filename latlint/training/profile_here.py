@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from latlint.errors import LatlintError
 from latlint.graph import read
-from latlint.latency.engine import workload
+from latlint.latency.engine import Workload, workload
 from latlint.latency.packs import Pack, vocabulary, write_pack
 from latlint.runtime import plan
 from latlint.runtime.types import Processor
@@ -129,15 +129,7 @@ def build_pack(paths: Sequence[Path], times: Sequence[Timing], *, device: str, t
                 "title": f"{threads} thread{'s' if threads > 1 else ''}",
                 "processor": facts,
                 "theta": f"{here.name}/theta",
-                "interval": {"float32": interval(np.abs(np.log(held_out / measured)))},
-                "accuracy": {
-                    "float32": accuracy(
-                        held_out / measured,
-                        [path.stem for path in paths],
-                        kinds.tolist(),
-                        float(np.median([each.spread for each in times])),
-                    )
-                },
+                **_judged(works, held_out / measured, [path.stem for path in paths], times),
             }
         },
         "covers": {"cpu": covers(used, works)},
@@ -145,6 +137,21 @@ def build_pack(paths: Sequence[Path], times: Sequence[Timing], *, device: str, t
         **vocabulary(*COLUMNS.models),
     }
     return Pack(card, {f"{here.name}/theta": _costs(counts, measured, threads)})
+
+
+def _judged(
+    works: Sequence[Workload], ratios: Array, names: Sequence[str], times: Sequence[Timing]
+) -> dict[str, dict[str, Any]]:
+    """Interval and accuracy by precision, from ``ratios`` of predicted over measured of kinds of networks held out."""
+    found: dict[str, dict[str, Any]] = {"interval": {}, "accuracy": {}}
+    precisions = np.array([work.plan.precision for work in works])
+    for precision in sorted({*precisions.tolist()}):
+        mine = np.flatnonzero(precisions == precision).tolist()
+        stems = [names[at] for at in mine]
+        noise = float(np.median([times[at].spread for at in mine]))
+        found["interval"][precision] = interval(np.abs(np.log(ratios[mine])))
+        found["accuracy"][precision] = accuracy(ratios[mine], stems, [stem.partition("-")[0] for stem in stems], noise)
+    return found
 
 
 def _costs(counts: Array, measured_ns: Array, threads: int) -> Array:

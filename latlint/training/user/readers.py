@@ -1,8 +1,11 @@
-"""What people measure with, read as it is written: TensorFlow Lite's ``benchmark_model``, ONNX Runtime's profiler, a plain table.
+"""What people measure with, read as it is written: ``benchmark_model``, ONNX Runtime's profiler, a plain table.
 
-* ``benchmark_model --enable_op_profiling=true``: its report, or the file that ``--profiling_output_csv_file`` names. Columns and their
-  order changed over the years, so they are found by their titles (``tensorflow/core/util/stats_calculator.cc``).
-* ``benchmark_model`` without profiling: one time, that of the line ``Inference timings in us``.
+* ``benchmark_model --enable_op_profiling=true`` of TensorFlow Lite, ``--use_profiler=true`` of LiteRT 2: its report, or the file that
+  ``--profiling_output_csv_file`` names. Columns and their order changed over the years, so they are found by their titles
+  (``tensorflow/core/util/stats_calculator.cc``).
+* ``benchmark_model`` without profiling: one time, the median of the runs where the line ``count=…`` states it, else their average, from the
+  line ``Inference timings in us`` (TensorFlow Lite) or ``Inference (avg)`` in ms (LiteRT 2, ``litert/tools/benchmark_litert_model.h``).
+* ``litert-benchmark`` of the Python package: the median in ms of what it prints, or of the file that ``--result_json`` names.
 * ``SessionOptions.enable_profiling``: JSON events; a node's events have ``cat`` ``Node`` and a name that ends in ``_kernel_time``, ``dur``
   is in microseconds (``onnxruntime/core/framework/sequential_executor.cc``).
 * Qualcomm AI Hub's profile of a job (``ProfileJob.download_profile``): JSON whose ``execution_summary`` has ``estimated_inference_time``,
@@ -62,12 +65,17 @@ def read_all(arguments: Sequence[str]) -> list[Profile]:
 def _read(argument: str) -> list[Profile]:
     named, equals, rest = argument.partition("=")
     model = Path(named) if equals and not Path(argument).exists() else None
-    path = Path(rest) if model else Path(argument)
+    return read_file(Path(rest) if model else Path(argument), model)
+
+
+def read_file(path: Path, model: Path | None = None) -> list[Profile]:
+    """The measurements in one file. ``model``: what it is a profile of, by default what lies beside it. Raises ``LatlintError``."""
     text = _text(path)
     if text.lstrip("\ufeff \r\n\t")[:1] in ("[", "{") and not _is_report(text):
         found = _json(text, path)
-        of_tool = _ai_hub if isinstance(found, dict) else _onnxruntime
-        return [of_tool(found, path, model)]
+        if isinstance(found, dict):
+            return [(_litert_json if "latency" in found else _ai_hub)(found, path, model)]
+        return [_onnxruntime(found, path, model)]
     if _is_report(text):
         return [_benchmark_model(text, path, model)]
     if _PERF_TEST in text:
@@ -138,29 +146,40 @@ def _time(value: Any, path: Path, where: str) -> float:
 # ------------------------------------------------------------------------------------------------------- benchmark_model
 
 _REGULAR = "Operator-wise Profiling Info for Regular Benchmark Runs"
-_AVERAGES = (r"Inference \(avg\):\s*(\S+?),?\s*$", r"Inference \(avg\):\s*([^\s,]+)", r"no stats:\s*([^\s,]+)")
+#: Where a report states the time of an inference, the best first: what comes before the number, and how many ms its unit is. A warm-up's line
+#: stands before that of the runs, so the last one counts.
+_STATED = (
+    (r"^(?!.*Timings).*\bcount=\d+ .*\bmedian=", 1e-3),
+    (r"Inference \(median\):\s*(?=[\d.]+ ms)", 1.0),
+    (r"Inference \(avg\):\s*(?=[\d.]+ ms)", 1.0),
+    (r"Inference \(avg\):\s*", 1e-3),
+    (r"no stats:\s*", 1e-3),
+)
 
 
 def _is_report(text: str) -> bool:
-    return bool(re.search(r"node type\]?[\t ,].*avg[_ ]ms|Inference timings in us|Average inference timings", text))
+    stated = r"Inference timings in us|Average inference timings|Inference \(avg\):\s*[\d.]+ ms"
+    return bool(re.search(rf"node type\]?[\t ,].*avg[_ ]ms|{stated}", text))
 
 
 def _benchmark_model(text: str, path: Path, model: Path | None) -> Profile:
     ops = _ops(text, path)
-    total = _reported_average(text, path)
+    total = _stated_ms(text, path)
     if total is None:
         total = sum(op.ms for op in ops)
     if total <= 0:
         raise _error(path, "no time in it: expected a line 'Inference timings in us' or a table 'Run Order'")
-    graph = re.search(r"Graph: \[(.+?)\]", text)
-    return Profile(model or _model_beside(path, graph[1] if graph else None), str(path), total, ops)
+    graph = re.search(r"Graph: \[(.+?)\]|(?:Loading model from:|Model: {2,})\s*(\S.*)", text)
+    return Profile(
+        model or _model_beside(path, graph[1] or graph[2].rstrip() if graph else None), str(path), total, ops
+    )
 
 
-def _reported_average(text: str, path: Path) -> float | None:
-    """Mean time of an inference in ms, as the report states it in microseconds."""
-    for pattern in _AVERAGES:
-        if found := re.findall(pattern, text, re.MULTILINE):
-            return _time(found[-1], path, "Inference (avg)") * 1e-3
+def _stated_ms(text: str, path: Path) -> float | None:
+    """The time of an inference, median or mean, as the report states it."""
+    for before, unit_ms in _STATED:
+        if found := re.findall(rf"{before}([^\s,]+)", text, re.MULTILINE):
+            return _time(found[-1], path, "Inference") * unit_ms
     regular = text[text.find(_REGULAR) :] if _REGULAR in text else text
     for word in ("avg", "curr"):  # one run has no average
         if match := re.search(rf"Timings \(microseconds\):.*?\b{word}=([^\s,]+)", regular):
@@ -215,6 +234,15 @@ def _model_beside(path: Path, graph: str | None = None) -> Path:
         if (path.parent / name).is_file():
             return path.parent / name
     raise _error(path, f"whose profile is this? expected {names[0]} beside it, or MODEL={path.name}")
+
+
+def _litert_json(result: Mapping[str, Any], path: Path, model: Path | None) -> Profile:
+    """What ``litert-benchmark --result_json`` writes: milliseconds."""
+    latency = result["latency"]
+    stated = latency.get("median_ms", latency.get("avg_ms")) if isinstance(latency, dict) else None
+    total = _time(stated, path, "latency: median_ms")
+    named = result.get("model")
+    return Profile(model or _model_beside(path, named if isinstance(named, str) else None), str(path), total)
 
 
 # ---------------------------------------------------------------------------------------------------------- ONNX Runtime

@@ -1,0 +1,88 @@
+"""The kit's folder: models, scripts, and a page that says what to do."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from latlint.files import write_whole
+from latlint.graph import read
+from latlint.latency.engine import Workload, workload
+from latlint.runtime import plan
+from latlint.runtime.types import Processor
+from latlint.training import blocks, onnx_blocks
+from latlint.training.columns import Columns
+from latlint.training.kit.choose import most_telling
+
+SCHEMA = "latlint.kit/1"
+#: What says that a folder is a kit.
+CARD = "kit.json"
+FILES = Path(__file__).with_name("files")
+#: A model of a kit takes the core of the priors at least 4 ms, which a clock of microseconds tells well, and at most 400 ms; it is pushed in a second.
+LIMITS_NS, MAX_BYTES = (4e6, 400e6), 24_000_000
+
+
+class Pool(NamedTuple):
+    """Networks to choose from, ``(name, file)``, and the processor that they are to tell of."""
+
+    networks: Iterable[tuple[str, bytes]]
+    extension: str
+    processor: Processor
+    executors: tuple[str, ...]
+    wanted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kit:
+    """What was written: ``models`` are the names of the files."""
+
+    device: str
+    models: tuple[str, ...]
+
+
+def pools() -> Iterator[Pool]:
+    """What the models are chosen from: LiteRT's and ONNX Runtime's. The design is for a phone's core; what tells of it tells of any."""
+    phone = Processor("cpu-1", "litert-2.3/xnnpack", "cpu", "arm", "armv8")
+    yield Pool(blocks.generated(), ".tflite", phone, ("builtin", "xnnpack"), 24)
+    other = Processor("cpu-1", "onnxruntime-1.32/cpu", "cpu", "arm", "armv8")
+    yield Pool(onnx_blocks.generated(), ".onnx", other, ("onnxruntime",), 20)
+
+
+def write_kit(directory: Path, device: str) -> Kit:
+    """Write the kit for ``device`` into ``directory``, which is made where it is missing."""
+    models = {name: content for pool in pools() for name, content in chosen(pool)}
+    card = {"schema": SCHEMA, "device": device, "models": sorted(models)}
+    files = {f"models/{name}": content for name, content in models.items()}
+    files |= {path.name: path.read_bytes() for path in sorted(FILES.iterdir()) if path.is_file()}
+    files[CARD] = (json.dumps(card, indent=1) + "\n").encode()
+    (directory / "models").mkdir(parents=True, exist_ok=True)
+    write_whole({directory / name: content for name, content in files.items()})
+    return Kit(device, tuple(card["models"]))
+
+
+def chosen(pool: Pool) -> list[tuple[str, bytes]]:
+    """The networks of the pool that teach most, by name."""
+    columns = Columns.of(pool.executors)
+    prior = columns.terms.prior
+    names, contents, counts = [], [], []
+    for name, content, work in _planned(pool):
+        counted = columns.counts(work)
+        if LIMITS_NS[0] <= counted @ prior <= LIMITS_NS[1] and len(content) <= MAX_BYTES and not work.unknown:
+            names.append(name + pool.extension)
+            contents.append(content)
+            counts.append(counted)
+    return sorted((names[at], contents[at]) for at in most_telling(np.stack(counts), prior, pool.wanted))
+
+
+def _planned(pool: Pool) -> Iterator[tuple[str, bytes, Workload]]:
+    with tempfile.TemporaryDirectory(prefix="latlint-kit-") as scratch:
+        path = Path(scratch, f"network{pool.extension}")
+        for name, content in pool.networks:
+            path.write_bytes(content)
+            yield name, content, workload(plan(read(path), pool.processor))
