@@ -2,15 +2,19 @@
 # docker run --rm --network none --volume "$PWD:/work" latlint check --target pixel-4/gpu --budget 10ms
 FROM python:3.12-slim AS wheels
 WORKDIR /source
-COPY pyproject.toml README.md LICENSE NOTICE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE NOTICE ./
 COPY latlint latlint
 COPY rules rules
 COPY predictors predictors
 RUN pip wheel --no-cache-dir --wheel-dir /wheels .
 
 FROM python:3.12-slim
+# git: for budgets that compare with a commit, `diff --base`, and what .gitignore leaves out
+RUN apt-get update && apt-get install --yes --no-install-recommends git git-lfs && rm -rf /var/lib/apt/lists/*
 RUN --mount=type=bind,from=wheels,source=/wheels,target=/wheels \
     pip install --no-cache-dir --no-index --find-links /wheels latlint
+# a mounted checkout belongs to somebody else than the user of this image
+RUN git config --system --add safe.directory '*'
 USER 65534:65534
 WORKDIR /work
 ENTRYPOINT ["latlint"]

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from latlint.address import page_of
 from latlint.settings import SEVERITIES as SEVERITIES
 
 if TYPE_CHECKING:
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     from latlint.runtime.types import Plan
     from latlint.settings import Budget, Settings, Waiver
     from latlint.whatif.change import TargetChange
-
-#: Where the pages of the rules are, with a slash at the end: an address, or as long as there is none the path in latlint's repository.
-RULE_PAGES = "docs/rules/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,7 @@ class Line:
 class Finding:
     """``model`` is the file concerned. ``nodes`` are node names. ``gain_ms`` is what the fix would save on ``target``,
     ``gain_low_ms`` to ``gain_high_ms`` its interval, at the level of the prediction's.
-    ``help_uri`` is where the rule's page is (``RULE_PAGES``). ``fingerprint`` identifies the finding across runs and does not depend on milliseconds. ``suppressed`` tells that a waiver or the
+    ``help_uri`` is where the rule's page is (``address``). ``fingerprint`` identifies the finding across runs and does not depend on milliseconds. ``suppressed`` tells that a waiver or the
     baseline covers it, and ``justification`` why. ``location`` is where the first of the nodes lies in the file. ``line`` stands
     for the finding in a review, where a binary file has no lines to show."""
 
@@ -161,8 +159,8 @@ class Rule(NamedTuple):
 
     @property
     def page(self) -> str:
-        """Where its page is; see ``RULE_PAGES``."""
-        return f"{RULE_PAGES}{self.code}.md"
+        """Where its page is (``address``)."""
+        return page_of(f"rules/{self.code}")
 
     def applies(self, traits: frozenset[str]) -> bool:
         """Whether the rule is about a processor of these traits (``runtime.planners.traits``)."""

@@ -178,12 +178,22 @@ class ReportFormat(click.ParamType):  # type: ignore[type-arg] # generic since c
         return str(value)
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        """See click: what help shows."""
-        return f"[{'|'.join(self.choices)}]"
+        """See click: what help shows. There are too many for brackets."""
+        return "FORMAT"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """See click."""
         return [CompletionItem(name) for name in self.choices if name.startswith(incomplete)]
+
+
+class _FormatOption(click.Option):
+    """``--format``, whose help names the formats: to know them is to import them, which only help does."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """See click."""
+        known = f": {', '.join(self.type.choices)}" if isinstance(self.type, ReportFormat) else ""
+        self.help = f"Output format{known}."
+        return super().get_help_record(ctx)
 
 
 def format_option(choices: list[str] | ReportFormat) -> _Decorator:
@@ -194,7 +204,7 @@ def format_option(choices: list[str] | ReportFormat) -> _Decorator:
         type=click.Choice(choices) if isinstance(choices, list) else choices,
         default="text",
         show_default=True,
-        help="Output format.",
+        cls=_FormatOption,
     )
 
 

@@ -8,6 +8,7 @@ from datetime import date
 import click
 
 from latlint.cli import _console
+from latlint.cli._help import Command
 from latlint.cli._options import (
     CommonOptions,
     report_notes_and_errors,
@@ -24,7 +25,7 @@ from latlint.settings import Settings
 from latlint.words import counted
 
 
-@click.command("baseline", short_help="Accept the findings of today: write latlint.baseline.")
+@click.command("baseline", cls=Command, short_help="Accept the findings of today: write latlint.baseline.")
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
 @click.option("--prune", is_flag=True, help="Only remove what is found no more; accept nothing new.")
 @review_options

@@ -13,6 +13,7 @@ import click
 
 from latlint.checks.types import SEVERITIES
 from latlint.cli import _completion, _console
+from latlint.cli._help import Command
 from latlint.cli._options import (
     CommonOptions,
     ReportFormat,
@@ -32,7 +33,7 @@ from latlint.report import formats, render, render_stream, shows_changes, shows_
 from latlint.report.plain import Style
 
 
-@click.command("check", short_help="Lint model files against latency budgets.")
+@click.command("check", cls=Command, short_help="Lint model files against latency budgets.")
 @click.argument("paths", nargs=-1, shell_complete=_completion.files, metavar="[PATH]...")
 @target_options
 @click.option(

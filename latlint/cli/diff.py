@@ -7,11 +7,12 @@ from importlib import import_module
 import click
 
 from latlint.cli import _completion, _console
+from latlint.cli._help import Command
 from latlint.cli._options import CommonOptions, config_options, format_option, target_options
 from latlint.errors import LatlintError
 
 
-@click.command("diff", short_help="Show what a change does to latency, kernel by kernel.")
+@click.command("diff", cls=Command, short_help="Show what a change does to latency, kernel by kernel.")
 @click.argument("paths", nargs=-1, shell_complete=_completion.files, metavar="[OLD NEW | PATH...]")
 @click.option(
     "--base",

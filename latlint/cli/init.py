@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latlint import __version__
+from latlint import __version__, address
 from latlint.cli import _completion, _console, _toml
+from latlint.cli._help import Command
 from latlint.cli._options import report_notes_and_errors, target_options
 from latlint.errors import LatlintError
 from latlint.globs import matches_path
@@ -45,7 +46,7 @@ class _File:
     text: str
 
 
-@click.command("init", short_help="Write latlint.toml with budgets from today's predictions.")
+@click.command("init", cls=Command, short_help="Write latlint.toml with budgets from today's predictions.")
 @click.argument("paths", nargs=-1, shell_complete=_completion.files, metavar="[PATH]...")
 @target_options
 @click.option(
@@ -174,7 +175,7 @@ def _model_globs(paths: Collection[str]) -> dict[str, str]:
 
 def _schema_line(source: str | None) -> str:
     """The first line, by which editors find the schema: in the repository that latlint comes from, where that is known."""
-    home = _GITHUB.fullmatch(source or _home() or "")
+    home = _GITHUB.fullmatch(source or address.REPOSITORY)
     if home is None:
         return "# For an editor: `latlint config schema > latlint.schema.json`, and as the first line here: #:schema ./latlint.schema.json\n"
     return f"#:schema https://raw.githubusercontent.com/{home[1]}/v{__version__}/latlint/project/configuration.schema.json\n"
@@ -218,7 +219,7 @@ def _refuse_what_cannot_work(files: list[_File], source: str | None, *, force: b
     for file in files:
         if top not in (None, Path.cwd()):
             raise LatlintError(f"{file.flag} works at the top of the repository, where hooks and workflows run: {top}")
-        if source is None and not _home():
+        if source is None and not address.REPOSITORY:
             raise LatlintError(f"{file.flag} needs --source URL: the Git repository to take latlint from")
         if file.path.exists() and not force:
             raise LatlintError(
@@ -227,21 +228,10 @@ def _refuse_what_cannot_work(files: list[_File], source: str | None, *, force: b
             )
 
 
-def _home() -> str | None:
-    """The repository that this installation's metadata names, if it does."""
-    from importlib.metadata import PackageNotFoundError, metadata
-
-    try:
-        urls = dict(entry.split(", ", 1) for entry in metadata("latlint").get_all("Project-URL") or ())
-    except PackageNotFoundError:  # run from a checkout
-        return None
-    return urls.get("Repository")
-
-
 def _hook(source: str | None) -> _File:
     text = f"""\
 repos:
-  - repo: {_toml.string(source or _home() or _PLACEHOLDER)}
+  - repo: {_toml.string(source or address.REPOSITORY or _PLACEHOLDER)}
     rev: v{__version__}
     hooks:
       - id: latlint
@@ -256,7 +246,7 @@ repos:
 
 
 def _workflow(source: str | None) -> _File:
-    url = source or _home() or _PLACEHOLDER
+    url = source or address.REPOSITORY or _PLACEHOLDER
     action = _GITHUB.fullmatch(url)
     if action is None:
         steps = f"      - run: pip install {_toml.string(f'latlint @ git+{url}@v{__version__}')}\n      - run: latlint check\n"

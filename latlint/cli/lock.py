@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 import click
 
 from latlint.cli import _completion, _console
+from latlint.cli._help import Command
 from latlint.cli._options import CommonOptions, report_notes_and_errors
 from latlint.cli._run import RunOptions, record_options
 from latlint.errors import LatlintError
@@ -33,7 +34,7 @@ _CAUSES = {
 }
 
 
-@click.command("lock", short_help="Write, or compare with, latlint.lock: one line per model and target.")
+@click.command("lock", cls=Command, short_help="Write, or compare with, latlint.lock: one line per model and target.")
 @click.argument("paths", nargs=-1, shell_complete=_completion.files, metavar="[PATH]...")
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 when the lock is not what it should be.")
 @click.option("--hook", is_flag=True, help="Exit with 1 when the lock was written anew, as formatters do in hooks.")

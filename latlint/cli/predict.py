@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 import click
 
 from latlint.cli import _completion, _console
+from latlint.cli._help import Command
 from latlint.cli._options import (
     CommonOptions,
     ReportFormat,
@@ -22,7 +23,7 @@ from latlint.outcome import Report
 from latlint.report import render_stream, shows_hash
 
 
-@click.command("predict", short_help="Show the latency of every kernel and in total.")
+@click.command("predict", cls=Command, short_help="Show the latency of every kernel and in total.")
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...", shell_complete=_completion.files)
 @target_options
 @click.option(

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from latlint import __version__
+from latlint import __version__, address
 from latlint.checks import Check, checks
 from latlint.checks.types import Finding
 from latlint.latency.types import Prediction
@@ -33,7 +33,6 @@ _MAX_RELATED = 20
 
 _ROOT = "%SRCROOT%"
 _FILES, _OTHERS = "files", "other-targets"
-_INFORMATION_URI = "https://pypi.org/project/latlint/"
 _LEVELS = {"error": "error", "warning": "warning", "note": "note"}
 #: A finding, and those under it.
 _Told = tuple[Finding, tuple[Finding, ...]]
@@ -95,7 +94,7 @@ def _run(category: str, results: list[dict[str, Any]], rules: Sequence[Check], n
             "driver": {
                 "name": "latlint",
                 "semanticVersion": __version__,
-                "informationUri": _INFORMATION_URI,
+                **({"informationUri": home} if (home := address.SITE or address.REPOSITORY) else {}),
                 "rules": [_rule(rule) for rule in rules],
             }
         },

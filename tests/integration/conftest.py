@@ -20,7 +20,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent.parent
 
 #: What a clone of the repository brings along for `pip install`.
 _SOURCES = (
-    *("latlint", "rules", "predictors", "pyproject.toml", "README.md", "LICENSE", "NOTICE"),
+    *("latlint", "rules", "predictors", "pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "NOTICE"),
     *(".pre-commit-hooks.yaml", "action.yml"),
 )
 
