@@ -129,6 +129,8 @@ def test_a_model_over_budget_fails_the_job_and_leaves_its_reports(runner: Runner
     assert '"version": "2.1.0"' in Path(runner.output("Check models", "sarif")).read_text(encoding="utf-8")
     assert runner.summary() == Path(runner.output("Check models", "markdown")).read_text(encoding="utf-8")
     assert "a b.tflite" in runner.summary()
+    pages = Path(runner.output("Check models", "pages"))
+    assert [page.name for page in pages.iterdir()] == ["report.html"], "there is no other state to compare with"
     assert runner.run("Verdict").returncode == 1
 
 
@@ -160,8 +162,11 @@ def test_a_change_is_held_against_a_base_and_the_lock(runner: Runner, model: Mod
     assert runner.output("Check models", "exit-code") == "1"
     waiver = '[[waivers]]\ncode = "LAT103"\nreason = "it was worth it"\n'
     project.write("latlint.toml", (project.path / "latlint.toml").read_text() + waiver)
-    runner.run("Check models", base="main")
+    runner.run("Check models", base="main", artifact="pages")
     assert runner.output("Check models", "exit-code") == "0"
+    pages = Path(runner.output("Check models", "pages"))
+    assert "<title>net.tflite – latlint</title>" in (pages / "report.html").read_text(encoding="utf-8")
+    assert "<title>What changed since main – latlint</title>" in (pages / "difference.html").read_text(encoding="utf-8")
     assert "1 over budget and accepted" in runner.summary()
     document = json.loads(Path(runner.output("Check models", "sarif")).read_text())
     assert [result for run in document["runs"] for result in run["results"]] == []
