@@ -112,8 +112,8 @@ def build_command(
     """Build a pack from measurements of whole models, at least five; about twenty predict others well.
 
     MEASUREMENTS is a kit that was measured (`latlint pack kit`), or CSV files with the columns model and latency_ms, outputs of
-    benchmark_model of LiteRT or TensorFlow Lite, or profiles of ONNX Runtime. A profile's model lies beside it under the same
-    name, or is named: MODEL=PROFILE. A kit knows its device and its processors; where it has more than one, each gets a pack
+    benchmark_model of LiteRT or TensorFlow Lite, or profiles of ONNX Runtime or Qualcomm AI Hub. A profile's model lies beside it
+    under the same name, or is named: MODEL=PROFILE. A kit knows its device and its processors; where it has more than one, each gets a pack
     of its own in a folder of DIR, and --processor names one of them.
 
     --profile-here needs none: it times generated networks on this machine's CPU, with LiteRT or, with --runtime onnxruntime, with

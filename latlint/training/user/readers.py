@@ -10,6 +10,7 @@
   is in microseconds (``onnxruntime/core/framework/sequential_executor.cc``).
 * Qualcomm AI Hub's profile of a job (``ProfileJob.download_profile``): JSON whose ``execution_summary`` has ``estimated_inference_time``,
   in microseconds. Its times of single layers are left: on an NPU they are no times of layers.
+* AI Hub Models' ``perf.yaml`` (``perf_yaml.py``), of which ``#`` and the names of a device, a runtime, … after the file pick one job.
 * ``onnxruntime_perf_test``: the line ``P50 Latency`` in seconds, or of versions that lack it the average in ms (``onnxruntime/test/perftest``).
 * CSV with the columns ``model`` and ``latency_ms``, and ``family`` where models that are alike shall be held out together.
 
@@ -31,6 +32,7 @@ from typing import Any
 from latlint.errors import LatlintError
 from latlint.files import read_bounded
 from latlint.graph.formats import extensions
+from latlint.training.user import perf_yaml
 
 MAX_BYTES = 256_000_000
 MODEL_COLUMN, TIME_COLUMN, FAMILY_COLUMN = "model", "latency_ms", "family"
@@ -70,6 +72,8 @@ def _read(argument: str) -> list[Profile]:
 
 def read_file(path: Path, model: Path | None = None) -> list[Profile]:
     """The measurements in one file. ``model``: what it is a profile of, by default what lies beside it. Raises ``LatlintError``."""
+    if picked := re.fullmatch(r"(.*\.ya?ml)(?:#(.*))?", str(path), re.DOTALL):
+        return [_perf_yaml(Path(picked[1]), picked[2] or "", model)]
     text = _text(path)
     if text.lstrip("\ufeff \r\n\t")[:1] in ("[", "{") and not _is_report(text):
         found = _json(text, path)
@@ -88,9 +92,9 @@ def read_file(path: Path, model: Path | None = None) -> list[Profile]:
     return _table(text, path)
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, limit: int = MAX_BYTES) -> str:
     try:
-        content = read_bounded(path, MAX_BYTES)
+        content = read_bounded(path, limit)
     except OSError as error:
         raise _error(path, f"cannot be read: {error.strerror}") from None
     except ValueError as error:
@@ -321,3 +325,11 @@ def _ai_hub(profile: Mapping[str, Any], path: Path, model: Path | None) -> Profi
     if not total > 0:
         raise _error(path, "estimated_inference_time: expected more than 0")
     return Profile(model or _model_beside(path), str(path), total)
+
+
+def _perf_yaml(path: Path, job: str, model: Path | None) -> Profile:
+    try:
+        total = perf_yaml.measured_ms(_text(path, perf_yaml.MAX_BYTES), job)
+    except ValueError as error:
+        raise _error(path, str(error)) from None
+    return Profile(model or _model_beside(path), f"{path}#{job}" if job else str(path), total)
