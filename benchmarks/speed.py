@@ -222,6 +222,58 @@ def throughput(bench: Bench) -> None:
         bench.limit(f"{command}, a pair", cpu_s / pairs * 1000, 1000 / 150, "ms")
 
 
+#: Networks of both formats, CNNs and transformers.
+VARIED = (
+    "tflite_fp32/mobilenetv2_w1.tflite",
+    "tflite_int8/resnet18.tflite",
+    "onnx/mobilenetv3_small_w1.onnx",
+    "tflite_vit_fp32/deit-base-distilled-patch16-224.tflite",
+    "onnx_vit/swin-tiny-patch4-window7-224.onnx",
+)
+
+_NAMES = "import sys; from latlint.latency.catalogue import find_targets, select_targets; print(*select_targets(sys.argv[1:], find_targets()))"
+
+
+def npus(bench: Bench) -> None:
+    """One network on all NPUs, and on as many CPU targets: the first by name, whole devices."""
+    ratios = []
+    for runtimes in ("", "@*"):
+        npu, cpu = (printed("-c", _NAMES, f"*/{kind}*{runtimes}").split() for kind in ("npu", "cpu"))
+        heading(
+            f"{len(npu)} NPU targets, */npu*{runtimes}, against as many */cpu*{runtimes}",
+            "median cpu s    min   peak MB   cpu to CPUs'",
+        )
+        for file in VARIED:
+            sets = {"CPU": _running(cpu, file)[: len(_running(npu, file))], "NPU": _running(npu, file)}
+            commands = {
+                kind: latlint(
+                    "check", bench.corpus / file, "--no-cache", *(each for name in names for each in ("-t", name))
+                )
+                for kind, names in sets.items()
+            }
+            runs = compared(commands, bench.rounds, bench.scratch / "cache")
+            for kind, each in runs.items():
+                name = f"{Path(file).name[:28]}, {len(sets[kind])} {kind}s"
+                over = each.over(runs["CPU"], "cpu_s")
+                print(
+                    f"  {name:42} {statistics.median(each.cpu_s):12.3f} {min(each.cpu_s):6.3f} {each.peak_mb:9.0f} {over:12.2f}x"
+                )
+            ratios.append(runs["NPU"].over(runs["CPU"], "cpu_s"))
+    print(f"  median of the ratios {statistics.median(ratios):.2f}, the largest {max(ratios):.2f}")
+    bench.limit(
+        "NPU targets to as many CPU targets, median of networks",
+        statistics.median(ratios),
+        1,
+        "times the processor time",
+    )
+
+
+def _running(names: Sequence[str], file: str) -> list[str]:
+    """Those of the targets that load the file: the user's globs leave the others out, names do not."""
+    tflite = file.endswith(".tflite")
+    return [name for name in names if not (tflite and name.endswith("@onnxruntime"))]
+
+
 # --- Large files --------------------------------------------------------------------------------------------------------------
 
 
@@ -353,7 +405,7 @@ def processes(bench: Bench) -> None:
     bench.limit("one process's time over two's", 1.7, faster, "times")
 
 
-PARTS = {"cold": cold, "throughput": throughput, "large": large, "files": files, "processes": processes}
+PARTS = {"cold": cold, "throughput": throughput, "npus": npus, "large": large, "files": files, "processes": processes}
 
 
 def main() -> int:

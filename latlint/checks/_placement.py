@@ -55,6 +55,7 @@ _ENDS = frozenset(
 #: What goes along with them.
 _BESIDE = frozenset("cast reshape squeeze expand_dims slice strided_slice quantize dequantize identity".split())
 
+_FLOATS = ("float32", "float16")
 #: Refusals of the whole model at once.
 _OF_ALL = ("INIT_FAILED", "DYNAMIC_GRAPH")
 
@@ -74,6 +75,11 @@ def newer_takes(view: View, what: str) -> str:
 def takes_whole(view: View) -> bool:
     """Whether the delegate takes a graph whole or not at all, and this one not."""
     return any(why.code == "WHOLE_GRAPH" for why in view.plan.fallbacks.values())
+
+
+def takes_no_floats(view: View) -> bool:
+    """Whether the processor computes in whole numbers alone and the model in floats: no other op in the place of one mends that."""
+    return view.subject.target.processor.precision not in _FLOATS and view.plan.precision in _FLOATS
 
 
 def refused(view: View) -> dict[int, Refusal]:
@@ -156,10 +162,13 @@ def _stand_in(graph: Graph, node: Node, inputs: Sequence[int]) -> str:
 def findings(
     view: View, rule: Rule, nodes: Sequence[Node], message: str, fix: str, edit: Edit | None = None, label: str = ""
 ) -> Iterator[Finding]:
-    """What ``rule`` has to say on refused ``nodes``: with a gain where mending them alone brings it, else as a note.
+    """What ``rule`` has to say on refused ``nodes``: with a gain where mending them alone brings it, else as a note. Nothing where all is refused
+    for its type.
 
     ``label`` tells the findings of one rule on one model apart.
     """
+    if takes_no_floats(view):
+        return
     indices = [node.index for node in nodes]
     gain = view.gain(f"{rule.code} {label}", edit or (lambda graph: as_if_taken(graph, indices)))
     others = len(set(refused(view)) - set(indices))

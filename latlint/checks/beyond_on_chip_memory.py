@@ -38,7 +38,7 @@ from collections.abc import Iterator
 from math import prod
 
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.checks.view import percent, view
+from latlint.checks.view import View, percent, view
 from latlint.graph.types import ITEM_BYTES
 from latlint.latency.models.npu import ON_CHIP
 from latlint.words import counted
@@ -51,25 +51,13 @@ _LEAST = 0.05
 
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
-    found, worst, most = [], None, 0.0
-    for kernel, ms in seen.kernels():
-        if kernel.free or not kernel.nodes or seen.plan.partitions[kernel.partition].executor != seen.plan.delegate:
-            continue
-        item = {"float32": 2, "float16": 2}
-        moved = sum(
-            prod(shape) * item.get(kernel.input_dtype, ITEM_BYTES.get(kernel.input_dtype, 2)) for shape in kernel.inputs
-        )
-        moved += sum(
-            prod(shape) * item.get(kernel.output_dtype, ITEM_BYTES.get(kernel.output_dtype, 2))
-            for shape in kernel.outputs
-        )
-        if moved >= ON_CHIP:
-            found.append((seen.graph.nodes[kernel.nodes[0]], ms))
-            if moved > most:
-                worst, most = kernel, moved
-    share = sum(ms for _, ms in found) / seen.total_ms if seen.total_ms else 0.0
-    if worst is None or share < _LEAST:
+    found = seen.planned(_beyond)
+    share = sum(seen.kernel_ms[at] for at in found) / seen.total_ms if seen.total_ms else 0.0
+    if not found or share < _LEAST:
         return
+    kernels = seen.plan.kernels
+    at = max(found, key=lambda each: found[each])
+    worst, most = kernels[at], found[at]
     message = (
         f"{counted(len(found), 'kernel')} with {percent(share)} of the time read and write more than the {ON_CHIP / 1e6:.0f} MB on the chip; most, "
         f"{most / 1e6:.0f} MB, {worst.op} on {'x'.join(map(str, worst.outputs[0] if worst.outputs else ()))}"
@@ -77,7 +65,25 @@ def check(subject: Subject) -> Iterator[Finding]:
     yield from seen.judge(
         RULE,
         message,
-        [node for node, _ in found],
+        [seen.graph.nodes[kernels[at].nodes[0]] for at in found],
         fix="a smaller map or fewer channels there, int8, or tiles",
         severity="note",
     )
+
+
+def _beyond(view: View) -> dict[int, float]:
+    """The kernels on the NPU that read and write more than its memory holds, by position, with their bytes."""
+    found = {}
+    for position, kernel in enumerate(view.plan.kernels):
+        if kernel.free or not kernel.nodes or view.plan.partitions[kernel.partition].executor != view.plan.delegate:
+            continue
+        moved = _item(kernel.input_dtype) * sum(map(prod, kernel.inputs))
+        moved += _item(kernel.output_dtype) * sum(map(prod, kernel.outputs))
+        if moved >= ON_CHIP:
+            found[position] = moved
+    return found
+
+
+def _item(dtype: str) -> float:
+    """Bytes of an element as the NPU computes: floats in 16 bits."""
+    return 2 if dtype in ("float32", "float16") else ITEM_BYTES.get(dtype, 2)

@@ -38,7 +38,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.checks.view import percent, view
+from latlint.checks.view import View, percent, view
+from latlint.graph.types import Node
 from latlint.latency.models.npu import TILE
 from latlint.words import counted
 
@@ -52,11 +53,23 @@ _IMAGE = 4
 
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
+    found, padding, counts = seen.planned(_uneven)
+    if not found or padding < _LEAST:
+        return
+    named = ", ".join(map(str, sorted(counts)[:6])) + (", …" if len(counts) > 6 else "")
+    message = f"{percent(padding)} of the arithmetic is padding: {counted(len(found), 'layer')} with {named} channels, in tiles of {TILE}"
+    yield from seen.judge(
+        RULE, message, found, fix=f"use multiples of {TILE}: more channels take no longer", severity="note"
+    )
+
+
+def _uneven(view: View) -> tuple[list[Node], float, set[int]]:
+    """The layers whose channels are padded, the share of all arithmetic that is padding, and these numbers of channels."""
     found, padded, wanted, counts = [], 0.0, 0, set[int]()
-    for kernel in seen.plan.kernels:
+    for kernel in view.plan.kernels:
         if not kernel.macs or not kernel.nodes:
             continue
-        node = seen.graph.nodes[kernel.nodes[0]]
+        node = view.graph.nodes[kernel.nodes[0]]
         wanted += kernel.macs
         padded += kernel.macs
         if (
@@ -69,17 +82,11 @@ def check(subject: Subject) -> Iterator[Finding]:
         if not kernel.inputs[0] or not kernel.outputs[0] or min(kernel.inputs[0][-1], kernel.outputs[0][-1]) < 1:
             continue
         read, made = kernel.inputs[0][-1], kernel.outputs[0][-1]
-        if read <= _IMAGE or not seen.scene.outputs.isdisjoint(node.outputs):
+        if read <= _IMAGE or not view.scene.outputs.isdisjoint(node.outputs):
             continue
         more = (-(-read // TILE) * TILE) * (-(-made // TILE) * TILE) / (read * made)
         if more > 1:
             padded += kernel.macs * (more - 1)
             counts.update(count for count in (read, made) if count % TILE)
             found.append(node)
-    if not found or 1 - wanted / padded < _LEAST:
-        return
-    named = ", ".join(map(str, sorted(counts)[:6])) + (", …" if len(counts) > 6 else "")
-    message = f"{percent(1 - wanted / padded)} of the arithmetic is padding: {counted(len(found), 'layer')} with {named} channels, in tiles of {TILE}"
-    yield from seen.judge(
-        RULE, message, found, fix=f"use multiples of {TILE}: more channels take no longer", severity="note"
-    )
+    return found, 1 - wanted / padded if padded else 0.0, counts

@@ -95,11 +95,11 @@ def _hosts(view: View) -> Iterator[tuple[Target, Gain]]:
             continue
         if work.unknown:
             continue
-        there = engine.predict(view.subject.graph, work.plan, target, model=here.model, sha256="", work=work)
+        there = engine.latency(work, target)
         if there.high_ms is not None:
-            saved = here.latency_ms - there.latency_ms
-            below = hypot(here.latency_ms - here.low_ms, there.high_ms - there.latency_ms)
-            above = hypot((here.high_ms or here.latency_ms) - here.latency_ms, there.latency_ms - there.low_ms)
+            saved = here.latency_ms - there.ms
+            below = hypot(here.latency_ms - here.low_ms, there.high_ms - there.ms)
+            above = hypot((here.high_ms or here.latency_ms) - here.latency_ms, there.ms - there.low_ms)
             yield target, Gain(saved, saved - below, saved + above)
 
 

@@ -31,7 +31,7 @@ c = conv2d a 64 kernel=3 activation=relu
 The message says what can be put in the place of each kind of op; the findings under it (LAT202 to LAT208) say more. Some ops have no other
 form: suppression of boxes, the best of the scores, look-ups of embeddings. They are a note where they are the first or the last of the
 model: there they may stay on the CPU, or move to the app. A newer delegate may take more: LiteRT 2.2's GPU accelerator takes GELU and the matrix
-products of attention.
+products of attention. An NPU that computes in whole numbers alone takes nothing of a float model, whatever its ops: quantise it.
 
 ## References
 tensorflow/lite/graph_info.cc, delegates/gpu/delegate.cc (`max_delegated_partitions`), delegates/gpu/common/model_builder.cc;
@@ -44,7 +44,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from latlint.checks._placement import advice, as_if_taken, at_the_ends, brief, refused, takes_whole
+from latlint.checks._placement import advice, as_if_taken, at_the_ends, brief, refused, takes_no_floats, takes_whole
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import View, view
 from latlint.latency.types import Gain
@@ -69,7 +69,12 @@ def check(subject: Subject) -> Iterator[Finding]:
     message = f"{_placement(seen)}, because {seen.delegate} refuses {_listed(seen, left)}"
     if takes_whole(seen):
         message += ", and takes a graph whole or not at all"
-    mendable = {index: why for index, why in left.items() if index not in at_the_ends(seen)}
+    if takes_no_floats(seen):
+        fix = "quantise it (--precision w8a8 predicts what that gives), or name the CPU as the target"
+        yield from seen.judge(RULE, message, nodes, fix=fix, severity=RULE.severity)
+        return
+    ends = at_the_ends(seen)
+    mendable = {index: why for index, why in left.items() if index not in ends}
     what = advice(kind for kind, _ in Counter(node.kind for node in nodes).most_common(_NAMED))
     if not mendable and _taken(seen):
         fix = f"they may stay there, at an end of the model{f' ({what})' if what else ''}"

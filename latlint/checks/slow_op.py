@@ -50,7 +50,6 @@ four); Williams, Waterman and Patterson, *Roofline*, CACM 52(4), 2009.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from latlint.checks.types import Finding, Rule, Subject
@@ -59,6 +58,7 @@ from latlint.units import format_ms
 from latlint.words import counted
 
 if TYPE_CHECKING:
+    from latlint.latency.engine import Workload
     from latlint.runtime.types import Kernel
     from latlint.whatif.frontier import Frontier
 
@@ -112,6 +112,7 @@ _REASONS = {
 
 
 class _Slow(NamedTuple):
+    position: int
     kernel: Kernel
     ms: float
     best_ms: float
@@ -148,34 +149,39 @@ def _slow(view: View) -> list[_Slow]:
         for at, once_ms in zip(positions, best, strict=True):
             best_ms = once_ms * kernels[at].repeat
             if view.kernel_ms[at] > _SLOW * best_ms:  # never where the frontier is not known: NaN
-                slow[at] = _Slow(kernels[at], view.kernel_ms[at], best_ms, curve)
+                slow[at] = _Slow(at, kernels[at], view.kernel_ms[at], best_ms, curve)
     return [slow[at] for at in sorted(slow)]
 
 
 def _reasons(view: View, slow: list[_Slow]) -> Iterator[str]:
     """What the excess of each over the frontier is spent on."""
-    from latlint.latency import engine
     from latlint.whatif.frontier import PURPOSES, computed_macs, spent
 
     if not slow:
         return
-    target = view.subject.target
-    work = engine.workload(replace(view.plan, kernels=tuple(each.kernel for each in slow)))
-    purposes = spent(work, target, [each.ms for each in slow])
-    for row, each in enumerate(slow):
+    work = view.planned(_work)
+    purposes = spent(work, view.subject.target, view.kernel_ms)
+    for each in slow:
         kernel, curve, near = each.kernel, each.curve, each.curve.nearest(each.kernel.macs)
         if _refused(view, kernel):
             yield "fallback"
         elif _off_the_fast_path(view, kernel, bool(curve.winograd[near])):
             yield "path"
         else:
-            excess = purposes[row] - curve.spent[near] * (kernel.all_macs / curve.macs[near])
+            excess = purposes[each.position] - curve.spent[near] * (kernel.all_macs / curve.macs[near])
             purpose = PURPOSES[int(excess.argmax())]
-            computed = computed_macs(work, row)
+            computed = computed_macs(work, each.position)
             if purpose in ("arithmetic", "tiles") and computed >= _PADDED * kernel.all_macs:
                 yield "padded"
             else:
                 yield "linked" if purpose == "other" and kernel.linked else purpose
+
+
+def _work(view: View) -> Workload:
+    """The terms of all kernels."""
+    from latlint.latency import engine
+
+    return engine.workload(view.plan)
 
 
 def _refused(view: View, kernel: Kernel) -> bool:

@@ -43,6 +43,8 @@ class Scene:
     alternatives: Alternatives
     #: What was found in the graph, by the function that found it.
     found: dict[Callable[[View], Any], Any] = field(default_factory=dict)
+    #: What was found in a plan, by the function and the identity of the plan, which is kept with it.
+    planned: dict[tuple[Callable[[View], Any], int], tuple[Plan, Any]] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
@@ -89,6 +91,14 @@ class View:
         if find not in found:
             found[find] = find(self)
         known: T = found[find]
+        return known
+
+    def planned(self, find: Callable[[View], T]) -> T:
+        """``find(self)`` of a function that looks at nothing but the graph and the plan: found once for all targets that plan alike."""
+        key = find, id(self.plan)
+        if key not in self.scene.planned:
+            self.scene.planned[key] = self.plan, find(self)
+        known: T = self.scene.planned[key][1]
         return known
 
     def tensor(self, index: int) -> Tensor:

@@ -15,6 +15,7 @@ A card is one JSON object (milliseconds, nanoseconds per unit of a term, gigabyt
                 processor that runs the rest)
 ``defaults``    by name of a processor without ``@``: the runtime for each dialect of a graph, ``{"npu": {"tflite": "litert", ...}}``
 ``terms``       by kind, or another name that processors give: the names of the terms that each array of costs prices, in its order
+                (or ``common:`` and a hash, in these two: see ``packs``)
 ``covers``      by the same: what the data exercise, ``measured_terms`` and ``envelope``, by class of kernel the smallest and
                 largest ``engine.sizes``
 ``features``    the names of what the forests look at, in the order of their indices
@@ -28,7 +29,7 @@ Every function here raises ``DamagedError`` with a one-line message that names t
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -62,6 +63,8 @@ HUGE = 1e15
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _KEY = re.compile(rf"({_NAME.pattern})(?:@({_NAME.pattern}))?")
 _KIND = re.compile(r"[a-z][a-z0-9]{0,15}")
+_FACTS = frozenset(field.name for field in fields(Processor)) - {"name"}
+_TOLD = frozenset({"worst_model", "by_family_percent"})
 _QUEUE = ("scale", "dispatch_ms", "start_ms", "copy_gb_per_s")
 
 
@@ -88,8 +91,19 @@ def _array(where: Any, blob: bytes, at: str) -> NDArray[Any]:
     return np.frombuffer(blob, dtype, count, offset) if count else np.empty(0, dtype)
 
 
-def check(card: Mapping[str, Any], arrays: Arrays) -> None:
-    """Raise ``DamagedError`` unless ``card`` and ``arrays`` hold all that a prediction reads."""
+def check_entry(section: str, entry: Any, at: str) -> None:
+    """Raise ``DamagedError`` unless ``entry`` can be one of a card's ``terms`` or ``covers``."""
+    if section == "covers":
+        if not isinstance(entry, dict):
+            raise DamagedError(f"{at}: expected an object")
+        _covers(entry, at)
+    elif len({*_texts(entry, at)}) < len(entry):
+        raise DamagedError(f"{at}: expected each name once")
+
+
+def check(card: Mapping[str, Any], arrays: Arrays, checked: Collection[tuple[str, str]] = ()) -> None:
+    """Raise ``DamagedError`` unless ``card`` and ``arrays`` hold all that a prediction reads. ``checked``: the sections and names of entries that
+    ``check_entry`` has passed."""
     if not _NAME.fullmatch(_text(card, "device")):
         raise DamagedError("device: expected letters, digits, dots and dashes")
     for key in card.keys() & {"title", "soc", "method"}:
@@ -99,17 +113,15 @@ def check(card: Mapping[str, Any], arrays: Arrays) -> None:
     if not processors:
         raise DamagedError("processors: expected at least one")
     hosts = {name: _is_host(name, processors) for name in processors}
+    for entry in dict.fromkeys(map(terms_of, processors.values())):
+        for section in ("terms", "covers"):
+            if (section, entry) not in checked:
+                check_entry(section, _object(card, section).get(entry), f"{section}.{_shown(entry)}")
     for name, host in hosts.items():
         at = f"processors.{name}"
-        entry = terms_of(processors[name])
-        terms = _texts(_object(card, "terms").get(entry), f"terms.{_shown(entry)}")
-        if len({*terms}) < len(terms):
-            raise DamagedError(f"terms.{_shown(entry)}: expected each name once")
-        _costs(processors[name], arrays, len(terms), at)
+        _costs(processors[name], arrays, len(card["terms"][terms_of(processors[name])]), at)
         if not host:
             _offload(processors[name], hosts, at)
-    for entry in dict.fromkeys(terms_of(processor) for processor in processors.values()):
-        _covers(_object(_object(card, "covers"), entry, "covers."), f"covers.{_shown(entry)}")
     _defaults(card, processors)
     forests = _object(card, "forests")
     features = _texts(card.get("features"), "features") if forests or "features" in card else []
@@ -141,9 +153,8 @@ def _is_host(name: str, processors: Mapping[str, Any]) -> bool:
         raise DamagedError(f"{at}: expected letters, digits, dots and dashes, and no more than one @")
     card = _object(processors, name, "processors.")
     facts = _object(card, "processor", f"processors.{name}.")
-    known = {field.name for field in fields(Processor)} - {"name"}
-    if not {"runtime", "kind", "vendor"} <= facts.keys() <= known:
-        raise DamagedError(f"{at}: processor: expected {', '.join(sorted(known))}")
+    if not {"runtime", "kind", "vendor"} <= facts.keys() <= _FACTS:
+        raise DamagedError(f"{at}: processor: expected {', '.join(sorted(_FACTS))}")
     for key in facts.keys() - {"threads"}:
         _text(facts, key, f"{at} ")
     if not _whole(facts.get("threads", 1), f"{at} threads", 1024):
@@ -179,8 +190,7 @@ def _costs(card: Mapping[str, Any], arrays: Arrays, terms: int, at: str) -> None
             _number(limits.get(key), f"{at}.bounds.{key}", 0)
     if "evidence" in card:
         for precision in _object(card, "evidence", f"{at}."):
-            for name, families in _object(card["evidence"], precision, f"{at}.evidence.").items():
-                _number(families, f"{at}.evidence {_shown(name)}", 0)
+            _numbers(_object(card["evidence"], precision, f"{at}.evidence."), f"{at}.evidence ", 0)
     if "accuracy" in card:
         for precision in _object(card, "accuracy", f"{at}."):
             _facts(card["accuracy"], precision, f"{at}.accuracy.")
@@ -189,14 +199,11 @@ def _costs(card: Mapping[str, Any], arrays: Arrays, terms: int, at: str) -> None
 def _facts(card: Mapping[str, Any], key: str, at: str) -> dict[str, Any]:
     """An object of numbers, but for the name of the worst model and the table of families: what is shown as it is."""
     found = _object(card, key, at)
-    for name, value in found.items():
-        if name == "worst_model":
-            _text(found, name, at)
-        elif name == "by_family_percent":
-            for percent in _object(found, name, at).values():
-                _number(percent, f"{at}{name}")
-        else:
-            _number(value, f"{at}{_shown(key)} {name!r}")
+    if "worst_model" in found:
+        _text(found, "worst_model", at)
+    if "by_family_percent" in found:
+        _numbers(_object(found, "by_family_percent", at), f"{at}by_family_percent ")
+    _numbers({name: found[name] for name in found.keys() - _TOLD}, f"{at}{_shown(key)} ")
     return found
 
 
@@ -214,12 +221,12 @@ def _offload(card: Mapping[str, Any], hosts: Mapping[str, bool], at: str) -> Non
 
 def _covers(card: Mapping[str, Any], at: str) -> None:
     _texts(card.get("measured_terms"), f"{at}.measured_terms")
-    for name, ends in _object(card, "envelope", f"{at}.").items():
+    envelope = _object(card, "envelope", f"{at}.")
+    for name, ends in envelope.items():
         whole = isinstance(ends, list) and len(ends) == 2
         if not whole or any(not isinstance(end, list) or len(end) != SIZES for end in ends):
             raise DamagedError(f"{at}.envelope: {name!r}: expected two lists of {SIZES} sizes")
-        # JSON has these two types of numbers; NaN compares false with everything
-        if not all(type(size) in (int, float) and -HUGE <= size <= HUGE for end in ends for size in end):
+        if not _are_numbers([*ends[0], *ends[1]]):
             raise DamagedError(f"{at}.envelope: {name!r}: expected numbers from {-HUGE:g} to {HUGE:g}")
 
 
@@ -259,7 +266,7 @@ def _text(card: Mapping[str, Any], key: str, at: str = "") -> str:
 
 
 def _texts(value: Any, at: str) -> list[str]:
-    if not isinstance(value, list) or any(not isinstance(each, str) for each in value):
+    if not isinstance(value, list) or not {*map(type, value)} <= {str}:
         raise DamagedError(f"{at}: expected a list of strings")
     return value
 
@@ -271,10 +278,21 @@ def _whole(value: Any, at: str, high: float = inf) -> int:
 
 
 def _number(value: Any, at: str, low: float = -HUGE, high: float = HUGE) -> float:
-    """NaN compares false with everything."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
+    if not _are_numbers((value,), low, high):
         raise DamagedError(f"{at}: expected a number from {low:g} to {high:g}")
     return float(value)
+
+
+def _numbers(found: Mapping[str, Any], at: str, low: float = -HUGE) -> None:
+    """``_number`` of all values, whose messages cost more than they do."""
+    if not _are_numbers(found.values(), low):
+        for name, value in found.items():
+            _number(value, f"{at}{_shown(name)}", low)
+
+
+def _are_numbers(values: Collection[Any], low: float = -HUGE, high: float = HUGE) -> bool:
+    """Whether all are of the two types of numbers that JSON has, and within these ends. NaN compares false with everything."""
+    return {*map(type, values)} <= {int, float} and all(low <= value <= high for value in values)
 
 
 def _shown(key: str) -> str:

@@ -144,13 +144,8 @@ def names(card: Mapping[str, Any]) -> list[str]:
 def read_card(directory: Path) -> tuple[dict[str, Any], str]:
     """The card of the pack in ``directory``, and the SHA-256 of its file. Raises ``LatlintError`` (LAT901) when it cannot be read or is no card."""
     path = directory / "card.json"
-    try:
-        written = _bytes(path, MAX_CARD_BYTES)
-        card = json.loads(written, parse_constant=_refuse)
-    except RecursionError:
-        raise LatlintError("cannot be read: nested too deeply", code="LAT901", path=str(path)) from None
-    except ValueError as error:
-        raise LatlintError(f"not a device pack: {error}", code="LAT901", path=str(path)) from None
+    written = _bytes(path, MAX_CARD_BYTES)
+    card = _parsed(written, path)
     schema = str(card.get("schema")) if isinstance(card, dict) else ""
     version = re.fullmatch(re.escape(SCHEMA) + r"([1-9][0-9]{0,5})", schema)
     if version is None:
@@ -169,10 +164,33 @@ def read_blob(directory: Path) -> bytes:
     return _bytes(directory / "arrays.bin", MAX_ARRAYS_BYTES)
 
 
+def read_part(path: Path) -> Any:
+    """What the cards of several packs have in common, in a file that is named by its SHA-256. Raises ``LatlintError`` (LAT901)."""
+    try:
+        written = read_bounded(path, MAX_CARD_BYTES)
+    except (OSError, ValueError) as error:
+        what = getattr(error, "strerror", None) or error
+        message = f"cannot be read: {what}; packs need the directory {path.parent.name} beside them: copy it along"
+        raise LatlintError(message, code="LAT901", path=str(path)) from None
+    if hashlib.sha256(written).hexdigest() != path.stem:
+        message = "does not have the hash that its name states; install or build the packs beside it again"
+        raise LatlintError(message, code="LAT901", path=str(path))
+    return _parsed(written, path)
+
+
 def pack_hash(directory: Path) -> str:
     """SHA-256 of the pack in ``directory``, card and arrays. Raises ``LatlintError`` (LAT901)."""
     card = _bytes(directory / "card.json", MAX_CARD_BYTES)
     return hashlib.sha256(hashlib.sha256(card).digest() + hashlib.sha256(read_blob(directory)).digest()).hexdigest()
+
+
+def _parsed(written: bytes, path: Path) -> Any:
+    try:
+        return json.loads(written, parse_constant=_refuse)
+    except RecursionError:
+        raise LatlintError("cannot be read: nested too deeply", code="LAT901", path=str(path)) from None
+    except ValueError as error:
+        raise LatlintError(f"not a device pack: {error}", code="LAT901", path=str(path)) from None
 
 
 def _bytes(path: Path, limit: int) -> bytes:

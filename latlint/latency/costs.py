@@ -7,6 +7,7 @@ what a term has that no measurement exercised (docs/architecture.md); the speed 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,6 +43,17 @@ def costs(model: CostModel, known: Mapping[str, float], measured: Sequence[str],
     for name in missing:
         filled[name] = model.terms[name].prior_ns * _relative(model, name, known, measured, threads)
     return np.array([filled[name] for name in model.terms])
+
+
+@lru_cache(maxsize=32)
+def columns_of(known: tuple[str, ...], model: CostModel) -> NDArray[np.intp] | None:
+    """The places of the model's terms among those that a pack has costs for; ``None`` where it lacks some, or has others with the model's
+    prefix: ``costs`` then says what that means. Packs have few sets of terms."""
+    places = {name: place for place, name in enumerate(known)}
+    strange = any(name.startswith(model.prefixes) and name not in model.terms for name in known)
+    return (
+        None if strange or not model.terms.keys() <= places.keys() else np.array([places[name] for name in model.terms])
+    )
 
 
 def _relative(model: CostModel, name: str, known: Mapping[str, float], measured: Sequence[str], threads: int) -> float:

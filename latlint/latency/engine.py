@@ -57,12 +57,21 @@ class Part(NamedTuple):
         return kind(self.model.kind).host
 
 
+class Exercised(NamedTuple):
+    """What the data that ``covers`` are of exercise: which ``terms`` of a cost model, and which ``kernels`` of a part of it are within."""
+
+    covers: Mapping[str, Any]
+    terms: NDArray[np.bool_]
+    kernels: NDArray[np.bool_]
+
+
 class Workload(NamedTuple):
     """What a plan asks of its processors, before any device's speed: shared by all targets that run the same plan.
 
-    ``parts`` hold the kernels that have a cost, ``unknown`` the positions of those whose cost nobody knows. ``sizes`` (see ``sizes``)
-    and ``envelope``, which is the class (see ``envelope_class``) as an index of ``envelopes``, are of all kernels. ``once`` is the
-    term that an inference costs besides on the host, and its model; ``None`` where there is none.
+    ``parts`` hold the kernels that have a cost, ``unknown`` the positions of those whose cost nobody knows. ``sizes`` (see ``sizes``),
+    ``envelope``, which is the class (see ``envelope_class``) as an index of ``envelopes``, and ``implementation``, an index of
+    ``implementations``, are of all kernels. ``once`` is the term that an inference costs besides on the host, and its model; ``None`` where
+    there is none.
     """
 
     plan: Plan
@@ -71,9 +80,13 @@ class Workload(NamedTuple):
     envelopes: tuple[str, ...]
     envelope: NDArray[np.intp]
     sizes: Array
+    implementations: tuple[str, ...]
+    implementation: NDArray[np.intp]
     once: tuple[CostModel, str] | None
     #: What predictions say of each kernel whatever the target, from the first one on.
     told: list[Told]
+    #: What the data of a pack exercise of a part, by its cost model and the identity of the pack's ``covers``: targets have these in common.
+    exercised: dict[tuple[CostModel, int], Exercised]
 
     @property
     def offloaded(self) -> tuple[Part, ...]:
@@ -98,6 +111,8 @@ def workload(plan: Plan) -> Workload:
             counted.setdefault(model, {})[position] = found
     envelopes: dict[str, int] = {}
     envelope = [envelopes.setdefault(envelope_class(kernel), len(envelopes)) for kernel in kernels]
+    names: dict[str, int] = {}
+    implementation = [names.setdefault(kernel.implementation, len(names)) for kernel in kernels]
     return Workload(
         plan=plan,
         parts=tuple(_part(plan, model, rows) for model, rows in counted.items()),
@@ -105,8 +120,11 @@ def workload(plan: Plan) -> Workload:
         envelopes=tuple(envelopes),
         envelope=np.array(envelope, np.intp),
         sizes=np.array([sizes(kernel) for kernel in kernels]).reshape(len(kernels), SIZES),
+        implementations=tuple(names),
+        implementation=np.array(implementation, np.intp),
         once=_once(models, plan.precision),
         told=[],
+        exercised={},
     )
 
 
@@ -226,22 +244,26 @@ def _part_times(work: Workload, part: Part, target: Target) -> tuple[Array, NDAr
     key = target.runs(part.model)
     theta, covers = target.pack.costs(key, part.model), target.pack.covers(key)
     found = part.terms @ theta * 1e-6
-    inside = _inside(work, part, covers)
+    exercised = _exercised(work, part, covers)
     for name in sorted(set(part.classes)) if part.model.feature_names else ():
         forest = target.pack.forest(key, name, part.model)
-        rows = np.array([name == other for other in part.classes]) & inside
+        rows = np.array([name == other for other in part.classes]) & exercised.kernels
         if forest is not None and rows.any():
             correction = forest.predict(part.features[rows])
             found[rows] *= np.exp(np.clip(correction, -MAX_CORRECTION, MAX_CORRECTION))
-    return found, inside & _measured(part.terms, theta, covers, part.model.index)
+    # it owes its time to terms that some measurement exercised
+    cost = part.terms * theta
+    measured = cost[:, exercised.terms].sum(axis=1) >= MEASURED_SHARE * cost.sum(axis=1)
+    return found, exercised.kernels & measured
 
 
-def _measured(terms: Array, theta: Array, covers: Mapping[str, Any], index: Mapping[str, int]) -> NDArray[np.bool_]:
-    """Which kernels owe their time to terms that some measurement exercised."""
-    seen = np.zeros(len(index), bool)
-    seen[[index[name] for name in covers["measured_terms"] if name in index]] = True
-    cost = terms * theta
-    return np.asarray(cost[:, seen].sum(axis=1) >= MEASURED_SHARE * cost.sum(axis=1))
+def _exercised(work: Workload, part: Part, covers: Mapping[str, Any]) -> Exercised:
+    key = part.model, id(covers)
+    if key not in work.exercised:
+        terms = np.zeros(len(part.model.index), bool)
+        terms[[part.model.index[name] for name in covers["measured_terms"] if name in part.model.index]] = True
+        work.exercised[key] = Exercised(covers, terms, _inside(work, part, covers))
+    return work.exercised[key]
 
 
 def _inside(work: Workload, part: Part, covers: Mapping[str, Any]) -> NDArray[np.bool_]:
@@ -288,6 +310,26 @@ def border_ms(partitions: tuple[Partition, ...], start_ms: float, copy_gb_per_s:
     return float(waits + crossing_bytes(partitions) * 1e-6 / copy_gb_per_s)
 
 
+class Latency(NamedTuple):
+    """The times of a plan on a target, and their sum with its interval, as in ``Prediction``."""
+
+    times: Times
+    ms: float
+    low_ms: float
+    high_ms: float | None
+    interval: float
+    coverage: float
+
+
+def latency(work: Workload, target: Target) -> Latency:
+    """What ``work`` takes on ``target`` in all. Raises ``LatlintError`` (LAT901) where its pack cannot price it."""
+    found = times(work, target)
+    total = float(found.kernels.sum()) + found.overhead_ms
+    coverage = _coverage(work, found)
+    low, high, level = bounds(shares(work, found), coverage, target, work.plan.precision)
+    return Latency(found, total, total * low, None if work.unknown else total * high, level, coverage)
+
+
 def predict(
     graph: Graph, plan: Plan, target: Target, *, model: str, sha256: str, work: Workload | None = None
 ) -> Prediction:
@@ -296,10 +338,7 @@ def predict(
     ``model`` and ``sha256`` are the file's path as given and its hash.
     """
     work = work or workload(plan)
-    found = times(work, target)
-    total = float(found.kernels.sum()) + found.overhead_ms
-    coverage = _coverage(work, found)
-    low, high, level = bounds(shares(work, found), coverage, target, plan.precision)
+    found, total, low_ms, high_ms, level, coverage = latency(work, target)
     return Prediction(
         model=model,
         sha256=sha256,
@@ -309,8 +348,8 @@ def predict(
         target=target.name,
         runtime=plan.runtime,
         latency_ms=total,
-        low_ms=total * low,
-        high_ms=None if work.unknown else total * high,
+        low_ms=low_ms,
+        high_ms=high_ms,
         interval=level,
         overhead_ms=found.overhead_ms,
         coverage=coverage,
@@ -406,10 +445,9 @@ OVERHEAD = "overhead"
 def shares(work: Workload, found: Times) -> dict[str, float]:
     """Share of the total time by implementation, the overhead included."""
     total = float(found.kernels.sum()) + found.overhead_ms
-    spent = {OVERHEAD: found.overhead_ms}
-    for kernel, latency_ms in zip(work.plan.kernels, found.kernels, strict=True):
-        spent[kernel.implementation] = spent.get(kernel.implementation, 0.0) + float(latency_ms)
-    return {name: ms / total for name, ms in spent.items() if ms > 0} if total > 0 else {}
+    spent = np.bincount(work.implementation, found.kernels, len(work.implementations)).tolist()
+    by_name = {OVERHEAD: found.overhead_ms, **dict(zip(work.implementations, spent, strict=True))}
+    return {name: ms / total for name, ms in by_name.items() if ms > 0} if total > 0 else {}
 
 
 def difficulty(of: Mapping[str, float], evidence: Mapping[str, int]) -> float:

@@ -2,14 +2,19 @@
 
 ``predictors/<device>/card.json`` describes the device, its processors and where each array lies in ``arrays.bin``, whose SHA-256
 it holds. A pack whose arrays do not match its card is refused.
+
+What the cards of several packs have in common is written once, in ``predictors/common/``, in files that are named by their own SHA-256; a
+card has that name, after ``common:``, in place of an entry of ``terms`` or ``covers``. It is read and checked once for all of them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +23,8 @@ import numpy as np
 from latlint.errors import LatlintError
 from latlint.files import write_whole
 from latlint.latency import cards
-from latlint.latency.catalogue import FORMAT, SCHEMA, find_targets, names, read_blob, read_card
-from latlint.latency.costs import UnpricedError, costs
+from latlint.latency.catalogue import FORMAT, SCHEMA, find_targets, names, read_blob, read_card, read_part
+from latlint.latency.costs import UnpricedError, columns_of, costs
 from latlint.latency.terms import CostModel
 from latlint.latency.trees import Forest
 from latlint.runtime.kinds import kind
@@ -59,15 +64,23 @@ class Pack:
         if (key, model.executor) not in self._costs:
             card = self.card["processors"][key]
             entry = cards.terms_of(card)
-            known = dict(zip(self.card["terms"][entry], self.arrays[card["theta"]].tolist(), strict=True))
-            measured = self.card["covers"][entry]["measured_terms"]
+            theta, terms = self.arrays[card["theta"]], self.card["terms"][entry]
+            columns = columns_of(tuple(terms), model)
             try:
-                found = costs(model, known, measured, self.processor(key).threads)
+                found = (
+                    theta[columns]
+                    if columns is not None
+                    else self._filled(model, entry, theta, self.processor(key).threads)
+                )
             except UnpricedError as error:
                 message = f"damaged pack: terms.{entry}: {error}"
                 raise LatlintError(message, code="LAT901", path=self.path) from None
             self._costs[key, model.executor] = found
         return self._costs[key, model.executor]
+
+    def _filled(self, model: CostModel, entry: str, theta: NDArray[np.float64], threads: int) -> NDArray[np.float64]:
+        known = dict(zip(self.card["terms"][entry], theta.tolist(), strict=True))
+        return costs(model, known, self.card["covers"][entry]["measured_terms"], threads)
 
     def covers(self, key: str) -> Mapping[str, Any]:
         """What the data exercise of the terms and kernels of the processor ``key``."""
@@ -199,11 +212,66 @@ def read_pack(directory: Path) -> Pack:
         message = "arrays.bin does not have the hash that the card states; install or build the pack again"
         raise LatlintError(message, code="LAT901", path=str(path))
     try:
+        card, checked = _whole(card, directory.parent / COMMON)
         arrays = cards.read_arrays(card, blob)
-        cards.check(card, arrays)
+        cards.check(card, arrays, checked)
     except cards.DamagedError as error:
         raise LatlintError(f"damaged pack: {error}", code="LAT901", path=str(path)) from None
     return Pack(card, arrays, written[:8], str(path))
+
+
+#: The directory, beside those of packs, of what several of them have in common, and how a card names such a part.
+COMMON = "common"
+#: Bytes that an entry must have to be worth a file.
+_LEAST_APART = 256
+_NAMED = re.compile(rf"{COMMON}:([0-9a-f]{{64}})")
+#: The sections of a card whose entries may be there.
+_SECTIONS = ("terms", "covers")
+
+
+def _whole(card: dict[str, Any], common: Path) -> tuple[dict[str, Any], frozenset[tuple[str, str]]]:
+    """``card`` with what it has in common with others in its place, and the sections and names of these entries, which are checked. Raises
+    ``DamagedError``."""
+    found, checked = dict(card), set()
+    for section in _SECTIONS:
+        entries = card.get(section)
+        if not isinstance(entries, dict):
+            continue
+        parts = {name: _NAMED.fullmatch(each) for name, each in entries.items() if isinstance(each, str)}
+        named = {name: _part(common / f"{match[1]}.json", section) for name, match in parts.items() if match}
+        found[section] = entries | named
+        checked |= {(section, name) for name in named}
+    return found, frozenset(checked)
+
+
+@lru_cache(maxsize=64)
+def _part(path: Path, section: str) -> Any:
+    """What the file ``path`` holds, the same object for all packs. Its name is that of its content, so that it need not be read again."""
+    found = read_part(path)
+    cards.check_entry(section, found, f"{COMMON}/{path.name}")
+    return found
+
+
+def _apart(card: Mapping[str, Any], common: Path) -> tuple[dict[str, Any], dict[Path, bytes]]:
+    """``card`` with its terms and covers named, and the files that hold them."""
+    found, parts = dict(card), {}
+    for section in _SECTIONS:
+        found[section] = dict(card[section])
+        for name, entry in card[section].items():
+            text = (json.dumps(entry, separators=(",", ":"), ensure_ascii=False) + "\n").encode()
+            if len(text) > _LEAST_APART:
+                digest = hashlib.sha256(text).hexdigest()
+                parts[common / f"{digest}.json"] = text
+                found[section][name] = f"{COMMON}:{digest}"
+    return found, parts
+
+
+def prune_common(root: Path) -> None:
+    """Remove what no card in ``root`` names any more of what packs have in common."""
+    named = {digest for path in root.glob("*/card.json") for digest in _NAMED.findall(path.read_text("utf-8"))}
+    for path in (root / COMMON).glob("*.json"):
+        if path.stem not in named:
+            path.unlink()
 
 
 def vocabulary(*models: CostModel) -> dict[str, Any]:
@@ -225,8 +293,9 @@ def _format(card: Mapping[str, Any]) -> int:
 _FIRST_KINDS = ("cpu", "gpu")
 
 
-def write_pack(pack: Pack, directory: Path) -> None:
-    """Write ``card.json`` and ``arrays.bin``, both or, when the disk is full, neither; the same pack gives the same bytes."""
+def write_pack(pack: Pack, directory: Path, *, common: bool = False) -> None:
+    """Write ``card.json`` and ``arrays.bin``, both or, when the disk is full, neither; the same pack gives the same bytes. With ``common``,
+    terms and covers are written beside ``directory``, for all packs there that have the same."""
     directory.mkdir(parents=True, exist_ok=True)
     blob = bytearray()
     where: dict[str, Any] = {}
@@ -242,5 +311,9 @@ def write_pack(pack: Pack, directory: Path) -> None:
         "sha256": hashlib.sha256(blob).hexdigest(),
         "arrays": where,
     }
+    parts: dict[Path, bytes] = {}
+    if common:
+        (directory.parent / COMMON).mkdir(exist_ok=True)
+        card, parts = _apart(card, directory.parent / COMMON)
     text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
-    write_whole({directory / "arrays.bin": bytes(blob), directory / "card.json": text.encode()})
+    write_whole(parts | {directory / "arrays.bin": bytes(blob), directory / "card.json": text.encode()})

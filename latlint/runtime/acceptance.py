@@ -6,7 +6,7 @@ up to which version it is known, and with which facts (``runtime.facts``) it is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from latlint.graph.ops import KINDS
@@ -76,11 +76,7 @@ class Acceptance(NamedTuple):
         terms = self.ops.get(node.kind)
         if terms is None:
             return None if node.native in self.custom else self._refuse("NOT_AN_OP", native=node.native or node.kind)
-        return (
-            self._of_op(node, terms)
-            or self._of_form(context, node, terms)
-            or next(self._of_tensors(context, node, terms), None)
-        )
+        return self._of_op(node, terms) or self._of_form(context, node, terms) or self._of_tensors(context, node, terms)
 
     def warnings(self, context: Context, node: Node) -> list[str]:
         """What a user must know of ``node``, which the delegate takes."""
@@ -109,6 +105,8 @@ class Acceptance(NamedTuple):
         activation = node.attributes.get("activation", "none")
         if activation not in self.activations:
             return self._refuse("ACTIVATION", activation=activation)
+        if not terms.refuse:
+            return None
         facts = Facts(context, node)
         for form in terms.refuse:
             if form.holds(facts):
@@ -116,50 +114,58 @@ class Acceptance(NamedTuple):
                 return self._refuse(form.code, native=native, why=form.reason.format_map(facts))
         return None
 
-    def _of_tensors(self, context: Context, node: Node, terms: Terms) -> Iterator[Refusal]:
+    def _of_tensors(self, context: Context, node: Node, terms: Terms) -> Refusal | None:
+        """The first thing that is wrong with what the node reads and writes."""
         allowed = terms.dtypes or self.dtypes
+        computed = False
+        why = None
         for slot, index in enumerate(node.inputs):
             if index < 0:
                 continue
             tensor = context.tensor(index)
             if not context.is_constant(index):
+                computed = True
                 if slot in terms.constant:
-                    yield self._refuse("COMPUTED", slot=slot)
-                yield from self._of_computed(tensor, allowed, terms.ranks if slot == 0 else ())
+                    return self._refuse("COMPUTED", slot=slot)
+                why = self._of_computed(tensor, allowed, () if slot else terms.ranks)
             elif slot in terms.constant:
-                yield from self._of_constant(context, node, slot, tensor, allowed)
+                why = self._of_constant(context, node, slot, tensor, allowed)
+            if why:
+                return why
         for index in node.outputs:
-            yield from self._of_computed(context.tensor(index), allowed, (), written=True)
-        if not self.takes_constants and not context.runtime_inputs(node):
-            yield self._refuse("NOTHING_COMPUTED")
+            if why := self._of_computed(context.tensor(index), allowed, (), written=True):
+                return why
+        return None if computed or self.takes_constants else self._refuse("NOTHING_COMPUTED")
 
     def _of_computed(
         self, tensor: Tensor, allowed: Sequence[str], ranks: Sequence[int], *, written: bool = False
-    ) -> Iterator[Refusal]:
+    ) -> Refusal | None:
         if tensor.shape is None:
             if written or not self.open_shapes:
-                yield self._refuse("OPEN_SHAPE", tensor=tensor.name)
+                return self._refuse("OPEN_SHAPE", tensor=tensor.name)
         elif not self.open_shapes and min(tensor.shape, default=0) < 0:
-            yield self._refuse("OPEN_SHAPE", tensor=tensor.name)
+            return self._refuse("OPEN_SHAPE", tensor=tensor.name)
         rank = len(tensor.shape or ())
         if rank > self.max_rank:
-            yield self._refuse("RANK", tensor=tensor.name, rank=rank, allowed=f"up to {self.max_rank}")
+            return self._refuse("RANK", tensor=tensor.name, rank=rank, allowed=f"up to {self.max_rank}")
         if ranks and tensor.shape is not None and rank not in ranks:
-            yield self._refuse("RANK", tensor=tensor.name, rank=rank, allowed=either(tuple(ranks)))
+            return self._refuse("RANK", tensor=tensor.name, rank=rank, allowed=either(tuple(ranks)))
         if tensor.dtype not in allowed:
-            yield self._refuse("DTYPE", tensor=tensor.name, dtype=tensor.dtype, allowed=either(tuple(allowed)))
+            return self._refuse("DTYPE", tensor=tensor.name, dtype=tensor.dtype, allowed=either(tuple(allowed)))
+        return None
 
     def _of_constant(
         self, context: Context, node: Node, slot: int, tensor: Tensor, allowed: Sequence[str]
-    ) -> Iterator[Refusal]:
+    ) -> Refusal | None:
         types = self.constant_dtypes
         if types is not None and tensor.dtype not in types and tensor.dtype not in allowed:
             either_of = either((*allowed, *sorted(types)))
-            yield self._refuse("DTYPE", tensor=tensor.name, dtype=tensor.dtype, allowed=either_of)
+            return self._refuse("DTYPE", tensor=tensor.name, dtype=tensor.dtype, allowed=either_of)
         if slot == 1 and self.hybrid is not None and node.kind not in self.hybrid:
             data = context.tensor(node.inputs[0])
             if data.dtype == "float32" and tensor.dtype in ("int8", "uint8"):
-                yield self._refuse("HYBRID", weights=tensor.dtype, activations=data.dtype)
+                return self._refuse("HYBRID", weights=tensor.dtype, activations=data.dtype)
+        return None
 
 
 # --- Reading rules files -------------------------------------------------------------------------------------------------------

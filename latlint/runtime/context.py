@@ -19,6 +19,10 @@ _SIZES = {
 }
 
 
+#: Kinds that compute with all of their constants.
+_WORKS = CONVOLUTIONS | MATRIX
+
+
 class _Lookups:
     """Made when first asked for, shared by the contexts of one graph."""
 
@@ -86,13 +90,15 @@ class Context:
 
     def runtime_inputs(self, node: Node) -> list[int]:
         """The node's inputs that are computed or fed at run time, in slot order."""
-        return [t for t in node.inputs if t >= 0 and not self.is_constant(t)]
+        tensors, constants = self.graph.tensors, self.constants
+        return [t for t in node.inputs if t >= 0 and not (tensors[t].constant or t in constants)]
 
     def streamed(self, node: Node) -> list[Tensor]:
         """The node's constants that are computed with: weights, biases, operands; not shapes or axes."""
-        works = node.kind in CONVOLUTIONS | MATRIX
-        constants = (self.tensor(t) for t in node.inputs if t >= 0 and self.is_constant(t))
-        return [t for t in constants if works or t.dtype not in ("int32", "int64")]
+        constants = [self.tensor(t) for t in node.inputs if t >= 0 and self.is_constant(t)]
+        if node.kind in _WORKS:
+            return constants
+        return [t for t in constants if t.dtype not in ("int32", "int64")]
 
     def sole_use(self, tensor: int) -> bool:
         """Whether one op alone reads the tensor, once, and it is no output."""

@@ -26,8 +26,9 @@ def find(context: Context, members: Collection[int]) -> dict[int, Group]:
     found: dict[int, Group] = {}
     taken: set[int] = set()
     seen = _Seen(context, frozenset(members))
+    order = sorted(seen.members)
     for look in (_norm, _gate, _shuffle):
-        for index in sorted(seen.members):
+        for index in order:
             group = None if index in taken else look(seen, context.graph.nodes[index])
             if group is not None and not taken.intersection(group.nodes) and seen.leaves_once(group):
                 found[group.nodes[-1]] = group

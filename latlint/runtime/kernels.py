@@ -75,23 +75,30 @@ def kernel(
     ``computes`` says in which type values of another are computed with.
     """
     main = nodes[0]
-    first = next((node for node in nodes if node.kind == "pad"), main)
-    last = next((node for node in reversed(nodes) if node.kind != "pad"), main)
-    if first is main:
+    linked: list[Tensor] = []
+    followers: tuple[str, ...] = ()
+    last = main
+    if len(nodes) == 1:
         operands = _computed(context, main.inputs)
     else:
-        operands = _computed(context, first.inputs[:1]) + _computed(context, main.inputs[1:])
-    written = {index for node in nodes for index in node.outputs}
-    linked = [index for node in nodes[1:] if node.kind != "pad" for index in node.inputs if index not in written]
+        first = next((node for node in nodes if node.kind == "pad"), main)
+        last = next((node for node in reversed(nodes) if node.kind != "pad"), main)
+        if first is main:
+            operands = _computed(context, main.inputs)
+        else:
+            operands = _computed(context, first.inputs[:1]) + _computed(context, main.inputs[1:])
+        written = {index for node in nodes for index in node.outputs}
+        after = [node for node in nodes[1:] if node.kind != "pad"]
+        linked = _computed(context, [index for node in after for index in node.inputs if index not in written])
+        followers = tuple([node.kind for node in after])
     outputs = [context.tensor(index) for index in last.outputs if index >= 0]
     activation = main.attributes.get("activation", "none")
-    followers = tuple(node.kind for node in nodes[1:] if node.kind != "pad")
     return Kernel(
         op=main.kind,
         implementation=implementation,
-        nodes=tuple(node.index for node in nodes),
-        inputs=tuple(dims(tensor) for tensor in (*operands, *_computed(context, linked))),
-        outputs=tuple(dims(tensor) for tensor in outputs),
+        nodes=tuple([node.index for node in nodes]),
+        inputs=tuple(map(dims, (*operands, *linked))),
+        outputs=tuple(map(dims, outputs)),
         linked=(() if activation == "none" else (activation,)) + followers,
         input_dtype=_type_of(operands, computes),
         output_dtype=_type_of(outputs, computes),
@@ -101,7 +108,7 @@ def kernel(
         threads=threads,
         own_inputs=len(operands),
         sized=bool(free)
-        or (main.repeat is not None and all(tensor.elements is not None for tensor in (*operands, *outputs))),
+        or (main.repeat is not None and None not in [tensor.elements for tensor in (*operands, *outputs)]),
         repeat=main.repeat or 1,
         free=free,
         obstacle=obstacle,
@@ -110,7 +117,8 @@ def kernel(
 
 
 def _computed(context: Context, indices: Sequence[int]) -> list[Tensor]:
-    return [context.tensor(index) for index in indices if index >= 0 and not context.is_constant(index)]
+    tensors, constants = context.graph.tensors, context.constants
+    return [tensors[index] for index in indices if index >= 0 and not (tensors[index].constant or index in constants)]
 
 
 def _type_of(tensors: Sequence[Tensor], computes: Mapping[str, str]) -> str:

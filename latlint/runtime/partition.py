@@ -38,6 +38,9 @@ def epochs(context: Context, nodes: Sequence[int], delegable: Callable[[int], bo
 def _split(context: Context, nodes: Sequence[int], delegable: Callable[[int], bool]) -> list[Epoch]:
     """The greedy split of ``nodes``: an epoch takes the kind of the first node that is ready and then every ready node of that kind,
     skipping past the others (so parallel branches can share an epoch). O(n log n)."""
+    kinds = {delegable(index) for index in nodes}
+    if len(kinds) == 1:  # file order is an execution order
+        return [Epoch(kinds.pop(), tuple(sorted(nodes)))]
     waiting, consumers = _dependencies(context, nodes)
     ready: dict[bool, list[int]] = {True: [], False: []}
     for node, count in waiting.items():

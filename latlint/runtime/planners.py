@@ -106,6 +106,16 @@ def takes_native(processor: Processor) -> bool:
     return bool(getattr(planner(processor.runtime), "native", False))
 
 
+def alike(processor: Processor) -> tuple[str, ...]:
+    """What the kernels of a plan depend on: as ``Processor.plan_key``, but that runtimes whose rules differ in nothing but their names are one."""
+    return (_nameless(processor.runtime), *processor.plan_key[1:])
+
+
+@lru_cache(maxsize=32)
+def _nameless(runtime: str) -> str:
+    return repr(load_rules(runtime)._replace(name="", title=""))
+
+
 def traits(processor: Processor) -> frozenset[str]:
     """What rules may ask of a processor: ``host`` (where the program runs) or ``offload`` (what it hands work to), and the executor of
     its runtime."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
@@ -83,7 +84,8 @@ def sentence(why: Refusal | Obstacle) -> str:
     return _SENTENCES[why.code].format_map(why.values)
 
 
-def either(allowed: tuple[Any, ...] | list[Any]) -> str:
+@lru_cache(maxsize=256)
+def either(allowed: tuple[Any, ...]) -> str:
     """``2, 3 or 4``."""
     *others, last = map(str, allowed)
     return f"{', '.join(others)} or {last}" if others else last

@@ -17,7 +17,8 @@ def tensor_at(graph: Graph, indices: tuple[int, ...], slot: int) -> Tensor | Non
 
 def dims(tensor: Tensor) -> tuple[int, ...]:
     """The tensor's shape with a dimension that is not known taken as 1."""
-    return tuple(1 if dim < 0 else dim for dim in tensor.shape or ())
+    shape = tensor.shape or ()
+    return shape if min(shape, default=0) >= 0 else tuple(1 if dim < 0 else dim for dim in shape)
 
 
 def macs(graph: Graph, node: Node) -> int:

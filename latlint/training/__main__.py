@@ -11,7 +11,7 @@ import numpy as np
 
 from latlint.data import data_dir
 from latlint.latency.catalogue import write_index
-from latlint.latency.packs import Pack, read_pack, write_pack
+from latlint.latency.packs import Pack, prune_common, read_pack, write_pack
 from latlint.training import ai_hub_cpu, calibrate, derived, litert, servers
 from latlint.training.corpus import unpacked
 from latlint.training.design import Design
@@ -58,7 +58,11 @@ def _npus(shared: Path, output: Path, check: bool) -> int:
     if check:
         return _said(npu.difference(study, npu.packs(study, shared, fitted, None), output))
     held_out = npu_study.hold_out(study, lambda family: print(f"held out {family}", file=sys.stderr))
-    return _write(npu.packs(study, shared, fitted, held_out).values(), output)
+    for device, pack in npu.packs(study, shared, fitted, held_out).items():
+        _write_to(pack, output / device, common=True)
+    prune_common(output)
+    write_index(output)
+    return 0
 
 
 def _litert(shared: Path, output: Path, check: bool) -> int:
@@ -138,8 +142,8 @@ def _write(packs: Iterable[Pack], output: Path) -> int:
     return 0
 
 
-def _write_to(pack: Pack, directory: Path) -> None:
-    write_pack(pack, directory)
+def _write_to(pack: Pack, directory: Path, *, common: bool = False) -> None:
+    write_pack(pack, directory, common=common)
     print(directory)
 
 

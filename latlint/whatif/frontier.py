@@ -24,6 +24,7 @@ from latlint.latency.engine import Workload
 from latlint.latency.packs import Target
 from latlint.latency.terms import CostModel
 from latlint.runtime import plan
+from latlint.runtime.planners import alike
 from latlint.runtime.rules import load_rules
 from latlint.runtime.types import Kernel, Plan, Processor
 
@@ -113,8 +114,8 @@ def frontier(target: Target, group: str, dtype: str) -> Frontier:
     key = (target.name, target.key, str(target.pack.card.get("sha256", "")), group, dtype)
     if key not in _known:
         processor = target.processor
-        work = _well_shaped.get((processor.plan_key, group, dtype)) or _drawn(processor, group, dtype)
-        _well_shaped[processor.plan_key, group, dtype] = work
+        work = _well_shaped.get((alike(processor), group, dtype)) or _drawn(processor, group, dtype)
+        _well_shaped[alike(processor), group, dtype] = work
         _known[key] = _best(work, target)
     return _known[key]
 
@@ -122,12 +123,14 @@ def frontier(target: Target, group: str, dtype: str) -> Frontier:
 def _best(work: Workload, target: Target) -> Frontier:
     times = engine.times(work, target)
     macs = np.array([float(kernel.macs) for kernel in work.plan.kernels])
-    best: dict[int, int] = {}
-    for at in np.flatnonzero(times.predicted & (macs > 0)):
-        size = int(np.log(macs[at]) / np.log(LIKE_SIZE))
-        if size not in best or times.kernels[at] / macs[at] < times.kernels[best[size]] / macs[best[size]]:
-            best[size] = int(at)
-    chosen = sorted(best.values(), key=lambda at: macs[at])
+    at = np.flatnonzero(times.predicted & (macs > 0))
+    sizes = (np.log(macs[at]) / np.log(LIKE_SIZE)).astype(int).tolist()
+    rates = (times.kernels[at] / macs[at]).tolist()
+    best: dict[int, tuple[float, int]] = {}
+    for size, rate, position in zip(sizes, rates, at.tolist(), strict=True):
+        if size not in best or rate < best[size][0]:
+            best[size] = rate, position
+    chosen = sorted((position for _, position in best.values()), key=lambda position: macs[position])
     return Frontier(
         macs[chosen],
         times.kernels[chosen],
@@ -143,8 +146,7 @@ def spent(work: Workload, target: Target, kernel_ms: Sequence[float] | Array) ->
     for part in work.parts:
         cost = part.terms * target.costs(part.model)
         rows = list(part.positions)
-        for purpose, columns in enumerate(_columns(part.model)):
-            found[rows, purpose] = cost[:, columns].sum(axis=1)
+        found[rows] = cost @ _purposes(part.model)
         found[rows] *= (np.asarray(kernel_ms)[rows] / np.maximum(cost.sum(axis=1), 1e-12))[:, None]
     return found
 
@@ -154,16 +156,21 @@ def computed_macs(work: Workload, position: int) -> float:
     for part in work.parts:
         if position in part.positions:
             row = part.terms[part.positions.index(position)]
-            columns = [column for name, column in part.model.index.items() if name.endswith("conv.macs")]
-            return float(max(row[columns], default=0.0))
+            return float(max(row[_products(part.model)], default=0.0))
     return 0.0
 
 
 @lru_cache(maxsize=16)
-def _columns(model: CostModel) -> tuple[list[int], ...]:
-    """The columns of the terms that are spent on each purpose."""
-    purposes = [_SPENT_ON.get(name.rpartition(".")[2], "other") for name in model.names]
-    return tuple([column for column, name in enumerate(purposes) if name == purpose] for purpose in PURPOSES)
+def _products(model: CostModel) -> list[int]:
+    """The columns of the terms that count a convolution's products."""
+    return [column for name, column in model.index.items() if name.endswith("conv.macs")]
+
+
+@lru_cache(maxsize=16)
+def _purposes(model: CostModel) -> Array:
+    """(terms, purposes): one where the term is spent on the purpose."""
+    spent_on = [_SPENT_ON.get(name.rpartition(".")[2], "other") for name in model.names]
+    return np.array([[float(name == purpose) for purpose in PURPOSES] for name in spent_on])
 
 
 def _drawn(processor: Processor, group: str, dtype: str) -> Workload:

@@ -9,7 +9,7 @@ differ (``UNSHARED``). All of these are taken to be independent, so their widths
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import hypot
 from typing import NamedTuple
 
@@ -22,11 +22,15 @@ from latlint.latency.types import Gain as Gain
 UNSHARED = 0.02
 
 
+#: Implementation, milliseconds, and whether they are predicted.
+_Spent = tuple[str, float, bool]
+
+
 class Spending(NamedTuple):
     """Where the time of a plan goes: implementation, milliseconds and whether they are predicted, of each kernel, one by one or counted; the rest; and all;
     and how many kernels have no known time."""
 
-    kernels: Iterable[tuple[str, float, bool]]
+    kernels: Iterable[_Spent]
     overhead_ms: float
     total_ms: float
     unknown: int = 0
@@ -36,11 +40,16 @@ def gain(before: Spending, after: Spending, target: Target, precision: str) -> G
     """What ``after`` saves over ``before``, two plans of models of ``precision`` for ``target``."""
     had, has = Counter(before.kernels), Counter(after.kernels)
     rest = before.overhead_ms - after.overhead_ms
-    gone = _Side.of(had - has, max(rest, 0.0), target, precision)
-    new = _Side.of(has - had, max(-rest, 0.0), target, precision)
+    gone = _Side.of(_without(had, has), max(rest, 0.0), target, precision)
+    new = _Side.of(_without(has, had), max(-rest, 0.0), target, precision)
     saved = gone.ms - new.ms
     unshared = UNSHARED * hypot(before.total_ms, after.total_ms)
     return Gain(saved, saved - hypot(gone.below, new.above, unshared), saved + hypot(gone.above, new.below, unshared))
+
+
+def _without(some: Counter[_Spent], others: Counter[_Spent]) -> dict[_Spent, int]:
+    """``some - others``, which takes longer: most kernels are in both."""
+    return {spent: count - known for spent, count in some.items() if count > (known := others.get(spent, 0))}
 
 
 class _Side(NamedTuple):
@@ -51,7 +60,7 @@ class _Side(NamedTuple):
     above: float
 
     @classmethod
-    def of(cls, kernels: Counter[tuple[str, float, bool]], overhead_ms: float, target: Target, precision: str) -> _Side:
+    def of(cls, kernels: Mapping[_Spent, int], overhead_ms: float, target: Target, precision: str) -> _Side:
         spent = {engine.OVERHEAD: overhead_ms}
         known = overhead_ms
         for (implementation, ms, predicted), count in kernels.items():

@@ -8,7 +8,7 @@ from latlint.graph.types import Graph
 from latlint.latency import engine
 from latlint.latency.packs import Target
 from latlint.runtime import Processor, plan
-from latlint.runtime.planners import takes_native
+from latlint.runtime.planners import alike, takes_native
 from latlint.whatif.gain import Gain, Spending, gain
 
 __all__ = ["Alternatives", "Edit", "Spending"]
@@ -32,18 +32,17 @@ class Alternatives:
     def gain(self, label: str, edit: Edit, now: Spending, target: Target, precision: str) -> Gain | None:
         """What ``edit`` would save of what is spent ``now`` on ``target`` by a model of ``precision``, with its interval; ``None`` where
         the edit cannot be made, the bound is reached, or what the edit changes has no known time. ``label`` names the edit."""
-        work = self._work(label, edit, target)
+        work = self._work(label, edit, target.processor)
         if work is None or len(work.unknown) != now.unknown:
             return None
         found = engine.times(work, target)
         names = [kernel.implementation for kernel in work.plan.kernels]
-        spent = zip(names, map(float, found.kernels), map(bool, found.predicted), strict=True)
+        spent = zip(names, found.kernels.tolist(), found.predicted.tolist(), strict=True)
         after = Spending(spent, found.overhead_ms, float(found.kernels.sum()) + found.overhead_ms)
         return gain(now, after, target, precision)
 
-    def _work(self, label: str, edit: Edit, target: Target) -> engine.Workload | None:
-        processor = target.processor
-        key = processor.plan_key
+    def _work(self, label: str, edit: Edit, processor: Processor) -> engine.Workload | None:
+        key = alike(processor)
         if (*key, label) not in self._works:
             planned = self._planned_ops.get(key, 0) + len(self._graph.nodes)
             graph = edit(self._graph) if planned <= MAX_PLANNED_OPS else None

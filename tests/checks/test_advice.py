@@ -77,6 +77,18 @@ def test_a_selection_in_the_middle_is_a_split_like_others() -> None:
     assert "arg_max: give out the scores and take the best in the app; cast: keep values in floats" in finding.message
 
 
+def test_a_float_model_on_an_npu_for_whole_numbers_is_to_be_quantised() -> None:
+    """No other op in the place of one helps there, and a float NPU says what it refuses as before."""
+    net = "x = input 1x56x56x32\na = conv2d x 32 kernel=3\nb = softsign a\nc = conv2d b 32 kernel=3\nd = reverse c -> 1x56x56x32\n"
+    everything = checks.run(subject(sketch(net), "q-6690/npu@litert"))
+    assert [each.code for each in everything if "LAT201" <= each.code <= "LAT208"] == ["LAT201"]
+    (finding,) = [each for each in everything if each.code == "LAT201"]
+    assert finding.severity == "warning"
+    assert "nothing runs on the NPU" in finding.message and "quantise it (--precision w8a8" in finding.message
+    on_floats = checks.run(subject(sketch(net), "galaxy-s24/npu@litert"))
+    assert not any("quantise it" in each.message for each in on_floats if each.code == "LAT201")
+
+
 def test_an_embedding_may_be_looked_up_on_the_cpu() -> None:
     text = """# pixel-4/gpu
 t = const 1000x64

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from latlint.data import data_dir
 from latlint.errors import LatlintError
 from latlint.latency import cards, catalogue, engine
 from latlint.latency.models import model_of
-from latlint.latency.packs import Pack, load_targets, read_pack, write_pack
+from latlint.latency.packs import Pack, load_targets, prune_common, read_pack, write_pack
 from latlint.runtime.types import Kernel
 from tests.targets import PHONES, phones
 
@@ -61,9 +62,72 @@ def test_the_same_pack_is_the_same_bytes(pack: Pack, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("device", BUNDLED)
 def test_a_bundled_pack_is_written_as_it_is_read(device: str, tmp_path: Path) -> None:
-    bundled = data_dir("predictors") / device
-    write_pack(read_pack(bundled), tmp_path)
-    assert files(tmp_path) == files(bundled)
+    root = data_dir("predictors")
+    common = b'"common:' in (root / device / "card.json").read_bytes()
+    write_pack(read_pack(root / device), tmp_path / device, common=common)
+    assert files(tmp_path / device) == files(root / device)
+    if common:
+        assert files(tmp_path / "common").items() <= files(root / "common").items()
+
+
+def test_packs_have_what_they_share_in_files_that_each_is_named_by_its_content(tmp_path: Path) -> None:
+    root = data_dir("predictors")
+    twins = ["galaxy-s24", "galaxy-s25"]
+    for device in (*twins, "q-6690"):
+        write_pack(read_pack(root / device), tmp_path / device, common=True)
+    one, other = (read_pack(tmp_path / device).card for device in twins)
+    assert one["covers"]["npu-float32-int8"] is other["covers"]["npu-float32-int8"]
+    before = files(tmp_path / "common")
+    for name, content in before.items():
+        assert name == f"{hashlib.sha256(content).hexdigest()}.json"
+    shutil.rmtree(tmp_path / "q-6690")
+    prune_common(tmp_path)
+    after = files(tmp_path / "common")
+    assert after.items() < before.items()
+    assert read_pack(tmp_path / "galaxy-s24").card == one
+
+
+def test_the_bundled_packs_need_all_that_they_have_in_common(tmp_path: Path) -> None:
+    shutil.copytree(data_dir("predictors"), tmp_path / "packs", ignore=shutil.ignore_patterns("arrays.bin"))
+    prune_common(tmp_path / "packs")
+    assert files(tmp_path / "packs" / "common") == files(data_dir("predictors") / "common")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot be read: No such file"),
+        (b"[]", "does not have the hash that its name states"),
+        (b'{"envelope": {}}', "common/NAME.json.measured_terms: expected a list of strings"),
+        (b"[", "not a device pack"),
+        (b"[" * 100_000, "nested too deeply"),
+    ],
+)
+def test_what_packs_have_in_common_is_checked(content: bytes | None, message: str, pack: Pack, tmp_path: Path) -> None:
+    write_pack(pack, tmp_path / "toy", common=True)
+    card = json.loads((tmp_path / "toy" / "card.json").read_bytes())
+    good = next(each for each in card["covers"].values() if isinstance(each, str))
+    name = (
+        hashlib.sha256(content or b"").hexdigest()
+        if message != "does not have the hash that its name states"
+        else "0" * 64
+    )
+    text = (tmp_path / "toy" / "card.json").read_text("utf-8").replace(good, f"common:{name}")
+    (tmp_path / "toy" / "card.json").write_text(text, "utf-8")
+    if content is not None:
+        (tmp_path / "common" / f"{name}.json").write_bytes(content)
+    with pytest.raises(LatlintError) as caught:
+        read_pack(tmp_path / "toy")
+    assert caught.value.code == "LAT901"
+    assert message.replace("NAME", name) in caught.value.message
+
+
+def test_a_card_names_nothing_but_hashes_in_common(pack: Pack, tmp_path: Path) -> None:
+    write_pack(pack, tmp_path)
+    card = json.loads((tmp_path / "card.json").read_bytes())
+    card["covers"]["cpu"] = "common:../../secret"
+    (tmp_path / "card.json").write_text(json.dumps(card), "utf-8")
+    assert "covers.cpu: expected an object" in refusal(tmp_path)
 
 
 def test_the_bundled_targets_have_those_of_six_phones() -> None:
