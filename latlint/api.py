@@ -103,7 +103,7 @@ def _called(report: Report, names: Mapping[str, str]) -> Report:
             replace(each, model=names[each.model], fingerprint="") if each.model in names else each
             for each in report.findings
         ),
-        errors=tuple(replace(each, path=names.get(each.path, each.path)) for each in report.errors),
+        errors=tuple(each._replace(path=names.get(each.path, each.path)) for each in report.errors),
         paths={names.get(file, file): names.get(file, place) for file, place in report.paths.items()},
     )
 

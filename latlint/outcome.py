@@ -14,8 +14,7 @@ from latlint.checks.types import SEVERITIES, Finding
 from latlint.latency.types import Footprint, KernelPrediction, Prediction
 
 
-@dataclass(frozen=True, slots=True)
-class InputError:
+class InputError(NamedTuple):
     """A file that could not be used: ``code`` is the LAT0xx rule, ``message`` one line a user can act on."""
 
     path: str
@@ -23,8 +22,7 @@ class InputError:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What is to be said of one file: predictions, sorted by target, and the findings on them, or the error."""
 
     predictions: tuple[Prediction, ...] = ()
@@ -36,7 +34,7 @@ class Outcome:
         be most of what a process hands to another."""
         broken = {finding.target for finding in self.findings if finding.budget_ms is not None}
         thin = (each if each.target in broken else replace(each, kernels=()) for each in self.predictions)
-        return replace(self, predictions=tuple(thin))
+        return self._replace(predictions=tuple(thin))
 
 
 class Change(NamedTuple):
@@ -214,7 +212,7 @@ def prediction_json(prediction: Prediction) -> dict[str, Any]:
         "coverage": number(prediction.coverage),
         "macs": prediction.macs,
         "partitions": [
-            {**asdict(partition), "latency_ms": number(partition.latency_ms)} for partition in prediction.partitions
+            {**partition._asdict(), "latency_ms": number(partition.latency_ms)} for partition in prediction.partitions
         ],
         "notes": list(prediction.notes),
         **({"footprint": _footprint_json(prediction.footprint)} if prediction.footprint else {}),

@@ -17,7 +17,6 @@ from latlint.checks._causes import gathered
 from latlint.checks._selection import graded, reach, refuse_unknown, selected
 from latlint.checks._selection import severity as severity
 from latlint.checks.types import SEVERITIES, Comparison, Finding, Leftovers, Rule, Subject
-from latlint.runtime.planners import traits
 from latlint.settings import Settings
 
 _NO_RULES = frozenset({"budgets", "docs", "types", "view"})
@@ -114,6 +113,8 @@ def _graded(rule: Rule, findings: Iterable[Finding], settings: Settings) -> Iter
 
 def run(subject: Subject) -> list[Finding]:
     """What all rules find in ``subject``: the gravest first, then what gains most, then by code; each knows those with the same cause."""
+    from latlint.runtime.planners import traits  # a run that finds all in the cache plans nothing
+
     found = []
     known = traits(subject.target.processor)
     for check in checks():

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from latlint.whatif.change import TargetChange
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A line of a text file: the file's path as given, the line's number from 1, and its length in characters."""
 
     path: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping
-from dataclasses import asdict
 from math import exp
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,7 +69,7 @@ def _document(chosen: NamedTarget) -> dict[str, Any]:
         "device_title": device.get("title", ""),
         "soc": device.get("soc", ""),
         "processor_title": target.card.get("title", ""),
-        "processor": asdict(target.processor),
+        "processor": target.processor._asdict(),
         "runtimes": _runtimes(chosen),
         "interval": target.card.get("interval", {}),
         "accuracy": target.card.get("accuracy", {}),

@@ -34,8 +34,7 @@ class Quantization(NamedTuple):
     axis: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ByteRange:
+class ByteRange(NamedTuple):
     """Where something lies in the file: ``offset`` and ``length`` in bytes."""
 
     offset: int

@@ -30,7 +30,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import fields
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +62,7 @@ HUGE = 1e15
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _KEY = re.compile(rf"({_NAME.pattern})(?:@({_NAME.pattern}))?")
 _KIND = re.compile(r"[a-z][a-z0-9]{0,15}")
-_FACTS = frozenset(field.name for field in fields(Processor)) - {"name"}
+_FACTS = frozenset(Processor._fields) - {"name"}
 _TOLD = frozenset({"worst_model", "by_family_percent"})
 _QUEUE = ("scale", "dispatch_ms", "start_ms", "copy_gb_per_s")
 

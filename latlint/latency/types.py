@@ -61,15 +61,15 @@ class KernelPrediction(NamedTuple):
         return -float(f"{self.latency_ms:.9g}"), self.index
 
 
-@dataclass(frozen=True, slots=True)
-class PartitionPrediction:
+class PartitionPrediction(NamedTuple):
+    """What the kernels of one partition take."""
+
     processor: str
     nodes: int
     latency_ms: float
 
 
-@dataclass(frozen=True, slots=True)
-class Footprint:
+class Footprint(NamedTuple):
     """What a model takes beside time. ``size_bytes``: the file, with the weights that lie outside of it. ``parameters``: elements of its
     constants. ``peak_bytes``: the arena of its activations (``runtime.arena``), ``None`` where it is not known, for the reason ``unknown``.
     ``peak`` names the tensors that are alive when most is, the largest first, each with its bytes; those of one name together."""
@@ -78,7 +78,7 @@ class Footprint:
     parameters: int
     peak_bytes: int | None
     unknown: str = ""
-    peak: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    peak: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)

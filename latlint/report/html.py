@@ -65,7 +65,7 @@ def _located(report: Report) -> Report:
         report,
         predictions=tuple(replace(each, model=path(each.model)) for each in report.predictions),
         findings=tuple(replace(each, model=path(each.model)) for each in report.findings),
-        errors=tuple(replace(each, path=path(each.path)) for each in report.errors),
+        errors=tuple(each._replace(path=path(each.path)) for each in report.errors),
         paths={},
     )
 

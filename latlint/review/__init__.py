@@ -4,7 +4,6 @@ slower, what the team has accepted, and where a reviewer sees each finding."""
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -152,6 +151,8 @@ class Review:
     def _see(self, finding: Finding) -> str:
         """The command that shows all of a change."""
         parts = ("latlint", "diff", "--base", self._references.commit, finding.model, "-t", finding.target or "")
+        import shlex  # hardly ever needed
+
         return f"see {shlex.join(parts)}"
 
     def _is_relative(self, prediction: Prediction) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,8 @@ def files(models: Sequence[Model], example_inputs: Any = None) -> Iterator[dict[
     if all(map(is_path, models)):
         yield {os.fspath(model): os.fspath(model) for model in models}
         return
+    import tempfile  # takes longer to import than a path to be looked at
+
     with tempfile.TemporaryDirectory(prefix="latlint-") as directory:
         found: dict[str, str] = {}
         for number, model in enumerate(models):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from itertools import accumulate, chain
 from types import MappingProxyType
 from typing import NamedTuple
@@ -35,8 +34,7 @@ class Block(NamedTuple):
     last: int
 
 
-@dataclass(frozen=True, slots=True)
-class Arena:
+class Arena(NamedTuple):
     """``blocks`` by falling size; ``unknown`` is why the size is not known, in words, and empty where it is."""
 
     blocks: tuple[Block, ...] = ()

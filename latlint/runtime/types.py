@@ -12,8 +12,7 @@ from latlint.graph.types import ITEM_BYTES, Graph
 from latlint.runtime.reasons import Obstacle, Refusal, sentence
 
 
-@dataclass(frozen=True, slots=True)
-class Processor:
+class Processor(NamedTuple):
     """What a planner must know of the hardware: which rules apply, not how fast it is.
 
     ``runtime`` names a file of ``rules/``: ``tflite-2.10/gpu-delegate`` is ``rules/tflite-2.10/gpu-delegate.toml``.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -133,7 +133,7 @@ def packs(study: Study, ratios: Array) -> list[Pack]:
             "processors": {
                 KEY: {
                     "title": "CPU, threads not stated",
-                    "processor": {key: value for key, value in asdict(PROCESSOR).items() if key != "name"},
+                    "processor": {key: value for key, value in PROCESSOR._asdict().items() if key != "name"},
                     "theta": "cpu/theta",
                     **_judged(study, ratios[:, at]),
                 }

@@ -9,7 +9,6 @@ them. 8-bit products cost what ruy's do on the same core, which is measured: bot
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -154,7 +153,7 @@ def _intervals(widths: Mapping[str, float]) -> dict[str, dict[str, float]]:
 
 
 def _card(target: Target, key: str) -> dict[str, Any]:
-    facts = asdict(replace(target.processor, runtime=RUNTIME))
+    facts = target.processor._replace(runtime=RUNTIME)._asdict()
     return {
         "title": f"{target.card['title']}, derived",
         "processor": {name: value for name, value in facts.items() if name != "name"},

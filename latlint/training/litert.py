@@ -7,7 +7,7 @@ speed, and moves from there as far as the times ask for (``transfer.fit``).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -157,7 +157,7 @@ class Subject:
 
 
 def _stated(processor: Processor) -> dict[str, Any]:
-    return {key: value for key, value in asdict(processor).items() if key != "name"}
+    return {key: value for key, value in processor._asdict().items() if key != "name"}
 
 
 def _host() -> dict[str, Any]:

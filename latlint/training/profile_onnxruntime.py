@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -234,7 +234,7 @@ def build_pack(networks: Sequence[Measured], times: Mapping[int, Sequence[Timing
     }
     arrays = {}
     for threads, everything in times.items():
-        here, found = replace(facts.processor, name=f"cpu-{threads}", threads=threads), [everything[n] for n in use]
+        here, found = facts.processor._replace(name=f"cpu-{threads}", threads=threads), [everything[n] for n in use]
         rows = rows_of(works, found)
         arrays[f"{here.name}/theta"] = costs_of(rows, threads)
         card["defaults"][here.name] = {"onnx": "onnxruntime"}

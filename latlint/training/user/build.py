@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import log
 from pathlib import Path
@@ -160,8 +160,7 @@ def _errors(profiles: Sequence[Profile], ratios: Array) -> dict[str, float]:
 
 def _processor(wanted: Wanted, donor: Processor) -> Processor:
     named = sum(count for count, _ in cores_of(wanted.processor))
-    return replace(
-        donor,
+    return donor._replace(
         name=wanted.processor,
         runtime=wanted.runtime or donor.runtime,
         threads=wanted.threads or named or donor.threads if kind(donor.kind).host else 1,
@@ -447,7 +446,7 @@ def _pack(
 ) -> Pack:
     name = wanted.processor
     precisions = [work.plan.precision for work in donor.works]
-    facts = {key: value for key, value in asdict(donor.processor).items() if key != "name"}
+    facts = {key: value for key, value in donor.processor._asdict().items() if key != "name"}
     card: dict[str, Any] = {
         "title": f"as {donor.target.name}, moved by {len(profiles)} measured models",
         "processor": facts,

@@ -114,7 +114,8 @@ def _read(text: str) -> dict[str, Any]:
             continue
         key, value = _entry(said, number)
         if waiting is not None and indent > levels[-1][0]:
-            levels[-1][1][waiting] = nested = {}
+            nested: dict[str, Any] = {}
+            levels[-1][1][waiting] = nested
             levels.append((indent, nested))
         while levels[-1][0] > indent:
             levels.pop()
