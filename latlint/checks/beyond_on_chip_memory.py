@@ -40,7 +40,6 @@ from math import prod
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import View, percent, view
 from latlint.graph.types import ITEM_BYTES
-from latlint.latency.models.npu import ON_CHIP
 from latlint.words import counted
 
 RULE = Rule("LAT252", "beyond-on-chip-memory", "note", ("npu",), "measured")
@@ -50,6 +49,8 @@ _LEAST = 0.05
 
 
 def check(subject: Subject) -> Iterator[Finding]:
+    from latlint.latency.models.npu import ON_CHIP  # the cost model, which no other processor has a use for
+
     seen = view(subject)
     found = seen.planned(_beyond)
     share = sum(seen.kernel_ms[at] for at in found) / seen.total_ms if seen.total_ms else 0.0
@@ -73,6 +74,8 @@ def check(subject: Subject) -> Iterator[Finding]:
 
 def _beyond(view: View) -> dict[int, float]:
     """The kernels on the NPU that read and write more than its memory holds, by position, with their bytes."""
+    from latlint.latency.models.npu import ON_CHIP
+
     found = {}
     for position, kernel in enumerate(view.plan.kernels):
         if kernel.free or not kernel.nodes or view.plan.partitions[kernel.partition].executor != view.plan.delegate:

@@ -40,7 +40,6 @@ from collections.abc import Iterator
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import View, percent, view
 from latlint.graph.types import Node
-from latlint.latency.models.npu import TILE
 from latlint.words import counted
 
 RULE = Rule("LAT255", "channels-not-in-32s", "note", ("npu",), "measured")
@@ -52,6 +51,8 @@ _IMAGE = 4
 
 
 def check(subject: Subject) -> Iterator[Finding]:
+    from latlint.latency.models.npu import TILE  # the cost model, which no other processor has a use for
+
     seen = view(subject)
     found, padding, counts = seen.planned(_uneven)
     if not found or padding < _LEAST:
@@ -65,6 +66,8 @@ def check(subject: Subject) -> Iterator[Finding]:
 
 def _uneven(view: View) -> tuple[list[Node], float, set[int]]:
     """The layers whose channels are padded, the share of all arithmetic that is padding, and these numbers of channels."""
+    from latlint.latency.models.npu import TILE
+
     found, padded, wanted, counts = [], 0.0, 0, set[int]()
     for kernel in view.plan.kernels:
         if not kernel.macs or not kernel.nodes:

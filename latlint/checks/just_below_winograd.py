@@ -45,7 +45,6 @@ from collections.abc import Iterator
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import View, view
 from latlint.graph.types import Node
-from latlint.runtime.gpu.rules import for_processor, load_gpu_rules
 from latlint.runtime.reasons import Obstacle, Refusal
 from latlint.whatif.edits import with_channels
 from latlint.words import counted
@@ -57,6 +56,11 @@ _WINOGRAD = "convolution_winograd_4x4_6x6"
 
 
 def check(subject: Subject) -> Iterator[Finding]:
+    from latlint.runtime.gpu.rules import (
+        for_processor,
+        load_gpu_rules,
+    )  # the planner, which no other processor has a use for
+
     seen = view(subject)
     measured = subject.target.pack.covers(subject.target.key)["envelope"]
     limits = for_processor(load_gpu_rules(seen.plan.runtime).winograd, subject.target.processor)

@@ -30,7 +30,6 @@ from collections.abc import Iterator
 
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.graph.types import Graph
-from latlint.runtime.arena import arena
 from latlint.units import format_bytes
 from latlint.words import short_name
 
@@ -47,6 +46,8 @@ def check(subject: Subject) -> Iterator[Finding]:
     takes = prediction.footprint
     if limit is None or takes is None or takes.peak_bytes is None or takes.peak_bytes <= limit:
         return
+    from latlint.runtime.arena import arena  # of no use where the peak is within its limit
+
     graph = subject.plan.converted.graph if subject.plan.converted else subject.graph
     now = arena(graph)
     busiest = now.busiest

@@ -12,7 +12,7 @@ from latlint import checks
 from latlint.errors import LatlintError
 from latlint.globs import covers_target
 from latlint.graph.ops import KINDS
-from latlint.latency.catalogue import find_targets, pack_hash, select_targets
+from latlint.latency.catalogue import find_targets, pack_hash, pack_stamp, select_targets
 from latlint.settings import Settings
 from latlint.words import nearest
 
@@ -21,11 +21,21 @@ if TYPE_CHECKING:
 
 
 class TargetPack(NamedTuple):
-    """A target by name, with the directory and the hash of its pack."""
+    """A target by name, with the directory of its pack and what tells that the pack has changed since."""
 
     name: str
     directory: Path
-    pack_hash: str
+    stamp: str
+
+    @property
+    def pack_hash(self) -> str:
+        """See ``catalogue.pack_hash``."""
+        return _pack_hash(self.directory, self.stamp)
+
+
+@lru_cache(maxsize=256)
+def _pack_hash(directory: Path, stamp: str) -> str:
+    return pack_hash(directory)
 
 
 def resolve_targets(settings: Settings) -> tuple[tuple[TargetPack, ...], tuple[str, ...]]:
@@ -57,8 +67,8 @@ def targets_named(names: Sequence[str], packs: Sequence[Path]) -> tuple[TargetPa
 
 
 def _with_packs(names: Sequence[str], known: Mapping[str, Path]) -> tuple[TargetPack, ...]:
-    hashes = {directory: pack_hash(directory) for directory in {known[name] for name in names}}
-    return tuple(TargetPack(name, known[name], hashes[known[name]]) for name in names)
+    stamps = {directory: pack_stamp(directory) for directory in {known[name] for name in names}}
+    return tuple(TargetPack(name, known[name], stamps[known[name]]) for name in names)
 
 
 def refuse_unknown_names(settings: Settings) -> None:

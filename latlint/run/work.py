@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -47,12 +47,13 @@ class Task(NamedTuple):
         """The outcome for ``file``, as given, which lies at ``path`` in its repository. Raises ``LatlintError`` for a damaged
         pack, which concerns the run as a whole."""
         key = ""
+        packs = [f"{target.name}:{target.pack_hash}" for target in self.targets] if self.cache else []
         try:
             with opened(os.fspath(self.settings.start / file), file) as model:
                 wanted = self.hashed or (self.cache and model.source.size <= HASHED_BYTES)
                 sha256 = model.sha256() if wanted else ""
                 if self.cache and sha256:
-                    key = self._key(sha256, file, path)
+                    key = self._key(sha256, file, path, packs)
                     if known := self.cache.find(key):
                         return known
                 graph = model.graph(self.settings.input_shapes(file), self.settings.precision)
@@ -102,9 +103,8 @@ class Task(NamedTuple):
             findings += remarks
         return Outcome(tuple(predictions), tuple(_located(findings, graph)))
 
-    def _key(self, sha256: str, file: str, path: str) -> str:
+    def _key(self, sha256: str, file: str, path: str, packs: Sequence[str]) -> str:
         """Of all that the outcome depends on. The settings have more than that, which costs a few entries and forgets nothing."""
-        packs = (f"{target.name}:{target.pack_hash}" for target in self.targets)
         return key_of(sha256, file, path, repr(self.settings), str((self.judge, self.kernels)), *packs)
 
 
