@@ -15,10 +15,12 @@ from pathlib import Path
 import pytest
 
 TOP = Path(__file__).resolve().parent.parent
-PAGES = [TOP / "README.md", TOP / "docs" / "outputs.md"]
+PAGES = [TOP / "README.md", TOP / "docs" / "outputs.md", TOP / "docs" / "screens.md"]
 
-#: A console block: a command that begins with ``$ latlint``, and what it prints. A history of commits is not to be had here.
-BLOCK = re.compile(r"^```console\n\$ (latlint (?!diff --base).*)\n((?:.*\n)*?)```$", re.MULTILINE)
+#: A console block: a command that begins with ``$ latlint``, or states the width of the terminal first, and what it prints. A history of commits is not to be had here.
+BLOCK = re.compile(
+    r"^```console\n\$ ((?:LATLINT_WIDTH=\d+ )?latlint (?!diff --base).*)\n((?:.*\n)*?)```$", re.MULTILINE
+)
 
 
 def shown() -> list[tuple[Path, str]]:

@@ -362,7 +362,7 @@ def _fallbacks(prediction: Prediction, style: Style) -> list[str]:
         [
             Cell(format_ms(costs[reason])),
             Cell(clean(reason, 200)),
-            Cell(_listed(dict.fromkeys(kernel.op for kernel in elsewhere[reason]), 4), ("dim",), keeps="start"),
+            Cell(_listed(dict.fromkeys(kernel.op for kernel in elsewhere[reason]), 4)),
         ]
         for reason in worst[:_SHOWN_REASONS]
     ]
@@ -372,7 +372,8 @@ def _fallbacks(prediction: Prediction, style: Style) -> list[str]:
         )
     kind = kind_of(prediction.target.partition("/")[2])
     place = f"in {executor.upper()}" if kind.host else f"on the {kind.title}"
-    return ["", f"  not {place}:", *table(rows, "><<", style, indent=4)] if rows else []
+    whole = table(rows, "><<", Style(width=1000), indent=4)  # not cut: reasons are sentences, which wrap
+    return ["", f"  not {place}:", *(wrap(line, style, hanging=14) for line in whole)] if rows else []
 
 
 def _listed(names: Iterable[str], most: int) -> str:

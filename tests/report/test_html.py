@@ -161,6 +161,32 @@ def test_a_finding_leads_to_its_kernel(opened: Callable[..., Any], check_page: s
     assert "gelu" in page.locator(".details .title").inner_text()
 
 
+def test_the_worst_comes_first_with_its_slowest_layer_and_what_would_help(
+    opened: Callable[..., Any], check_page: str, checked: Report
+) -> None:
+    start = opened(check_page).locator("#start")
+    each = max(checked.predictions, key=lambda each: each.latency_ms)  # all have one budget
+    said = start.inner_text()
+    assert f"on {each.target}: {format_ms(each.latency_ms)}" in said
+    slowest = max(each.kernels, key=lambda kernel: kernel.latency_ms)
+    first = start.locator("li").first.inner_text()
+    assert (
+        format_ms(slowest.latency_ms) in first
+        and slowest.op in first
+        and slowest.nodes[0].split(";")[0] in first.replace("\n", "")
+    )
+    rival = min(
+        (other for other in checked.predictions if other.model == each.model), key=lambda other: other.latency_ms
+    )
+    assert f"Faster on the same device: {rival.target}, {format_ms(rival.latency_ms)}" in said
+    gains = [
+        found.gain_ms
+        for found in checked.findings
+        if (found.model, found.target) == (each.model, each.target) and found.gain_ms
+    ]
+    assert (f"−{format_ms(max(gains))}" in said) if gains else ("No rule knows" in said)
+
+
 def test_the_matrix_has_every_verdict_and_leads_to_a_model(
     opened: Callable[..., Any], check_page: str, checked: Report
 ) -> None:

@@ -37,7 +37,7 @@ const TOTALS = [
   { key: "target", label: "Target", cell: (each) => breakable(each.target) },
   { key: "before", label: "Before", number: true, sort: (each) => (each.before ? each.before.latency_ms : 0), cell: (each) => taking(each.before) },
   { key: "after", label: "After", number: true, sort: (each) => (each.after ? each.after.latency_ms : 0), cell: (each) => taking(each.after) },
-  { key: "by", label: "Change", number: true, down: true, sort: (each) => each.by || 0, cell: (each) => make("b", { class: mood(each) }, each.by === null ? each.status : signed(each.by)) },
+  { key: "by", label: "Change", number: true, down: true, sort: (each) => Math.abs(each.by || 0), cell: (each) => make("b", { class: mood(each) }, each.by === null ? each.status : signed(each.by)) },
   { key: "ratio", label: "", number: true, cell: (each) => (each.by !== null && each.before.latency_ms > 0 ? change(each.after.latency_ms / each.before.latency_ms) : "") },
   { key: "remarks", label: "Remarks", wide: true, cell: (each) => [each.status !== "modified" && `${each.status}. `, each.remarks].filter(Boolean) },
 ];
@@ -104,10 +104,17 @@ function drawTimelines() {
   const all = [...sides[1], ...sides[0].filter((kernel) => kernel.change === "removed")];
   fill(list, make("div", { class: "lane" }, parts.zoom.ruler), states.map(([name, side, kernels]) => stateLane(name, side, kernels, whole)), parts.zoom.scroller);
   fill(parts.timeline, make("div", { class: "card" }, parts.zoom.buttons(), list,
-    legendOf(all, 0, whole, colourOf(all), `Time by ${COLOURS[parts.colour][0]}`, parts.colour !== "kind"), parts.details));
+    parts.colour === "change" ? changesLegend() : legendOf(all, 0, whole, colourOf(all), `Time by ${COLOURS[parts.colour][0]}`, parts.colour === "work"), parts.details));
   parts.zoom.to(1);
   const most = parts.state.pairs.reduce((found, pair) => (found && Math.abs(found.by) >= Math.abs(pair.by) ? found : pair), undefined);
   if (most) pick(most);
+}
+
+/** How many kernels became what, and what that changes. */
+function changesLegend() {
+  const by = Map.groupBy(parts.state.pairs, (pair) => pair.change);
+  return make("ul", { class: "legend", "aria-label": "Kernels by what changed" }, Object.entries(CHANGES).filter(([change]) => by.has(change)).map(([change, label]) =>
+    make("li", {}, make("span", { class: `swatch c-${change}` }), `${by.get(change).length} ${label}`, change !== "same" && make("b", {}, signed(total(by.get(change).map((pair) => pair.by)))))));
 }
 
 function stateLane(name, side, kernels, whole) {
@@ -157,7 +164,7 @@ const either = (pair) => pair.now || pair.old;
 const time = (kernel) => (kernel ? kernel.ms.toFixed(3) : "");
 
 const PAIRS = [
-  { key: "change", label: "What", class: "op", cell: (pair) => [make("span", { class: `swatch c-${pair.change}` }), CHANGES[pair.change]] },
+  { key: "change", label: "What", class: "state", cell: (pair) => [make("span", { class: `swatch c-${pair.change}` }), CHANGES[pair.change]] },
   { key: "by", label: "Change", number: true, down: true, sort: (pair) => Math.abs(pair.by), cell: (pair) => signed(pair.by) },
   { key: "old", label: "Before", number: true, wide: true, sort: (pair) => (pair.old ? pair.old.ms : 0), cell: (pair) => time(pair.old) },
   { key: "now", label: "After", number: true, wide: true, sort: (pair) => (pair.now ? pair.now.ms : 0), cell: (pair) => time(pair.now) },

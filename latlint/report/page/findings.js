@@ -47,7 +47,7 @@ function showFindings() {
   const concerned = models.map((model, at) => [String(at), model]).filter(([, model]) => findings.some((finding) => finding.model === model));
   section("findings", "Findings", "By rule. Time saved is what the fix would save on that target, by planning and pricing the changed graph.",
     ...(present.length > 1 ? [choice("Show", [["all", "all"], ...present.map((severity) => [severity, `${severity}s`])], (value) => { show.severity = value; redraw(); })] : []),
-    ...(concerned.length > 1 ? [choice("Of", [["all", "all models"], ...concerned], (value) => { show.model = value; redraw(); })] : []),
+    ...(concerned.length > 1 ? [choice("Models", [["all", "all models"], ...concerned], (value) => { show.model = value; redraw(); })] : []),
     ...(findings.length > 1 ? [choice("Rank by", Object.entries(RANKS).map(([key, [label]]) => [key, label]), (value) => { show.rank = value; redraw(); })] : []),
   ).append(list);
   showFinding.all = () => { Object.assign(show, { severity: "all", model: "all", most: Infinity }); redraw(); };

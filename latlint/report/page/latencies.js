@@ -24,7 +24,8 @@ function drawLatencies(list, show) {
   const key = make("div", { class: "key", "aria-hidden": "true" },
     make("span", {}, make("span", { class: "gauge" }, make("span", { class: "fill" })), "predicted"),
     make("span", {}, make("span", { class: "gauge" }, make("span", { class: "interval" })), "holds 90% of measurements"),
-    judged.length && make("span", {}, make("span", { class: "gauge" }, make("span", { class: "limit" })), "budget"));
+    judged.length && make("span", {}, make("span", { class: "gauge" }, make("span", { class: "limit" })), "budget"),
+    predictions.some((each) => each.coverage < 0.995) && make("span", {}, "covered: the share that rests on measured kernels"));
   const more = groups.length - show.most;
   fill(list, groups.slice(0, show.most).map(latencyGroup),
     more > 0 && make("div", { class: "foot" }, make("button", { type: "button", onclick: () => { show.most += 10 * GROUPS; drawLatencies(list, show); } }, `Show ${counted(more, "more model")}`)),

@@ -23,8 +23,10 @@ function size(number) {
   return String(number);
 }
 
+/** As text has it: `+0.4%`, `−12%`, `×25`. */
 function change(ratio) {
   if (ratio >= 10) return `×${ratio.toFixed(0)}`;
-  const by = Math.round(100 * (ratio - 1));
-  return by < 0 ? `−${-by}%` : `+${by}%`;
+  const by = 100 * Math.abs(ratio - 1);
+  const digits = by.toFixed(by < 9.95 ? 1 : 0);
+  return digits === "0.0" ? "±0%" : `${ratio > 1 ? "+" : "−"}${digits}%`;
 }

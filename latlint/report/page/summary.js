@@ -37,28 +37,50 @@ function showSummary() {
 
 /* ---- Where to start ---- */
 
-/** The worst prediction: how it stands, its slowest layers, and what would help most. */
+/** The worst prediction: how it stands, its slowest layers, what makes it slow and what would help. */
 function showStart() {
   if (!chosen || chosen.plan === undefined) return;
   const own = kernelsIn(chosen);
-  const alike = Map.groupBy([...own].sort((a, b) => b.ms - a.ms), (kernel) => kernel.name);
-  const slowest = [...alike.values()].slice(0, 3);
-  const helps = findings.filter((finding) => finding.model === chosen.model && finding.target === chosen.target && finding.budget_ms === null).sort(RANKS.gain[1]).slice(0, 2);
-  const why = findings.find((finding) => finding.model === chosen.model && finding.target === chosen.target && finding.why.length);
-  const block = (head, ...content) => make("div", {}, make("h3", {}, head), content);
   const standing = chosen.budget_ms === null ? "" : `, ${change(ratio(chosen))} against its budget of ${limit(chosen.budget_ms)}`;
   section("start", "Start here").append(make("div", { class: "card start" },
     make("p", {}, make("b", {}, base(chosen.model)), ` on ${chosen.target}: `, make("b", { class: MOODS[chosen.verdict] }, `${latency(chosen)}${standing}`)),
-    block("Slowest layers", make("ol", {}, slowest.map(([kernel, ...others]) => make("li", {},
-      make("a", { href: kernelLink(chosen, kernel.index) }, kernel.name), make("b", {}, ` ${inMs(kernel.ms)}`), make("span", { class: "hint" }, ` ${percent(kernel.ms, chosen.latency_ms)}`),
-      make("div", { class: "meter", "aria-hidden": "true" }, make("span", { class: `k${kernel.kind}`, style: { width: css(kernel.ms / slowest[0][0].ms) } })),
-      make("div", { class: "code" }, middle(kernel.node)), make("div", { class: "hint" }, shapes(kernel)),
-      others.length && make("div", { class: "hint" }, `${others.length} more ${kernel.name}: ${inMs(total(others.map((each) => each.ms)))} more`))))),
-    data.command === "check" && block("Cause and fix",
-      why && make("ul", { class: "why" }, why.why.map((line) => make("li", {}, line))),
-      helps.length ? make("ol", {}, helps.map((finding) => make("li", {},
-        make("a", { href: `#${finding.id}` }, `${finding.code} ${finding.name}`), finding.gain_ms && make("b", { class: "good" }, ` −${inMs(finding.gain_ms)}`),
-        make("p", {}, finding.message),
-        data.advice[finding.code] && data.advice[finding.code].fix && make("p", { class: "hint" }, make("b", {}, "Fix: "), prose(data.advice[finding.code].fix[0])))))
-        : make("p", { class: "hint" }, "No rule knows a faster form of this graph. See what is large in the blocks below."))));
+    make("div", {}, make("h3", {}, "Slowest layers"), slowestLayers(own)),
+    make("div", {}, make("h3", {}, data.command === "check" ? "Cause and fix" : "Cause"), make("ol", {}, [...causesIn(own), ...fixesOf(chosen)].map((content) => make("li", {}, content))))));
+}
+
+function slowestLayers(own) {
+  const alike = [...Map.groupBy([...own].sort((a, b) => b.ms - a.ms), (kernel) => kernel.name).values()].slice(0, 3);
+  return make("ol", {}, alike.map(([kernel, ...others]) => make("li", {},
+    make("a", { href: kernelLink(chosen, kernel.index) }, kernel.name), make("b", {}, ` ${inMs(kernel.ms)}`), make("span", { class: "hint" }, ` ${percent(kernel.ms, chosen.latency_ms)}`),
+    make("div", { class: "meter", "aria-hidden": "true" }, make("span", { class: `k${kernel.kind}`, style: { width: css(kernel.ms / alike[0][0].ms) } })),
+    kernel.node && make("div", { class: "code" }, middle(kernel.node)), make("div", { class: "hint" }, shapes(kernel)),
+    others.length && make("div", { class: "hint" }, `${others.length} more ${kernel.name}: ${inMs(total(others.map((each) => each.ms)))} more`))));
+}
+
+/** What makes it slow: a change, the kind of work that takes most of the time, and that another processor of the device is faster. */
+function causesIn(own) {
+  const changed = findings.find((finding) => finding.model === chosen.model && finding.target === chosen.target && finding.why.length);
+  const [[kind, of]] = [...Map.groupBy(own, (kernel) => kernel.kind)].sort(([, a], [, b]) => sumOf(b) - sumOf(a));
+  const macs = total(of.map((kernel) => kernel.macs));
+  const device = chosen.target.split("/")[0];
+  const rival = sameModel().filter((each) => each.target.startsWith(`${device}/`) && each.high_ms !== null).sort((a, b) => a.latency_ms - b.latency_ms)[0];
+  return [
+    changed && make("ul", { class: "why" }, changed.why.map((line) => make("li", {}, line))),
+    [make("b", {}, percent(sumOf(of), chosen.latency_ms)), ` of the time goes to ${counted(of.length, "kernel")} of kind “${data.kinds[kind]}”${macs ? ` (${size(macs)} MACs)` : ""}.`],
+    rival && rival.latency_ms < 0.9 * chosen.latency_ms && ["Faster on the same device: ", make("b", {}, rival.target), `, ${latency(rival)}.`],
+  ].filter(Boolean);
+}
+
+const sumOf = (some) => total(some.map((kernel) => kernel.ms));
+
+/** The two findings whose fix would save most, with the fix. */
+function fixesOf(prediction) {
+  if (data.command !== "check") return [];
+  const helps = findings.filter((finding) => predictionOf(finding) === prediction && finding.gain_ms).sort(RANKS.gain[1]).slice(0, 2);
+  if (!helps.length) return [make("span", { class: "hint" }, "No rule knows a faster form of this graph for this target: less work, or another processor, is what is left.")];
+  return helps.map((finding) => [
+    make("a", { href: `#${finding.id}` }, `${finding.code} ${finding.name}`), make("b", { class: "good" }, ` −${inMs(finding.gain_ms)}`),
+    make("p", {}, finding.message),
+    data.advice[finding.code] && data.advice[finding.code].fix && make("p", { class: "hint" }, make("b", {}, "Fix: "), prose(data.advice[finding.code].fix[0])),
+  ]);
 }

@@ -50,7 +50,7 @@ function showTargets() {
     return heads;
   };
   section("targets", "Targets", models.length > 1 ? "Latency is the geometric mean of the models. Against the fastest: of each model's time over its time where it is fastest, the geometric mean." : "The same model on every target, the fastest first.",
-    ...(models.length > 1 ? [choice("Of", [["all", "all models"], ...models.map((model, at) => [String(at), model])], (value) => { show.model = value; redraw(); })] : []),
+    ...(models.length > 1 ? [choice("Models", [["all", "all models"], ...models.map((model, at) => [String(at), model])], (value) => { show.model = value; redraw(); })] : []),
   ).append(card);
   redraw();
 }
