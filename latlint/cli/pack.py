@@ -157,6 +157,7 @@ class Options(NamedTuple):
     like: str | None
     runtime: str | None
     threads: int | None
+    vendor: str | None = None
 
 
 def _build(profiles: Sequence[Profile], options: Options, output: Path) -> Built:
@@ -164,8 +165,9 @@ def _build(profiles: Sequence[Profile], options: Options, output: Path) -> Built
     from latlint.latency.packs import write_pack
     from latlint.training.user.build import Wanted, build
 
-    device, processor, like, runtime, threads = options
-    built = build(profiles, Wanted(str(device), str(processor), like, runtime, threads))
+    device, processor, *_ = options
+    wanted = Wanted(str(device), str(processor), options.like, options.runtime, options.threads, options.vendor)
+    built = build(profiles, wanted)
     write_pack(built.pack, output)
     return built
 
@@ -192,7 +194,7 @@ def _build_kit(measurements: tuple[str, ...], options: Options, output: Path, fo
     for run in runs:
         processor = _named(run.processor, "processor", _PROCESSOR)
         chosen = Options(
-            device, processor, options.like, options.runtime or run.runtime, options.threads or run.threads
+            device, processor, options.like, options.runtime or run.runtime, options.threads or run.threads, run.vendor
         )
         built.append(_build(run.profiles, chosen, places[processor]))
     if format_name == "json":
@@ -318,7 +320,7 @@ def _beside_the_simplest(built: Built) -> list[str]:
     from latlint.training.user.build import TRANSFER
 
     least = min(SIMPLEST, key=lambda name: _mean_percent(built.others[name]))
-    if built.model == TRANSFER:
+    if built.model not in SIMPLEST:
         return [f"{least}, held out likewise, is off by {_mean_percent(built.others[least]):.1f}% in the mean"]
     held = f"costs of single kernels, held out likewise, are off by {_mean_percent(built.others[TRANSFER]):.1f}% in the mean"
     advice = "measure more models, or start from a device more like it (--like)"
@@ -326,13 +328,18 @@ def _beside_the_simplest(built: Built) -> list[str]:
 
 
 def _summary(built: Built, output: Path) -> str:
+    from latlint.training.user.build import PRIORS
+
     style = _console.style()
+    alone = (
+        "; its costs are from its own times alone, as those of no known CPU fit better" if built.model == PRIORS else ""
+    )
     target = f"{built.pack.device}/{next(iter(built.pack.card['processors']))}"
     relation = f"{built.faster:.2f} times as fast" if built.faster >= 1 else f"{1 / built.faster:.2f} times slower"
     kernels = f" and {built.kernels} of their kernels" if built.kernels else ""
     lines = [
         f"{style.paint(clean(target), 'cyan', 'bold')} from {len(built.errors)} measured models{kernels}",
-        f"  like {clean(built.donor)}, {relation}",
+        f"  like {clean(built.donor)}, {relation}{alone}",
         "",
     ]
     titles = ("precision", "models", "mean error", "median", "within ±10%", "worst", "")

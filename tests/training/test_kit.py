@@ -23,10 +23,12 @@ from latlint.latency.engine import times, workload
 from latlint.latency.packs import Target, load_targets
 from latlint.runtime import plan
 from latlint.training import blocks
+from latlint.training.columns import Columns
 from latlint.training.kit import write
 from latlint.training.kit.choose import NOISE, PRIOR, most_telling
 from latlint.training.kit.results import read_kit
-from latlint.training.user.readers import read_file
+from latlint.training.user.build import PRIORS, TRANSFER, Wanted, build, chosen
+from latlint.training.user.readers import Profile, read_file
 from tests.targets import bundled
 
 pytestmark = pytest.mark.slow
@@ -116,20 +118,29 @@ QUICK = ("--pause", "0", "--seconds", "0")
 # ------------------------------------------------------------------------------------------------------------- the models
 
 
-def test_the_models_are_those_that_leave_the_least_uncertain() -> None:
+def test_the_models_are_those_that_leave_predictions_the_least_uncertain() -> None:
     rng = np.random.default_rng(0)
     counts = np.exp(rng.normal(size=(60, 20)) * 2) * (rng.random((60, 20)) < 0.3) + np.eye(60, 20) * 1e-3
     prior = np.exp(rng.normal(size=20))
+    kinds = ["rare"] * 4 + ["common"] * 56
+    allowed = np.arange(60) % 3 > 0
+    spent = counts * prior
+    shares = spent / spent.sum(axis=1, keepdims=True)
 
-    def told(chosen: list[int]) -> float:
-        spent = counts[chosen] * prior
-        shares = spent / spent.sum(axis=1, keepdims=True) * PRIOR / NOISE
-        return float(np.linalg.slogdet(np.eye(20) + shares.T @ shares)[1])
+    def uncertain(chosen: list[int]) -> float:
+        covariance = np.linalg.inv(np.eye(20) / PRIOR**2 + shares[chosen].T @ shares[chosen] / NOISE**2)
+        variances = np.einsum("nt,tu,nu->n", shares, covariance, shares)
+        return float(variances[:4].mean() + variances[4:].mean())
 
-    chosen = most_telling(counts, prior, 8)
-    assert len({*chosen}) == 8
-    assert told(chosen) > max(told(rng.choice(60, 8, replace=False).tolist()) for _ in range(200))
-    assert most_telling(counts, prior, 99)[:8] == chosen
+    chosen = most_telling(counts, prior, kinds, allowed, 8)
+    assert len({*chosen}) == 8 and allowed[chosen].all()
+    assert uncertain(chosen) < min(
+        uncertain(rng.choice(np.flatnonzero(allowed), 8, replace=False).tolist()) for _ in range(300)
+    )
+    # each step is the best one
+    assert uncertain(chosen[:1]) == min(uncertain([at]) for at in np.flatnonzero(allowed).tolist())
+    assert uncertain(chosen[:2]) == min(uncertain([chosen[0], at]) for at in np.flatnonzero(allowed).tolist())
+    assert most_telling(counts, prior, kinds, allowed, 99)[:8] == chosen
 
 
 def test_a_kit_is_written_whole(
@@ -137,7 +148,7 @@ def test_a_kit_is_written_whole(
 ) -> None:
     few = [(name, content) for name, content in blocks.generated() if name.endswith(("-7", "-14"))]
     [tflite, _] = write.pools()
-    monkeypatch.setattr(write, "pools", lambda: iter([tflite._replace(networks=few, wanted=9)]))
+    monkeypatch.setattr(write, "pools", lambda: iter([tflite._replace(networks=few, wanted={"float32": 6, "int8": 3})]))
     place = tmp_path / "a kit"
     assert main(["pack", "kit", str(place), "--device", "my-phone"]) == 0
     assert "9 models" in capsys.readouterr().out
@@ -346,9 +357,8 @@ def test_each_processor_gets_a_pack(
         (kit / "models" / f"{name}.tflite").write_bytes(model(f"{name}.tflite").read_bytes())
     for processor, donor in processors.items():
         (folder := kit / "results" / processor).mkdir(parents=True)
-        (folder / "run.txt").write_text(
-            f"processor={processor}\nthreads={4 if processor == 'cpu-4' else 1}\ntool=benchmark_model\n", "utf-8"
-        )
+        threads = 1 if processor == "gpu" else 4
+        (folder / "run.txt").write_text(f"threads={threads}\ntool=benchmark_model\nsystem=Linux 6.1 aarch64\n", "utf-8")
         target = bundled()[donor]
         for name in names:
             total = 3 * total_ms(model(f"{name}.tflite"), target)
@@ -360,6 +370,7 @@ def test_each_processor_gets_a_pack(
     assert main(["pack", "build", str(kit), "--output", str(out), "--format", "json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert [each["target"] for each in document["packs"]] == ["mine/cpu-4", "mine/gpu"]
+    assert [each["predicts_with"] for each in document["packs"]] == ["transfer", "transfer"]
     # LiteRT 2.2's GPU takes no op of this one: its time was the CPU's
     assert document["failed"] == {"gpu": ["lost", "shufflenet_v2_05"]}
     for each, donor in zip(document["packs"], processors.values(), strict=True):
@@ -371,6 +382,47 @@ def test_each_processor_gets_a_pack(
     assert main(["pack", "build", str(kit), "--processor", "gpu", "--output", str(tmp_path / "one")]) == 0
     assert "warning: no time of 2 models: lost, shufflenet_v2_05" in capsys.readouterr().out
     assert (tmp_path / "one" / "card.json").is_file()
+
+
+@pytest.mark.parametrize(("machine", "vendor"), [("x86_64", "x86"), ("aarch64", "arm")])
+def test_costs_of_other_instructions_are_no_start(machine: str, vendor: str, tmp_path: Path) -> None:
+    kit = a_kit(tmp_path / "kit", "aa")
+    (folder := kit / "results" / "cpu-1").mkdir(parents=True)
+    (folder / "run.txt").write_text(f"threads=1\nsystem=Linux 6.1 {machine}\n", "utf-8")
+    (folder / "aa.1.txt").write_text(LITERT.format(model="aa", us=1000, ms=1.0), "utf-8")
+    assert read_kit(kit).runs[0].vendor == vendor
+    rng = np.random.default_rng(0)
+    close = {TRANSFER: 1 + 0.1 * rng.standard_normal(20), PRIORS: 1 + 0.1 * rng.standard_normal(20)}
+    assert (chosen(close), chosen(close, PRIORS)) == (TRANSFER, PRIORS)
+    assert chosen(close | {TRANSFER: close[TRANSFER] * 2}) == PRIORS
+    assert chosen(close | {PRIORS: close[PRIORS] * 2}, PRIORS) == TRANSFER
+
+
+def test_a_cpu_like_no_other_has_costs_of_its_own(model: Callable[[str], Path]) -> None:
+    """Of an Arm core that the packs know nothing of: products cost nothing, all else does."""
+    target = bundled()["raspberry-pi-5/cpu-4@xnnpack"]
+    columns = Columns.of(("builtin", "xnnpack"))
+    odd = np.where(["macs" in name or "dwconv" in name for name in columns.names], 1e-4, 50.0) * columns.terms.prior
+    profiles = [
+        Profile(path, path.name, float(columns.counts(workload(plan(read(path), target.processor))) @ odd) * 1e-6)
+        for path in map(
+            model,
+            (
+                "mobilenet_v2.tflite",
+                "mobilenet_v3_small.tflite",
+                "one_gelu.tflite",
+                "resnet18.onnx",
+                "shufflenet_v2_05.tflite",
+                "mobilenet_v2.onnx",
+            ),
+        )
+    ]
+    built = build(profiles, Wanted("odd", "cpu-4", None, "litert-2.3/xnnpack", 4, "x86"))
+    assert built.model == PRIORS
+    card = built.pack.card
+    assert card["processors"]["cpu-4"]["processor"]["vendor"] == "x86"
+    assert card["sources"] == ["6 models measured on the device"]
+    assert "xnn.softmax" not in card["covers"]["cpu"]["measured_terms"]
 
 
 @pytest.mark.parametrize(

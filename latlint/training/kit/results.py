@@ -29,11 +29,12 @@ _RUNTIMES: Mapping[tuple[str, str], str] = {
 @dataclass(frozen=True, slots=True)
 class Run:
     """What was measured on one processor: a profile for each model, of its fastest pass. ``runtime`` is ``None`` where the tool does not tell.
-    ``failed``: the models that have no time on it."""
+    ``vendor``: whose instructions its CPU has; ``failed``: the models that have no time on it."""
 
     processor: str
     threads: int
     runtime: str | None
+    vendor: str
     profiles: tuple[Profile, ...]
     failed: tuple[str, ...]
 
@@ -96,6 +97,7 @@ def _run(folder: Path, models: Path, known: frozenset[str]) -> Run:
         processor=folder.name,
         threads=_threads(said, folder),
         runtime=runtime,
+        vendor="x86" if said.get("system", "").endswith(("x86_64", "i686", "AMD64")) else "arm",
         profiles=tuple(_with_ops(whole[file], ops.get(file), file) for file in sorted(whole.keys() - refused)),
         failed=tuple(sorted(failed | {Path(file).stem for file in refused})),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -29,13 +29,13 @@ LIMITS_NS, MAX_BYTES = (4e6, 400e6), 24_000_000
 
 
 class Pool(NamedTuple):
-    """Networks to choose from, ``(name, file)``, and the processor that they are to tell of."""
+    """Networks to choose from, ``(name, file)``, the processor that they are to tell of, and how many of each precision are wanted."""
 
     networks: Iterable[tuple[str, bytes]]
     extension: str
     processor: Processor
     executors: tuple[str, ...]
-    wanted: int
+    wanted: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,9 @@ class Kit:
 def pools() -> Iterator[Pool]:
     """What the models are chosen from: LiteRT's and ONNX Runtime's. The design is for a phone's core; what tells of it tells of any."""
     phone = Processor("cpu-1", "litert-2.3/xnnpack", "cpu", "arm", "armv8")
-    yield Pool(blocks.generated(), ".tflite", phone, ("builtin", "xnnpack"), 24)
+    yield Pool(blocks.generated(), ".tflite", phone, ("builtin", "xnnpack"), {"float32": 24, "int8": 8})
     other = Processor("cpu-1", "onnxruntime-1.32/cpu", "cpu", "arm", "armv8")
-    yield Pool(onnx_blocks.generated(), ".onnx", other, ("onnxruntime",), 20)
+    yield Pool(onnx_blocks.generated(), ".onnx", other, ("onnxruntime",), {"float32": 14, "int8": 6})
 
 
 def write_kit(directory: Path, device: str) -> Kit:
@@ -70,14 +70,17 @@ def chosen(pool: Pool) -> list[tuple[str, bytes]]:
     """The networks of the pool that teach most, by name."""
     columns = Columns.of(pool.executors)
     prior = columns.terms.prior
-    names, contents, counts = [], [], []
-    for name, content, work in _planned(pool):
-        counted = columns.counts(work)
-        if LIMITS_NS[0] <= counted @ prior <= LIMITS_NS[1] and len(content) <= MAX_BYTES and not work.unknown:
-            names.append(name + pool.extension)
-            contents.append(content)
-            counts.append(counted)
-    return sorted((names[at], contents[at]) for at in most_telling(np.stack(counts), prior, pool.wanted))
+    found = [(name, content, work) for name, content, work in _planned(pool) if not work.unknown]
+    counts = np.stack([columns.counts(work) for *_, work in found])
+    small = np.array([len(content) <= MAX_BYTES for _, content, _ in found])
+    allowed = small & (counts @ prior >= LIMITS_NS[0]) & (counts @ prior <= LIMITS_NS[1])
+    precisions = np.array([work.plan.precision for *_, work in found])
+    picked = []
+    for precision, count in pool.wanted.items():
+        mine = np.flatnonzero(precisions == precision)
+        kinds = [found[at][0].partition("-")[0] for at in mine]
+        picked += [int(mine[at]) for at in most_telling(counts[mine], prior, kinds, allowed[mine], count)]
+    return sorted((found[at][0] + pool.extension, found[at][1]) for at in picked)
 
 
 def _planned(pool: Pool) -> Iterator[tuple[str, bytes, Workload]]:

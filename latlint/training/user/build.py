@@ -24,6 +24,7 @@ from latlint.latency.trees import Forest
 from latlint.runtime import plan
 from latlint.runtime.kinds import kind, kind_of
 from latlint.runtime.types import Processor
+from latlint.training import hierarchy
 from latlint.training.columns import Columns
 from latlint.training.evaluation import SIMPLEST, Simple, accuracy, interval, simple
 from latlint.training.measurements import cores_of
@@ -45,8 +46,11 @@ MAX_NODES = 1 << 16
 DIRECTIONS = 4
 #: The width of an interval, as a logarithm, below which no few measurements bring it.
 MIN_WIDTH = 0.1
-#: What a pack predicts with where the simplest models are no better.
+#: What a pack predicts with where nothing else is better: a known processor's costs, moved.
 TRANSFER = "transfer"
+#: What a host's pack may predict with in its place, where no known processor is much like it: costs that start from what instructions and bytes let
+#: expect (``Term.prior_ns``).
+PRIORS = "priors"
 #: How many times beyond what the measured models took, relative to the simplest model of them, a prediction may lie.
 BEYOND = 2.0
 #: The CPU that runs what another processor leaves, taken over from the donor and never measured.
@@ -56,19 +60,21 @@ FALLBACK = "cpu-fallback"
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What the pack shall be for. ``like``: the target whose costs to start from (a glob may name several), by default the one that fits best
-    of all that are known; ``runtime``: names a file of ``rules/``, by default the donor's; ``threads``: by default as the processor's name says."""
+    of all that are known; ``runtime``: names a file of ``rules/``, by default the donor's; ``threads``: by default as the processor's name says;
+    ``vendor``: whose instructions a CPU has, ``arm`` or ``x86``, by default the donor's."""
 
     device: str
     processor: str
     like: str | None = None
     runtime: str | None = None
     threads: int | None = None
+    vendor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
     """``pack``, and how it came about: the donor's name, how many times faster than the donor, models, timed kernels, held-out
-    errors by model (predicted over measured, minus one). ``model``: what the pack predicts with, ``TRANSFER`` or one of ``SIMPLEST``; ``others``: the
+    errors by model (predicted over measured, minus one). ``model``: what the pack predicts with, ``TRANSFER``, ``PRIORS`` or one of ``SIMPLEST``; ``others``: the
     errors of each that was tried, of the same models held out in the same parts."""
 
     pack: Pack
@@ -112,6 +118,14 @@ class Donor:
         """The costs that explain its models."""
         return fit(self.samples, self.costs, self.along, self.seen)
 
+    def from_priors(self) -> Costs:
+        """The costs of a host that explain the whole times of its models, near the priors; of the donor, only how they are planned."""
+        counted = np.array([self.columns.counts(work) for work in self.works])
+        one = hierarchy.Configurations(np.zeros(1, np.intp), np.log(np.array([float(self.processor.threads)])))
+        strength = hierarchy.Strength(softness=0.02)
+        theta = hierarchy.fit(counted, self.samples.total_ns[:, None], self.columns.terms, one, strength)[0]
+        return replace(self.costs, theta=np.asarray(theta))
+
 
 def build(profiles: Sequence[Profile], wanted: Wanted, given: Mapping[str, NamedTarget] | None = None) -> Built:
     """A pack for ``wanted`` from ``profiles``. ``given``: the targets to start from, by default the bundled ones.
@@ -125,7 +139,8 @@ def build(profiles: Sequence[Profile], wanted: Wanted, given: Mapping[str, Named
     if not known:
         raise LatlintError(f"no {kind_of(wanted.processor).title} is known whose costs could be a start")
     alike = _like_runtime(known, wanted.runtime)
-    candidates = [known[name] for name in select_targets((wanted.like,), known)] if wanted.like else [*alike.values()]
+    kin = {name: target for name, target in alike.items() if _has(target, wanted.vendor)} or alike
+    candidates = [known[name] for name in select_targets((wanted.like,), known)] if wanted.like else [*kin.values()]
     priced = {_terms(target) for target in candidates}
     known = {name: target for name, target in known.items() if _terms(target) in priced}
     models = sorted({str(profile.model) for profile in profiles})
@@ -138,11 +153,11 @@ def build(profiles: Sequence[Profile], wanted: Wanted, given: Mapping[str, Named
     everything = np.ones(len(profiles), bool)
     _check_units(profiles, donors)
     best = closest(donors, everything)
-    costs = best.fit()
     ratios = held_out(donors, parts_of([profile.family or str(profile.model) for profile in profiles]))
-    model = chosen(ratios)
+    model = chosen(ratios, TRANSFER if _has(best.target, wanted.vendor) else PRIORS)
+    costs = best.from_priors() if model == PRIORS else best.fit()
     limits = bounds(best, model)
-    pack = _pack(wanted, pool, best, costs, profiles, ratios[model], limits)
+    pack = _pack(wanted, pool, best, costs, profiles, ratios[model], limits, alone=model == PRIORS)
     return Built(
         pack=pack,
         donor=best.target.name,
@@ -154,6 +169,11 @@ def build(profiles: Sequence[Profile], wanted: Wanted, given: Mapping[str, Named
     )
 
 
+def _has(target: Target, vendor: str | None) -> bool:
+    """Whether a target's CPU has the instructions of ``vendor``: costs of others are those of other kernels. What is no host's has none to compare."""
+    return not target.host or vendor in (None, target.processor.vendor)
+
+
 def _errors(profiles: Sequence[Profile], ratios: Array) -> dict[str, float]:
     return {profile.source: float(ratio - 1) for profile, ratio in zip(profiles, ratios, strict=True)}
 
@@ -163,6 +183,7 @@ def _processor(wanted: Wanted, donor: Processor) -> Processor:
     return donor._replace(
         name=wanted.processor,
         runtime=wanted.runtime or donor.runtime,
+        vendor=wanted.vendor or donor.vendor if kind(donor.kind).host else donor.vendor,
         threads=wanted.threads or named or donor.threads if kind(donor.kind).host else 1,
     )
 
@@ -413,42 +434,55 @@ def bounds(donor: Donor, model: str) -> Bounds:
 
 
 def held_out(donors: Sequence[Donor], groups: Iterable[NDArray[np.bool_]]) -> dict[str, Array]:
-    """Predicted over measured for every model, by what the other groups alone say, with the transfer and with each of the simplest models; the
-    donor is chosen anew each time."""
-    found = {name: np.ones(len(donors[0].counts)) for name in (TRANSFER, *SIMPLEST)}
+    """Predicted over measured for every model, by what the other groups alone say, with the transfer, for a host from the priors, and with each of
+    the simplest models; the donor is chosen anew each time."""
+    priors = (PRIORS,) if donors[0].target.host else ()
+    found = {name: np.ones(len(donors[0].counts)) for name in (TRANSFER, *priors, *SIMPLEST)}
     for out in groups:
         donor = closest(donors, ~out)
         kept, held = donor.only(~out), donor.only(out)
-        costs = kept.fit()
+        moved = kept.fit()
         for name, ratios in found.items():
+            costs = kept.from_priors() if name == PRIORS else moved
             limits = bounds(kept, name)
             ratios[out] = limits.ns(held.counts, predicted_ns(held.samples, costs)) / held.samples.total_ns
     return found
 
 
-def chosen(ratios: Mapping[str, Array]) -> str:
-    """What to predict with, by held-out ``ratios``: the transfer, or the best of the simplest models that err less by more than noise, one standard
-    error of the difference over the models."""
+def chosen(ratios: Mapping[str, Array], usual: str = TRANSFER) -> str:
+    """What to predict with, by held-out ``ratios``: the ``usual`` one, or the best of the others that err less by more than noise, one standard error
+    of the difference over the models."""
     off = {name: np.abs(ratio - 1) for name, ratio in ratios.items()}
-    better = [TRANSFER]
-    for name in SIMPLEST:
-        gap = off[TRANSFER] - off[name]
+    better = [usual]
+    for name in ratios.keys() - {usual}:
+        gap = off[usual] - off[name]
         if gap.mean() > gap.std(ddof=1) / len(gap) ** 0.5:
             better.append(name)
-    return min(better, key=lambda name: float(off[name].mean()))
+    return min(better, key=lambda name: (float(off[name].mean()), name))
 
 
 # ----------------------------------------------------------------------------------------------------------------- pack
 
 
 def _pack(
-    wanted: Wanted, pool: Pool, donor: Donor, costs: Costs, profiles: Sequence[Profile], ratios: Array, limits: Bounds
+    wanted: Wanted,
+    pool: Pool,
+    donor: Donor,
+    costs: Costs,
+    profiles: Sequence[Profile],
+    ratios: Array,
+    limits: Bounds,
+    *,
+    alone: bool,
 ) -> Pack:
+    """``alone``: nothing of the costs is the donor's."""
     name = wanted.processor
     precisions = [work.plan.precision for work in donor.works]
     facts = {key: value for key, value in donor.processor._asdict().items() if key != "name"}
     card: dict[str, Any] = {
-        "title": f"as {donor.target.name}, moved by {len(profiles)} measured models",
+        "title": f"by {len(profiles)} measured models alone"
+        if alone
+        else f"as {donor.target.name}, moved by {len(profiles)} measured models",
         "processor": facts,
         "theta": f"{name}/theta",
         "interval": intervals(ratios, precisions),
@@ -464,7 +498,7 @@ def _pack(
     simplest = limits.low == limits.high
     arrays: dict[str, NDArray[Any]] = {f"{name}/theta": costs.theta}
     processors = {name: card}
-    covers = {donor.processor.kind: _covers(donor)}
+    covers = {donor.processor.kind: _covers(donor, alone=alone)}
     if simplest:  # nothing is said of single kernels, and the interval is of whole times
         card["spread"] = 0.0
         covers[donor.processor.kind]["measured_terms"] = []
@@ -498,8 +532,13 @@ def _pack(
         {
             "device": wanted.device,
             "title": wanted.device,
-            "sources": [f"{len(profiles)} models measured on the device", *donor.target.pack.card.get("sources", ())],
-            "method": f"costs of {donor.target.name}, moved as far as the measurements ask for (latlint pack build)",
+            "sources": [
+                f"{len(profiles)} models measured on the device",
+                *(() if alone else donor.target.pack.card.get("sources", ())),
+            ],
+            "method": "costs of physical terms, maximum a posteriori (latlint pack build)"
+            if alone
+            else f"costs of {donor.target.name}, moved as far as the measurements ask for (latlint pack build)",
             "processors": processors,
             "covers": covers,
             **vocabulary(*models),
@@ -537,9 +576,10 @@ def _shifted(parts: Sequence[NDArray[np.uint16]], starts: NDArray[np.int_]) -> N
     return np.concatenate(found).astype(np.uint16)
 
 
-def _covers(donor: Donor) -> dict[str, Any]:
-    """What the donor's data and the measured models exercise: the terms, and the sizes of kernels."""
-    known = donor.target.pack.covers(donor.target.key)
+def _covers(donor: Donor, *, alone: bool) -> dict[str, Any]:
+    """What the donor's data and the measured models exercise, or the measured models ``alone``: the terms, and the sizes of kernels."""
+    nothing: Mapping[str, Any] = {"measured_terms": (), "envelope": {}}
+    known = nothing if alone else donor.target.pack.covers(donor.target.key)
     used = donor.samples.terms.sum(axis=0) > 0
     names = {*known["measured_terms"]} | {name for name, use in zip(donor.columns.names, used, strict=True) if use}
     envelope = {name: [list(low), list(high)] for name, (low, high) in known["envelope"].items()}

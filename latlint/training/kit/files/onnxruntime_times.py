@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import csv
 import os
+import platform
 import re
 import sys
 import time
@@ -45,6 +46,7 @@ def main() -> int:
         "threads": options.threads,
         "tool": "onnxruntime",
         "version": onnxruntime.__version__,
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
     }
     (out / "run.txt").write_text("".join(f"{key}={value}\n" for key, value in about.items()), "utf-8")
     for number in range(1, options.passes + 1):
