@@ -13,14 +13,17 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import logging
 import re
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 
 from latlint.latency.packs import Pack
 from latlint.runtime.types import Processor
@@ -28,7 +31,7 @@ from latlint.training.clock import Timing, cpu_name
 from latlint.training.corpus import unpack_file, unpacked
 from latlint.training.edge_compat import family as of_edge_compat
 from latlint.training.onnx_blocks import generated
-from latlint.training.profile_onnxruntime import RUNTIME, Facts, Measured, build_pack, feeds_of, measure, onnxruntime
+from latlint.training.profile_onnxruntime import RUNTIME, Facts, Measured, build_pack, measure, onnxruntime
 
 DEVICE = "x86-64-avx512"
 FILE = Path(__file__).parent / "measured" / f"{DEVICE}.json"
@@ -97,28 +100,46 @@ def quantized(source: Path, target: Path) -> Path:
         return target
     from onnxruntime import quantization
 
-    if target.stem.endswith("~dynamic"):
-        quantization.quantize_dynamic(source, target, weight_type=quantization.QuantType.QInt8)
-        return target
-    session = onnxruntime().InferenceSession(str(source), providers=["CPUExecutionProvider"])
-
-    class Once(quantization.CalibrationDataReader):  # type: ignore[misc]
-        def __init__(self) -> None:
-            self.left = [feeds_of(session)]
-
-        def get_next(self) -> Any:
-            return self.left.pop() if self.left else None
-
-    quantization.quantize_static(
-        source,
-        target,
-        Once(),
-        quant_format=quantization.QuantFormat.QDQ,
-        per_channel=True,
-        activation_type=quantization.QuantType.QUInt8,
-        weight_type=quantization.QuantType.QInt8,
-    )
+    with _errors_alone():
+        if target.stem.endswith("~dynamic"):
+            quantization.quantize_dynamic(source, target, weight_type=quantization.QuantType.QInt8)
+            return target
+        ranges = target.with_suffix(".ranges")
+        _write_ranges(source, ranges)
+        quantization.quantize_static(
+            source,
+            target,
+            None,
+            quant_format=quantization.QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
+            calibration_cache_path=ranges,
+        )
     return target
+
+
+@contextmanager
+def _errors_alone() -> Iterator[None]:
+    """The quantiser warns, by the root logger, of models that were not prepared as it advises, and of each tensor that it leaves as it is."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+
+
+def _write_ranges(source: Path, ranges: Path) -> None:
+    """What a calibration leaves for the next one (``calibration_cache_path``): every tensor goes from 0 to 1. The weights here are zeros, kernels take
+    the same time at any scale, and to run each network with every tensor as an output takes as long as all the rest."""
+    from onnxruntime.quantization.calibrate import CalibrationMethod, TensorsData, save_tensors_data
+
+    graph = onnx.load_model(source).graph
+    names = [each.name for each in graph.input] + [name for node in graph.node for name in node.output if name]
+    whole = np.float32(0), np.float32(1)
+    save_tensors_data(TensorsData(CalibrationMethod.MinMax, dict.fromkeys(names, whole)), ranges)
 
 
 # --- The file of times ---------------------------------------------------------------------------------------------------------------
