@@ -13,6 +13,7 @@ import zstandard
 
 #: What is read at once, and what a file system keeps or leaves out as a whole.
 _CHUNK, _BLOCK = 1 << 18, 1 << 12
+_ZEROS = bytes(_CHUNK)
 
 
 def unpacked(archives: Path) -> Path:
@@ -75,12 +76,12 @@ def unpack_file(archive: Path, target: Path) -> None:
 
 def _write(chunk: bytes, out: BinaryIO) -> None:
     """Write what is not zero; of all zeros, as most are, nothing is looked at twice."""
-    if chunk.count(0) == len(chunk):
+    if _ZEROS.startswith(chunk):
         out.seek(len(chunk), os.SEEK_CUR)
         return
     for at in range(0, len(chunk), _BLOCK):
         block = chunk[at : at + _BLOCK]
-        if block.count(0) == len(block):
+        if _ZEROS.startswith(block):
             out.seek(len(block), os.SEEK_CUR)
         else:
             out.write(block)

@@ -47,11 +47,11 @@ def test_networks_are_planned_whole_and_have_the_layers_that_were_published(
     far: dict[str, tuple[int, tuple[int, ...]]] = {}
     near = 0
     for name, graph in graphs:
-        for runtime in RUNTIMES:
+        for runtime in reversed(RUNTIMES if name in whole else RUNTIMES[:1]):
             planned = plan(graph, Processor("npu", f"qnn-2.50/{runtime}", "npu", "qualcomm", "hexagon", "float16"))
             if name in whole and [part.executor for part in planned.partitions] != ["npu"]:
                 left[name, runtime] = planned.fallbacks
-        assert planned.converted is not None
+        assert planned.converted is not None  # by LiteRT, whose layers were counted
         count, layers = len(planned.converted.graph.nodes), known[name].layers["litert"]
         if any(abs(count - each) <= 0.05 * each for each in layers):
             near += 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import zstandard
 from numpy.typing import NDArray
 
 from latlint.graph import read
@@ -20,6 +18,7 @@ from latlint.latency.models.npu import MODEL, firm, loose, precision_word
 from latlint.runtime import plan
 from latlint.runtime.types import Processor
 from latlint.training.columns import Columns
+from latlint.training.corpus import unpack_file
 from latlint.training.npu.fit import PRIORS_ALONE, Costs, Index, Problem, Strength, fit, indices
 from latlint.training.npu.measurements import Cell, Network, cells, current, devices, jobs, networks
 
@@ -80,8 +79,7 @@ def _whole(work: Workload) -> bool:
 def unpacked(archive: Path, directory: Path) -> Path:
     """The model file of a ``.zst`` archive, in ``directory``; one at a time."""
     path = directory / f"network{Path(archive.stem).suffix}"
-    with archive.open("rb") as packed, path.open("wb") as out:
-        shutil.copyfileobj(zstandard.ZstdDecompressor().stream_reader(packed), out)
+    unpack_file(archive, path)
     return path
 
 
