@@ -17,7 +17,7 @@ from latlint.graph.types import Graph
 from latlint.latency.engine import times, workload
 from latlint.latency.packs import Target, read_pack, write_pack
 from latlint.runtime import plan
-from latlint.training.user.build import MIN_MODELS, Built, Wanted, build
+from latlint.training.user.build import MIN_MODELS, Built, Wanted, build, parts_of
 from latlint.training.user.matching import kernel_times
 from latlint.training.user.readers import OpTime, Profile, read_all
 from latlint.training.user.transfer import (
@@ -366,6 +366,17 @@ def measured(paths: Sequence[Path], target: Target, slower: float, noise: float,
 def total_ms(path: Path, target: Target) -> float:
     found = times(workload(plan(read(path), target.processor)), target)
     return float(found.kernels.sum()) + found.overhead_ms
+
+
+@pytest.mark.parametrize(
+    ("names", "parts"),
+    [("aab", ["aa", "b"]), ("abc", ["a", "b", "c"]), ("aaa", ["a", "a", "a"])],
+    ids=["by name", "each", "all of one name"],
+)
+def test_what_is_held_out_together_leaves_something(names: str, parts: list[str]) -> None:
+    found = parts_of(list(names))
+    assert ["".join(np.array(list(names))[out]) for out in found] == parts
+    assert all(not out.all() for out in found)
 
 
 def written(built: Built, directory: Path) -> dict[str, Target]:

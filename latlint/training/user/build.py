@@ -404,7 +404,9 @@ def _check_units(profiles: Sequence[Profile], donors: Sequence[Donor]) -> None:
 
 
 def parts_of(names: Sequence[str]) -> list[NDArray[np.bool_]]:
-    """What to hold out together, masks: those of one name; at most ``PARTS`` parts."""
+    """What to hold out together, masks: those of one name; at most ``PARTS`` parts. Where all have one name, each by itself: something must stay."""
+    if len({*names}) == 1:
+        names = [str(number) for number in range(len(names))]
     order = sorted(set(names), key=lambda name: (-names.count(name), name))
     parts = min(len(order), PARTS)
     return [np.array([order.index(name) % parts == part for name in names]) for part in range(parts)]
