@@ -18,7 +18,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -189,7 +189,7 @@ def _server(shared: Path, known: Sequence[Target], only: str) -> Iterator[Case]:
         # those that would be quantised come last, and are not made
         floats = islice(servers.networks(shared, Path(scratch)), sum("~" not in name for name in times))
         rows = [each for each in floats if each.judged and each.name in times]
-        works = [workload(plan(read(each.path), replace(servers.PROCESSOR, threads=1))) for each in rows]
+        works = [workload(plan(read(each.path), servers.PROCESSOR._replace(threads=1))) for each in rows]
     total = np.array([times[each.name].best_ns for each in rows])
     yield Case(f"{name} float32", works, total, [each.family for each in rows], _others(known, name))
 

@@ -173,7 +173,7 @@ def test_xnnpack_types_with_commas_are_read_and_matched(tmp_path: Path, model: M
     path = model("mobilenet_v2.tflite")
     graph = read(path)
     processor = bundled()["pixel-4/cpu-1large"].processor
-    planned = plan(graph, dataclasses.replace(processor, runtime="tflite-2.10/xnnpack"))
+    planned = plan(graph, processor._replace(runtime="tflite-2.10/xnnpack"))
     convolutions = [i for i, kernel in enumerate(planned.kernels) if kernel.op in {"conv2d", "depthwise_conv2d"}]
     ops = [
         ("Convolution (NHWC, F32) GEMM", f"Delegate/Convolution (NHWC, F32) GEMM:{n}", 1.0 + n)
