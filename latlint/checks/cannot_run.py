@@ -26,6 +26,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from latlint.checks.types import Finding, Rule, Subject
+from latlint.graph.tflite_ops import BUILTIN_NAMES
 from latlint.runtime.loading import Missing, missing
 from latlint.runtime.rules import load_rules
 from latlint.words import counted
@@ -51,10 +52,10 @@ def check(subject: Subject) -> Iterator[Finding]:
 
 def _named(each: Missing) -> str:
     """``FULLY_CONNECTED version 12 (2 ops; its newest is version 9)``."""
-    if not each.nodes:
+    if not each.nodes and each.op not in BUILTIN_NAMES:
         what = "IR version" if each.op == "IR" else f"{each.op} opset"
         return f"{what} {each.version} (its newest is {each.newest})"
-    ops = counted(len(each.nodes), "op")
+    ops = counted(len(each.nodes), "op") if each.nodes else "in a part that is not planned"
     if each.compiled_for:
         return f"{each.op} ({ops}) was compiled for {each.compiled_for}: lint the file as it was before that"
     if each.types:

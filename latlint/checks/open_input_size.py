@@ -33,7 +33,7 @@ RULE = Rule("LAT011", "open-input-size", "warning", under=("LAT106",))
 
 
 def check(subject: Subject) -> Iterator[Finding]:
-    opened = {name: dims for name, dims in subject.graph.assumed.items() if -1 in dims[1:]}
+    opened = subject.graph.unstated
     if opened:
         name, dims = next(iter(opened.items()))
         others = f" (and {len(opened) - 1} more)" if len(opened) > 1 else ""

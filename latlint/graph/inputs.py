@@ -54,7 +54,8 @@ def usual_size(dims: Sequence[int]) -> tuple[int, ...]:
     """``dims`` with a common size for each open dimension: an image where one of the inner ones has one, three or four channels."""
     image = len(dims) == 4 and (dims[1] in _COLOURS or dims[3] in _COLOURS)
     usual = _USUAL_SIDE if image else _USUAL_LENGTH
-    return tuple(dim if dim >= 0 else usual if axis else 1 for axis, dim in enumerate(dims))
+    batch = len(dims) > 1
+    return tuple(dim if dim >= 0 else 1 if batch and not axis else usual for axis, dim in enumerate(dims))
 
 
 def fitting(

@@ -12,6 +12,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf has no stubs of its own
 from onnx import (
+    IR_VERSION,
     AttributeProto,
     FunctionProto,
     GraphProto,
@@ -28,7 +29,7 @@ from latlint.graph import wire
 from latlint.graph.inputs import InputShape, dims_text, fitting, open_notes
 from latlint.graph.onnx_bodies import Step, enter, is_run, leave, repeat
 from latlint.graph.onnx_bodies import steps as bodies
-from latlint.graph.onnx_ops import Call, ImpossibleError, describe
+from latlint.graph.onnx_ops import Call, ImpossibleError, Result, describe
 from latlint.graph.onnx_shapes import (
     DTYPES,
     Array,
@@ -39,10 +40,11 @@ from latlint.graph.onnx_shapes import (
     tensor_type,
     tensor_value,
 )
-from latlint.graph.ops import lacks_operand
+from latlint.graph.ops import UNKNOWN, lacks_operand
 from latlint.graph.types import ITEM_BYTES, NO_ATTRIBUTES, ByteRange, Graph, Node, OpenSize, Quantization, Tensor
 from latlint.words import printable
 
+_STANDARD = frozenset({"", "ai.onnx"})
 MAX_NODES = 50_000
 MAX_TENSORS = 1_000_000
 MAX_NAME = 4096
@@ -101,6 +103,7 @@ class _Reader:
         self.lean = lean
         self.path = path
         self.notes: list[str] = []
+        self.newer = self._newer()
         graph = model.graph
         self.constants = _constants(graph)
         #: Dimensions of inputs that nobody stated: the input, the axis, the size's name.
@@ -111,6 +114,21 @@ class _Reader:
         self.inference = Inference(declared, self.symbols)
         self.ranges: dict[str, ByteRange] = {}
         self.quantization: dict[str, Quantization] = {}
+
+    def _newer(self) -> bool:
+        """Whether the model is of a version that this onnx does not know: nobody here can say what its ops do."""
+        found = {
+            "opset": (max((each.version for each in self.model.opset_import if each.domain in _STANDARD), default=0), defs.onnx_opset_version()),
+            "IR version": (self.model.ir_version, IR_VERSION),
+        }  # fmt: skip
+        late = [
+            f"{what} {given} (the newest here is {newest})" for what, (given, newest) in found.items() if given > newest
+        ]
+        if late:
+            self.notes.append(
+                f"the file has {' and '.join(late)}: what its ops do is not known; update the package onnx"
+            )
+        return bool(late)
 
     def graph(self) -> Graph:
         graph = self.model.graph
@@ -131,14 +149,13 @@ class _Reader:
             if step.body is not None:
                 (enter if step.role == "entry" else leave)(self.inference, step.body)
                 continue
-            try:
-                self.inference.check(step.node, step.opsets)
-            except ImpossibleError as problem:
-                raise ImpossibleError(f"{_label(step.node)} has {problem}") from None
+            self.check(step.node, step.opsets)
             self.inference.node(step.node, step.opsets)
             self._take_constant_node(step.node)
         steps = [step for step in steps if is_run(step)]
         for step in steps:
+            if step.body is not None and step.body.trips == 0:
+                del step.node.input[step.body.given :]
             if step.body is not None and step.body.node.op_type == "If":
                 if step.body.weighed and len(self.notes) < _MAX_NOTES:
                     name = ("then", "else")[step.body.branch]
@@ -272,6 +289,13 @@ class _Reader:
                     self.bound(count, MAX_NODES, "nodes")
                     self._check_node(step.node)
                     yield step
+
+    def check(self, node: NodeProto, opsets: Mapping[str, int]) -> None:
+        """Raises ImpossibleError when the node lacks what its op must have."""
+        try:
+            self.inference.check(node, opsets)
+        except ImpossibleError as problem:
+            raise ImpossibleError(f"{_label(node)} has {problem}") from None
 
     def next_body(self) -> int:
         """A number that no other graph of the model has."""
@@ -426,8 +450,9 @@ class _Reader:
             opset,
             known,
         )
+        newer = self.newer and domain in _STANDARD
         try:
-            result = describe(domain, call)
+            result = Result(UNKNOWN, {}) if newer else describe(domain, call)
         except ImpossibleError as problem:
             raise ImpossibleError(f"{_label(node)} has {problem}") from None
         except (TypeError, ValueError, IndexError, OverflowError):
@@ -442,7 +467,11 @@ class _Reader:
             index=position,
             name=node.name or (node.output[0] if node.output else ""),
             kind=result.kind,
-            native=f"{domain}::{node.op_type}" if domain else node.op_type,
+            native=f"{domain}::{node.op_type}"
+            if domain
+            else f"{node.op_type} (opset {opset})"
+            if newer
+            else node.op_type,
             inputs=operands,
             outputs=tuple(writes),
             attributes=_frozen(result.attributes),

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Iterator, Mapping
-from math import prod
+from math import inf, prod
 from typing import Any, NamedTuple, Protocol
 
 from onnx import GraphProto, NodeProto, TensorProto
 
-from latlint.graph.onnx_ops import ImpossibleError
+from latlint.graph.onnx_ops import ImpossibleError, is_known
 from latlint.graph.onnx_shapes import Inference, attributes_of, tensor_type
 from latlint.graph.trips import Loop
-from latlint.graph.types import ByteRange
+from latlint.graph.types import ByteRange, agreed
 
 #: Graphs within graphs, of which deeper ones are not followed; real files have three.
 MAX_DEPTH = 16
@@ -31,6 +31,8 @@ class Body:
 
     def __init__(self, node: NodeProto) -> None:
         self.node = node
+        #: How many inputs the file gives it; those behind are what its graphs write.
+        self.given = len(node.input)
         self.inputs: list[list[str]] = []
         self.outputs: list[list[str]] = []
         self.steps: list[list[Step]] = []
@@ -55,7 +57,9 @@ class Step(NamedTuple):
 
 
 class Reader(Protocol):
-    """What reads the model: it is told what is copied and which constants there are, and numbers the graphs."""
+    """What reads the model: it checks nodes, is told what is copied and which constants there are, and numbers the graphs."""
+
+    def check(self, node: NodeProto, opsets: Mapping[str, int]) -> None: ...
 
     def copied(self, node: NodeProto) -> None: ...
 
@@ -82,6 +86,7 @@ def steps(reader: Reader, step: Step, outer: Mapping[str, str], depth: int) -> I
     if len(graphs) != len(wanted):
         yield step
         return
+    reader.check(step.node, step.opsets)
     plain = NodeProto(name=step.node.name, op_type=step.node.op_type, domain=step.node.domain)
     plain.input.extend(step.node.input)
     plain.output.extend(step.node.output)
@@ -167,20 +172,27 @@ def leave(inference: Inference, body: Body) -> None:
     """The types of what the node writes, and which branch counts or how often the loop runs."""
     if body.node.op_type == "If":
         _choose(inference, body)
-        for name, result in zip(body.node.output, body.outputs[body.branch], strict=False):
-            if name and result in inference.types:
-                inference.types[name] = inference.types[result]
+        for name, *results in zip(body.node.output, *body.outputs, strict=False):
+            known = inference.types.get(results[body.branch])
+            if known is not None and body.weighed:
+                shapes = [each.shape if (each := inference.types.get(result)) else None for result in results]
+                known = inference.sized(known, agreed(*shapes))
+            if name and known is not None:
+                inference.types[name] = known
         return
     loop = body.node.op_type == "Loop"
     body.trips = _loop_trips(inference, body) if loop else _scan_trips(inference, body)
     results = body.outputs[0][1:] if loop else body.outputs[0]
     carried = max(len(body.inputs[0]) - (2 if loop else _scanned(body)), 0)
     begins = body.inputs[0][2:] if loop else body.inputs[0]
+    if body.trips == 0:
+        results = [*begins[:carried], *results[carried:]]
+    elif body.trips != 1:
+        _settle(inference, body, list(zip(begins[:carried], results, strict=False)))
     for position, (name, result) in enumerate(zip(body.node.output, results, strict=False)):
         known = inference.types.get(result)
         if position < carried:
-            before = inference.types.get(begins[position])
-            known = before if known is None or known.shape is None or -1 in known.shape else known
+            known = inference.types.get(begins[position]) if known is None or known.shape is None else known
         elif known is not None and known.shape is not None:
             axis = 0 if loop else _axis(body, "scan_output_axes", position - carried, len(known.shape) + 1)
             shape = (*known.shape[:axis], -1 if body.trips is None else body.trips, *known.shape[axis:])
@@ -188,6 +200,23 @@ def leave(inference: Inference, body: Body) -> None:
             continue
         if name and known is not None:
             inference.types[name] = known
+
+
+def _settle(inference: Inference, body: Body, carried: list[tuple[str, str]]) -> None:
+    """What a round hands on in another size than it got is of no known size, and so is what the body makes of it."""
+    changed = False
+    for begin, result in carried:
+        before, made = inference.types.get(begin), inference.types.get(result)
+        if before is not None and made is not None and made.shape is not None and made.shape != before.shape:
+            inference.types[begin] = inference.sized(before, agreed(before.shape, made.shape))
+            changed = True
+    for step in body.steps[0] if changed else ():
+        for name in step.node.output:
+            inference.forget(name)
+        if step.body is None:
+            inference.node(step.node, step.opsets)
+        else:
+            (enter if step.role == "entry" else leave)(inference, step.body)
 
 
 def _choose(inference: Inference, body: Body) -> None:
@@ -211,8 +240,13 @@ def is_run(step: Step) -> bool:
     return step.role != "entry" and decided and repeat(step) != 0
 
 
-def _work(inference: Inference, step: Step) -> int:
-    """A rough count of what a node computes: elements written, times the weights that each takes."""
+def _work(inference: Inference, step: Step) -> float:
+    """A rough count of what a node computes: elements written, times the weights that each takes; infinite where nobody knows."""
+    often = repeat(step)
+    made = (inference.types.get(name) for name in step.node.output if name)
+    unknown = not is_known(step.node.domain, step.node.op_type)
+    if unknown or often is None or any(each is None or each.shape is None or -1 in each.shape for each in made):
+        return inf
     shapes = [
         known.shape if (known := inference.types.get(name)) else None
         for name in (*step.node.output[:1], *step.node.input[1:2])
@@ -223,7 +257,7 @@ def _work(inference: Inference, step: Step) -> int:
     depth = 1
     if step.node.op_type in _WEIGHTED and len(shapes) > 1 and shapes[1]:
         depth = max(weights // max(*shapes[1], 1), 1)
-    return written * depth * (repeat(step) or 1)
+    return written * depth * often
 
 
 def repeat(step: Step) -> int | None:

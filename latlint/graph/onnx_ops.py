@@ -82,6 +82,13 @@ def describe(domain: str, call: Call) -> Result:
     return Result(entry, {}) if isinstance(entry, str) else entry(call)
 
 
+def is_known(domain: str, op: str) -> bool:
+    """Whether the vocabulary has a word for the op."""
+    domain = "" if domain == "ai.onnx" else domain
+    foreign = FOREIGN.get((domain, op))
+    return (foreign is not None and foreign.describe is not None) or (not domain and op in _OPS)
+
+
 def _known(**attributes: Any) -> Attributes:
     """The attributes that could be determined."""
     return {name: value for name, value in attributes.items() if value is not None}

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from onnx import AttributeProto, NodeProto, TensorProto, TypeProto, defs, helper, numpy_helper, shape_inference
 
-from latlint.graph.onnx_ops import FOREIGN, MICROSOFT_INPUTS, Foreign, ImpossibleError
+from latlint.graph.onnx_ops import FOREIGN, MICROSOFT_INPUTS, Foreign, ImpossibleError, is_known
 from latlint.graph.wire import SMALL_BYTES
 from latlint.words import counted
 
@@ -201,16 +201,28 @@ class Inference:
             known = self._shared[key] = ValueType(kind, shape_of(kind), dtype_of(kind))
         return known
 
+    def forget(self, name: str) -> None:
+        """``name`` is written anew."""
+        self.types.pop(name, None)
+        self.values.pop(name, None)
+
+    def sized(self, known: ValueType, shape: tuple[int, ...] | None) -> ValueType:
+        """``known``, of another shape."""
+        return known if shape == known.shape else self._type(tensor_type(known.proto.tensor_type.elem_type, shape))
+
     def node(self, node: NodeProto, opsets: Mapping[str, int]) -> None:
         """Infer the outputs of ``node``; what cannot be inferred is as declared, or stays unknown."""
-        value = self._fold(node) if node.domain in ("", "ai.onnx") else None
-        if value is not None:
+        values = self._fold(node) if node.domain in ("", "ai.onnx") else ()
+        for name, value in zip(node.output, values, strict=False):
             shape = tuple(int(dim) for dim in value.shape)
-            self.add(node.output[0], tensor_type(helper.np_dtype_to_tensor_dtype(value.dtype), shape), value)
+            self.add(name, tensor_type(helper.np_dtype_to_tensor_dtype(value.dtype), shape), value)
+        if values:
             return
+        # of an op that neither onnx nor latlint knows the file may tell; the sizes of all others follow, or only a run tells them
+        believed = not is_known(node.domain, node.op_type) and self._schema(node.domain, node.op_type, opsets) is None
         for name, inferred in zip_longest(node.output, self._outputs(node, opsets)):
             if name:
-                known = self._merged(inferred, self.declared.get(name))
+                known = self._merged(inferred, self.declared.get(name)) if believed else inferred
                 if known is not None:
                     self.types[name] = known
 
@@ -231,26 +243,28 @@ class Inference:
         known = self.types.get(name)
         return None if known is None else known.shape
 
-    def _fold(self, node: NodeProto) -> Array | None:
-        """The single output's elements, where they follow from values that are known."""
+    def _fold(self, node: NodeProto) -> list[Array]:
+        """The outputs' elements, where they follow from values that are known; nothing where they do not."""
         fold = _FOLDS.get(node.op_type)
-        if fold is None or len(node.output) != 1:
-            return None
+        if fold is None or (len(node.output) != 1 and fold is not _split):
+            return []
         if node.op_type in ("Shape", "Size"):
             shape = self._shape(node.input[0]) if node.input else None
             if shape is None or -1 in shape:
-                return None
+                return []
             inputs: list[Array | None] = [np.array(shape, np.int64)]
         else:
             inputs = [self.values.get(name) if name else None for name in node.input]
             if any(array is None and name for array, name in zip(inputs, node.input, strict=True)):
-                return None
+                return []
         try:
             with np.errstate(all="ignore"):
-                value = fold(attributes_of(node), *inputs)
+                given = {"outputs": len(node.output)} if fold is _split else {}
+                found = fold(attributes_of(node) | given, *inputs)
         except (ValueError, IndexError, TypeError, KeyError, AttributeError, ArithmeticError, MemoryError):
-            return None  # not a computation ONNX allows; the runtime would refuse it, shapes downstream stay unknown
-        return value if value is not None and value.size <= MAX_ELEMENTS and value.ndim <= MAX_RANK else None
+            return []  # not a computation ONNX allows; the runtime would refuse it, shapes downstream stay unknown
+        values = found if isinstance(found, list) else [] if found is None else [found]
+        return values if all(value.size <= MAX_ELEMENTS and value.ndim <= MAX_RANK for value in values) else []
 
     def _outputs(self, node: NodeProto, opsets: Mapping[str, int]) -> tuple[ValueType | None, ...]:
         """The output types, in order, by onnx's schema of the op; empty when it has none or the inputs do not fit it."""
@@ -546,6 +560,67 @@ def _mod(attrs: dict[str, Any], a: Array, b: Array) -> Array:
     return _broadcasting(np.fmod if attrs.get("fmod", 0) else np.mod)(attrs, a, b)
 
 
+def _split(attrs: dict[str, Any], data: Array, sizes: Array | None = None) -> list[Array]:
+    """``outputs`` parts, of these ``sizes``, or equal but for the last."""
+    axis, count = attrs.get("axis", 0), attrs["outputs"]
+    lengths = list(attrs.get("split", ())) if sizes is None else sizes.tolist()
+    if not lengths:
+        each = -(-data.shape[axis] // count)
+        lengths = [each] * (count - 1) + [data.shape[axis] - each * (count - 1)]
+    if sum(lengths) != data.shape[axis] or len(lengths) != count or min(lengths) < 0:
+        raise ValueError("not a split")
+    return np.split(data, np.cumsum(lengths[:-1]), axis)
+
+
+def _clip(attrs: dict[str, Any], data: Array, low: Array | None = None, high: Array | None = None) -> Array:
+    low = attrs.get("min") if low is None else low
+    high = attrs.get("max") if high is None else high
+    data = data if low is None else np.maximum(data, low)
+    return np.asarray(data if high is None else np.minimum(data, high))
+
+
+def _pad(
+    attrs: dict[str, Any], data: Array, pads: Array | None = None, value: Array | None = None, axes: Array | None = None
+) -> Array:
+    sides = np.asarray(attrs["pads"] if pads is None else pads).reshape(2, -1).T
+    if attrs.get("mode", "constant") != "constant" or axes is not None or sides.min() < 0:
+        raise ValueError("not a plain pad")
+    _bounded(np.array(data.shape, np.int64) + sides.sum(1))
+    return np.pad(data, sides.tolist(), constant_values=attrs.get("value", 0) if value is None else value.item())
+
+
+def _position(function: Callable[..., Any]) -> Callable[..., Array]:
+    def fold(attrs: dict[str, Any], data: Array) -> Array:
+        if attrs.get("select_last_index", 0):
+            raise ValueError("the last of equals")
+        return np.asarray(function(data, attrs.get("axis", 0), keepdims=bool(attrs.get("keepdims", 1))), np.int64)
+
+    return fold
+
+
+def _cumsum(attrs: dict[str, Any], data: Array, axis: Array) -> Array:
+    if attrs.get("exclusive", 0) or attrs.get("reverse", 0):
+        raise ValueError("not from the first on")
+    return np.cumsum(data, int(axis.item()), data.dtype)
+
+
+def _gather_nd(attrs: dict[str, Any], data: Array, index: Array) -> Array:
+    if attrs.get("batch_dims", 0):
+        raise ValueError("of a batch")
+    return np.asarray(data[tuple(np.moveaxis(index, -1, 0))])
+
+
+def _scatter(attrs: dict[str, Any], data: Array, index: Array, updates: Array) -> Array:
+    if attrs.get("reduction", "none") != "none":
+        raise ValueError("not a plain scatter")
+    made = data.copy()
+    if "axis" in attrs or index.shape == updates.shape == (index.size,):
+        np.put_along_axis(made, index, updates, attrs.get("axis", 0))
+    else:
+        made[tuple(np.moveaxis(index, -1, 0))] = updates
+    return made
+
+
 def _broadcasting(function: Callable[..., Any]) -> Callable[..., Array]:
     def fold(_: dict[str, Any], *arrays: Array) -> Array:
         if prod(np.broadcast_shapes(*(array.shape for array in arrays))) > MAX_ELEMENTS:
@@ -568,7 +643,7 @@ def _reduction(function: Callable[..., Any]) -> Callable[..., Array]:
     return fold
 
 
-_FOLDS: dict[str, Callable[..., Array | None]] = {
+_FOLDS: dict[str, Callable[..., Array | list[Array] | None]] = {
     "Constant": _constant,
     "Shape": _shape,
     "Size": lambda _, shape: np.array(prod(shape.tolist()), np.int64),
@@ -577,6 +652,17 @@ _FOLDS: dict[str, Callable[..., Array | None]] = {
     ),
     "Concat": _concat,
     "Slice": _slice,
+    "Split": _split,
+    "Clip": _clip,
+    "Pad": _pad,
+    "ArgMax": _position(np.argmax),
+    "ArgMin": _position(np.argmin),
+    "CumSum": _cumsum,
+    "GatherND": _gather_nd,
+    "GatherElements": lambda attrs, data, index: np.take_along_axis(data, index, attrs.get("axis", 0)),
+    "ScatterElements": _scatter,
+    "ScatterND": _scatter,
+    "NonZero": lambda _, data: np.array(np.nonzero(np.atleast_1d(data)), np.int64),
     "Squeeze": _squeeze,
     "Unsqueeze": _unsqueeze,
     "Reshape": _reshape,
@@ -597,6 +683,7 @@ _FOLDS: dict[str, Callable[..., Array | None]] = {
     "LessOrEqual": _broadcasting(np.less_equal),
     "And": _broadcasting(np.logical_and),
     "Or": _broadcasting(np.logical_or),
+    "Xor": _broadcasting(np.logical_xor),
     "Not": _broadcasting(np.logical_not),
     "Add": _broadcasting(np.add),
     "Sub": _broadcasting(np.subtract),
@@ -610,7 +697,13 @@ _FOLDS: dict[str, Callable[..., Array | None]] = {
     "Ceil": _broadcasting(np.ceil),
     "Floor": _broadcasting(np.floor),
     "Sqrt": _broadcasting(np.sqrt),
+    "Round": _broadcasting(np.round),
+    "Sign": _broadcasting(np.sign),
+    "Exp": _broadcasting(np.exp),
+    "Log": _broadcasting(np.log),
+    "Reciprocal": _broadcasting(np.reciprocal),
     "Pow": _broadcasting(lambda a, b: np.power(a, b).astype(a.dtype)),
+    "ReduceMean": _reduction(np.mean),
     "ReduceProd": _reduction(np.prod),
     "ReduceSum": _reduction(np.sum),
     "ReduceMax": _reduction(np.max),

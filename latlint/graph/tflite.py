@@ -56,6 +56,7 @@ _TENSOR_SPARSITY, _TENSOR_SHAPE_SIGNATURE, _TENSOR_HAS_RANK = 6, 7, 8
 _QUANTIZATION_SCALE, _QUANTIZATION_ZERO_POINT, _QUANTIZATION_AXIS = 2, 3, 6
 _BUFFER_DATA, _BUFFER_OFFSET, _BUFFER_SIZE = 0, 1, 2
 
+_BUILTIN = frozenset(tflite_ops.BUILTIN_NAMES)
 _EMPTY_BUFFER = ByteRange(0, 0)
 
 #: Kinds whose second and third inputs are weights and bias.
@@ -149,7 +150,14 @@ class _Reader:
             open_sizes=open_sizes,
             dynamic=frozenset(self.sizes.dynamic),
             dynamic_in_litert=frozenset(self.sizes.dynamic_in_litert),
+            elsewhere=self._elsewhere(),
         )
+
+    def _elsewhere(self) -> tuple[tuple[str, int], ...]:
+        """The built-in ops among the file's operator codes that no node is of."""
+        here = {(node.native, node.version) for node in self.nodes}
+        every = dict.fromkeys((code.native, code.version) for code in self.codes if code.native in _BUILTIN)
+        return tuple(code for code in every if code not in here)
 
     def _note(self) -> None:
         """What the user must know of sizes and bodies."""
@@ -226,19 +234,20 @@ class _Reader:
     def _inputs(self, inputs: tuple[int, ...]) -> tuple[tuple[OpenSize, ...], dict[int, Shape]]:
         """The dimensions of inputs that the file leaves open and nobody states, and the shapes that are stated, by index."""
         tensors = self.tensors
+        # of inputs that share a name, the first is the one that a shape is stated of
         by_name = {tensors[index].name: index for index in reversed(inputs)}
-        declared = {name: self._opened(index) for name, index in by_name.items()}
-        shapes = fitting(self.shapes, declared, self.path)
-        assumed = {
-            name: dims for name in dict.fromkeys(tensors[index].name for index in inputs)
-            if (dims := declared[name]) and -1 in dims and name not in shapes
-        }  # fmt: skip
-        self.notes += open_notes(assumed, {name: tensors[by_name[name]].shape or () for name in assumed})
-        stated = {by_name[name]: dims for name, dims in shapes.items() if tensors[by_name[name]].shape != dims}
-        opened = tuple(
-            OpenSize(by_name[name], axis) for name, dims in assumed.items() for axis, dim in enumerate(dims) if dim < 0
+        declared = {index: self._opened(index) for index in inputs}
+        shapes = fitting(self.shapes, {name: declared[index] for name, index in by_name.items()}, self.path)
+        stated = {by_name[name]: dims for name, dims in shapes.items()}
+        assumed = {index: dims for index, dims in declared.items() if dims and -1 in dims and index not in stated}
+        self.notes += open_notes(
+            {tensors[index].name: dims for index, dims in reversed(assumed.items())},
+            {tensors[index].name: tensors[index].shape or () for index in reversed(assumed)},
         )
-        return opened, stated
+        opened = tuple(
+            OpenSize(index, axis) for index, dims in assumed.items() for axis, dim in enumerate(dims) if dim < 0
+        )
+        return opened, {index: dims for index, dims in stated.items() if tensors[index].shape != dims}
 
     def _operator_codes(self) -> list[OpCode]:
         codes = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
@@ -11,7 +11,7 @@ from latlint.graph.flatbuffer import MalformedError, Table
 from latlint.graph.tflite_ops import Builtin
 from latlint.graph.tflite_shapes import Sizes
 from latlint.graph.trips import Loop
-from latlint.graph.types import Node, Tensor, times, work
+from latlint.graph.types import Node, Tensor, agreed, times, work
 from latlint.words import printable
 
 #: Bodies within bodies; real files have three.
@@ -115,6 +115,7 @@ class Bodies:
         other, second = self._branch(numbers[1], node.inputs[1:], depth)
         nodes, tensors = reader.nodes, reader.tensors
         work_one, work_other = (sum(work(n, tensors) for n in part) for part in (nodes[first:second], nodes[second:]))
+        shapes = [[tensors[index].shape for index in branch.outputs] for branch in (one, other)]
         if work_one >= work_other:
             del nodes[second:]
         else:
@@ -122,7 +123,10 @@ class Bodies:
         name = "then" if work_one >= work_other else "else"
         if len(self.notes) < _MAX_NOTES:
             self.notes.append(f"of the branches of '{printable(node.name[:80])}' the heavier one ({name}) is counted")
-        return self._closed(node, (one if name == "then" else other).outputs, branch=name)
+        closed = self._closed(node, (one if name == "then" else other).outputs, branch=name)
+        for index, *sizes in zip(node.outputs, *shapes, strict=False):
+            reader.sizes.resize(index, agreed(*sizes))
+        return closed
 
     def _while(self, node: Node, depth: int) -> Node:
         """The condition and the body, as often as the loop runs."""
@@ -145,25 +149,38 @@ class Bodies:
         nodes = reader.nodes
         written = {tensor: n for n in nodes[first:] for tensor in n.outputs}
         begins = dict(zip(body.inputs, node.inputs, strict=False))
+        following = {i: out for i, out in zip(body.inputs, body.outputs, strict=False) if i not in node.inputs}
         loop = Loop(
             producer=written.get,
             value=lambda index: _number(sizes.array(index)),
             start=lambda index: _number(sizes.array(begins[index])) if index in begins else None,
-            following={i: out for i, out in zip(body.inputs, body.outputs, strict=False) if i not in node.inputs},
+            following=following,
         )
         trips = loop.trips(condition.outputs[0]) if condition.outputs else None
         if trips == 0:
             del nodes[first:]
             return self._closed(node, node.inputs, trips=0)
+        if trips != 1 and self._settled(following, nodes[first:]) and condition.outputs:
+            trips = loop.trips(condition.outputs[0])
         nodes[first:] = [replace(n, repeat=times(n.repeat, trips)) for n in nodes[first:]]
-        # a size that the body does not fix, or what its slices make together, is that of what the loop began with
-        for inner, out in zip(body.inputs, body.outputs, strict=False):
-            shape = reader.tensors[out].shape
-            if shape is None or -1 in shape:
-                sizes.resize(out, reader.tensors[inner].shape)
         # every round hands on all that the loop holds (kernels/while.cc copies it)
         closed = self._closed(node, (*body.outputs, *condition.outputs), trips=trips)
         return replace(closed, repeat=trips)
+
+    def _settled(self, following: Mapping[int, int], nodes: Sequence[Node]) -> bool:
+        """What a round hands on in another size than it got is of no known size, and so is what the body makes of it; whether there is any."""
+        reader, sizes = self.reader, self.reader.sizes
+        changed = False
+        for inner, out in following.items():
+            begun, made = reader.tensors[inner].shape, reader.tensors[out].shape
+            if out in sizes.bounded:  # what slices by the counter make together is what they were cut from
+                sizes.resize(out, begun)
+            elif begun != made:
+                sizes.resize(inner, agreed(begun, made))
+                changed = True
+        for node in nodes if changed else ():
+            sizes.again(node)
+        return changed
 
 
 def _number(value: Any) -> float | None:

@@ -448,6 +448,9 @@ def _strided_slice(op: Operands) -> Attributes:
     begin, end, strides = op.integers(1), op.integers(2), op.integers(3)
     if len({len(value) for value in (begin, end, strides) if value is not None}) > 1:
         raise impossible("a begin, end and strides of different lengths")
+    if op.options.number(5, BOOL, False):  # the end is told from the begin
+        end = None if begin is None or end is None else tuple(b + e for b, e in zip(begin, end, strict=True))
+        return _known(begin=begin, end=end, strides=strides, **masks, offset=True)
     return _known(begin=begin, end=end, strides=strides, **masks)
 
 

@@ -25,12 +25,18 @@ Array = np.ndarray[Any, Any]
 
 #: Longer values steer no shape.
 _MAX_VALUE = 64
+#: How the runtime computes: 70 * 0.7 is 49 in float32, and 48.999999 in float64. Integers never overflow here.
+_KINDS: dict[str, type[np.generic]] = {"float32": np.float32, "float64": np.float64, "bool": np.bool_}
 
 #: Kinds whose first output has the shape of the first input.
 _SAME = UNARY | frozenset(
     "softmax log_softmax cast quantize dequantize fake_quant identity dropout cumsum reverse l2_normalization "
     "local_response_norm densify".split()
 )
+
+
+#: Types of values that stand for others.
+_HANDLES = frozenset({"resource", "variant"})
 
 
 class UnknownError(Exception):
@@ -101,6 +107,14 @@ class Sizes:
             self._compute(node)
         return bool(outputs) and tensors[outputs[0]].shape != before
 
+    def again(self, node: Node) -> None:
+        """``take`` once more: what it reads is of another size by now."""
+        for index in node.outputs:
+            self.values.pop(index, None)
+            self.folded.discard(index)
+        self.lost = [other for other in self.lost if other.index != node.index]
+        self.take(node)
+
     def _change(self, index: int, shape: Shape) -> None:
         """The runtime makes ``shape`` of a tensor that has another one in the file."""
         tensor, opened = self.tensors[index], self.opened(index)
@@ -113,21 +127,38 @@ class Sizes:
             self.misfits.append(Misfit(index, tensor.shape, shape))
 
     def _lose(self, node: Node) -> None:
-        """The size of what ``node`` writes is not computed: as the file says, unless its inputs are not."""
+        """The size of what ``node`` writes is not computed: as the file says, unless its inputs are not, or the data decide it."""
         if node.inner and node.kind == "slice" and self._bound(node):
             return
+        believed = (
+            self.moved.isdisjoint(node.inputs) and not self._computed(node) and all(map(self._is_sized, node.inputs))
+        )
         lost = False
         for index in node.outputs:
             if index < 0:
                 continue
-            if self.moved.isdisjoint(node.inputs):
+            if believed:
                 self._keep(index)
             else:
                 shape = self.tensors[index].shape
                 self.resize(index, None if shape is None else (-1,) * len(shape))
+            if node.kind == "concat" and not self.bounded.isdisjoint(node.inputs):
+                self.bounded.add(index)
             lost |= -1 in (self.tensors[index].shape or (-1,))
         if lost:
             self.lost.append(node)
+
+    def _is_sized(self, index: int) -> bool:
+        """Whether an operand has a known size, or none that matters: a handle."""
+        return index < 0 or self.tensors[index].elements is not None or self.tensors[index].dtype in _HANDLES
+
+    def _computed(self, node: Node) -> list[int]:
+        """The operands that decide the size of what ``node`` writes and that only a run of the model tells."""
+        slots = _STEERING.get(node.native, ())
+        asked = (node.inputs[slot] for slot in slots if slot < len(node.inputs))
+        return [
+            index for index in asked if index >= 0 and not self.tensors[index].constant and self.array(index) is None
+        ]
 
     def _bound(self, node: Node) -> bool:
         """A slice by a loop's counter is counted as half of what it is cut from, its mean over all rounds; whether that is known."""
@@ -204,7 +235,7 @@ class Sizes:
             return np.zeros(tensor.shape or (), np.int64)
         if tensor.value is None or tensor.shape is None or len(tensor.value) > _MAX_VALUE:
             return None
-        found = np.array(tensor.value, np.int64 if tensor.dtype.startswith("int") else None)
+        found = np.array(tensor.value, _KINDS.get(tensor.dtype, np.int64 if tensor.dtype.startswith("int") else None))
         return found.reshape(tensor.shape) if found.size == prod(tensor.shape) else None
 
     def _compute(self, node: Node) -> None:
@@ -231,6 +262,11 @@ class Sizes:
         except (UnknownError, ValueError, IndexError, KeyError, TypeError, ArithmeticError):
             return
         parts = found if isinstance(found, list) else [found]
+        activation = node.attributes.get("activation", "none")
+        if activation != "none":
+            if activation not in _CLAMPS:
+                return
+            parts = [np.clip(part, *_CLAMPS[activation]) for part in parts]
         early = node.native in _FOLDED and all(index in self.folded or self._is_constant(index) for index in reads)
         for index, part in zip(node.outputs, parts, strict=False):
             value = np.asarray(part)
@@ -365,12 +401,16 @@ def _pad(self: Sizes, node: Node) -> Sequence[Shape]:
 
 
 def _slice(self: Sizes, node: Node) -> Sequence[Shape]:
-    data, begin, size = self._shape(node, 0), self._value(node, 1), self._value(node, 2)
+    """Where a part begins does not matter to its size, but where it reaches to the end."""
+    data, size = self._shape(node, 0), self._value(node, 2)
+    begin = self._value(node, 1) if min(size, default=0) < 0 else size
     return [_counts(dim - b if s < 0 else s for dim, b, s in zip(data, begin, size, strict=True))]
 
 
 def _index(node: Node, begin: Sequence[int], end: Sequence[int], strides: Sequence[int]) -> tuple[Any, ...]:
-    """A STRIDED_SLICE as Python's index."""
+    """A STRIDED_SLICE as Python's index. Its end may be told from where it begins."""
+    if node.attributes.get("offset"):
+        end = [b + e for b, e in zip(begin, end, strict=True)]
     masks = [node.attributes[f"{name}_mask"] for name in ("begin", "end", "ellipsis", "new_axis", "shrink_axis")]
     index: list[Any] = []
     for bit, (b, e, s) in enumerate(zip(begin, end, strides, strict=True)):
@@ -513,6 +553,12 @@ def _svdf(self: Sizes, node: Node) -> Sequence[Shape]:
     return [(self._shape(node, 0)[0], self._shape(node, 1)[0] // node.attributes["rank"])]
 
 
+def _where(self: Sizes, node: Node) -> Sequence[Shape]:
+    """As many rows as there are elements that are not zero."""
+    value = self.array(node.inputs[0])
+    return [(-1 if value is None else int(np.count_nonzero(value)), self._rank(node))]
+
+
 def _non_max_suppression(self: Sizes, node: Node) -> Sequence[Shape]:
     """Indices and scores of as many boxes as the third operand says; how many there were is a scalar."""
     most = _counts(self._value(node, 2))
@@ -581,8 +627,7 @@ _HANDLERS: dict[str, _Handler] = {
     "shape": lambda self, node: [(self._rank(node),)],
     "rank": lambda self, node: [()],
     "range": _range,
-    # as many rows as there are elements that are not zero
-    "where": lambda self, node: [(-1, self._rank(node))],
+    "where": _where,
     "non_max_suppression": _non_max_suppression,
     # how many detections there are is an option of the op
     "detection_postprocess": lambda self, node: [_counts(self.tensors[i].shape or (-1,)) for i in node.outputs],
@@ -594,9 +639,10 @@ _HANDLERS: dict[str, _Handler] = {
 #: Ops that are sized in another way than their kind, or have none.
 _NATIVE: dict[str, _Handler] = {
     **dict.fromkeys(
-        "ZEROS_LIKE ADD_N DYNAMIC_UPDATE_SLICE MATRIX_SET_DIAG REAL IMAG COMPLEX_ABS BUCKETIZE HASHTABLE_FIND UNIQUE".split(),
+        "ZEROS_LIKE ADD_N DYNAMIC_UPDATE_SLICE MATRIX_SET_DIAG REAL IMAG COMPLEX_ABS BUCKETIZE HASHTABLE_FIND".split(),
         _same,
     ),
+    "UNIQUE": lambda self, node: [(-1,), self._shape(node, 0)],
     **dict.fromkeys(
         "ATAN2 BITWISE_XOR RIGHT_SHIFT".split(),
         lambda self, node: [_broadcast([self._shape(node, 0), self._shape(node, 1)])],
@@ -653,7 +699,7 @@ def _casted(self: Sizes, node: Node, data: Array) -> Array:
     target = str(node.attributes.get("to", ""))
     if target.startswith(("int", "uint")):
         return np.trunc(data).astype(np.int64)
-    return data.astype(bool if target == "bool" else np.float64) if target[:5] in ("bool", "float") else data
+    return data.astype(_KINDS[target]) if target in _KINDS else data
 
 
 def _sliced(self: Sizes, node: Node, data: Array, begin: Array, size: Array) -> Array:
@@ -694,20 +740,50 @@ def _arranged(self: Sizes, node: Node, start: Array, limit: Array, delta: Array)
     return np.asarray(start + np.arange(count) * delta)
 
 
-def _filled(self: Sizes, node: Node, *operands: Array) -> Array:
+def _room(self: Sizes, node: Node) -> Shape:
+    """The shape of the output, which is small enough to make."""
     shape = self.tensors[node.outputs[0]].shape
     if shape is None or not 0 <= prod(shape) <= _MAX_VALUE:
         raise ValueError("too large")
-    return np.broadcast_to(operands[1] if node.native == "FILL" else np.zeros_like(operands[0]), shape)
+    return shape
+
+
+def _filled(self: Sizes, node: Node, *operands: Array) -> Array:
+    return np.broadcast_to(operands[1] if node.native == "FILL" else np.zeros_like(operands[0]), _room(self, node))
+
+
+def _broadcasted(self: Sizes, node: Node, data: Array, *_: Array) -> Array:
+    return np.broadcast_to(data, _room(self, node))
+
+
+def _padded(self: Sizes, node: Node, data: Array, pads: Array) -> Array:
+    _room(self, node)
+    return np.pad(data, pads.tolist())
 
 
 def _tiled(self: Sizes, node: Node, data: Array, counts: Array) -> Array:
-    if prod(self.tensors[node.outputs[0]].shape or (_MAX_VALUE + 1,)) > _MAX_VALUE:
-        raise ValueError("too large")
+    _room(self, node)
     return np.tile(data, counts.tolist())
 
 
+def _scattered(self: Sizes, node: Node, index: Array, updates: Array, *_: Array) -> Array:
+    made = np.zeros(_room(self, node), updates.dtype)
+    np.add.at(made, tuple(np.moveaxis(index, -1, 0)), updates)
+    return made
+
+
+def _position(function: Callable[..., Any]) -> _Fold:
+    return lambda self, node, data, *_: np.asarray(function(data, node.attributes["axis"]))
+
+
 _Fold = Callable[..., Any]
+
+#: Fused activation -> what it holds values between.
+_CLAMPS: dict[str, tuple[int, int | None]] = {
+    "relu": (0, None),
+    "relu6": (0, 6),
+    "relu_n1_to_1": (-1, 1),
+}
 
 _FOLDS: dict[str, _Fold] = {
     **dict.fromkeys(("reshape", "squeeze", "expand_dims", "shape", "rank"), _renamed),
@@ -747,6 +823,22 @@ _FOLDS: dict[str, _Fold] = {
     "ceil": _elementwise(np.ceil),
     "round": _elementwise(np.round),
     "sqrt": _elementwise(np.sqrt),
+    "rsqrt": _elementwise(lambda data: 1 / np.sqrt(data)),
+    "exp": _elementwise(np.exp),
+    "log": _elementwise(np.log),
+    "sign": _elementwise(np.sign),
+    "square": _elementwise(np.square),
+    "squared_difference": _elementwise(lambda a, b: np.square(a - b)),
+    "pow": _elementwise(np.power),
+    "pad": _padded,
+    "broadcast_to": _broadcasted,
+    "where": lambda self, node, data: np.argwhere(data),
+    "reverse": lambda self, node, data, axes: np.flip(data, tuple(axes.ravel().tolist())),
+    "gather_nd": lambda self, node, data, index: data[tuple(np.moveaxis(index, -1, 0))],
+    "scatter_nd": _scattered,
+    "arg_max": _position(np.argmax),
+    "arg_min": _position(np.argmin),
+    "mean": _reduction(np.mean),
     "reduce_prod": _reduction(np.prod),
     "sum": _reduction(np.sum),
     "reduce_max": _reduction(np.max),

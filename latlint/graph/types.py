@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from types import MappingProxyType
 from typing import Any, NamedTuple
+
+from latlint.graph.ops import UNKNOWN
+
+_RECURRENT = frozenset({"lstm", "gru", "rnn"})
 
 #: Bytes one element takes; anything else (strings, resources) counts as nothing moved.
 ITEM_BYTES: Mapping[str, float] = MappingProxyType(
@@ -22,6 +28,9 @@ ITEM_BYTES: Mapping[str, float] = MappingProxyType(
 _WORK = frozenset(
     {"conv1d", "conv2d", "conv3d", "depthwise_conv2d", "transpose_conv2d", "fully_connected", "batch_matmul"}
 )
+
+#: What files call a dimension that is the batch, or that is first and is not.
+_LENGTH = re.compile(r"^(?!.*batch).*(^t$|seq|time|len|frame|token|step|height|width)", re.IGNORECASE)
 
 NO_ATTRIBUTES: Mapping[str, Any] = MappingProxyType({})
 
@@ -130,8 +139,10 @@ class Graph:
     where the conversion added the node. ``open_sizes`` are the dimensions of inputs that nobody stated and the graph has at what
     was taken instead: ``assumed``. ``dynamic`` are the tensors that TensorFlow Lite 2.10 sizes only when it runs the model
     (``kTfLiteDynamic``): what a delegate for static sizes cannot take. ``dynamic_in_litert`` are those of LiteRT 2.3, which computes
-    some shape arithmetic earlier. ``as_if`` is the precision that a float graph is planned in as if converted to it (``runtime.as_if``);
-    empty: its own. ``imports`` are the versions that an ONNX file says it is written in: ``IR``, and the opset of each domain.
+    some shape arithmetic earlier. ``elsewhere`` are the built-in ops of a TFLite file that no node is of, with their versions: of branches
+    and subgraphs that are not followed. A runtime looks them up all the same. ``as_if`` is the precision that a float graph is planned in
+    as if converted to it (``runtime.as_if``); empty: its own. ``imports`` are the versions that an ONNX file says it is written in: ``IR``,
+    and the opset of each domain.
     """
 
     name: str
@@ -148,6 +159,7 @@ class Graph:
     dynamic_in_litert: frozenset[int] = frozenset()
     as_if: str = ""
     imports: tuple[tuple[str, int], ...] = ()
+    elsewhere: tuple[tuple[str, int], ...] = ()
 
     @property
     def assumed(self) -> dict[str, tuple[int, ...]]:
@@ -158,6 +170,38 @@ class Graph:
             shape = self.tensors[index].shape or ()
             dims = tuple(-1 if (index, axis) in opened else dim for axis, dim in enumerate(shape))
             found.setdefault(self.tensors[index].name, dims)
+        return found
+
+    @property
+    def unstated(self) -> dict[str, tuple[int, ...]]:
+        """The inputs of ``assumed`` with an open dimension other than the batch.
+
+        The batch is the first of several dimensions, unless the file names it after something else (``sequence``) or a recurrent op of
+        ONNX steps along it. The only dimension of an input, as of a waveform, is a batch where the file names it so, or where that of
+        another input is.
+        """
+        if not self.open_sizes:
+            return {}
+        steps = self._stepped_along()
+        first = [
+            size
+            for size in self.open_sizes
+            if size.axis == 0 and size.tensor not in steps and not _LENGTH.search(size.name)
+        ]
+        batches = {size.name for size in first if len(self.tensors[size.tensor].shape or ()) > 1}
+        batches |= {size.name for size in first if "batch" in size.name.lower()}
+        found = (size.tensor for size in self.open_sizes if size not in first or size.name not in batches)
+        assumed = self.assumed
+        return {name: assumed[name] for name in dict.fromkeys(self.tensors[index].name for index in found)}
+
+    def _stepped_along(self) -> set[int]:
+        """The tensors of which an op takes one step after the other along their first dimension."""
+        found: set[int] = set()
+        for node in self.nodes if self.dialect == "onnx" else ():
+            if node.native == "Scan":
+                found.update(node.inputs)
+            elif node.kind in _RECURRENT and not node.native_attributes.get("layout", 0):
+                found.update(node.inputs[:1])
         return found
 
     def consumers(self) -> dict[int, list[tuple[int, int]]]:
@@ -216,11 +260,21 @@ def times(repeat: int | None, trips: int | None) -> int | None:
     return None if repeat is None or trips is None else repeat * trips
 
 
-def work(node: Node, tensors: Sequence[Tensor]) -> int:
-    """A rough count of what a node computes, to tell the heavier of two branches: elements written, times the weights that each takes."""
+def agreed(one: tuple[int, ...] | None, other: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    """The shape of what has now one and now the other: open where they differ, ``None`` where the ranks do."""
+    if one is None or other is None or len(one) != len(other):
+        return None
+    return tuple(a if a == b else -1 for a, b in zip(one, other, strict=True))
+
+
+def work(node: Node, tensors: Sequence[Tensor]) -> float:
+    """A rough count of what a node computes, to tell the heavier of two branches: elements written, times the weights that each takes;
+    infinite where nobody knows."""
+    if node.kind == UNKNOWN or node.repeat is None or any(tensors[i].elements is None for i in node.outputs if i >= 0):
+        return inf
     written = sum(tensors[index].elements or 0 for index in node.outputs[:1] if index >= 0)
     depth = 1
     if node.kind in _WORK and len(node.inputs) > 1 and node.inputs[1] >= 0:
         weights = tensors[node.inputs[1]]
         depth = max((weights.elements or 0) // max((*(weights.shape or ()), 1)), 1)
-    return written * depth * (node.repeat or 1)
+    return written * depth * node.repeat

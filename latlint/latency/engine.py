@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from latlint.graph.ops import UNKNOWN
+from latlint.graph.ops import BINARY, CONVOLUTIONS, MATRIX, POOLS, REDUCTIONS, UNARY, UNKNOWN
 from latlint.graph.types import Graph
 from latlint.latency.cards import MAX_CORRECTION, SIZES
 from latlint.latency.models import model_of
@@ -36,6 +36,7 @@ ENVELOPE_MARGIN = 2.0
 MEASURED_SHARE = 0.9
 #: Why a kernel has no known cost whose op is understood.
 UNSIZED = "the sizes of what it reads or writes are not known, and so not what it takes"
+UNTYPED = "no kernel computes in {dtype} there, so what it takes is not known"
 #: The fields of a ``KernelPrediction`` before its latency, its source (empty: by the target), and those after.
 Told = tuple[tuple[Any, ...], str, tuple[Any, ...]]
 
@@ -104,7 +105,7 @@ def workload(plan: Plan) -> Workload:
         if kernel.free:
             continue
         model = models[kernel.partition]
-        found = model.price(kernel) if kernel.sized else None
+        found = model.price(kernel) if kernel.sized and not _lacks_type(kernel, model) else None
         if found is None:
             unknown.add(position)
         else:
@@ -126,6 +127,19 @@ def workload(plan: Plan) -> Workload:
         told=[],
         exercised={},
     )
+
+
+#: Ops that compute, in whatever type; others hand on values as they are, or are about their type.
+_COMPUTE = UNARY | BINARY | CONVOLUTIONS | MATRIX | POOLS | REDUCTIONS | {"softmax", "log_softmax"}
+#: Types that no runtime here computes in, and those that TensorFlow Lite's built-in kernels do not.
+_NOBODYS = frozenset({"bfloat16", "float8", "complex64", "complex128"})
+_NOT_BUILT_IN = _NOBODYS | {"float16", "float64"}
+
+
+def _lacks_type(kernel: Kernel, model: CostModel) -> bool:
+    """Whether the executor has no kernel for this type: what it would take nobody knows."""
+    lacking = _NOT_BUILT_IN if model.executor == "builtin" else _NOBODYS
+    return kernel.input_dtype in lacking and kernel.op in _COMPUTE
 
 
 def _part(plan: Plan, model: CostModel, counts: Mapping[int, Terms]) -> Part:
@@ -369,7 +383,7 @@ def predict(
         pack=target.pack.revision,
         unknown=_unknown(graph, work),
         compiled_for=_compiled_for(graph),
-        open_inputs={name: dims for name, dims in graph.assumed.items() if -1 in dims[1:]},
+        open_inputs=graph.unstated,
     )
 
 
@@ -407,6 +421,8 @@ def _told(graph: Graph, work: Workload) -> Iterator[Told]:
     for index, kernel in enumerate(work.plan.kernels):
         fallback = fallbacks.get(kernel.nodes[0]) if kernel.nodes else None
         reason = kernel.free or ("" if kernel.sized else UNSIZED) or kernel.reason
+        if not reason and index in work.unknown and kernel.input_dtype in _NOT_BUILT_IN:
+            reason = UNTYPED.format(dtype=kernel.input_dtype)
         nodes = tuple([graph.nodes[node].name for node in kernel.nodes])
         again = (f"run {kernel.repeat} times, once in each round of its loop",) if kernel.repeat > 1 else ()
         yield (

@@ -22,7 +22,8 @@ from latlint.runtime.rules import load_rules
 class Missing(NamedTuple):
     """Nodes, by index, of one op and version that a runtime has no kernel for: ``newest`` is the version that it has, 0 where it has none.
     ``compiled_for`` is the accelerator that the op was compiled for, if it was; ``types`` are those that no kernel of this version takes.
-    Without nodes it is what the file as a whole is written in: ``IR``, or the opset of a domain."""
+    Without nodes it is of a branch or subgraph that is not followed, or what an ONNX file as a whole is written in: ``IR``, or the opset of
+    a domain."""
 
     op: str
     version: int
@@ -42,8 +43,12 @@ def missing(graph: Graph, runtime: str, run: Collection[int] | None = None) -> l
     for node in graph.nodes:
         compiled_for = str(node.attributes.get("compiled_for", ""))
         newest = table.get(node.native, 0)
-        if compiled_for or (table and node.native in _BUILTIN and node.version > newest):
+        if compiled_for or (table and node.native in _BUILTIN and not 1 <= node.version <= newest):
             found.setdefault((node.native, node.version, newest, compiled_for), []).append(node.index)
+    for op, version in graph.elsewhere:
+        newest = table.get(op, 0)
+        if table and not 1 <= version <= newest:
+            found.setdefault((op, version, newest, ""), [])
     return [Missing(op, version, newest, tuple(nodes), place) for (op, version, newest, place), nodes in found.items()]
 
 

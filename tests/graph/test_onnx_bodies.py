@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
 
+from latlint.errors import LatlintError
 from latlint.graph import Graph
 from latlint.graph.onnx import read_onnx
 
@@ -145,12 +146,34 @@ def test_the_heavier_branch_counts() -> None:
     assert graph.tensors[graph.outputs[0]].shape == (1, 8)
 
 
-@pytest.mark.parametrize("asked", [[], [""]])
-def test_an_if_of_which_nothing_is_read_or_written_is_read(asked: list[str]) -> None:
-    """Fuzzing found it: neither a condition nor, as its graphs write nothing, an output."""
-    idle = body([node("Relu", ["x"], ["a"])], [], [])
-    ops = [node("If", asked, [], then_branch=idle, else_branch=idle), node("Tanh", ["x"], ["y"])]
-    assert [n.kind for n in read(model(ops, [value("x", [1, 8])], [value("y")])).nodes] == ["relu", "if", "tanh"]
+def idle(*asked: str) -> bytes:
+    """An If whose graphs write nothing."""
+    graph = body([node("Relu", ["x"], ["a"])], [], [])
+    ops = [node("If", asked, [], then_branch=graph, else_branch=graph), node("Tanh", ["x"], ["y"])]
+    return model(ops, [value("x", [1, 8]), value("c", [], BOOL)], [value("y")])
+
+
+def test_an_if_that_writes_nothing_is_read() -> None:
+    """Fuzzing found it."""
+    assert [n.kind for n in read(idle("c")).nodes] == ["relu", "if", "tanh"]
+
+
+@pytest.mark.parametrize(
+    ("op", "inputs", "words"),
+    [("If", [], "1"), ("If", [""], "1"), ("Loop", ["m"], "at least 2"), ("Scan", [], "at least 1")],
+)
+def test_control_flow_lacks_what_it_runs_by(op: str, inputs: list[str], words: str) -> None:
+    """ONNX Runtime refuses an If without a condition, too."""
+    graph = body([node("Relu", ["x"], ["a"])], [], [value("a", [1, 8])])
+    names = ("then_branch", "else_branch") if op == "If" else ("body",)
+    more = {"num_scan_inputs": 1} if op == "Scan" else {}
+    made = node(op, inputs, ["y"], **dict.fromkeys(names, graph), **more)
+    data = model([made], [value("x", [1, 8]), value("m", [], I64)], [value("y")])
+    with pytest.raises(LatlintError, match=f"{op} takes {words}") as caught:
+        read(data)
+    assert caught.value.code == "LAT007"
+    with pytest.raises(Exception, match=op):
+        shapes_of_runtime(data, x=np.zeros((1, 8), np.float32), m=np.int64(1))
 
 
 def test_a_branch_that_is_decided_counts() -> None:

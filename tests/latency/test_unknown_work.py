@@ -71,6 +71,25 @@ def test_kernels_of_unknown_size_are_unknown_and_the_total_is_a_lower_bound(
     assert unsure.coverage < 0.5
 
 
+@pytest.mark.parametrize(
+    ("kind", "unknown"),
+    [
+        (TensorProto.BFLOAT16, True),
+        (TensorProto.DOUBLE, True),
+        (TensorProto.FLOAT16, False),
+        (TensorProto.FLOAT, False),
+    ],
+)
+def test_a_type_that_no_kernel_computes_in_has_no_price(kind: int, unknown: bool, tmp_path: Path) -> None:
+    """LiteRT's RELU says "Only float32, uint8, int8 and int16 are supported currently, got FLOAT64". Converters make float32 of float16."""
+    x, y = (helper.make_tensor_value_info(name, kind, (1, 8)) for name in "xy")
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"], "r")], "g", [x], [y])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "m.onnx")
+    (found,) = latlint.predict(tmp_path / "m.onnx", "pixel-4/cpu-1large")
+    assert found.unknown == ({"Relu": 1} if unknown else {})
+    assert ("no kernel computes in" in found.kernels[0].reason) == unknown
+
+
 def test_kernels_whose_sizes_are_known_say_them(known: Path) -> None:
     (found,) = latlint.predict(known, TARGETS[0])
     first = next(kernel for kernel in found.kernels if "first" in kernel.nodes)

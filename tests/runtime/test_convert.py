@@ -303,6 +303,17 @@ def test_clips_that_are_activations(low: float, high: float, activation: str) ->
     assert [node.attributes["activation"] for node in graph.nodes] == [activation]
 
 
+@pytest.mark.parametrize("op", ["Selu", "Hardmax", "Acosh", "Det"])
+def test_what_is_computed_of_constants_alone_is_a_constant(op: str) -> None:
+    """Converters compute it, also of ops that TensorFlow Lite lacks."""
+    constant = numpy_helper.from_array(np.full((1, 4, 8, 8), 2, np.float32), "k")
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, (1, 4, 8, 8)) for name in "xy")
+    nodes = [helper.make_node(op, ["k"], ["t"]), helper.make_node("Add", ["x", "t"], ["y"])]
+    model = helper.make_model(helper.make_graph(nodes, "g", [x], [y], [constant]))
+    converted = as_tflite(read_onnx(memoryview(model.SerializeToString()), "m.onnx"))
+    assert [node.native for node in converted.nodes if node.kind not in ("transpose", "reshape")] == ["ADD"]
+
+
 def test_other_clips_and_their_like() -> None:
     graph = convert([ONE("Clip", ["x", "low", "high"], ["y"])], IMAGE, {"low": scalar(-2), "high": scalar(3)})
     assert native(graph) == ["MINIMUM", "MAXIMUM"]

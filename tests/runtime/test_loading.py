@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +16,7 @@ from latlint.graph import read
 from latlint.graph.tflite_ops import BUILTIN_NAMES
 from latlint.graph.types import Graph
 from latlint.runtime.loading import _newest, missing
+from tests.graph.test_tflite import Body, Op, T, build, weights
 
 TF_2_10, TF_2_15, LITERT = "tflite-2.10/gpu-delegate", "tflite-2.15/xnnpack", "litert-2.3/xnnpack"
 
@@ -88,6 +90,29 @@ def test_litert_itself_loads_that_version_and_no_newer_one(op: str) -> None:
     interpreter.Interpreter(model_content=one_op(code, newest))
     with pytest.raises(ValueError, match=f"Didn't find op for builtin opcode '{op}' version '{newest + 1}'"):
         interpreter.Interpreter(model_content=one_op(code, newest + 1))
+
+
+@pytest.mark.parametrize("version", [0, 16])
+def test_an_op_that_nothing_runs_is_looked_up_all_the_same(version: int, tmp_path: Path) -> None:
+    """Of the branch that does not count, and in a subgraph that nothing calls. LiteRT refuses both files."""
+    image, row = T((1, 8)), T((1, 8))
+    strange = Body([image, row], [Op("GELU", [0], [1], None, version)], [0], [1])
+    plain = Body([image, weights(8, 8), row], [Op("FULLY_CONNECTED", [0, 1], [2])], [0], [2])
+    choice = Op("IF", [0, 1], [2], ("IfOptions", {"ThenSubgraphIndex": 1, "ElseSubgraphIndex": 2}))
+    files = {
+        "branch": build([T((), "bool"), image, row], [choice], inputs=(0, 1), outputs=(2,), bodies=[strange, plain]),
+        "subgraph": build([image, row], [Op("RELU", [0], [1])], outputs=(1,), bodies=[strange]),
+    }
+    for name, data in files.items():
+        path = tmp_path / f"{name}.tflite"
+        path.write_bytes(data)
+        read_one = read(path)
+        assert [(each.op, each.version, each.nodes) for each in missing(read_one, LITERT)] == [("GELU", version, ())]
+        if importlib.util.find_spec("ai_edge_litert") is not None:
+            from ai_edge_litert.interpreter import Interpreter
+
+            with pytest.raises(ValueError, match=f"'GELU' version '{version}'"):
+                Interpreter(str(path))
 
 
 class TestGate:

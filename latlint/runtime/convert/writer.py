@@ -19,7 +19,7 @@ Order = tuple[int, ...]
 MAX_OPS = 50_000
 
 #: Never computed at conversion, whatever their inputs.
-_NOT_FOLDED = {"random", "if", "while", "call", "unknown"}
+_NOT_FOLDED = {"random", "if", "while", "call"}
 
 #: What these compute is known only through the reader, which has the shapes.
 _SHAPES = {"shape", "size"}
@@ -96,7 +96,9 @@ class Writer:
         for node in self.source.nodes:
             reads = [i for i in node.inputs if i >= 0]
             known = all(i in self.folded for i in reads) and (bool(reads) or node.kind == "constant")
-            if known and node.kind not in _NOT_FOLDED | _SHAPES:
+            # converters compute what they get of constants alone, whatever op of the standard it is
+            folds = "::" not in node.native if node.kind == "unknown" else node.kind not in _NOT_FOLDED | _SHAPES
+            if known and folds:
                 self.folded.update(i for i in node.outputs if i >= 0)
 
     # --- The source --------------------------------------------------------------------------------------------------------------
