@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import struct
 from collections.abc import Callable
 from dataclasses import replace
 from math import inf
@@ -17,6 +18,7 @@ import latlint
 from latlint.cli import main
 from latlint.latency.types import Prediction
 from latlint.run.cache import Cache
+from tests.graph.test_tflite import Op, T, build, weights
 
 TARGETS = ("pixel-4/cpu-1large", "pixel-4/gpu")
 
@@ -88,6 +90,17 @@ def test_a_type_that_no_kernel_computes_in_has_no_price(kind: int, unknown: bool
     (found,) = latlint.predict(tmp_path / "m.onnx", "pixel-4/cpu-1large")
     assert found.unknown == ({"Relu": 1} if unknown else {})
     assert ("no kernel computes in" in found.kernels[0].reason) == unknown
+
+
+@pytest.mark.parametrize(("target", "unknown"), [("cpu-1large", True), ("cpu-1large@xnnpack", False), ("gpu", False)])
+def test_a_custom_op_that_delegates_know_has_no_price_without_one(target: str, unknown: bool, tmp_path: Path) -> None:
+    """LiteRT 2.3 runs MediaPipe's segmentation by XNNPACK; its built-in kernels: "Encountered unresolved custom op"."""
+    name, options = "Convolution2DTransposeBias", struct.pack("<3i", 1, 2, 2)
+    tensors = [T((1, 8, 8, 4)), weights(8, 2, 2, 4), weights(8), T((1, 16, 16, 8))]
+    path = tmp_path / "m.tflite"
+    path.write_bytes(build(tensors, [Op(name, [0, 1, 2], [3], None, 1, options)], outputs=(3,)))
+    (found,) = latlint.predict(path, f"pixel-4/{target}")
+    assert found.unknown == ({name: 1} if unknown else {})
 
 
 def test_kernels_whose_sizes_are_known_say_them(known: Path) -> None:

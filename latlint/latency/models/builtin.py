@@ -32,6 +32,8 @@ from latlint.latency.counts import (
 from latlint.latency.terms import CostModel, Term, Terms, is_unpriced
 from latlint.runtime.types import Kernel
 
+#: What ``rules/`` calls the kernel of a custom op that only the app can bring.
+UNRESOLVED = "unresolved_custom_op"
 #: Blocks of ruy's matrix product, 8 by 8, int8 in depths of 16.
 RUY_ROWS = RUY_COLUMNS = 8
 RUY_INT8_DEPTH = 16
@@ -145,7 +147,7 @@ _COMPARISONS = ("equal", "not_equal", "greater", "greater_equal", "less", "less_
 
 def price(kernel: Kernel) -> Terms | None:
     """The terms of one kernel, by name; empty where it is free, ``None`` where its cost is not known from its shapes."""
-    if is_unpriced(kernel):
+    if is_unpriced(kernel) or kernel.implementation == UNRESOLVED:
         return None
     if kernel.free or not kernel.outputs:
         return {}
