@@ -450,9 +450,8 @@ class _Reader:
             opset,
             known,
         )
-        newer = self.newer and domain in _STANDARD
         try:
-            result = Result(UNKNOWN, {}) if newer else describe(domain, call)
+            result = Result(UNKNOWN, {}) if self.newer and domain in _STANDARD else describe(domain, call)
         except ImpossibleError as problem:
             raise ImpossibleError(f"{_label(node)} has {problem}") from None
         except (TypeError, ValueError, IndexError, OverflowError):
@@ -467,11 +466,7 @@ class _Reader:
             index=position,
             name=node.name or (node.output[0] if node.output else ""),
             kind=result.kind,
-            native=f"{domain}::{node.op_type}"
-            if domain
-            else f"{node.op_type} (opset {opset})"
-            if newer
-            else node.op_type,
+            native=f"{domain}::{node.op_type}" if domain else node.op_type,
             inputs=operands,
             outputs=tuple(writes),
             attributes=_frozen(result.attributes),
