@@ -63,17 +63,21 @@ def prepare() -> None:
 
 
 def style(*, top: int | None = 15, kernels_chosen: bool = False, explain: bool = False, quiet: bool = False) -> Style:
-    """Colour on a terminal, unless ``NO_COLOR``; ``FORCE_COLOR`` asks for it anywhere. A pipe is 120 columns wide,
-    whatever ``COLUMNS``; ``LATLINT_WIDTH`` asks for another width anywhere."""
+    """Colour on a terminal, unless ``NO_COLOR``; ``FORCE_COLOR`` asks for it anywhere. Links there too, unless ``FORCE_HYPERLINK`` is 0. A pipe is
+    120 columns wide, whatever ``COLUMNS``; ``LATLINT_WIDTH`` asks for another width anywhere."""
     terminal = sys.stdout is not None and sys.stdout.isatty()
     colour = terminal and os.environ.get("TERM") != "dumb"
     if os.environ.get("FORCE_COLOR", "0") not in ("", "0"):
         colour = True
     if os.environ.get("NO_COLOR"):
         colour = False
+    links = os.environ.get("FORCE_HYPERLINK", "1" if terminal and os.environ.get("TERM") != "dumb" else "0") not in (
+        "",
+        "0",
+    )
     asked = os.environ.get("LATLINT_WIDTH", "")
     width = int(asked) if re.fullmatch("[0-9]{2,3}", asked) else _terminal_columns() if terminal else 120
-    return Style(colour, width, top, kernels_chosen, explain, quiet, wrapped=terminal or bool(asked))
+    return Style(colour, width, top, kernels_chosen, explain, quiet, wrapped=terminal or bool(asked), links=links)
 
 
 def _terminal_columns() -> int:

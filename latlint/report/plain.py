@@ -19,7 +19,8 @@ _SGR = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cy
 class Style(NamedTuple):
     """How text is to look: whether with colour, how wide at most, how many kernels a table shows (``None``: all;
     ``kernels_chosen``: the user said so), and whether each comes with why it is what it is (``explain``). ``quiet``: only what did not
-    pass. ``wrapped``: sentences break at ``width``, as a terminal's reader wants, and not for a program that reads line by line."""
+    pass. ``wrapped``: sentences break at ``width``, as a terminal's reader wants, and not for a program that reads line by line. ``links``: what has
+    an address can be clicked (OSC 8)."""
 
     colour: bool = False
     width: int = 120
@@ -28,12 +29,19 @@ class Style(NamedTuple):
     explain: bool = False
     quiet: bool = False
     wrapped: bool = False
+    links: bool = False
 
     def paint(self, text: str, *names: str) -> str:
         """``text`` in colours and weights of ``_SGR``, or as it is."""
         if not self.colour or not text or not names:
             return text
         return f"\x1b[{';'.join(_SGR[name] for name in names)}m{text}\x1b[0m"
+
+    def link(self, text: str, address: str) -> str:
+        """``text``, which leads to ``address`` where that is one and links are shown; it takes no more columns."""
+        if not self.links or "://" not in address:
+            return text
+        return f"\x1b]8;;{address}\x1b\\{text}\x1b]8;;\x1b\\"
 
 
 def clean(text: str, limit: int = 1000) -> str:

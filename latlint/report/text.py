@@ -462,7 +462,7 @@ def _finding(finding: Finding, prediction: Prediction, style: Style) -> list[str
 
 
 def _sentence(finding: Finding, message: str, style: Style, *, indent: int) -> str:
-    code = style.paint(finding.code, *_SEVERITY_PAINT[finding.severity])
+    code = style.link(style.paint(finding.code, *_SEVERITY_PAINT[finding.severity]), finding.help_uri)
     text = wrap(f"{' ' * indent}{finding.code} {finding.name}: {clean(message)}", style, hanging=indent + 2)
     return text.replace(finding.code, code, 1)
 

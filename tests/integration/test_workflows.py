@@ -53,8 +53,17 @@ def zizmor(lacking: Callable[[str], NoReturn]) -> Callable[[Path], str]:
     return run
 
 
-def test_the_action_passes(zizmor: Callable[[Path], str]) -> None:
-    assert zizmor(TOP / "action.yml") == ""
+@pytest.mark.parametrize("name", ["action.yml", ".github/workflows/release.yml"])
+def test_what_the_repository_runs_passes(name: str, zizmor: Callable[[Path], str]) -> None:
+    assert zizmor(TOP / name) == ""
+
+
+def test_a_release_is_published_without_a_token() -> None:
+    text = (TOP / ".github/workflows/release.yml").read_text(encoding="utf-8")
+    jobs = yaml.safe_load(text)["jobs"]
+    assert jobs["publish"]["permissions"] == {"id-token": "write"} and "secrets." not in text
+    for action in (step["uses"] for job in jobs.values() for step in job["steps"] if "uses" in step):
+        assert re.search(r"@[0-9a-f]{40}$", action), f"{action} is not pinned"
 
 
 @pytest.mark.parametrize(("where", "text"), list(printed()), ids=lambda value: value if len(value) < 40 else "")
