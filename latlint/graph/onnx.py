@@ -11,7 +11,14 @@ from types import MappingProxyType
 from typing import Any
 
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf has no stubs of its own
-from onnx import (
+
+from latlint.errors import LatlintError
+from latlint.graph import wire
+from latlint.graph.inputs import InputShape, dims_text, fitting, open_notes
+from latlint.graph.onnx_bodies import Step, enter, is_run, leave, repeat
+from latlint.graph.onnx_bodies import steps as bodies
+from latlint.graph.onnx_ops import Call, ImpossibleError, Result, describe
+from latlint.graph.onnx_parts import (
     IR_VERSION,
     AttributeProto,
     FunctionProto,
@@ -22,14 +29,8 @@ from onnx import (
     TensorProto,
     ValueInfoProto,
     defs,
+    tensor_type,
 )
-
-from latlint.errors import LatlintError
-from latlint.graph import wire
-from latlint.graph.inputs import InputShape, dims_text, fitting, open_notes
-from latlint.graph.onnx_bodies import Step, enter, is_run, leave, repeat
-from latlint.graph.onnx_bodies import steps as bodies
-from latlint.graph.onnx_ops import Call, ImpossibleError, Result, describe
 from latlint.graph.onnx_shapes import (
     DTYPES,
     Array,
@@ -37,7 +38,6 @@ from latlint.graph.onnx_shapes import (
     attributes_of,
     cleaned,
     shape_of,
-    tensor_type,
     tensor_value,
 )
 from latlint.graph.ops import UNKNOWN, lacks_operand

@@ -7,10 +7,9 @@ from collections.abc import Iterator, Mapping
 from math import inf, prod
 from typing import Any, NamedTuple, Protocol
 
-from onnx import GraphProto, NodeProto, TensorProto
-
 from latlint.graph.onnx_ops import ImpossibleError, is_known
-from latlint.graph.onnx_shapes import Inference, attributes_of, tensor_type
+from latlint.graph.onnx_parts import GraphProto, NodeProto, TensorProto, tensor_type
+from latlint.graph.onnx_shapes import Inference, attributes_of
 from latlint.graph.trips import Loop
 from latlint.graph.types import ByteRange, agreed
 

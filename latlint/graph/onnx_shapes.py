@@ -15,9 +15,23 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
 import numpy as np
-from onnx import AttributeProto, NodeProto, TensorProto, TypeProto, defs, helper, numpy_helper, shape_inference
 
 from latlint.graph.onnx_ops import FOREIGN, MICROSOFT_INPUTS, Foreign, ImpossibleError, is_known
+from latlint.graph.onnx_parts import (
+    AttributeProto,
+    NodeProto,
+    TensorProto,
+    TypeProto,
+    defs,
+    from_array,
+    infer_node_outputs,
+    make_node,
+    np_dtype_to_tensor_dtype,
+    opsets_of,
+    tensor_dtype_to_np_dtype,
+    tensor_type,
+    to_array,
+)
 from latlint.graph.wire import SMALL_BYTES
 from latlint.words import counted
 
@@ -103,11 +117,6 @@ def dtype_of(kind: TypeProto) -> str:
     return DTYPES.get(kind.tensor_type.elem_type, "unknown")
 
 
-def tensor_type(elem_type: int, shape: tuple[int, ...] | None) -> TypeProto:
-    dims = None if shape is None else [None if dim < 0 else dim for dim in shape]
-    return helper.make_tensor_type_proto(elem_type, dims)
-
-
 def tensor_value(tensor: TensorProto) -> Array | None:
     """The elements of a small tensor of real numbers, in a type that NumPy itself has; ``None`` when it is large, text, complex, in
     another file or its data was left out.
@@ -120,14 +129,14 @@ def tensor_value(tensor: TensorProto) -> Array | None:
     if DTYPES.get(tensor.data_type, "string") in _NOT_REAL:
         return None
     if not count:
-        empty = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type))
+        empty = np.dtype(tensor_dtype_to_np_dtype(tensor.data_type))
         kind = empty if empty.kind in "biuf" else np.dtype(np.float32)  # empty axes are integers, as any axes
         return np.zeros(tensor.dims, kind) if max(tensor.dims, default=0) <= _MAX_HELD else None
     if not any(tensor.HasField("raw_data") if name == "raw_data" else len(getattr(tensor, name)) for name in _DATA):
         return None
     if count > _MAX_HELD:  # to_array would make room for them first
         raise ValueError(f"{count} elements")
-    found = numpy_helper.to_array(tensor)
+    found = to_array(tensor)
     if found.dtype.kind in "biuf":
         return found
     return found.astype(
@@ -215,7 +224,7 @@ class Inference:
         values = self._fold(node) if node.domain in ("", "ai.onnx") else ()
         for name, value in zip(node.output, values, strict=False):
             shape = tuple(int(dim) for dim in value.shape)
-            self.add(name, tensor_type(helper.np_dtype_to_tensor_dtype(value.dtype), shape), value)
+            self.add(name, tensor_type(np_dtype_to_tensor_dtype(value.dtype), shape), value)
         if values:
             return
         # of an op that neither onnx nor latlint knows the file may tell; the sizes of all others follow, or only a run tells them
@@ -323,10 +332,10 @@ class Inference:
         if schema is None or sound is None:
             return ()
         types = {name: self.types[name].proto for name in node.input if name}
-        data = {name: numpy_helper.from_array(value) for name, value in read.items()}
-        imports = [helper.make_opsetid(domain, version) for domain, version in opsets.items()]
+        data = {name: from_array(value) for name, value in read.items()}
+        imports = opsets_of(opsets)
         try:
-            found = shape_inference.infer_node_outputs(schema, sound, types, data, opset_imports=imports)
+            found = infer_node_outputs(schema, sound, types, data, opset_imports=imports)
         except Exception:  # the C++ side raises whatever it likes; a shape it cannot tell is an unknown shape
             return ()
         return tuple(self._type(cleaned(found[name])) if name in found else None for name in node.output)
@@ -427,7 +436,7 @@ def _span(least: int, most: int) -> str:
 def _as(node: NodeProto, op: str, inputs: tuple[int, ...]) -> NodeProto:
     """``node`` as the standard op ``op`` on some of its inputs."""
     names = [node.input[i] for i in inputs if i < len(node.input)]
-    stand_in = helper.make_node(op, names, list(node.output)[:1])
+    stand_in = make_node(op, names, list(node.output)[:1])
     schema = defs.get_schema(op)
     stand_in.attribute.extend(attribute for attribute in node.attribute if attribute.name in schema.attributes)
     return stand_in
@@ -438,7 +447,7 @@ def _with_default(node: NodeProto, name: str, value: int) -> NodeProto:
         return node
     made = NodeProto()
     made.CopyFrom(node)
-    made.attribute.append(helper.make_attribute(name, value))
+    made.attribute.add(name=name, type=AttributeProto.INT, i=value)
     return made
 
 
@@ -520,7 +529,7 @@ def _slice_end(end: int, step: int, dim: int) -> int | None:
 def _cast(attrs: dict[str, Any], data: Array) -> Array:
     if DTYPES.get(attrs["to"], "string") in ("string", "unknown"):
         raise ValueError("not a number")
-    return data.astype(helper.tensor_dtype_to_np_dtype(attrs["to"]))
+    return data.astype(tensor_dtype_to_np_dtype(attrs["to"]))
 
 
 def _constant_of_shape(attrs: dict[str, Any], shape: Array) -> Array | None:

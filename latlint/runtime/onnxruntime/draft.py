@@ -7,9 +7,8 @@ from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
 from typing import Any
 
-from onnx import defs
-
 from latlint.graph.onnx_ops import MICROSOFT_INPUTS
+from latlint.graph.onnx_parts import defs
 from latlint.graph.ops import UNKNOWN
 from latlint.graph.types import Graph, Node, Tensor
 
