@@ -315,9 +315,9 @@ class _Reader:
         self.inference.add(name, tensor_type(tensor.data_type, tuple(tensor.dims)), self._value(name, tensor))
 
     def _check_node(self, node: NodeProto) -> None:
-        self.bound(len(node.input) + len(node.output), MAX_TENSORS, "inputs and outputs of one node")
-        for name in (node.name, *node.input, *node.output):
-            self.bound(len(name), MAX_NAME, "characters in a name")
+        names = (node.name, *node.input, *node.output)
+        self.bound(len(names) - 1, MAX_TENSORS, "inputs and outputs of one node")
+        self.bound(max(map(len, names)), MAX_NAME, "characters in a name")
 
     def _execution_order(self, steps: list[Step], known: set[str]) -> list[Step]:
         """``steps`` so that each comes after what it reads; as they are when they already do."""

@@ -89,10 +89,10 @@ __all__ = [
     "ValueInfoProto",
     "defs",
     "from_array",
-    "infer_node_outputs",
     "make_node",
     "np_dtype_to_tensor_dtype",
     "opsets_of",
+    "shape_inference",
     "tensor_dtype_to_np_dtype",
     "tensor_type",
     "to_array",
@@ -102,7 +102,7 @@ __all__ = [
 vars(onnx).update({name: message for name, message in vars(onnx.onnx_pb).items() if name.endswith("Proto")})
 
 defs = onnx.defs
-infer_node_outputs = onnx.shape_inference.infer_node_outputs
+shape_inference = onnx.shape_inference
 
 Array = np.ndarray[Any, Any]
 

@@ -24,10 +24,10 @@ from latlint.graph.onnx_parts import (
     TypeProto,
     defs,
     from_array,
-    infer_node_outputs,
     make_node,
     np_dtype_to_tensor_dtype,
     opsets_of,
+    shape_inference,
     tensor_dtype_to_np_dtype,
     tensor_type,
     to_array,
@@ -335,7 +335,7 @@ class Inference:
         data = {name: from_array(value) for name, value in read.items()}
         imports = opsets_of(opsets)
         try:
-            found = infer_node_outputs(schema, sound, types, data, opset_imports=imports)
+            found = shape_inference.infer_node_outputs(schema, sound, types, data, opset_imports=imports)
         except Exception:  # the C++ side raises whatever it likes; a shape it cannot tell is an unknown shape
             return ()
         return tuple(self._type(cleaned(found[name])) if name in found else None for name in node.output)

@@ -257,7 +257,8 @@ def _part_times(work: Workload, part: Part, target: Target) -> tuple[Array, NDAr
     """Milliseconds of a part's kernels on the processor that runs them, and which of them are predicted."""
     key = target.runs(part.model)
     theta, covers = target.pack.costs(key, part.model), target.pack.covers(key)
-    found = part.terms @ theta * 1e-6
+    cost = part.terms @ theta
+    found = cost * 1e-6
     exercised = _exercised(work, part, covers)
     for name in sorted(set(part.classes)) if part.model.feature_names else ():
         forest = target.pack.forest(key, name, part.model)
@@ -266,9 +267,8 @@ def _part_times(work: Workload, part: Part, target: Target) -> tuple[Array, NDAr
             correction = forest.predict(part.features[rows])
             found[rows] *= np.exp(np.clip(correction, -MAX_CORRECTION, MAX_CORRECTION))
     # it owes its time to terms that some measurement exercised
-    cost = part.terms * theta
-    measured = cost[:, exercised.terms].sum(axis=1) >= MEASURED_SHARE * cost.sum(axis=1)
-    return found, exercised.kernels & measured
+    measured = part.terms @ np.where(exercised.terms, theta, 0.0)
+    return found, exercised.kernels & (measured >= MEASURED_SHARE * cost)
 
 
 def _exercised(work: Workload, part: Part, covers: Mapping[str, Any]) -> Exercised:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -141,9 +140,9 @@ def test_gpus_of_one_vendor_and_other_generations_have_plans_of_their_own(tmp_pa
 
 def test_a_plan_depends_on_the_generation_and_on_no_name() -> None:
     drawn = "x = input 1x36x36x128\ny = conv2d x 128 kernel=3"
-    older, newer = (replace(ADRENO, generation=f"adreno-{number}xx") for number in (5, 6))
+    older, newer = (ADRENO._replace(generation=f"adreno-{number}xx") for number in (5, 6))
     assert sole(planned(drawn, older)).implementation != sole(planned(drawn, newer)).implementation
-    assert older.plan_key != newer.plan_key == replace(newer, name="another", threads=4).plan_key
+    assert older.plan_key != newer.plan_key == newer._replace(name="another", threads=4).plan_key
 
 
 # --- What conversion makes --------------------------------------------------------------------------------------------------

@@ -292,7 +292,7 @@ class TestSelection:
             (ADRENO, 45, 128, True),
             (ADRENO, 44, 128, False),
             (ADRENO, 45, 124, False),
-            (replace(ADRENO, generation="adreno-5xx"), 29, 125, True),
+            (ADRENO._replace(generation="adreno-5xx"), 29, 125, True),
         ],
     )
     def test_winograd_thresholds(
@@ -323,7 +323,7 @@ class TestSelection:
         [
             (APPLE, 16, 16, True),
             (APPLE, 16, 20, False),
-            (replace(APPLE, precision="float32"), 16, 16, False),
+            (APPLE._replace(precision="float32"), 16, 16, False),
             (ADRENO, 16, 16, False),
         ],
     )
@@ -640,7 +640,7 @@ class TestRules:
     @pytest.mark.parametrize("name", ["tflite-9.9/gpu-delegate", "../tflite-2.10/gpu-delegate", "", "/etc/passwd"])
     def test_an_unknown_runtime_is_named_with_those_known(self, name: str) -> None:
         with pytest.raises(LatlintError, match=r"known runtimes are .*gpu-delegate") as caught:
-            plan(Net().graph(), replace(ADRENO, runtime=name))
+            plan(Net().graph(), ADRENO._replace(runtime=name))
         assert caught.value.code == "LAT901"
 
     @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ ICPE 2023, for one predictor per op kind over what the runtime launches.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from math import log, prod
 from types import MappingProxyType
 
@@ -116,6 +117,7 @@ def price(kernel: Kernel) -> Terms | None:
     return found
 
 
+@lru_cache(maxsize=1024)
 def _bhwc(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
     """A shape as the delegate stores it: batch, height, width, channels."""
     if len(shape) >= 4:
@@ -131,6 +133,7 @@ def _slices(channels: int) -> int:
     return -(-channels // 4)
 
 
+@lru_cache(maxsize=1024)
 def _sliced(shape: tuple[int, ...]) -> float:
     """Elements as stored: channels in slices of four."""
     b, h, w, c = _bhwc(shape)
