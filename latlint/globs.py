@@ -99,13 +99,20 @@ def _where_class(text: str, token: str) -> int:
     return int("".join("1" if one.fullmatch(each) else "0" for each in reversed(text)) or "0", 2)
 
 
+#: How the targets begin that say where ops run, and of no device how long it takes.
+NO_DEVICE = "any-device/"
+
+
 def selects_target(pattern: str, target: str) -> bool:
     """Whether ``pattern`` names ``target``, ``DEVICE/PROCESSOR`` or ``DEVICE/PROCESSOR@RUNTIME``.
 
-    Without ``@`` a glob is about processors with the runtime that they have by default; ``pixel-4/*@*`` is about all runtimes.
+    Without ``@`` a glob is about processors with the runtime that they have by default; ``pixel-4/*@*`` is about all runtimes. What stands for no
+    device is meant only where it is named.
     """
     processor, _, runtime = target.partition("@")
     wanted, at, wanted_runtime = pattern.partition("@")
+    if processor.startswith(NO_DEVICE) and not wanted.startswith(NO_DEVICE):
+        return False
     return fnmatchcase(processor, wanted) and (fnmatchcase(runtime, wanted_runtime) if at else not runtime)
 
 

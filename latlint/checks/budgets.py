@@ -62,6 +62,9 @@ class Doubt(NamedTuple):
 def doubts(prediction: Prediction, settings: Settings) -> tuple[Doubt, ...]:
     """Why ``prediction`` cannot be held against a budget; none where it can."""
     found = []
+    if prediction.placement:
+        advice = "name a device that was timed; here is only where each op runs"
+        return (Doubt(f"nobody timed {prediction.target}, which has no latency", advice),)
     if prediction.compiled_for:
         names = named_counts(prediction.unknown)
         found.append(

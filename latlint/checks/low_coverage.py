@@ -31,6 +31,8 @@ RULE = Rule("LAT010", "low-coverage", "warning", under=("LAT106",))
 
 def check(subject: Subject) -> Iterator[Finding]:
     prediction, wanted = subject.prediction, subject.settings.min_coverage
+    if prediction.placement:  # that nothing has a latency there is said of the target
+        return
     unknown = [kernel for kernel in prediction.kernels if kernel.source == "unknown"]
     derived = sum(kernel.source == "derived" for kernel in prediction.kernels)
     reasons = []

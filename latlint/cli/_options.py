@@ -13,11 +13,16 @@ from click.shell_completion import CompletionItem
 
 from latlint.cli import _completion, _console
 from latlint.errors import LatlintError
+from latlint.globs import NO_DEVICE
 from latlint.graph.formats import a_model
 from latlint.outcome import Report
 from latlint.project.configuration import Governing, governing, load
 from latlint.report import formats, shows
 from latlint.settings import PRECISIONS, Settings
+
+#: Execution providers of ONNX Runtime beside the CPU's, and the NPU that stands for all where none is named.
+PROVIDERS = ("coreml", "nnapi", "qnn", "xnnpack")
+QNN_TARGETS = ("galaxy-s26/npu@onnxruntime",)
 
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -75,17 +80,29 @@ class CommonOptions(NamedTuple):
     packs: tuple[Path, ...]
     shapes: tuple[str, ...]
     precision: str | None
+    provider: str | None = None
 
     @property
     def names_targets(self) -> bool:
         """Whether the command line chooses the targets."""
-        return self.all_targets or bool(self.targets)
+        return self.all_targets or bool(self.targets) or self.provider is not None
+
+    def _targets(self) -> tuple[str, ...]:
+        """The targets, or globs of them, that the command line chooses."""
+        if self.all_targets and (self.targets or self.provider):
+            raise LatlintError(f"--{'target' if self.targets else 'provider'} and --all-targets contradict each other")
+        if self.provider == "qnn":
+            return tuple(map(_of_qnn, self.targets)) or QNN_TARGETS
+        if self.provider and self.targets:
+            message = (
+                f"nobody timed the provider {self.provider} on a device: leave out --target for the placement alone"
+            )
+            raise LatlintError(message, code="LAT902")
+        return (f"{NO_DEVICE}{self.provider}",) if self.provider else ("*@*",) if self.all_targets else self.targets
 
     def settings(self, **flags: Any) -> Settings:
         """The configuration with the command line on top (``flags``: see ``Settings.with_flags``); flags that contradict each other
         are an error."""
-        if self.targets and self.all_targets:
-            raise LatlintError("--target and --all-targets contradict each other")
         return self._with_flags(load_settings(self.config, self.no_config), flags)
 
     def governing(self, settings: Settings, **flags: Any) -> Governing | None:
@@ -96,20 +113,32 @@ class CommonOptions(NamedTuple):
         return governing(settings, lambda directory: self._with_flags(load(directory), flags))
 
     def _with_flags(self, settings: Settings, flags: Mapping[str, Any]) -> Settings:
-        targets = ("*@*",) if self.all_targets else self.targets
         return settings.with_flags(
-            targets=targets, packs=self.packs, shapes=self.shapes, precision=self.precision, **flags
+            targets=self._targets(), packs=self.packs, shapes=self.shapes, precision=self.precision, **flags
         )
 
 
+def _of_qnn(target: str) -> str:
+    """The NPU ``target`` with ONNX Runtime, whose QNN provider runs there."""
+    device, _, processor = target.partition("@")[0].partition("/")
+    if not processor.startswith(("npu", "*")) or "@" in target:
+        raise LatlintError(f"the provider qnn is for NPUs, not {target}: name DEVICE/npu", code="LAT902")
+    return f"{device}/npu@onnxruntime"
+
+
 def config_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``--config``, ``--no-config``; the command gets them, with what ``target_options`` above them say, as ``common``."""
+    """``--provider``, ``--config``, ``--no-config``; the command gets them, with what ``target_options`` above them say, as ``common``."""
 
     @wraps(function)
     def command(**given: Any) -> Any:
         return function(common=CommonOptions(*(given.pop(name) for name in CommonOptions._fields)), **given)
 
-    return config_file_options(command)
+    provider = click.option(
+        "--provider",
+        type=click.Choice(PROVIDERS),
+        help="Which nodes of an .onnx file this execution provider of ONNX Runtime takes: qnn in ms on the NPUs that --target names, the others as placement alone.",
+    )
+    return provider(config_file_options(command))
 
 
 def config_file_options(function: Callable[..., Any]) -> Callable[..., Any]:

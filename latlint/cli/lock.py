@@ -77,7 +77,7 @@ def command(
     old = dict(before.entries) if before else {}
     scope = records.Scope.of(settings, paths, report.targets if common.names_targets else None)
     kept = {key: old[key] for key in old if not scope.holds(*key)}
-    found = (lock.entry(prediction, settings) for prediction in report.predictions)
+    found = (lock.entry(each, settings) for each in report.predictions if not each.placement)
     new = kept | {entry.key: entry for entry in found}
     text = lock.to_text(new.values())
     # Lines in another order, as a merge by union leaves them, say the same; they are put in order when the lock is written.

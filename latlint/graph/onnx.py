@@ -85,8 +85,10 @@ def read_onnx(data: wire.Buffer, path: str, shapes: Sequence[InputShape] = ()) -
             raise _error(
                 f"beyond what latlint reads: a name of {len(text):,} characters, at most {MAX_NAME:,}", "LAT006", path
             )
+    opened = _leaves_open(model)
     try:
-        return _Reader(model, lean, path, shapes).graph()
+        graph = _Reader(model, lean, path, shapes).graph()
+        return replace(graph, left_open=_LeftOpen(lean, path)) if opened else graph
     except ImpossibleError as problem:
         raise _error(
             f"the graph cannot be as the file has it: {problem}; export the model again", "LAT007", path
@@ -97,8 +99,41 @@ def _error(message: str, code: str, path: str) -> LatlintError:
     return LatlintError(printable(" ".join(message.split())), code=code, path=path)
 
 
+def _leaves_open(model: ModelProto) -> bool:
+    """Whether an input has a size that the file does not state."""
+    return any(
+        not dim.HasField("dim_value") or dim.dim_value < 0
+        for value in model.graph.input
+        for dim in value.type.tensor_type.shape.dim
+    )
+
+
+class _LeftOpen:
+    """The tensors of a file by name before any open size is known, read when they are first asked for; none where that cannot be."""
+
+    def __init__(self, lean: wire.Lean, path: str) -> None:
+        self._lean, self._path = lean, path
+        self._found: dict[str, Tensor] | None = None
+
+    def __call__(self) -> Mapping[str, Tensor]:
+        if self._found is None:
+            try:
+                graph = _Reader(
+                    ModelProto.FromString(self._lean.model), self._lean, self._path, (), assume=False
+                ).graph()
+            except (ImpossibleError, LatlintError):
+                graph = None
+            self._found = {tensor.name: tensor for tensor in graph.tensors} if graph else {}
+        return self._found
+
+
 class _Reader:
-    def __init__(self, model: ModelProto, lean: wire.Lean, path: str, shapes: Sequence[InputShape]) -> None:
+    """``assume``: whether a size that nobody states is taken as 1; else it stays unknown."""
+
+    def __init__(
+        self, model: ModelProto, lean: wire.Lean, path: str, shapes: Sequence[InputShape], *, assume: bool = True
+    ) -> None:
+        self.assume = assume
         self.model = model
         self.lean = lean
         self.path = path
@@ -206,6 +241,9 @@ class _Reader:
         known = set(symbols)
         for axis, dim in enumerate(value.type.tensor_type.shape.dim):
             if dim.HasField("dim_value") and dim.dim_value >= 0:
+                continue
+            if not self.assume:
+                dim.Clear()
                 continue
             if dim.dim_param not in known:
                 self.opened.append((value.name, axis, dim.dim_param))

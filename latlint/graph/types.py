@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from types import MappingProxyType
@@ -142,7 +142,8 @@ class Graph:
     some shape arithmetic earlier. ``elsewhere`` are the built-in ops of a TFLite file that no node is of, with their versions: of branches
     and subgraphs that are not followed. A runtime looks them up all the same. ``as_if`` is the precision that a float graph is planned in
     as if converted to it (``runtime.as_if``); empty: its own. ``imports`` are the versions that an ONNX file says it is written in: ``IR``,
-    and the opset of each domain.
+    and the opset of each domain. ``left_open`` is there where the file leaves sizes open, stated or not: it gives the tensors by name as they
+    are known before any size is, for a runtime that does not know more when it plans.
     """
 
     name: str
@@ -160,6 +161,7 @@ class Graph:
     as_if: str = ""
     imports: tuple[tuple[str, int], ...] = ()
     elsewhere: tuple[tuple[str, int], ...] = ()
+    left_open: Callable[[], Mapping[str, Tensor]] | None = field(default=None, compare=False, repr=False)
 
     @property
     def assumed(self) -> dict[str, tuple[int, ...]]:

@@ -169,6 +169,8 @@ def _costs(card: Mapping[str, Any], arrays: Arrays, terms: int, at: str) -> None
     """A processor's costs, intervals and accuracy."""
     if "title" in card:
         _text(card, "title", f"{at}.")
+    if not isinstance(card.get("placement", False), bool):
+        raise DamagedError(f"{at}.placement: expected true or false")
     theta = arrays.get(_text(card, "theta", f"{at}."))
     if theta is None or theta.dtype != np.float64 or len(theta) != terms:
         raise DamagedError(f"{at}.theta: expected the name of an array of {terms} costs, one for each term, as <f8")

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 ENVELOPE_MARGIN = 2.0
 #: Share of a kernel's time that measured terms must explain for it to count as predicted.
 MEASURED_SHARE = 0.9
+#: What must be known of a target that nobody timed.
+PLACEMENT = "placement alone: nobody timed this target, so that nothing here is a latency"
 #: Why a kernel has no known cost whose op is understood.
 UNSIZED = "the sizes of what it reads or writes are not known, and so not what it takes"
 UNTYPED = "no kernel computes in {dtype} there, so what it takes is not known"
@@ -379,7 +381,8 @@ def predict(
         kernels=tuple(_kernels(graph, work, found)),
         border_ms=found.border_ms,
         delegate=plan.delegate,
-        notes=plan.notes,
+        placement=not target.timed,
+        notes=plan.notes if target.timed else (*plan.notes, PLACEMENT),
         pack=target.pack.revision,
         unknown=_unknown(graph, work),
         compiled_for=_compiled_for(graph),

@@ -166,6 +166,11 @@ class Target(NamedTarget):
         """Whether the target is where the program runs, not one that work is sent to."""
         return kind(self.card["processor"]["kind"]).host
 
+    @property
+    def timed(self) -> bool:
+        """Whether anything says what kernels take there; else there is a placement alone."""
+        return not self.card.get("placement", False)
+
     def runs(self, model: CostModel) -> str:
         """The processor, by its name in the card, that runs kernels of ``model`` in this target's plans. Raises ``LatlintError`` (LAT901) for
         kernels that none does."""

@@ -120,6 +120,8 @@ class Prediction:
     compiled_for: tuple[str, ...] = ()
     #: Inputs of which the file leaves open more than the batch, and nobody states it: name -> dimensions, -1 where open.
     open_inputs: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    #: Whether it only says where each op runs: nobody timed the target, so that there is no latency (its numbers are 0).
+    placement: bool = False
     #: Where it was asked for: by `predict`, and by budgets that hold it.
     footprint: Footprint | None = None
 

@@ -25,6 +25,7 @@ def check(report: Report, style: Style) -> str:
                 "extra": f"{each.runtime}, {each.precision}, coverage {each.coverage:.0%}",
             }
             for each in report.predictions
+            if not each.placement
         ]
     )
 

@@ -75,7 +75,8 @@ def _kernels(report: Report, prediction: Prediction) -> Iterator[Sequence[object
 
 
 def _prediction(report: Report, prediction: Prediction) -> tuple[object, ...]:
-    numbers = (prediction.latency_ms, prediction.low_ms, prediction.high_ms, prediction.coverage)
+    ends = (prediction.latency_ms, prediction.low_ms, prediction.high_ms)
+    numbers = (*((None, None, None) if prediction.placement else ends), prediction.coverage)
     named = (report.path(prediction.model), prediction.target, prediction.precision, prediction.runtime)
     return (*named, *("" if number is None else _number(number) for number in numbers))
 

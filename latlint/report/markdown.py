@@ -164,7 +164,7 @@ def _total_row(report: Report, prediction: Prediction) -> list[str]:
         escape(report.path(prediction.model)),
         escape(prediction.target),
         latency(prediction),
-        f"{interval(prediction)} ms",
+        f"{interval(prediction)}{'' if prediction.placement else ' ms'}",
         f"{prediction.coverage:.0%}",
     ]
 

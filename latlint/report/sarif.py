@@ -225,8 +225,12 @@ def _properties(finding: Finding, prediction: Prediction | None) -> dict[str, An
             "latlint/target": prediction.target,
             "latlint/runtime": prediction.runtime,
             "latlint/sha256": prediction.sha256,
-            "latlint/latencyMs": _rounded(prediction.latency_ms),
-            "latlint/lowMs": _rounded(prediction.low_ms),
+            **(
+                {"latlint/placement": True}
+                if prediction.placement
+                else {"latlint/latencyMs": _rounded(prediction.latency_ms)}
+            ),
+            **({} if prediction.placement else {"latlint/lowMs": _rounded(prediction.low_ms)}),
             **({} if prediction.high_ms is None else {"latlint/highMs": _rounded(prediction.high_ms)}),
             **({"latlint/unknown": dict(prediction.unknown)} if prediction.unknown else {}),
             "latlint/coverage": _rounded(prediction.coverage),

@@ -194,12 +194,16 @@ def _model_line(prediction: Prediction, style: Style) -> str:
 
 
 def latency(prediction: Prediction) -> str:
-    """``12.3 ms``, and ``≥ 12.3 ms`` where work is left out."""
+    """``12.3 ms``, and ``≥ 12.3 ms`` where work is left out; ``no latency`` of a placement alone."""
+    if prediction.placement:
+        return "no latency"
     return f"{'≥ ' if prediction.lower_bound else ''}{format_ms(prediction.latency_ms)}"
 
 
 def interval(prediction: Prediction) -> str:
     """``11.6–13.2``, with as many digits as the latency is shown with; ``≥ 11.6`` where it has no high end."""
+    if prediction.placement:
+        return "placement alone"
     digits = format_ms(prediction.latency_ms).partition(" ")[0].partition(".")[2]
     low = f"{prediction.low_ms:.{len(digits)}f}"
     return f"≥ {low}" if prediction.high_ms is None else f"{low}–{prediction.high_ms:.{len(digits)}f}"
@@ -207,6 +211,8 @@ def interval(prediction: Prediction) -> str:
 
 def within(prediction: Prediction) -> str:
     """``90% within 11.6–13.2 ms``; where the interval has no high end, what is left out."""
+    if prediction.placement:
+        return "placement alone: nobody timed this target"
     if prediction.high_ms is None:
         return f"{interval(prediction)} ms, without {unknown(prediction)}"
     return f"{prediction.interval:.0%} within {interval(prediction)} ms"
@@ -241,7 +247,7 @@ def _breakdown(prediction: Prediction, style: Style) -> list[str]:
         f"{style.paint(prediction.target, 'cyan', 'bold')}  {style.paint(latency(prediction), 'bold')}"
         f"  {within(prediction)}"
     )
-    facts = [prediction.runtime, f"coverage {prediction.coverage:.0%}"]
+    facts = [prediction.runtime, *([] if prediction.placement else [f"coverage {prediction.coverage:.0%}"])]
     free = sum(kernel.source == "free" for kernel in prediction.kernels)
     if free:
         facts.append(f"{counted(free, 'op')} without a kernel")
@@ -249,12 +255,20 @@ def _breakdown(prediction: Prediction, style: Style) -> list[str]:
         head,
         f"  {style.paint(' · '.join(facts), 'dim')}",
         "",
-        *_kernel_table(prediction, style),
+        *(_placed(prediction) if prediction.placement else _kernel_table(prediction, style)),
         *_partitions(prediction),
         *_fallbacks(prediction, style),
         *_unknown_ops(prediction, style),
         *_notes(prediction.notes, style),
     ]
+
+
+def _placed(prediction: Prediction) -> list[str]:
+    """How many nodes the first to be asked takes, and in how many partitions."""
+    taken = [part.nodes for part in prediction.partitions if part.processor == prediction.delegate]
+    kind = kind_of(prediction.target.partition("/")[2])
+    nodes = sum(part.nodes for part in prediction.partitions)
+    return [f"  the {kind.title} takes {sum(taken)} of {counted(nodes, 'node')}, in {counted(len(taken), 'partition')}"]
 
 
 def _kernel_table(prediction: Prediction, style: Style) -> list[str]:
@@ -327,13 +341,13 @@ def _partitions(prediction: Prediction) -> list[str]:
     if len(partitions) < 2:
         return []
     if len(partitions) <= _ORDERED_PARTITIONS:
-        parts = [_partition(part.processor, part.nodes, part.latency_ms) for part in partitions]
+        parts = [_partition(prediction, part.processor, part.nodes, part.latency_ms) for part in partitions]
         return ["", f"  {len(partitions)} partitions: {' → '.join(parts)}", *_borders(prediction)]
     parts = []
     for name in dict.fromkeys(part.processor for part in partitions):
         same = [part for part in partitions if part.processor == name]
         nodes, latency_ms = sum(part.nodes for part in same), sum(part.latency_ms for part in same)
-        parts.append(f"{len(same)} × {_partition(name, nodes, latency_ms)}")
+        parts.append(f"{len(same)} × {_partition(prediction, name, nodes, latency_ms)}")
     return ["", f"  {len(partitions)} partitions: {', '.join(parts)}", *_borders(prediction)]
 
 
@@ -343,8 +357,9 @@ def _borders(prediction: Prediction) -> list[str]:
     return [f"  {format_ms(prediction.border_ms)} of the overhead are copies and synchronisation between them"]
 
 
-def _partition(name: str, nodes: int, latency_ms: float) -> str:
-    return f"{name} ({counted(nodes, 'node')}, {format_ms(latency_ms)})"
+def _partition(prediction: Prediction, name: str, nodes: int, latency_ms: float) -> str:
+    facts = [counted(nodes, "node"), *([] if prediction.placement else [format_ms(latency_ms)])]
+    return f"{name} ({', '.join(facts)})"
 
 
 def _fallbacks(prediction: Prediction, style: Style) -> list[str]:
@@ -357,19 +372,25 @@ def _fallbacks(prediction: Prediction, style: Style) -> list[str]:
         if kernel.source != "free" and prediction.partitions[kernel.partition].processor != executor:
             elsewhere.setdefault(_QUOTED.sub("…", kernel.reason), []).append(kernel)
     costs = {reason: sum(kernel.latency_ms for kernel in kernels) for reason, kernels in elsewhere.items()}
-    worst = sorted(elsewhere, key=lambda reason: (-costs[reason], reason))
+    worst = sorted(
+        elsewhere, key=lambda reason: (-costs[reason], -len(elsewhere[reason]) * prediction.placement, reason)
+    )
+
+    def cost(*reasons: str) -> str:
+        if prediction.placement:
+            return counted(sum(len(elsewhere[reason]) for reason in reasons), "op")
+        return format_ms(sum(costs[reason] for reason in reasons))
+
     rows = [
         [
-            Cell(format_ms(costs[reason])),
+            Cell(cost(reason)),
             Cell(clean(reason, 200)),
             Cell(_listed(dict.fromkeys(kernel.op for kernel in elsewhere[reason]), 4)),
         ]
         for reason in worst[:_SHOWN_REASONS]
     ]
     if more := worst[_SHOWN_REASONS:]:
-        rows.append(
-            [Cell(format_ms(sum(costs[reason] for reason in more))), Cell(f"… for {counted(len(more), 'reason')} more")]
-        )
+        rows.append([Cell(cost(*more)), Cell(f"… for {counted(len(more), 'reason')} more")])
     kind = kind_of(prediction.target.partition("/")[2])
     place = f"in {executor.upper()}" if kind.host else f"on the {kind.title}"
     whole = table(rows, "><<", Style(width=1000), indent=4)  # not cut: reasons are sentences, which wrap
@@ -382,7 +403,7 @@ def _listed(names: Iterable[str], most: int) -> str:
 
 
 def _unknown_ops(prediction: Prediction, style: Style) -> list[str]:
-    if not prediction.unknown:
+    if not prediction.unknown or prediction.placement:
         return []
     named = ", ".join(_counted(*each) for each in prediction.unknown.items())
     return ["", f"  {style.paint('not known, counted as 0 ms:', 'yellow', 'bold')} {named}"]
@@ -401,6 +422,7 @@ def _verdict_row(prediction: Prediction, verdict: Verdict) -> list[Cell]:
     budget, change = "", ""
     if verdict.budget_ms is not None:
         budget = f"budget {limit(verdict)}"
+    if verdict.budget_ms is not None and not prediction.placement:
         held_ms = prediction.end_ms(verdict.gate)
         change = _change(held_ms / verdict.budget_ms) if held_ms < inf else ""
     return [
@@ -427,6 +449,8 @@ def _change(ratio: float) -> str:
 def _doubts(prediction: Prediction, verdict: Verdict) -> str:
     """Why a verdict may be another on the device."""
     doubts = ["accepted"] if verdict.accepted else []
+    if prediction.placement:
+        return ", ".join([*doubts, "nobody timed this target"])
     if prediction.lower_bound:
         doubts.append(f"without {unknown(prediction)}")
     elif verdict.is_close(prediction.interval):

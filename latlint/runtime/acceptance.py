@@ -49,7 +49,8 @@ class Terms(NamedTuple):
 
 
 class Acceptance(NamedTuple):
-    """What a delegate takes. ``by`` is what sentences call it; ``custom`` are native names of ops outside the vocabulary.
+    """What a delegate takes. ``by`` is what sentences call it; ``custom`` are native names of ops outside the vocabulary. With ``by_native`` the
+    tables of ops are by native names, and their slots are those of the format.
 
     ``dtypes`` are the types of activations; ``constant_dtypes`` what the constants that an op asks for may have beside these
     (``None``: any); ``hybrid`` the kinds that are taken with quantised weights under float activations (``None``: all). With
@@ -68,19 +69,23 @@ class Acceptance(NamedTuple):
     open_shapes: bool = False
     takes_constants: bool = False
     takes_bodies: bool = False
+    by_native: bool = False
+
+    def _terms(self, node: Node) -> Terms | None:
+        return self.ops.get(node.native if self.by_native else node.kind)
 
     def refusal(self, context: Context, node: Node) -> Refusal | None:
         """Why the delegate leaves ``node`` to what runs the rest; ``None`` where it takes it."""
         if node.inner and not self.takes_bodies:
             return self._refuse("BODY", native=node.native)
-        terms = self.ops.get(node.kind)
+        terms = self._terms(node)
         if terms is None:
             return None if node.native in self.custom else self._refuse("NOT_AN_OP", native=node.native or node.kind)
         return self._of_op(node, terms) or self._of_form(context, node, terms) or self._of_tensors(context, node, terms)
 
     def warnings(self, context: Context, node: Node) -> list[str]:
         """What a user must know of ``node``, which the delegate takes."""
-        terms = self.ops.get(node.kind)
+        terms = self._terms(node)
         if terms is None or not terms.warn:
             return []
         facts = Facts(context, node)
@@ -178,7 +183,7 @@ def parse_acceptance(rules: Rules) -> tuple[Acceptance, dict[str, dict[str, Any]
     terms: dict[str, Terms] = {}
     others: dict[str, dict[str, Any]] = {}
     for kind, entry in data.pop("ops").items():
-        terms[known_kind(kind)], others[kind] = _terms(kind, entry, shared)
+        terms[kind if data.get("by_native") else known_kind(kind)], others[kind] = _terms(kind, entry, shared)
     values = {key: data.pop(key) for key in Acceptance._fields if key in data and key not in ("by", "ops")}
     for key in ("activations", "custom", "constant_dtypes", "hybrid"):
         if key in values:

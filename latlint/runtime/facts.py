@@ -82,6 +82,11 @@ def _flag(name: str) -> Fact:
     return lambda context, node: bool(node.attributes.get(name, False))
 
 
+def _native(name: str, default: Any) -> Fact:
+    """An attribute as the file has it, or what the format takes where it does not."""
+    return lambda context, node: node.native_attributes.get(name, default)
+
+
 def _stated(name: str) -> Fact:
     """Whether the file states it: otherwise it is computed at run time."""
     return lambda context, node: node.attributes.get(name) is not None
@@ -189,6 +194,27 @@ def _alpha(context: Context, node: Node) -> str:
     return "element" if alpha == shape[1:] else "other"
 
 
+def _long_dimension(context: Context, node: Node) -> bool:
+    """Whether an input has a dimension beyond 16,384, which Core ML does not load (coreml/builders/helper.cc)."""
+    return any(max(context.shape(tensor), default=0) > 1 << 14 for tensor in node.inputs if tensor >= 0)
+
+
+def _last_axis(context: Context, node: Node) -> bool:
+    """Whether the attribute ``axis`` of an ONNX node names the last dimension of its first input."""
+    rank = len(context.shape(node.inputs[0]))
+    axis = int(node.native_attributes.get("axis", 1 if node.version < 13 else -1))
+    return axis in (-1, rank - 1)
+
+
+def _third_computed(context: Context, node: Node) -> bool:
+    return len(node.inputs) > 2 and node.inputs[2] >= 0 and not context.is_constant(node.inputs[2])
+
+
+def _same_sizes(context: Context, node: Node) -> bool:
+    """Whether all outputs, as the pieces of a Split, have one shape."""
+    return len({context.shape(tensor) for tensor in node.outputs if tensor >= 0}) <= 1
+
+
 # --- Neighbours ----------------------------------------------------------------------------------------------------------------
 
 _COMPARISONS = frozenset("equal not_equal greater greater_equal less less_equal".split())
@@ -201,6 +227,12 @@ def _only_feeds_a_cast(context: Context, node: Node) -> bool:
 
 def _feeds_an_add(context: Context, node: Node) -> bool:
     return any(context.graph.nodes[reader].kind == "add" for reader, _ in context.uses.get(node.outputs[0], ()))
+
+
+def _after_dequantize(context: Context, node: Node) -> bool:
+    """Whether an input is what a DequantizeLinear writes: the node is one of a quantised group."""
+    writers = (context.producers.get(tensor) for tensor in node.inputs)
+    return any(writer is not None and context.graph.nodes[writer].kind == "dequantize" for writer in writers)
 
 
 def _after_comparison(context: Context, node: Node) -> bool:
@@ -333,19 +365,30 @@ def _strided(context: Context, node: Node) -> bool:
 #: Every name that a rules file may use.
 FACTS: Mapping[str, Fact] = {
     "after_comparison": _after_comparison,
+    "after_dequantize": _after_dequantize,
     "align_corners": _flag("align_corners"),
     "alpha": _alpha,
+    "alpha_beta": lambda context, node: (
+        [float(node.native_attributes.get(name, 1.0)) for name in ("alpha", "beta")] == [1.0, 1.0]
+    ),
+    "antialias": _native("antialias", 0),
+    "auto_pad": _native("auto_pad", "NOTSET"),
     "axes": _axes,
     "axes_stated": _stated("axes"),
     "beta": lambda context, node: float(node.attributes.get("beta", 1.0)),
+    "batch_dims": _native("batch_dims", 0),
     "block": _attribute("block", 2),
     "broadcast_over_rows": _broadcast_over_rows,
+    "ceil_mode": _native("ceil_mode", 0),
     "channels": _channels,
     "constant_operand": _constant_operand,
+    "coordinates": _native("coordinate_transformation_mode", "half_pixel"),
+    "counts_padding": _native("count_include_pad", 0),
     "dilated": _dilated,
     "distinct_operands": lambda context, node: len(set(node.inputs)) == len(node.inputs),
     "dtype": _dtype,
     "fast_3x3": _fast_3x3,
+    "exclude_outside": _native("exclude_outside", 0),
     "feeds_an_add": _feeds_an_add,
     "first_computed": lambda context, node: not context.is_constant(node.inputs[0]),
     "four_dimensional": _four_dimensional,
@@ -356,14 +399,21 @@ FACTS: Mapping[str, Fact] = {
     "has_weights": _has_second,
     "hybrid": _hybrid,
     "inputs": lambda context, node: len(node.inputs),
+    "interpolation": _native("mode", "nearest"),
     "keep_dims": _flag("keep_dims"),
+    "keeps_aspect": _native("keep_aspect_ratio_policy", "stretch"),
+    "last_axis": _last_axis,
+    "long_dimension": _long_dimension,
     "mask": _mask,
     "mode": _attribute("mode", "reflect"),
     "multiplier": _attribute("multiplier", 1),
     "multiplier_fits": _multiplier_fits,
     "multiplies_many": _multiplies_many,
     "native": lambda context, node: node.native,
+    "nearest_mode": _native("nearest_mode", "round_prefer_floor"),
     "only_feeds_a_cast": _only_feeds_a_cast,
+    "opset": lambda context, node: node.version,
+    "order": _native("mode", "DCR"),
     "outer_product": _outer_product,
     "padded_rank": _padded_rank,
     "pads": _pads,
@@ -377,9 +427,15 @@ FACTS: Mapping[str, Fact] = {
     "ranks_kept": _ranks_kept,
     "runtime_inputs": lambda context, node: len(context.runtime_inputs(node)),
     "same_batch": _same_batch,
+    "same_sizes": _same_sizes,
     "scales_fit": _scales_fit,
     "stride_exceeds_kernel": _stride_exceeds_kernel,
     "strided": _strided,
+    "second_rank": lambda context, node: len(context.shape(node.inputs[1])) if _has_second(context, node) else 0,
+    "states_axes": lambda context, node: bool(node.native_attributes.get("axes")),
+    "states_output_shape": lambda context, node: bool(node.native_attributes.get("output_shape")),
+    "third_computed": _third_computed,
+    "transposes_second": _native("transB", 0),
     "unit_kernel": _unit_kernel,
     "unit_stride": _unit_stride,
     "weights": _weights,

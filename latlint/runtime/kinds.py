@@ -28,10 +28,14 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "npu": Kind("npu", "NPU", host=False, executors=("npu",)),
     }
 )
+#: Execution providers of ONNX Runtime on no device in particular, which nobody times.
+_PROVIDERS = {"coreml": "Core ML", "nnapi": "NNAPI", "xnnpack": "XNNPACK"}
 
 
 def kind(name: str) -> Kind:
     """The kind called ``name``. One that the table does not have is no host, and priced by the executor of its name."""
+    if name in _PROVIDERS:
+        return Kind(name, f"{_PROVIDERS[name]} provider", host=False, executors=("provider",))
     return KINDS.get(name) or Kind(name, name.upper(), host=False, executors=(name,))
 
 

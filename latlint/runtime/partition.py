@@ -1,7 +1,9 @@
-"""Splits a graph between a delegate and the CPU as TensorFlow Lite does (tensorflow/lite/graph_info.cc)."""
+"""Splits a graph between a delegate and the CPU, as TensorFlow Lite does (tensorflow/lite/graph_info.cc) and as ONNX Runtime does
+(onnxruntime/core/providers/partitioning_utils.cc)."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
@@ -61,6 +63,38 @@ def _split(context: Context, nodes: Sequence[int], delegable: Callable[[int], bo
                     heappush(ready[delegable(consumer)], consumer)
         result.append(Epoch(kind, tuple(taken)))
     return result
+
+
+def groups(context: Context, nodes: Sequence[int], supported: Callable[[int], bool]) -> list[Epoch]:
+    """ONNX Runtime's split of ``nodes`` (``CreateSupportedPartitionNodeGroups``): a group takes every supported node that is ready, and grows past
+    others as long as those do not wait for it. O(n + edges)."""
+    waiting, consumers = _dependencies(context, nodes)
+    ready = deque(node for node, count in waiting.items() if count == 0)
+    later: deque[int] = deque()
+    group: list[int] = []
+    beside: list[int] = []
+    border: set[int] = set()
+    result: list[Epoch] = []
+    while ready or later:
+        if not ready:
+            result += [Epoch(False, tuple(beside)), Epoch(True, tuple(group))]
+            ready, later, group, beside, border = later, deque(), [], [], set()
+            continue
+        node = ready.popleft()
+        if supported(node):
+            group.append(node)
+            border.update(consumers.get(node, ()))
+        elif node in border:
+            later.append(node)
+            continue
+        else:
+            beside.append(node)
+        for consumer in consumers.get(node, ()):
+            waiting[consumer] -= 1
+            if waiting[consumer] == 0:
+                ready.append(consumer)
+    result += [Epoch(False, tuple(beside)), Epoch(True, tuple(group))]
+    return [epoch for epoch in result if epoch.nodes]
 
 
 def _dependencies(context: Context, nodes: Sequence[int]) -> tuple[dict[int, int], dict[int, list[int]]]:

@@ -25,6 +25,7 @@ PLANNERS = {
     "gpu-delegate": "latlint.runtime.gpu:parse",
     "npu": "latlint.runtime.npu:parse",
     "onnxruntime": "latlint.runtime.onnxruntime.planner:parse",
+    "provider": "latlint.runtime.onnxruntime.provider:parse",
 }
 
 

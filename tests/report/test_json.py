@@ -79,6 +79,7 @@ def test_predict_has_the_shape_of_the_contract() -> None:
                 "low_ms": 1.0,
                 "high_ms": 1.25,
                 "lower_bound": False,
+                "placement": False,
                 "unknown": [],
                 "interval": 0.9,
                 "overhead_ms": 0.8,

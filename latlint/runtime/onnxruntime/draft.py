@@ -50,7 +50,12 @@ class Draft:
     users: dict[int, list[Op]] = field(default_factory=dict)
     #: What was folded, with the indices of the nodes: they cost nothing.
     folded: dict[int, str] = field(default_factory=dict)
+    #: Shapes of the file's values at the sizes that are taken, of those that are planned before any is known; and of values that came in between,
+    #: and of those that changed, the value that each is like.
+    sizes: dict[int, tuple[int, ...] | None] = field(default_factory=dict)
+    likes: dict[int, int] = field(default_factory=dict)
     changed: bool = False
+    _opened: dict[int, tuple[int, ...]] = field(default_factory=dict)
     _ops: list[Op] = field(default_factory=list)
 
     # --- Reading ---------------------------------------------------------------------------------------------------------------
@@ -102,6 +107,7 @@ class Draft:
         shape = tensor.shape if shape is None else tuple(shape)
         name = f"{tensor.name}/{len(self.tensors)}"
         self.tensors.append(Tensor(name, shape, dtype or tensor.dtype))
+        self.likes[len(self.tensors) - 1] = like
         return len(self.tensors) - 1
 
     def new_constant(self, shape: Sequence[int], dtype: str, value: tuple[Any, ...] | None = None) -> int:
@@ -110,7 +116,26 @@ class Draft:
         return len(self.tensors) - 1
 
     def set_shape(self, tensor: int, shape: Sequence[int] | None) -> None:
+        self.likes.setdefault(tensor, tensor)
         self.tensors[tensor] = replace(self.tensors[tensor], shape=None if shape is None else tuple(shape))
+
+    def settle(self) -> None:
+        """Gives all values the sizes that are taken for open ones: what runs has sizes, whatever was known when it was planned."""
+        if not self.sizes:
+            return
+        for index, tensor in enumerate(self.tensors):
+            if tensor.shape is not None and min(tensor.shape, default=0) >= 0:
+                continue
+            like = self.likes.get(index)
+            if like is None or tensor.shape is None:
+                self.tensors[index] = replace(tensor, shape=self.sizes.get(index, tensor.shape))
+                continue
+            # moved or cut, a size that is open stays the size that it is, and several keep their order
+            known, before = self.sizes.get(like) or self.tensors[like].shape or (), self._opened.get(like, ())
+            sizes = [size for size, dim in zip(known, before, strict=False) if dim < 0]
+            shape = tuple(dim if dim >= 0 else sizes.pop(0) if sizes else 1 for dim in tensor.shape or ())
+            self.tensors[index] = replace(tensor, shape=shape)
+            self.sizes[index] = shape
 
     def add(self, op: Op, position: float) -> Op:
         """Adds a node. ``position`` orders it among those that are ready at the same time."""
@@ -207,6 +232,12 @@ class Draft:
         made = Op(name, list(inputs), outputs, attributes, origins, 1, "com.microsoft")
         return self.add(made, last.position)
 
+    def leave_out(self, ops: Sequence[Op]) -> None:
+        """Takes out nodes that something else runs: what they read must be there, and what they write comes from outside."""
+        self.outputs |= {tensor for op in ops for tensor in op.inputs if tensor >= 0}
+        for op in ops:
+            self.remove(op)
+
     def fold(self, op: Op) -> None:
         """Makes the outputs of a node constants."""
         for tensor in op.outputs:
@@ -263,13 +294,37 @@ def _as_onnxruntime_has_it(domain: str, name: str, node: Node) -> bool:
     return defs.has(name)
 
 
+def _as_left_open(graph: Graph) -> tuple[list[Tensor], dict[int, tuple[int, ...] | None]]:
+    """The tensors as they are known before any open size is; and of those that then are known less of, the shapes at the sizes that are taken."""
+    tensors = list(graph.tensors)
+    if graph.left_open is None:
+        return tensors, {}
+    known, sizes = graph.left_open(), {}
+    for index, tensor in enumerate(tensors):
+        before = known.get(tensor.name)
+        if before is None or tensor.constant or (before.shape == tensor.shape and before.value == tensor.value):
+            continue
+        if _fits(before.shape, tensor.shape):
+            tensors[index] = replace(tensor, shape=before.shape, value=before.value)
+            sizes[index] = tensor.shape
+    return tensors, sizes
+
+
+def _fits(opened: tuple[int, ...] | None, shape: tuple[int, ...] | None) -> bool:
+    """Whether a shape is one that the open one can be: an edit may have made another of it."""
+    if opened is None or shape is None:
+        return opened is None
+    return len(opened) == len(shape) and all(a in (-1, b) for a, b in zip(opened, shape, strict=True))
+
+
 def draft_of(graph: Graph) -> Draft:
     """``graph`` as ONNX Runtime loads it: a Constant is an initializer, a node that nothing needs is left out."""
     constants = {index for index, tensor in enumerate(graph.tensors) if tensor.constant}
     opset = max((node.version for node in graph.nodes if "::" not in node.native), default=1)
-    draft = Draft(
-        list(graph.tensors), frozenset(graph.inputs), frozenset(graph.outputs), opset, constants, len(graph.tensors)
-    )
+    tensors, sizes = _as_left_open(graph)
+    draft = Draft(tensors, frozenset(graph.inputs), frozenset(graph.outputs), opset, constants, len(graph.tensors))
+    draft.sizes = sizes
+    draft._opened = {index: tensors[index].shape or () for index in sizes}
     for node in graph.nodes:
         domain, _, name = node.native.rpartition("::")
         inputs = list(node.native_inputs or node.inputs)

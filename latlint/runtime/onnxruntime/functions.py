@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from latlint.runtime.onnxruntime.draft import Draft, Op
@@ -23,12 +24,12 @@ _HALF_PARTS: dict[str, tuple[tuple[str, tuple[str, ...], dict[str, float]], ...]
 }
 
 
-def expand(draft: Draft) -> None:
-    """Replaces each op without a kernel by its parts."""
+def expand(draft: Draft, known: Collection[str] = ()) -> None:
+    """Replaces each op without a kernel by its parts, but for those that are ``known``: another provider takes them."""
     for op in draft.ops(*_PARTS, *_HALF_PARTS):
         half = draft.dtype(op.inputs[0]) == "float16"
         parts = _PARTS.get(op.op) or (_HALF_PARTS[op.op] if half and op.version >= 13 else None)
-        if op.domain or parts is None:
+        if op.domain or parts is None or op.op in known:
             continue
         draft.remove(op)
         values = {"x": op.inputs[0]}

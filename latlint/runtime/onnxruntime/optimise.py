@@ -28,15 +28,27 @@ def optimise(graph: Graph, facts: CpuFacts) -> list[Op]:
 
 def optimised(graph: Graph, facts: CpuFacts) -> Draft:
     """The draft after all levels."""
+    draft = basic(graph)
+    finish(draft, facts)
+    draft.settle()
+    return draft
+
+
+def basic(graph: Graph) -> Draft:
+    """The draft after the first level, which no provider has a part in: what each of them is asked about."""
     draft = draft_of(graph)
     quantized.own_dequantize(draft)
     _repeat(draft, _level1)
+    return draft
+
+
+def finish(draft: Draft, facts: CpuFacts) -> None:
+    """The other levels, for what the CPU provider runs of ``draft``."""
     functions.expand(draft)
     functions.widen(draft)
     _repeat(draft, lambda d: _level2(d, facts))
     _level3(draft, facts)
     draft.sweep()
-    return draft
 
 
 def _repeat(draft: Draft, level: Callable[[Draft], None]) -> None:
@@ -56,6 +68,7 @@ def _level1(draft: Draft) -> None:
     draft.sweep()
     folding.matmul_add(draft, spare_attention=True)
     folding.fuse_reshapes(draft)
+    patterns.fuse_space_to_depth(draft)
     patterns.fuse_gelu(draft, 1)
     patterns.fuse_layer_norm(draft, 1)
     quantized.propagate(draft)

@@ -1,8 +1,9 @@
-"""ONNX Runtime's fusions of activations, normalisation and matrix products (levels 1 and 2)."""
+"""ONNX Runtime's fusions of activations, normalisation, matrix products and slices (levels 1 and 2)."""
 
 from __future__ import annotations
 
 from math import isclose
+from typing import NamedTuple
 
 from latlint.runtime.onnxruntime.draft import Draft, Op
 
@@ -470,3 +471,71 @@ def _as_split(
     for op, made in squeezed:
         axes = draft.new_constant((1,), "int64", (axis,))
         draft.add(Op("Squeeze", [made, axes], list(op.outputs), {}, (), draft.opset), where)
+
+
+# --- Slices of every second row and column ---------------------------------------------------------------------------------------
+
+
+def fuse_space_to_depth(draft: Draft) -> None:
+    """SpaceToDepthFusion: the four slices of every second row and column, joined along the channels, are a SpaceToDepth, with a Gather behind it where
+    they are joined in another order."""
+    for op in draft.ops("Concat"):
+        found = [_sliced(draft, tensor) for tensor in op.inputs]
+        parts = [each for each in found if each is not None]
+        if len(op.inputs) != 4 or len(parts) != 4 or op.get("axis") not in (1, -3) or len({p.data for p in parts}) > 1:
+            continue
+        data = parts[0].data
+        shape = draft.fixed_shape(data)
+        slices = list(dict.fromkeys(each for part in parts for each in part.slices))
+        inside = all(user in slices or user is op for each in slices for user in draft.users.get(each.outputs[0], ()))
+        kept = any(each.outputs[0] in draft.outputs for each in slices)
+        order = [part.offset for part in parts]
+        if (
+            shape is None
+            or len(shape) != 4
+            or shape[2] % 2
+            or shape[3] % 2
+            or not inside
+            or kept
+            or {*order} != {*_QUARTERS}
+        ):
+            continue
+        batch, channels, height, width = shape
+        result, position = op.outputs[0], op.position
+        for each in (op, *slices):
+            draft.remove(each)
+        origins = tuple(dict.fromkeys(origin for each in (*slices, op) for origin in each.origins))
+        made = result if order == _QUARTERS else draft.new_tensor(data, (batch, 4 * channels, height // 2, width // 2))
+        draft.add(Op("SpaceToDepth", [data], [made], {"blocksize": 2}, origins, 13), position)
+        if made != result:
+            indices = draft.new_constant((4 * channels,), "int64", None)
+            draft.add(Op("Gather", [made, indices], [result], {"axis": 1}, op.origins, 13), position + 0.1)
+
+
+#: The first row and column of each quarter, in the order of SpaceToDepth.
+_QUARTERS = [(0, 0), (0, 1), (1, 0), (1, 1)]
+
+
+class _Quarter(NamedTuple):
+    """A value that is every second row and column of ``data`` from ``offset`` on, by ``slices``."""
+
+    data: int
+    offset: tuple[int, int]
+    slices: tuple[Op, ...]
+
+
+def _sliced(draft: Draft, tensor: int) -> _Quarter | None:
+    starts: dict[int, int] = {}
+    slices: list[Op] = []
+    while (op := draft.writer(tensor, "Slice")) is not None and len(slices) < 2:
+        rank = len(draft.shape(op.inputs[0]) or ())
+        start, end, axes, steps = (draft.value(op.input(slot)) or () for slot in (1, 2, 3, 4))
+        if rank != 4 or not start or not len(start) == len(end) == len(axes) == len(steps):
+            return None
+        for first, last, axis, step in zip(start, end, axes, steps, strict=True):
+            if axis % rank in starts or axis % rank < 2 or step != 2 or first not in (0, 1) or last < 2**31 - 1:
+                return None
+            starts[axis % rank] = int(first)
+        slices.append(op)
+        tensor = op.inputs[0]
+    return _Quarter(tensor, (starts[2], starts[3]), tuple(slices)) if starts.keys() == {2, 3} else None

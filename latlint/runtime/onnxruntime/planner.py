@@ -68,20 +68,18 @@ class OnnxRuntimePlanner(NamedTuple):
         return (self.executor,)
 
     def plan(self, context: Context, nodes: Sequence[int], processor: Processor) -> Planned:
-        facts = CpuFacts(self.nchwc.get(processor.generation, 0), processor.vendor in self.signed)
         graph, wanted = context.graph, frozenset(nodes)
-        draft = optimised(graph, facts)
+        draft = optimised(graph, self.facts(processor))
         kernels = [
-            _kernel(graph, draft, op) for op in draft.ops() if not op.origins or not wanted.isdisjoint(op.origins)
+            kernel_of(graph, draft, op) for op in draft.ops() if not op.origins or not wanted.isdisjoint(op.origins)
         ]
         run = len(kernels)
-        covered = {node for kernel in kernels for node in kernel.nodes}
-        kernels += [
-            Kernel(graph.nodes[node].kind, "none", (node,), (), (), free=draft.folded.get(node, "optimised away"))
-            for node in nodes
-            if node not in covered
-        ]
+        kernels += free_kernels(graph, draft, nodes, kernels)
         return Planned(tuple(kernels), (Partition(self.executor, run),) if kernels else ())
+
+    def facts(self, processor: Processor) -> CpuFacts:
+        """What the optimiser asks of ``processor``."""
+        return CpuFacts(self.nchwc.get(processor.generation, 0), processor.vendor in self.signed)
 
 
 def parse(rules: Rules) -> OnnxRuntimePlanner:
@@ -99,15 +97,30 @@ def _parse(rules: Rules) -> OnnxRuntimePlanner:
     return OnnxRuntimePlanner(str(executor), dict(nchwc), frozenset(signed))
 
 
-def _kernel(graph: Graph, draft: Draft, op: Op) -> Kernel:
+def free_kernels(graph: Graph, draft: Draft, nodes: Sequence[int], kernels: Sequence[Kernel]) -> list[Kernel]:
+    """Those of ``nodes`` that are in none of ``kernels``, and why they cost nothing."""
+    covered = {node for kernel in kernels for node in kernel.nodes}
+    return [
+        Kernel(graph.nodes[node].kind, "none", (node,), (), (), free=draft.folded.get(node, "optimised away"))
+        for node in nodes
+        if node not in covered
+    ]
+
+
+def kind_of(graph: Graph, op: Op) -> str:
+    """What an op is in the vocabulary of ``graph.ops``."""
+    node = graph.nodes[op.origins[0]] if op.origins else None
+    same = node is not None and node.native.rpartition("::")[2] == op.op
+    return node.kind if node is not None and (same or op.op not in _KINDS) else _KINDS.get(op.op, UNKNOWN)
+
+
+def kernel_of(graph: Graph, draft: Draft, op: Op) -> Kernel:
     """What one node computes on, and how much."""
     running = [t for t in op.inputs if t >= 0 and not draft.constant(t)]
     written = [t for t in op.outputs if t >= 0]
-    node = graph.nodes[op.origins[0]] if op.origins else None
     origins = op.origins or _beside(draft, op)
     repeat = graph.nodes[origins[0]].repeat if origins else 1
-    same = node is not None and node.native.rpartition("::")[2] == op.op
-    kind = node.kind if node is not None and (same or op.op not in _KINDS) else _KINDS.get(op.op, UNKNOWN)
+    kind = kind_of(graph, op)
     return Kernel(
         op=kind,
         implementation=op.op,
@@ -188,7 +201,8 @@ def _strides(draft: Draft, op: Op) -> dict[str, int]:
     if made is None or data is None:
         return {}
     if op.op == "Transpose":
-        return {"run": _run(data, permutation(draft, op) or ())}
+        perm = permutation(draft, op) or ()
+        return {"run": _run(data, perm)} if len(perm) == len(data) else {}
     if op.op in ("Concat", "Split", "Gather", "QLinearConcat"):
         axis = op.get("axis", 0) % max(len(data), 1)
         pieces = (
