@@ -11,9 +11,11 @@ const COLOURS = {
     const working = kernels.filter((kernel) => kernel.macs);
     const average = total(working.map((kernel) => kernel.ms)) / total(working.map((kernel) => kernel.macs)) || 1;
     const level = (kernel) => STEPS.filter((step) => kernel.ms / kernel.macs > step * average).length;
+    const between = (at) => (at === 0 ? `below ×${STEPS[0]}` : at === STEPS.length ? `above ×${STEPS[at - 1]}` : `×${STEPS[at - 1]} to ×${STEPS[at]}`);
     return {
       of: (kernel) => (kernel.macs ? `h${level(kernel)}` : "no-macs"),
-      means: [...[...STEPS, Infinity].map((step, at) => [`h${at}`, at === 0 ? `below ×${step} of the average, ${(1e6 * average).toPrecision(3)} ns a MAC` : step === Infinity ? `above ×${STEPS[at - 1]}` : `×${STEPS[at - 1]} to ×${step}`]), ["no-macs", "no MACs"]],
+      means: [...[...STEPS, Infinity].map((step, at) => [`h${at}`, between(at)]), ["no-macs", "no MACs"]],
+      note: `×1 is the average of the model, ${(1e6 * average).toPrecision(3)} ns a MAC`,
     };
   }],
   source: ["source of the time", () => ({ of: (kernel) => `s-${kernel.source}`, means: Object.entries(SOURCES).map(([source, label]) => [`s-${source}`, label]) })],
@@ -28,5 +30,5 @@ function legendOf(kernels, overhead_ms, whole, colour, label, ordered) {
   const item = (swatch, name, ms) => make("li", {}, make("span", { class: `swatch ${swatch}` }), name, make("b", {}, inMs(ms)), make("span", { class: "hint" }, percent(ms, whole)));
   return make("ul", { class: "legend", "aria-label": label },
     (ordered ? sums : sums.sort((a, b) => b.ms - a.ms)).map((each) => item(each.swatch, each.name, each.ms)),
-    overhead_ms > 0 && item("overhead", "Overhead", overhead_ms));
+    overhead_ms > 0 && item("overhead", "Overhead", overhead_ms), colour.note && make("li", { class: "hint" }, colour.note));
 }
