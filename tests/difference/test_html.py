@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 def found(model: Callable[[str], Path]) -> Difference:
     """Two networks that have little in common, on a GPU, which runs only one of them whole, and on a CPU."""
     settings = Settings(targets=("pixel-4/gpu", "pixel-4/cpu-1large"))
-    return between_files(str(model("mobilenet_v2.tflite")), str(model("one_gelu.tflite")), settings)
+    return between_files(str(model("one_gelu.tflite")), str(model("mobilenet_v2.tflite")), settings)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_both_models_stand_on_one_scale_and_every_pair_is_told(
         counts = {kind: page.locator(f"#after .c-{kind}, #before .c-{kind}").count() for kind in ("added", "removed")}
         assert counts == {kind: change.counts[kind] for kind in ("added", "removed")}
         page.get_by_label("Show").select_option("added")
-        assert page.locator("#kernels tbody tr").count() == change.counts["added"] > 0
+        assert page.locator("#kernels [role=status]").inner_text().startswith(f"{change.counts['added']} kernels, +")
         page.get_by_label("Show").select_option("all")
 
 
@@ -82,7 +82,7 @@ def test_a_kernel_is_shown_with_its_counterpart(opened: Callable[..., Any], addr
     details = page.locator(".details").inner_text().strip()
     assert details.startswith("removed, −") and "not there" in details
     page.get_by_label("Colour").select_option("kind of op")
-    assert page.locator("#before .k0").count() > 10
+    assert page.locator("#before .k0").count() > 5
     page.locator(".block").first.click()
 
 
@@ -126,7 +126,7 @@ def test_names_from_a_model_are_shown_and_do_nothing(opened: Callable[..., Any],
 
 def test_without_scripts_there_is_plain_text(opened: Callable[..., Any], address: str) -> None:
     shown = opened(address, java_script_enabled=False).locator("noscript pre").inner_text()
-    assert "pixel-4/gpu" in shown and "runs as: convolution_2d → conv_ruy_1x1" in shown
+    assert "pixel-4/gpu" in shown and "runs as: conv_ruy_1x1 → convolution_2d" in shown
 
 
 def test_a_model_that_is_new_or_gone_and_no_model_at_all(opened: Callable[..., Any], tmp_path: Path) -> None:
@@ -165,6 +165,8 @@ def test_a_big_difference_is_cut_and_says_so(found: Difference, monkeypatch: pyt
     assert len(text) < 250_000
     data = data_of(text)
     whole = sum("pairs" in each for each in data["changes"])
+    used = {number for each in data["changes"] for plan in each.get("plans", ()) for number in plan[::2]}
+    assert used == set(range(len(data["work"]))), "nothing of what was left out takes room"
     assert data["changes"][0]["model"] == "old/39 → new/39" and 0 < whole < len(data["changes"]) < 40
     assert data["cuts"] == [
         f"{40 - len(data['changes'])} changes that weigh least, for the size of this file",

@@ -14,6 +14,7 @@ import pytest
 
 from latlint.api import Run
 from latlint.checks import by_code
+from latlint.latency.types import Prediction
 from latlint.outcome import Report, Verdict
 from latlint.report import html, render
 from latlint.report.plain import Style
@@ -200,8 +201,10 @@ def test_the_matrix_has_every_verdict_and_leads_to_a_model(
     marked = sum(text.startswith("✕") for text in cells.all_inner_texts())
     assert marked == sum(verdict.word == "fail" for verdict in checked.verdicts) > 0, "not by colour alone"
     page.locator("#matrix [tabindex='0']").focus()
-    for key in ("ArrowDown", "ArrowUp", "ArrowLeft", "ArrowRight", "ArrowDown"):
+    for key in ("ArrowUp", "ArrowLeft", "ArrowLeft", "ArrowRight", "ArrowDown", "ArrowDown"):
         page.keyboard.press(key)
+    place = "[document.activeElement.parentElement.rowIndex, document.activeElement.cellIndex]"
+    assert page.evaluate(place) == [3, 2], "the second model on the second target, and no further"
     name = page.evaluate("document.activeElement.getAttribute('aria-label')")
     page.keyboard.press("Enter")
     model, target = re.fullmatch(r"\w+, (.+) on (\S+), .+ ms, budget .*", name).groups()  # type: ignore[union-attr]
@@ -232,6 +235,26 @@ def test_targets_are_compared_over_the_same_models(
         assert kept == f"{sum(each.latency_ms <= 5 for each in own)} of 2"
 
 
+def test_what_is_unknown_or_not_there_is_shown_as_such(opened: Callable[..., Any], tmp_path: Path) -> None:
+    def partly(model: str, target: str) -> Prediction:
+        """A prediction that leaves out the second of three kernels."""
+        each = prediction(model, target, ("stem/conv", "block/1/odd", "block/2/conv"))
+        kernels = list(each.kernels)
+        kernels[1] = kernels[1]._replace(op="odd", source="unknown", latency_ms=0.0)
+        return replace(each, kernels=tuple(kernels), unknown={"ODD": 1}, high_ms=None)
+
+    places = [("a", "gpu"), ("a", "cpu-1large"), ("a", "cpu-2large"), ("b", "gpu"), ("b", "cpu-2large")]
+    report = Report(tuple(partly(model, f"pixel-4/{target}") for model, target in places), files=2)
+    page = opened(written(render(report, "predict", "html", Style()), tmp_path))
+    assert "≥ 12.0 ms" in page.locator("#start").inner_text()
+    assert "Not in the picture, because their time is unknown: odd (1 kernel)." in page.locator("#blocks").inner_text()
+    assert page.locator("#track .blank").evaluate("each => each.getBoundingClientRect().width") >= 4
+    assert column(page, "ms").count("?") == 1
+    page.locator("#matrix tbody tr").nth(1).locator(".cell").first.focus()
+    page.keyboard.press("ArrowRight")
+    assert "b on pixel-4/cpu-2large" in page.evaluate("document.activeElement.getAttribute('aria-label')")
+
+
 def test_links_lead_to_a_finding_and_to_a_kernel(opened: Callable[..., Any], check_page: str, checked: Report) -> None:
     folded = next(each for each in checked.findings if each.code == "LAT203")
     page = opened(check_page)
@@ -239,14 +262,18 @@ def test_links_lead_to_a_finding_and_to_a_kernel(opened: Callable[..., Any], che
     page.locator("details[open] .under", has_text="LAT203").wait_for()
     each = next(each for each in checked.predictions if each.target == "galaxy-s10/gpu" and "gelu" in each.model)
     model = quote(checked.path(each.model), safe="")
-    page.evaluate(f"location.hash = 'k/{model}/galaxy-s10%2Fgpu/3'")
-    page.locator(".details", has_text="kernel 3 of").wait_for()
+    launched = [kernel for kernel in each.kernels if kernel.source != "free"]
+    number, kernel = next(
+        (n, kernel) for n, kernel in enumerate(launched, 1) if n > 1 and kernel.inputs != kernel.outputs
+    )
+    page.evaluate(f"location.hash = 'k/{model}/galaxy-s10%2Fgpu/{number}'")
+    page.locator(".details", has_text=f"kernel {number} of").wait_for()
     assert page.locator("#target option:checked").inner_text() == "galaxy-s10/gpu"
-    kernel = [kernel for kernel in each.kernels if kernel.source != "free"][2]
     assert kernel.inputs and kernel.outputs
-    told = page.locator(".details").inner_text()
-    assert "x".join(map(str, kernel.outputs[0])) in told and kernel.dtype in told
-    assert page.locator(".details a").get_attribute("href") == f"#k/{model}/galaxy-s10%2Fgpu/3"
+    told = page.locator("#kernels tr.chosen .shapes").inner_text()
+    shapes = [", ".join("x".join(map(str, shape)) for shape in side) for side in (kernel.inputs, kernel.outputs)]
+    assert told == f"{shapes[0]} → {shapes[1]} {kernel.dtype}" and shapes[0] in page.locator(".details").inner_text()
+    assert page.locator(".details a").get_attribute("href") == f"#k/{model}/galaxy-s10%2Fgpu/{number}"
     for wrong in ("k/%", "k/a/b/c", "k/", "f-nothing", f"k/{model}/galaxy-s10%2Fgpu/999"):
         page.evaluate(f"location.hash = '{wrong}'")
 
