@@ -11,10 +11,10 @@ import pytest
 from markdown_it import MarkdownIt
 
 TOP = Path(__file__).resolve().parent.parent
-PAGES = sorted((*TOP.glob("*.md"), *TOP.glob("docs/*.md")))
+PAGES = sorted((*TOP.glob("*.md"), *TOP.glob("docs/**/*.md"), TOP / "latlint/training/kit/files/README.md"))
 
 #: The highest grade that a page as a whole may have, and that half of the sentences of a newcomer's pages may have.
-HIGHEST, FIRST = 9.0, 7.0
+HIGHEST, FIRST = 12.0, 9.0
 NEWCOMERS = ("README.md", "docs/getting-started.md", "docs/troubleshooting.md", "docs/faq.md", "docs/glossary.md")
 
 
@@ -26,7 +26,7 @@ def sentences(page: Path) -> list[str]:
         if token.type == "inline" and before.type == "paragraph_open":
             shown = {"text": lambda each: each.content, "code_inline": lambda _: "it", "softbreak": lambda _: " "}
             text = "".join(shown[each.type](each) for each in token.children or () if each.type in shown)
-            found += re.split(r"(?<=[.!?:;])\s+", text)
+            found += re.split(r"(?<=[.!?])\s+", text)  # a colon ends no sentence
     return [each for each in found if len(words(each)) >= 4]
 
 

@@ -9,7 +9,7 @@ from latlint.cli import _completion, _console
 from latlint.cli._options import format_option
 from latlint.errors import LatlintError
 from latlint.report.json import dump
-from latlint.report.plain import Cell, table
+from latlint.report.plain import Cell, reflow, table
 from latlint.words import nearest
 
 
@@ -38,7 +38,8 @@ def command(code: str | None, format_name: str) -> int:
         ]
         _console.emit("\n".join(table(rows, "<<<<", _console.style())) + "\n")
     else:
-        _console.emit(f"# {shown[0].rule.code} {shown[0].rule.name}\n\n{shown[0].page}\n")
+        page = f"# {shown[0].rule.code} {shown[0].rule.name}\n\n{shown[0].page}\n"
+        _console.emit(reflow(page, _console.style()))
     return 0
 
 

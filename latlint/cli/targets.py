@@ -14,7 +14,7 @@ from latlint.cli import _completion, _console
 from latlint.cli._options import config_file_options, format_option, load_settings, pack_option
 from latlint.latency.catalogue import select_targets
 from latlint.report.json import dump
-from latlint.report.plain import Cell, Style, clean, table
+from latlint.report.plain import Cell, Style, clean, table, wrap
 
 if TYPE_CHECKING:
     from latlint.latency.packs import NamedTarget, Target
@@ -43,6 +43,10 @@ def command(target: str | None, packs: tuple[Path, ...], config: Path | None, no
     else:
         _console.emit(_listing(chosen, style))
     return 0
+
+
+#: The columns that a list with processors and runtimes takes.
+_WIDE = 160
 
 
 def _runtimes(target: NamedTarget) -> dict[str, str]:
@@ -79,20 +83,31 @@ def _document(chosen: NamedTarget) -> dict[str, Any]:
 
 
 def _listing(targets: list[NamedTarget], style: Style) -> str:
-    """One line a target, under its device."""
+    """One line a target, under its device; on a narrow terminal without what `latlint targets NAME` shows."""
     precisions = sorted({precision for target in targets for precision in _accuracy(target)})
-    titles = ("target", "processor", "runtime", *(f"{precision} error" for precision in precisions))
+    wide = not style.wrapped or style.width >= _WIDE
+    about = ("processor", "runtime") if wide else ()
+    titles = ("target", *about, *(f"{precision} error" if wide else precision for precision in precisions))
     rows = [
         [
             Cell(clean(target.name, 60), ("cyan",)),
-            Cell(clean(str(_concrete(target).card.get("title", "")), 60)),
-            Cell(clean(_runtime(target), 90), ("dim",)),
+            *(
+                (
+                    Cell(clean(str(_concrete(target).card.get("title", "")), 60)),
+                    Cell(clean(_runtime(target), 90), ("dim",)),
+                )
+                if wide
+                else ()
+            ),
             *(Cell(_percent(_accuracy(target).get(precision, {}), "mean_error_percent")) for precision in precisions),
         ]
         for target in targets
     ]
     heading, *lines = table(
-        [[Cell(title, ("dim",)) for title in titles], *rows], "<<<" + ">" * len(precisions), style, indent=2
+        [[Cell(title, ("dim",)) for title in titles], *rows],
+        "<" * (1 + len(about)) + ">" * len(precisions),
+        style,
+        indent=2,
     )
     out = [heading]
     previous = None
@@ -101,8 +116,10 @@ def _listing(targets: list[NamedTarget], style: Style) -> str:
             out += [style.paint(_device(target), "bold")]
             previous = target.device
         out.append(line)
-    legend = "error: mean of |predicted / measured - 1|, end to end, on model families that training did not see"
-    return "\n".join([*out, "", style.paint(legend, "dim")]) + "\n"
+    legend = f"{'error' if wide else 'errors'}: mean of |predicted / measured - 1|, end to end, on model families that training did not see"
+    more = "" if wide else "; `latlint targets NAME` shows the processor and the runtime"
+    said = wrap(legend + more, style, hanging=0).splitlines()
+    return "\n".join([*out, "", *(style.paint(line, "dim") for line in said)]) + "\n"
 
 
 def _device(target: NamedTarget) -> str:

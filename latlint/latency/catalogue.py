@@ -124,7 +124,7 @@ def _device_hint(pattern: str, known: Collection[str]) -> str:
         names = [name for name in known if name.startswith(f"{alike[0]}/")]
         return f"did you mean {', '.join(nearest(f'{alike[0]}/{processor}', names, count=3) or names[:3])}?"
     near = f"this device is not covered, near it are {', '.join(meant)}" if meant else "no name is near it"
-    return f"{near}; `latlint pack build` adds a device from measurements of it"
+    return f"{near}; `latlint pack kit` helps to measure it and add it"
 
 
 def _series_number(device: str) -> str:

@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from latlint.words import cut_middle
+
 #: Control, format (bidirectional overrides, zero-width), surrogate, private, unassigned; line and paragraph separators.
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
@@ -72,6 +74,23 @@ def wrap(text: str, style: Style, *, hanging: int) -> str:
     return "\n".join(lines)
 
 
+def reflow(page: str, style: Style) -> str:
+    """A page of Markdown (cleaned) on lines of the style's width; code, tables and headings stay as they are."""
+    if not style.wrapped:
+        return page
+    found: list[str] = []
+    for part in re.split(r"^(```.*?^```$)", page, flags=re.MULTILINE | re.DOTALL):
+        if part.startswith("```"):
+            found.append(part)
+            continue
+        # a paragraph is lines of prose, or an item of a list with what is indented below it
+        for lines in re.findall(r"(?:^(?![#|]).+\n?)(?:^(?![#|]|- |\d+\. ).+\n?)*|^.*\n?", part, re.MULTILINE):
+            text, end = " ".join(lines.split()), "\n" if lines.endswith("\n") else ""
+            prose = text and text[0] not in "#|"
+            found.append(wrap(text, style, hanging=2 if text.startswith("- ") else 0) + end if prose else lines)
+    return "".join(found)
+
+
 def columns(text: str) -> int:
     """How many columns ``text`` (cleaned, unpainted) takes on a terminal."""
     if text.isascii():
@@ -91,9 +110,13 @@ def shorten(text: str, width: int, keeps: str = "end") -> str:
     return f"…{text}" if keeps == "end" else f"{text}…"
 
 
+#: The least columns that a name is cut to.
+_LAST = 12
+
+
 class Cell(NamedTuple):
     """One cell of a table: cleaned text, how it is painted, and what it keeps when it is too long: its ``end``, which says
-    most in the name of a node, or its ``start``."""
+    most in the name of a node, its ``start``, or ``both`` (see ``table``)."""
 
     text: str
     paint: tuple[str, ...] = ()
@@ -101,9 +124,17 @@ class Cell(NamedTuple):
 
 
 def table(rows: Sequence[Sequence[Cell]], align: str, style: Style, *, indent: int = 0) -> list[str]:
-    """Lines of lined-up cells. ``align`` has one of ``<`` and ``>`` a column. The last column is cut to the style's width."""
+    """Lines of lined-up cells. ``align`` has one of ``<`` and ``>`` a column. The last column is cut to the style's width; where that leaves it too
+    little on a terminal, names that keep ``both`` ends are cut in the middle, the longest first."""
     widths = [max((columns(row[i].text) for row in rows if i < len(row)), default=0) for i in range(len(align))]
     used = [i for i, width in enumerate(widths) if width]
+    narrow = (
+        [i for i in used[:-1] if any(row[i].keeps == "both" for row in rows if i < len(row))] if style.wrapped else []
+    )
+    least = indent + sum(widths[i] + 2 for i in used[:-1]) + (min(widths[used[-1]], _LAST) if used else 0)
+    while narrow and least > style.width and widths[widest := max(narrow, key=widths.__getitem__)] > _LAST:
+        widths[widest] -= 1
+        least -= 1
     lines = []
     for row in rows:
         parts, printed = [], indent
@@ -112,7 +143,9 @@ def table(rows: Sequence[Sequence[Cell]], align: str, style: Style, *, indent: i
                 break
             text = row[i].text
             if i == used[-1]:
-                text = shorten(text, max(style.width - printed, 12), row[i].keeps)
+                text = shorten(text, max(style.width - printed, _LAST), row[i].keeps)
+            elif columns(text) > widths[i]:
+                text = cut_middle(text, widths[i])
             painted, gap = style.paint(text, *row[i].paint), " " * (widths[i] - columns(text))
             parts.append(painted + gap if align[i] == "<" else gap + painted)
             printed += widths[i] + 2

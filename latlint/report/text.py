@@ -295,7 +295,8 @@ def _kernel_table(prediction: Prediction, style: Style) -> list[str]:
 def _explanation(kernel: KernelPrediction, prediction: Prediction, style: Style) -> list[str]:
     """Why a kernel is what it is, less what is said of the whole model."""
     reasons = [why for why in (kernel.reason, *kernel.explain) if why and why not in prediction.notes]
-    return [style.paint(f"         · {clean(why, 300)}", "dim") for why in dict.fromkeys(reasons)]
+    told = (wrap(f"         · {clean(why, 300)}", style, hanging=11) for why in dict.fromkeys(reasons))
+    return [style.paint(line, "dim") for text in told for line in text.splitlines()]
 
 
 def _kernel_row(kernel: KernelPrediction, prediction: Prediction, most_ms: float) -> list[Cell]:
@@ -304,8 +305,8 @@ def _kernel_row(kernel: KernelPrediction, prediction: Prediction, most_ms: float
         Cell(f"{kernel.latency_ms:.3f}"),
         Cell(share(kernel.latency_ms, total)),
         Cell(_bar(kernel.latency_ms, most_ms, _BAR_COLUMNS), ("yellow",)),
-        Cell(op_name(kernel)),
-        Cell(clean(kernel.implementation, 60), ("dim",)),
+        Cell(op_name(kernel), keeps="both"),
+        Cell(clean(kernel.implementation, 60), ("dim",), "both"),
         Cell("" if kernel.source == "predicted" else kernel.source, ("yellow",)),
         Cell(format_count(kernel.macs) if kernel.macs else ""),
         Cell(_node(kernel), ("dim",)),

@@ -35,7 +35,7 @@ def test_a_model_in_the_place_of_a_command_is_answered_with_the_command(latlint:
 
 def test_predict_offers_and_takes_the_formats_that_it_has(latlint: Run) -> None:
     help_text = " ".join(latlint("predict", "--help").out.split())
-    assert "jsonl|markdown" in help_text
+    assert "jsonl, markdown" in help_text
     assert "sarif" not in help_text and "gitlab" not in help_text
     result = latlint("predict", "no.tflite", "--format", "sarif")
     assert result.status == 2
