@@ -773,6 +773,8 @@ FOREIGN: dict[tuple[str, str], Foreign] = {
     # functions of the standard that onnx does not infer
     ("", "GroupNormalization"): Foreign(None, _RELU),
     ("", "MeanVarianceNormalization"): Foreign(None, _RELU),
+    ("", "GreaterOrEqual"): Foreign(None, ("Greater", (0, 1))),
+    ("", "LessOrEqual"): Foreign(None, ("Less", (0, 1))),
     # written into the standard's domain by onnxruntime's optimiser
     ("", "SimplifiedLayerNormalization"): Foreign("layer_norm", shapes=_as_first),
     **{

@@ -91,8 +91,8 @@ def _missing_of_onnx(graph: Graph, runtime: str, run: Collection[int] | None) ->
                 found.setdefault((node.native, node.version, 0, ""), []).append(node.index)
             continue
         newest, taken = _of_version(line, node.version, types)
-        if newest and taken is None:
-            found.setdefault((node.native, newest, newest, ""), []).append(node.index)
+        if taken is None:
+            found.setdefault((node.native, newest or node.version, newest, ""), []).append(node.index)
         elif taken and not any(_fits(graph, node, limits) for limits in taken):
             found.setdefault((node.native, newest, newest, _types(graph, node)), []).append(node.index)
     for (name, version, newest, what), nodes in found.items():
@@ -108,7 +108,7 @@ def _kernels(file: str) -> tuple[Mapping[str, str], Mapping[str, str]]:
 
 
 def _of_version(line: str, opset: int, types: Mapping[str, str]) -> tuple[int, list[_Limits] | None]:
-    """The version of an op that ``opset`` has, 0 where it has none, and what its kernels take: ``None`` where there are none, nothing where they
+    """The version of an op that ``opset`` has, 0 where it has none yet, and what its kernels take: ``None`` where there are none, nothing where they
     take all, or where ONNX says what the op consists of (whether that has kernels is not looked at)."""
     chosen, said = 0, ""
     for entry in line.split():
@@ -116,7 +116,7 @@ def _of_version(line: str, opset: int, types: Mapping[str, str]) -> tuple[int, l
         for version in map(int, versions.split(",")):
             if chosen < version <= opset:
                 chosen, said = version, kernels
-    if said == "none":
+    if not chosen or said == "none":
         return chosen, None
     if said == "any" or said.endswith("body"):
         return chosen, []

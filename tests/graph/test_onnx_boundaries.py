@@ -128,6 +128,12 @@ def test_a_slice_backwards_ends_where_it_says(starts: int, ends: int, left: tupl
     assert shape(graph) == left
 
 
+@pytest.mark.parametrize("op", ["GreaterOrEqual", "LessOrEqual"])
+def test_comparisons_of_opset_12_have_a_shape_that_onnx_does_not_infer(op: str) -> None:
+    graph = read([ONE(op, ["x", "w"], ["b"]), ONE("Cast", ["b"], ["y"], to=TensorProto.FLOAT)], [4, 1], opset=13, w=zeros(8))
+    assert (shape(graph), graph.tensors[graph.nodes[0].outputs[0]].dtype) == ((4, 8), "bool")
+
+
 def test_what_the_file_declares_is_believed_of_ops_that_nobody_knows() -> None:
     """How many elements are not zero is known when the model runs, whatever number the file promises: ONNX Runtime does not hold it."""
     nodes = [ONE("NonZero", ["x"], ["where"]), ONE("Cast", ["where"], ["y"], to=TensorProto.FLOAT)]

@@ -54,8 +54,9 @@ def lacking(content: bytes) -> list[Missing]:
         (one_op("Relu", 29, TensorProto.FLOAT), Missing("ai.onnx", 29, 28, ())),
         (one_op("Gelu", 20, TensorProto.DOUBLE), Missing("Gelu", 20, 20, (0,), types="float64")),
         (one_op("NoSuchThing", 20, TensorProto.FLOAT), Missing("NoSuchThing", 20, 0, (0,))),
+        (one_op("Gelu", 17, TensorProto.FLOAT), Missing("Gelu", 17, 0, (0,))),
     ],
-    ids=["type", "version", "IR", "opset", "type with a body", "op"],
+    ids=["type", "version", "IR", "opset", "type with a body", "op", "op of a later opset"],
 )
 def test_what_is_missing_is_named(content: bytes, what: Missing) -> None:
     assert what in lacking(content)
