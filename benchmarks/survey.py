@@ -42,13 +42,23 @@ def files(paths: Iterable[str]) -> Iterator[Path]:
 def in_doubt(graph: Graph) -> list[str]:
     """Why a PASS of this graph would be a guess: dimensions of inputs beyond the first that nobody stated, and ops that nobody knows."""
     found = [f"open: {name} {dims}" for name, dims in graph.assumed.items() if -1 in dims[1:]]
-    live = set(graph.outputs)
+    live, fixed = set(graph.outputs), {index for index, tensor in enumerate(graph.tensors) if tensor.constant}
+    for node in graph.nodes:  # converters and runtimes compute what they get of constants alone
+        if node.inputs and fixed.issuperset(index for index in node.inputs if index >= 0):
+            fixed.update(node.outputs)
     for node in reversed(graph.nodes):
+        if fixed.issuperset(node.outputs):
+            continue
         if node.inner or live.intersection(node.outputs) or not node.outputs:
             live.update(node.inputs)
             if node.kind == UNKNOWN or any(i >= 0 and graph.tensors[i].elements is None for i in node.outputs):
                 found.append(f"{'unknown' if node.kind == UNKNOWN else 'unsized'}: {node.native}")
     return found
+
+
+def _priced_by_name(target: str, doubts: Iterable[str]) -> Counter[str]:
+    """Ops that ``graph.ops`` has no word for, where the runtime's model prices the file's own ops: it tells itself which it does not know."""
+    return Counter(doubt for doubt in doubts if target.endswith("@onnxruntime") and doubt.startswith("unknown"))
 
 
 def judged(path: Path) -> Iterator[tuple[str, str]]:
@@ -71,8 +81,8 @@ def judged(path: Path) -> Iterator[tuple[str, str]]:
             yield prediction.target, f"WRONG: {len(unknown)} unknown kernels, named are {dict(prediction.unknown)}"
         elif verdict.word == "pass" and unknown:
             yield prediction.target, f"WRONG: pass with {dict(prediction.unknown)}"
-        elif verdict.word == "pass" and doubts:
-            yield prediction.target, f"WRONG: pass in spite of {dict(Counter(doubts))}"
+        elif verdict.word == "pass" and (left := Counter(doubts) - _priced_by_name(prediction.target, doubts)):
+            yield prediction.target, f"WRONG: pass in spite of {dict(left)}"
         else:
             yield prediction.target, verdict.word
     for refused in report.errors:

@@ -38,7 +38,9 @@ tensorflow/lite/kernels/broadcast_to.cc; delegates/gpu/common/model_builder.cc (
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import MappingProxyType
 
+from latlint.checks._patterns import on_channels_last
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import View, view
 from latlint.graph.types import Graph, Node
@@ -60,8 +62,15 @@ def check(subject: Subject) -> Iterator[Finding]:
         draft = EditedGraph(graph)
         for nodes, data in found:
             before, after = (graph.tensors[index].shape or () for index in (data, nodes[-1].outputs[0]))
-            if before[0] != after[0] or before[-1] != after[-1]:
-                return None  # channels first: the op would stand between transposes
+            if before[0] != after[0]:
+                return None
+            if before[-1] != after[-1]:
+                if before[1] != after[1]:
+                    return None
+                how = MappingProxyType({"align_corners": False, "half_pixel": False})
+                fields = {"kind": "resize_nearest", "native": "RESIZE_NEAREST_NEIGHBOR", "attributes": how}
+                on_channels_last(seen, draft, nodes, data, **fields)
+                continue
             draft.change(nodes[-1], kind="resize_nearest", inputs=(data,))
             draft.attributes(nodes[-1], align_corners=False, half_pixel=False)
         return draft.graph()

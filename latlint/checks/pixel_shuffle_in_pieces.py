@@ -43,6 +43,7 @@ from collections.abc import Iterator
 from types import MappingProxyType
 from typing import NamedTuple
 
+from latlint.checks._patterns import on_channels_last
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import View, view
 from latlint.graph.types import Graph, Node
@@ -76,12 +77,14 @@ def check(subject: Subject) -> Iterator[Finding]:
     if not found:
         return
 
-    def as_one_op(graph: Graph) -> Graph | None:
+    def as_one_op(graph: Graph) -> Graph:
         draft = EditedGraph(graph)
         for nodes, block, last in found:
-            if not last:
-                return None  # channels first: the op would stand between transposes
             attributes = MappingProxyType({"block": block})
+            if not last:
+                fields = {"kind": "depth_to_space", "native": "DEPTH_TO_SPACE", "attributes": attributes}
+                on_channels_last(seen, draft, nodes, nodes[0].inputs[0], **fields)
+                continue
             draft.change(nodes[-1], kind="depth_to_space", inputs=nodes[0].inputs[:1], attributes=attributes, version=1)
         return draft.graph()
 

@@ -130,7 +130,9 @@ def test_a_slice_backwards_ends_where_it_says(starts: int, ends: int, left: tupl
 
 @pytest.mark.parametrize("op", ["GreaterOrEqual", "LessOrEqual"])
 def test_comparisons_of_opset_12_have_a_shape_that_onnx_does_not_infer(op: str) -> None:
-    graph = read([ONE(op, ["x", "w"], ["b"]), ONE("Cast", ["b"], ["y"], to=TensorProto.FLOAT)], [4, 1], opset=13, w=zeros(8))
+    graph = read(
+        [ONE(op, ["x", "w"], ["b"]), ONE("Cast", ["b"], ["y"], to=TensorProto.FLOAT)], [4, 1], opset=13, w=zeros(8)
+    )
     assert (shape(graph), graph.tensors[graph.nodes[0].outputs[0]].dtype) == ((4, 8), "bool")
 
 

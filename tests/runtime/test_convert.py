@@ -303,6 +303,23 @@ def test_clips_that_are_activations(low: float, high: float, activation: str) ->
     assert [node.attributes["activation"] for node in graph.nodes] == [activation]
 
 
+def test_statistics_that_the_model_computes_are_operands_of_a_batch_norm() -> None:
+    """As tf2onnx writes a layer norm. They were taken for constants, so that an op without a price among them was not seen."""
+    constants = [numpy_helper.from_array(np.ones(4, np.float32), name) for name in ("s", "b", "m")]
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, (1, 4, 8, 8)) for name in "xy")
+    nodes = [
+        helper.make_node("ReduceSumSquare", ["x"], ["v"], axes=[0, 2, 3], keepdims=0),
+        helper.make_node("BatchNormalization", ["x", "s", "b", "m", "v"], ["y"]),
+    ]
+    model = helper.make_model(
+        helper.make_graph(nodes, "g", [x], [y], constants), opset_imports=[helper.make_opsetid("", 17)]
+    )
+    graph = as_tflite(read_onnx(memoryview(model.SerializeToString()), "m.onnx"))
+    kinds = [node.kind for node in graph.nodes if node.kind not in ("transpose", "reshape")]
+    assert kinds == ["unknown", "add", "rsqrt", "mul", "mul", "sub", "mul", "add"]
+    assert graph.tensors[graph.nodes[-1].inputs[0]].shape == (1, 8, 8, 4)
+
+
 @pytest.mark.parametrize("op", ["Selu", "Hardmax", "Acosh", "Det"])
 def test_what_is_computed_of_constants_alone_is_a_constant(op: str) -> None:
     """Converters compute it, also of ops that TensorFlow Lite lacks."""

@@ -10,8 +10,12 @@ from latlint.runtime.convert.writer import Order, Shape, Writer, identity
 
 
 def batch_norm(w: Writer, node: Node) -> None:
-    """Folded into a convolution before it; else MUL and ADD of constants (BatchNormalization.py)."""
+    """Folded into a convolution before it; else MUL and ADD of constants (BatchNormalization.py). Statistics that the model computes, as tf2onnx
+    writes a layer norm, are operands like others."""
     i = node.inputs[0]
+    if any(slot not in w.folded for slot in node.inputs[1:5]):
+        _by_statistics(w, node)
+        return
     before = producer(w, i) if i in w.values else None
     if before is not None and before.kind in AFFINE and before.attributes.get("activation", "none") == "none":
         absorb(w, before, node, i)
@@ -25,6 +29,31 @@ def batch_norm(w: Writer, node: Node) -> None:
     scaled = w.temporary(f"{source.name}/scaled", source.shape, source.dtype)
     w.add("mul", [value.tensor, vector], [scaled], dict(NO_ACTIVATION), origins=[node.index])
     w.add("add", [scaled, vector], [w.new(node.outputs[0], value.order)], dict(NO_ACTIVATION), origins=[node.index])
+
+
+def _by_statistics(w: Writer, node: Node) -> None:
+    """``(x - mean) / sqrt(variance + epsilon) * scale + offset``, as far as it is by channel beforehand."""
+    value = w.value(node.inputs[0])
+    place = value.order.index(1) if 1 in value.order else 0
+    shape = w.shape(node.inputs[0])
+    channels = shape[1] if shape is not None and len(shape) > 1 else 0
+    vector = (max(channels, 0), *(1,) * (len(value.order) - 1 - place))
+    scale, offset, mean, variance = (
+        w.constant_of(i, shape=vector) if i in w.folded else w.reshaped(w.read(i), vector) for i in node.inputs[1:5]
+    )
+    source = w.tensors[value.tensor]
+
+    def step(kind: str, inputs: list[int], result: Shape | None = vector) -> int:
+        out = w.temporary(f"{source.name}/{kind}/{len(w.tensors)}", result, source.dtype)
+        attributes = {} if kind == "rsqrt" else dict(NO_ACTIVATION)
+        w.add(kind, inputs, [out], attributes, origins=[node.index])
+        return out
+
+    root = step("rsqrt", [step("add", [variance, w.number(node.attributes.get("epsilon", 1e-5))])])
+    factor = step("mul", [root, scale])
+    shift = step("sub", [offset, step("mul", [mean, factor])])
+    scaled = step("mul", [value.tensor, factor], source.shape)
+    w.add("add", [scaled, shift], [w.new(node.outputs[0], value.order)], dict(NO_ACTIVATION), origins=[node.index])
 
 
 def layer_norm(w: Writer, node: Node) -> None:
