@@ -1,8 +1,8 @@
 """A delegate that does not start: nothing runs on the GPU, or the NPU.
 
 ## What it does
-Reports a model whose initialisation on the GPU fails: a fully connected layer that is fed more values for each batch than its weights
-are wide (as on the tokens of a transformer), or a matrix product with a batch other than 1 (as over attention heads). Where 1x1
+Reports a model that the GPU cannot start. One reason is a fully connected layer that gets more values for each batch than its weights are
+wide, as on the tokens of a transformer. Another is a matrix product with a batch other than 1, as over attention heads. Where 1x1
 convolutions in the place of such layers would let it start, the gain says what that buys. Reports also a model with a tensor whose size
 depends on what is computed (a RESHAPE to a shape that is fed, a WHERE), on a delegate that takes static sizes alone.
 

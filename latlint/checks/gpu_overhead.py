@@ -1,8 +1,8 @@
 """An inference on this GPU takes much of its time before and between kernels.
 
 ## What it does
-Notes a model that runs on the GPU as a whole, and spends more than a third of its time on what an inference costs besides its kernels: the
-start, and between kernels what they take longer in a row than alone and what is waited for the next dispatch.
+Notes a model that runs on the GPU as a whole and spends more than a third of its time outside of its kernels. That time is the start of an
+inference, the wait for the next dispatch, and what kernels take longer in a row than alone.
 
 ## Why is this slow?
 The queue is filled, submitted and waited for at each inference. On the phones that were measured the start alone took 0.7 to 3.8 ms, whatever

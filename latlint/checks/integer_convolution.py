@@ -4,12 +4,13 @@
 Reports ConvInteger, which dynamic quantisation writes for convolutions, on ONNX Runtime's CPU provider, with what the convolutions in float32 would take.
 
 ## Why is this slow?
-ConvInteger is quantised without calibration: at every run the range of its input is looked for, and the input quantised. Its kernel then
-writes the image out in columns and multiplies them for each image and group, and for depthwise convolutions group by group; the result is int32, which a
-Cast and a Mul make float again. The float kernels work on blocks of channels and have the activation with them. Static quantisation (QLinearConv) has
-none of these steps. Dynamic quantisation pays for matrix products, as in transformers. On one
-core with AVX-512 (ONNX Runtime 1.32): ResNet-10 61.0 ms instead of 16.9, SqueezeNet 63.0 instead of 16.2 (5.7 with static quantisation), a MobileNetV2
-of half width 28.8 instead of 3.2 (1.9); but DeiT-tiny 17.2 instead of 29.1.
+ConvInteger is quantised without calibration. At every run, ONNX Runtime looks for the range of the input and quantises it. The kernel then writes
+the image out in columns and multiplies them, for each image and group; a depthwise convolution goes group by group. The result is int32, which a
+Cast and a Mul turn into float again. The float kernels have none of these steps: they work on blocks of channels and include the activation. Static
+quantisation (QLinearConv) has none of them either. Dynamic quantisation pays for matrix products, as in transformers.
+
+On one core with AVX-512 (ONNX Runtime 1.32), ResNet-10 takes 61.0 ms instead of 16.9. SqueezeNet takes 63.0 instead of 16.2 (5.7 with static
+quantisation), and a MobileNetV2 of half width 28.8 instead of 3.2 (1.9). But DeiT-tiny takes 17.2 instead of 29.1.
 
 ## Example that fails
 ```text

@@ -1,8 +1,8 @@
 """An op that the GPU delegate knows, in a form or version that it refuses.
 
 ## What it does
-Reports ops of kinds that the delegate has kernels for, but that it refuses for how they are written: a version above what it knows, a
-SLICE with a shrink mask, a broadcast of both operands, SYMMETRIC padding, a depth multiplier, a softmax with a beta.
+Reports ops that the delegate has kernels for but refuses for the way in which they are written. Examples are a version above what it knows, a
+SLICE with a shrink mask, a broadcast of both operands, SYMMETRIC padding, a depth multiplier, and a softmax with a beta.
 
 ## Why is this slow?
 The op goes to the CPU and splits the model, where another way to write the same would not have.

@@ -1,13 +1,13 @@
 """Part of the model's arithmetic is quantised, and part is not.
 
 ## What it does
-Reports a model in which convolutions and matrix products compute in int8 and others in float, where either does a tenth of the work or more; with
-what computing the float ones in int8 would buy, where that can be priced.
+Reports a model in which some convolutions and matrix products compute in int8 and others in float, where either does a tenth of the work or more.
+It says what int8 would buy for the float ones, where that can be priced.
 
 ## Why is this slow?
-Values are converted at each border, in a pass over the tensor, and the float part takes two to four times as long for the same work. Quantisers
-leave an op in float that they have no rule for, that is on a list of exclusions, or that no calibration data reached; a model whose
-QuantizeLinear and DequantizeLinear nodes stand round some ops only is such a model.
+At each border, a pass over the tensor converts its values. The float part takes two to four times as long for the same work. A quantiser leaves an
+op in float if it has no rule for it, if the op is on a list of exclusions, or if no calibration data reached it. Such a model has QuantizeLinear and
+DequantizeLinear nodes around some of its ops only.
 
 ## Example that fails
 ```text

@@ -1,10 +1,10 @@
 """A budget applies, and the latency is not known well enough to say that it is kept.
 
 ## What it does
-Reports a model on a target that has a budget where the prediction leaves work out, or is that of another input: ops that latlint
-does not know, sizes that are known only when the model runs, an input whose size the file leaves open, coverage below
-`min-coverage`. Likewise a model whose latency before a change is not to be had though `max-increase` is for it: a shallow clone, a Git LFS
-object that was not fetched, a file that cannot be read or unpacked. The verdict is then `unjudged`, not `pass`.
+Reports a model with a budget whose prediction leaves work out, or is that of another input. The reasons are ops that latlint does not know,
+sizes that are known only when the model runs, an input whose size the file leaves open, and coverage below `min-coverage`. It also reports a
+model with a `max-increase` whose latency before the change cannot be found. The reasons are a shallow clone, a Git LFS object that was not
+fetched, and a file that cannot be read or unpacked. The verdict is then `unjudged`, not `pass`.
 
 ## Why is this bad?
 A latency without the unknown ops is a lower bound, and a budget that a lower bound keeps may be broken on the device.
