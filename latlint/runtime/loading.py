@@ -79,18 +79,17 @@ def _missing_of_onnx(graph: Graph, runtime: str, run: Collection[int] | None) ->
         newest = int(loads.get(name or "ai.onnx", version))
         if version > newest:
             yield Missing(name or "ai.onnx", version, newest, ())
-    lines, types = _kernels(str(loads["kernels"]))
+    file = str(loads["kernels"])
     found: dict[tuple[str, int, int, str], list[int]] = {}
     for node in graph.nodes:
         if run is not None and node.index not in run:
             continue
         domain, _, op = node.native.rpartition("::")
-        line = lines.get(f"{domain}::{op}")
-        if line is None:
+        newest, taken = _of_version(file, f"{domain}::{op}", node.version)
+        if newest < 0:
             if domain in ("", "com.microsoft"):
                 found.setdefault((node.native, node.version, 0, ""), []).append(node.index)
             continue
-        newest, taken = _of_version(line, node.version, types)
         if taken is None:
             found.setdefault((node.native, newest or node.version, newest, ""), []).append(node.index)
         elif taken and not any(_fits(graph, node, limits) for limits in taken):
@@ -107,11 +106,15 @@ def _kernels(file: str) -> tuple[Mapping[str, str], Mapping[str, str]]:
     return dict(row.split(" ", 1) for row in rows), letters
 
 
-def _of_version(line: str, opset: int, types: Mapping[str, str]) -> tuple[int, list[_Limits] | None]:
-    """The version of an op that ``opset`` has, 0 where it has none yet, and what its kernels take: ``None`` where there are none, nothing where they
-    take all, or where ONNX says what the op consists of (whether that has kernels is not looked at)."""
+@lru_cache(maxsize=4096)
+def _of_version(file: str, op: str, opset: int) -> tuple[int, list[_Limits] | None]:
+    """The version of an op that ``opset`` has, 0 where it has none, -1 where nothing is known of the op; and what its kernels take: ``None`` where there
+    are none, nothing where they take all, or where ONNX says what the op consists of (whether that has kernels is not looked at)."""
+    lines, types = _kernels(file)
+    if op not in lines:
+        return -1, None
     chosen, said = 0, ""
-    for entry in line.split():
+    for entry in lines[op].split():
         versions, _, kernels = entry.partition(":")
         for version in map(int, versions.split(",")):
             if chosen < version <= opset:

@@ -192,15 +192,10 @@ class Draft:
         source, result = op.inputs[0], op.outputs[0]
         if result in self.outputs:
             maker = self.producer.get(source)
-            if (
-                maker is None
-                or source in self.outputs
-                or len(self.users.get(source, ())) != 1
-                or len(maker.outputs) > 1
-            ):
+            if maker is None or source in self.outputs or len(self.users.get(source, ())) != 1:
                 return False
             self.remove(op, why)
-            self.set_output(maker, 0, result)
+            self.set_output(maker, maker.outputs.index(source), result)
             return True
         self.remove(op, why)
         self.redirect(result, source)
