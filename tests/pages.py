@@ -36,3 +36,16 @@ def violations(page: Any) -> list[str]:
     found = page.evaluate("axe.run(document, {resultTypes: ['violations', 'incomplete']})")
     assert any(rule["id"] == "color-contrast" for rule in found["passes"])
     return [f"{rule['id']}: {rule['nodes'][0]['html']}" for rule in found["violations"]]
+
+
+def unreachable(page: Any) -> list[str]:
+    """What takes the focus and that the Tab key alone does not come to."""
+    wanted = page.evaluate(
+        """() => [...document.querySelectorAll("a[href], button, select, input, summary, [tabindex='0']")]
+            .map((each, place) => { each.dataset.tab = place; return each.outerHTML.slice(0, 200); })"""
+    )
+    reached = set()
+    for _ in range(len(wanted) + 5):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.dataset.tab"))
+    return [element for place, element in enumerate(wanted) if str(place) not in reached]

@@ -18,7 +18,7 @@ from latlint.settings import Settings
 from latlint.units import format_change_ms, format_ms
 from latlint.whatif.change import KernelChange, TargetChange
 from latlint.whatif.launches import Launch
-from tests.pages import DESKTOP, PHONE, data_of, violations, written
+from tests.pages import DESKTOP, PHONE, data_of, unreachable, violations, written
 from tests.report.conftest import HOSTILE, prediction
 
 pytestmark = pytest.mark.slow
@@ -72,6 +72,7 @@ def test_both_models_stand_on_one_scale_and_every_pair_is_told(
 
 def test_a_kernel_is_shown_with_its_counterpart(opened: Callable[..., Any], address: str) -> None:
     page = opened(address)
+    assert unreachable(page) == []
     page.locator("#after").focus()
     for key in ("Home", "+", "+", "ArrowRight"):
         page.keyboard.press(key)

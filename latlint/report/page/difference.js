@@ -35,7 +35,7 @@ function stateOf(change) {
 const TOTALS = [
   { key: "model", label: "Model", class: "node", cell: (each) => make("button", { type: "button", class: "plain link", "aria-pressed": String(each === shown), onclick: () => choose(each) }, breakable(each.model)) },
   { key: "target", label: "Target", cell: (each) => breakable(each.target) },
-  { key: "before", label: "Before", number: true, sort: (each) => (each.before ? each.before.latency_ms : 0), cell: (each) => taking(each.before) },
+  { key: "before", label: "Before", number: true, wide: true, sort: (each) => (each.before ? each.before.latency_ms : 0), cell: (each) => taking(each.before) },
   { key: "after", label: "After", number: true, sort: (each) => (each.after ? each.after.latency_ms : 0), cell: (each) => taking(each.after) },
   { key: "by", label: "Change", number: true, down: true, sort: (each) => Math.abs(each.by || 0), cell: (each) => make("b", { class: mood(each) }, each.by === null ? each.status : signed(each.by)) },
   { key: "ratio", label: "", number: true, cell: (each) => (each.by !== null && each.before.latency_ms > 0 ? change(each.after.latency_ms / each.before.latency_ms) : "") },
