@@ -38,10 +38,13 @@ for arguments in json.load(sys.stdin):
 sys.stdout.buffer.write(json.dumps(answers).encode())
 """
 
+#: Nothing in the second is as in the first.
 ENVIRONMENTS = (
     ("first", {"LC_ALL": "C", "TZ": "UTC", "PYTHONHASHSEED": "0"}),
-    ("second/and deeper", {"LC_ALL": "C.UTF-8", "TZ": "Asia/Kolkata", "PYTHONHASHSEED": "1", "COLUMNS": "60"}),
-    ("third", {"LC_ALL": "tr_TR.UTF-8", "LANG": "tr_TR.UTF-8", "TZ": "America/St_Johns", "PYTHONHASHSEED": "77"}),
+    (
+        "second/and deeper",
+        {"LC_ALL": "tr_TR.UTF-8", "LANG": "tr_TR.UTF-8", "TZ": "Asia/Kolkata", "PYTHONHASHSEED": "1", "COLUMNS": "60"},
+    ),
 )
 
 
@@ -76,11 +79,10 @@ def test_every_format_of_every_command(model: Callable[[str], Path], tmp_path: P
             if path.suffix != ".tflite" and path.is_file()
         ]
         found.append((answers, written))
-    (first, files), *others = found
+    (first, files), (answers, written) = found
     assert {name for name, _ in files} == {"latlint.lock", "latlint.baseline"}
-    for answers, written in others:
-        assert written == files
-        for call, before, after in zip(calls, first, answers, strict=True):
-            assert after == before, call
+    assert written == files
+    for call, before, after in zip(calls, first, answers, strict=True):
+        assert after == before, call
     assert all(status in (0, 1) for (status, _), call in zip(first, calls, strict=True) if call[0] != "predict")
     assert not any(str(tmp_path) in str(text) for _, text in first)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -23,6 +24,9 @@ _SOURCES = (
     *("latlint", "rules", "predictors", "pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "NOTICE"),
     *(".pre-commit-hooks.yaml", "action.yml"),
 )
+
+
+Once = Callable[[str, Callable[[Path], object]], Path]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +74,33 @@ class Project:
 
 
 @pytest.fixture(scope="session")
-def offline(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """``once("name", make)``: a directory of that name that ``make`` has filled, in one worker for all that run the tests."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def made(name: str, make: Callable[[Path], object]) -> Path:
+        path, ready = shared / name, shared / f"{name}.ready"
+        with (shared / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not ready.exists():
+                shutil.rmtree(path, ignore_errors=True)
+                path.mkdir()
+                make(path)
+                ready.touch()
+        return path
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def offline(once: Once) -> dict[str, str]:
     """An environment without the network, without anyone's configuration, and with the wheels of ``wheelhouse``, once asked for."""
-    home = tmp_path_factory.mktemp("home")
-    (home / ".gitconfig").write_text("[user]\nname = Ada\nemail = ada@example.com\n[init]\ndefaultBranch = main\n")
+
+    def configured(home: Path) -> None:
+        (home / ".gitconfig").write_text("[user]\nname = Ada\nemail = ada@example.com\n[init]\ndefaultBranch = main\n")
+
+    home = once("home", configured)
     nowhere = "http://127.0.0.1:9"
     return {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
@@ -84,46 +111,48 @@ def offline(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_NO_INDEX": "1",
         "PIP_NO_COMPILE": "0",  # no bytecode in advance: pip reads the variable of a negative option the other way round
-        "PIP_FIND_LINKS": str(tmp_path_factory.mktemp("wheelhouse")),
+        "PIP_FIND_LINKS": str(home.with_name("wheelhouse")),
         **dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), nowhere),
     }
 
 
 @pytest.fixture(scope="session")
-def wheelhouse(offline: dict[str, str], lacking: Callable[[str], NoReturn]) -> Path:
+def wheelhouse(once: Once, lacking: Callable[[str], NoReturn]) -> Path:
     """Wheels of all that latlint needs to be built and to run, in the versions of this environment. The one thing here that may
     need the network."""
-    directory = Path(offline["PIP_FIND_LINKS"])
-    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
-    wanted = [*project["build-system"]["requires"], *project["project"]["dependencies"]]
-    here = _pip("freeze", "--all").stdout.splitlines()
-    pins = directory / "constraints.txt"
-    pins.write_text("".join(f"{line}\n" for line in here if "==" in line))
-    done = _pip(
-        "download", "--quiet", "--only-binary=:all:", "--dest", str(directory), "--constraint", str(pins), *wanted
-    )
-    if done.returncode:
-        lacking(f"cannot fetch the wheels of latlint's dependencies: {last_line(done.stdout)}")
-    return directory
+
+    def fetched(directory: Path) -> None:
+        project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+        wanted = [*project["build-system"]["requires"], *project["project"]["dependencies"]]
+        here = _pip("freeze", "--all").stdout.splitlines()
+        pins = directory / "constraints.txt"
+        pins.write_text("".join(f"{line}\n" for line in here if "==" in line))
+        options = ("--quiet", "--only-binary=:all:", "--dest", str(directory), "--constraint", str(pins))
+        done = _pip("download", *options, *wanted)
+        if done.returncode:
+            lacking(f"cannot fetch the wheels of latlint's dependencies: {last_line(done.stdout)}")
+
+    return once("wheelhouse", fetched)
 
 
 @pytest.fixture(scope="session")
-def published(offline: dict[str, str], wheelhouse: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def published(offline: dict[str, str], wheelhouse: Path, once: Once) -> Path:
     """This checkout as a repository that hooks are taken from, tagged with the version."""
     from latlint import __version__
 
-    top = tmp_path_factory.mktemp("published")
-    for name in _SOURCES:
-        source = REPOSITORY / name
-        if source.is_dir():
-            shutil.copytree(source, top / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, top / name)
-    repository = Project(top, offline)
-    repository.git("init", "--quiet")
-    assert repository.commit().returncode == 0
-    repository.git("tag", f"v{__version__}")
-    return top
+    def committed(top: Path) -> None:
+        for name in _SOURCES:
+            source = REPOSITORY / name
+            if source.is_dir():
+                shutil.copytree(source, top / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, top / name)
+        repository = Project(top, offline)
+        repository.git("init", "--quiet")
+        assert repository.commit().returncode == 0
+        repository.git("tag", f"v{__version__}")
+
+    return once("published", committed)
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def models(tmp_path: Path, model: Callable[[str], Path], monkeypatch: pytest.Mon
     """Some of each of several models, and one file that is none, in a working directory of their own."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".git").mkdir()
-    names = [f"{number:02}-{name}" for number in range(6) for name in MODELS]
+    names = [f"{number:02}-{name}" for number in range(3) for name in MODELS]
     for name in names:
         shutil.copy(model(name[3:]), name)
     Path("03-nonsense.tflite").write_bytes(b"nonsense")
