@@ -226,7 +226,7 @@ From `benchmarks/real_models.json`, which `python benchmarks/real_models.py DIRE
 
 The latency of the second network of a pair less that of the first, on each target, as measured and as predicted. *Clear* differences are larger than
 twice the spread of the measurements. *Spearman* is the rank correlation of the differences as shares of the second network's latency, over
-pairs and targets; *mean error* is of the difference, in the same unit; *in the interval* is how often the measured difference lies in
+pairs and targets. *Mean error* is of the difference, in the same unit. *In the interval* is how often the measured difference lies in
 the interval of the predicted one, which is meant to hold 90 %.
 
 The packs that predict here were trained on these networks too, on their latencies and not on differences: this table tests whether differences of a
