@@ -41,6 +41,7 @@ from latlint.training.measurements import load, measured_everywhere
 from latlint.training.npu import study as npu_study
 from latlint.training.npu.measurements import devices
 from latlint.training.user.build import (
+    PRIORS,
     TRANSFER,
     Donor,
     Planned,
@@ -97,11 +98,14 @@ class Case:
         donors = [donor.only(measured) for donor in self.donors]
         inner = held_out(donors, parts_of(names[measured].tolist()))
         donor = closest(donors, np.ones(size, bool))
-        costs = donor.fit()
+        costs = {
+            name: donor.fit() if name != PRIORS else donor.from_priors() for name in inner.keys() - SIMPLEST.keys()
+        }
         whole = next(each for each in self.donors if each.target is donor.target).only(out)
         found = {}
-        for model in (TRANSFER, *SIMPLEST):
-            ns = bounds(donor, model).ns(whole.counts, predicted_ns(whole.samples, costs))
+        for model in inner:
+            own = predicted_ns(whole.samples, costs.get(model, costs[TRANSFER]))
+            ns = bounds(donor, model).ns(whole.counts, own)
             found[model] = float(np.abs(ns / whole.samples.total_ns - 1).mean()) * 100
         return {"pack build": found[chosen(inner)], **found}
 
@@ -209,13 +213,12 @@ def _priors(subject: Subject) -> Target:
 def row(case: Case, size: int, draws: int) -> dict[str, Any] | None:
     """Mean errors in percent over the draws of ``size`` networks, by model, and ``gap``: how much ``pack build``'s lies above the best of the simplest
     models', with its standard error; ``None`` where there are not as many networks."""
-    found = [errors for seed in range(draws) if (errors := case.errors(size, seed))]
+    found = [each for seed in range(draws) if (each := case.errors(size, seed))]
     if not found:
         return None
-    table = np.array([list(each.values()) for each in found])
-    best = 2 + int(table[:, 2:].mean(axis=0).argmin())
-    gap = table[:, 0] - table[:, best]
-    means = {name: round(float(mean), 2) for name, mean in zip(found[0], table.mean(axis=0), strict=True)}
+    errors = {name: np.array([each[name] for each in found]) for name in found[0]}
+    gap = errors["pack build"] - min((errors[name] for name in SIMPLEST), key=lambda each: float(each.mean()))
+    means = {name: round(float(of.mean()), 2) for name, of in errors.items()}
     noise = float(gap.std() / max(len(gap) - 1, 1) ** 0.5)
     return {"draws": len(found), **means, "gap": round(float(gap.mean()), 2), "noise": round(noise, 2)}
 
@@ -236,7 +239,10 @@ def _cell(found: Mapping[str, Any]) -> str:
 
 def table(record: Mapping[str, Mapping[str, Any]]) -> str:
     head = f"| target | precision | {' | '.join(map(str, SIZES))} |\n| --- | --- |{' --: |' * len(SIZES)}"
-    return "\n".join([head, *(line(name, rows) for name, rows in record.items())]) + "\n"
+    cells = [each for rows in record.values() for each in rows.values()]
+    more = [each for each in cells if each["gap"] > 2 * each["noise"]]
+    said = f"{len(record)} targets and precisions, {len(cells)} cells; worse than the simplest models by more than two standard errors in {len(more)}."
+    return "\n".join([head, *(line(name, rows) for name, rows in record.items()), "", said]) + "\n"
 
 
 def worse(record: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -24,7 +24,7 @@ from latlint.training.columns import Columns
 from latlint.training.coverage import covers
 from latlint.training.edge_compat import SOURCE, Network, networks
 from latlint.training.evaluation import accuracy, interval
-from latlint.training.user.transfer import Costs, Queue, Samples, Strength, fit, predicted_ns
+from latlint.training.user.transfer import Costs, Queue, Samples, Strength, fit, predicted_ns, whole_times
 
 Array = NDArray[np.float64]
 
@@ -88,17 +88,8 @@ class Subject:
 
     def _samples(self, found: Sequence[Network]) -> Samples:
         """One row a network, all its kernels and what an inference costs besides."""
-        count = len(found)
-        return Samples(
-            model=np.arange(count),
-            terms=np.array([self.columns.counts(each.work) for each in found]),
-            correction=np.zeros((count, 0)),
-            launches=np.zeros(count),
-            kernel_ns=np.full(count, np.nan),
-            extra_ns=np.zeros(count),
-            starts=np.zeros(count),
-            total_ns=np.array([each.latency_ms * 1e6 for each in found]),
-        )
+        counts = np.array([self.columns.counts(each.work) for each in found])
+        return whole_times(counts, np.array([each.latency_ms * 1e6 for each in found]))
 
     def pack(self, found: Sequence[Network], ratios: Array) -> Pack:
         """Its pack; ``ratios`` as ``hold_out`` gives them."""

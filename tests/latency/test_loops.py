@@ -216,11 +216,9 @@ def test_kernels_in_a_loop_count_all_rounds() -> None:
 )
 def test_which_delegates_reach_into_the_body_of_a_loop(runtime: str, taken: bool) -> None:
     """XNNPACK of LiteRT 2.3 does: what a loop computes has other last bits than by the built-in kernels. TensorFlow 2.15.1's does not."""
-    from dataclasses import replace
-
     graph = as_while(loop=True)
     name = "pixel-4/gpu" if "gpu" in runtime else "pixel-4/cpu-1large@xnnpack"
-    processor = replace(load_targets()[name].processor, runtime=runtime)
+    processor = load_targets()[name].processor._replace(runtime=runtime)
     found = plan(graph, processor)
     executors = {
         found.partitions[kernel.partition].executor for kernel in found.kernels if kernel.op == "fully_connected"

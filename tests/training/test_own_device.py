@@ -7,6 +7,7 @@ import gzip
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +18,9 @@ from latlint.graph.types import Graph
 from latlint.latency.engine import times, workload
 from latlint.latency.packs import Target, read_pack, write_pack
 from latlint.runtime import plan
-from latlint.training.user.build import MIN_MODELS, Built, Wanted, build, parts_of
+from latlint.training import hierarchy
+from latlint.training.columns import Columns
+from latlint.training.user.build import MIN_MODELS, TRANSFER, Built, Donor, Wanted, bounds, build, parts_of
 from latlint.training.user.matching import kernel_times
 from latlint.training.user.readers import OpTime, Profile, read_all
 from latlint.training.user.transfer import (
@@ -32,6 +35,7 @@ from latlint.training.user.transfer import (
     directions,
     fit,
     predicted_ns,
+    whole_times,
 )
 from tests.targets import bundled, phones
 
@@ -377,6 +381,41 @@ def test_what_is_held_out_together_leaves_something(names: str, parts: list[str]
     found = parts_of(list(names))
     assert ["".join(np.array(list(names))[out]) for out in found] == parts
     assert all(not out.all() for out in found)
+
+
+def test_costs_from_priors_are_those_of_the_estimator_of_many_configurations(targets: dict[str, Target]) -> None:
+    rng = np.random.default_rng(3)
+    columns = Columns.of(("builtin", "xnnpack"))
+    counts = rng.uniform(0, 1e5, (12, len(columns.names))) * (rng.random((12, len(columns.names))) < 0.3)
+    target = targets["pixel-4/cpu-1large"]
+    processor = target.processor._replace(threads=2)
+    took = counts @ columns.terms.prior * np.exp(rng.normal(0.5, 0.2, 12))
+    donor = Donor(
+        target=target,
+        processor=processor,
+        columns=columns,
+        costs=Costs(columns.terms.prior, np.zeros(0), Queue()),
+        along=np.zeros((len(columns.names), 0)),
+        seen=np.ones(len(columns.names), bool),
+        samples=whole_times(counts, took),
+        works=(),
+        counts=np.ones((12, 3)),
+    )
+    one = hierarchy.Configurations(np.zeros(1, np.intp), np.log(np.array([2.0])))
+    wanted = hierarchy.fit(counts, took[:, None], columns.terms, one, hierarchy.Strength(softness=0.02))[0]
+    others = rng.uniform(0, 1e5, counts.shape)
+    assert others @ donor.from_priors().theta == pytest.approx(others @ wanted, rel=0.01)
+
+
+def test_the_more_models_were_measured_the_less_a_time_may_lie_beyond_them() -> None:
+    for models, beyond in ((5, 2.0), (20, 1.25)):
+        counts = np.stack([np.ones(models), np.arange(1.0, models + 1), np.zeros(models)], axis=1)
+        took = counts[:, 1] * np.where(np.arange(models) % 2, 1.1, 0.9)
+        limits = bounds(SimpleNamespace(counts=counts, samples=SimpleNamespace(total_ns=took)), TRANSFER)  # type: ignore[arg-type]
+        ratios = took / limits.simple.ns(counts)
+        assert limits.high / ratios.max() == pytest.approx(beyond) and ratios.min() / limits.low == pytest.approx(
+            beyond
+        )
 
 
 def written(built: Built, directory: Path) -> dict[str, Target]:

@@ -30,7 +30,16 @@ from latlint.training.evaluation import SIMPLEST, Simple, accuracy, interval, si
 from latlint.training.measurements import cores_of
 from latlint.training.user.matching import kernel_times
 from latlint.training.user.readers import Profile
-from latlint.training.user.transfer import Costs, Queue, Samples, directions, fit, predicted_ns
+from latlint.training.user.transfer import (
+    Costs,
+    Queue,
+    Samples,
+    Strength,
+    directions,
+    fit,
+    predicted_ns,
+    whole_times,
+)
 
 Array = NDArray[np.float64]
 
@@ -51,8 +60,11 @@ TRANSFER = "transfer"
 #: What a host's pack may predict with in its place, where no known processor is much like it: costs that start from what instructions and bytes let
 #: expect (``Term.prior_ns``).
 PRIORS = "priors"
-#: How many times beyond what the measured models took, relative to the simplest model of them, a prediction may lie.
-BEYOND = 2.0
+#: How many times beyond what the measured models took, relative to the simplest model of them, a prediction may lie: one, and this over their
+#: number. The more were measured, the fewer are unlike all of them.
+BEYOND = 5.0
+#: How many standard errors the simplest model must err less by, to be taken: few models that are held out tell little.
+NOISE = 2.0
 #: The CPU that runs what another processor leaves, taken over from the donor and never measured.
 FALLBACK = "cpu-fallback"
 
@@ -119,12 +131,20 @@ class Donor:
         return fit(self.samples, self.costs, self.along, self.seen)
 
     def from_priors(self) -> Costs:
-        """The costs of a host that explain the whole times of its models, near the priors; of the donor, only how they are planned."""
-        counted = np.array([self.columns.counts(work) for work in self.works])
-        one = hierarchy.Configurations(np.zeros(1, np.intp), np.log(np.array([float(self.processor.threads)])))
-        strength = hierarchy.Strength(softness=0.02)
-        theta = hierarchy.fit(counted, self.samples.total_ns[:, None], self.columns.terms, one, strength)[0]
-        return replace(self.costs, theta=np.asarray(theta))
+        """The costs of a host that explain the whole times of its models, near the priors; of the donor, only how they are planned. They are what
+        ``hierarchy.fit`` finds for one configuration, whose deviations are one for each term and one along what threads divide."""
+        models, terms, held = len(self.samples.total_ns), self.columns.terms, hierarchy.Strength(softness=0.02)
+        counted = np.zeros((models, len(self.columns.names)))
+        np.add.at(counted, self.samples.model, self.samples.terms)
+        parts = 1 / held.shared + 1 / held.core_term + 1 / held.own, 1 / held.speedup
+        # its loss is a mean over the models, and its weights are not halved
+        own, speedup = (float(part * held.softness / (8 * models * held.scale)) ** 0.5 for part in parts)
+        start = Costs(terms.prior * self.processor.threads**-terms.parallel, np.zeros(0), Queue())
+        strength = Strength(noise=held.softness / 2, own=own)
+        found = fit(
+            whole_times(counted, self.samples.total_ns), start, -speedup * terms.parallel[:, None], strength=strength
+        )
+        return replace(self.costs, theta=found.theta)
 
 
 def build(profiles: Sequence[Profile], wanted: Wanted, given: Mapping[str, NamedTarget] | None = None) -> Built:
@@ -432,7 +452,8 @@ def bounds(donor: Donor, model: str) -> Bounds:
         return Bounds(simple(counted, total, SIMPLEST[model]), 1.0, 1.0)
     roofline = simple(counted, total)
     took = total / roofline.ns(counted)
-    return Bounds(roofline, float(took.min()) / BEYOND, float(took.max()) * BEYOND)
+    beyond = 1 + BEYOND / len(took)
+    return Bounds(roofline, float(took.min()) / beyond, float(took.max()) * beyond)
 
 
 def held_out(donors: Sequence[Donor], groups: Iterable[NDArray[np.bool_]]) -> dict[str, Array]:
@@ -452,13 +473,13 @@ def held_out(donors: Sequence[Donor], groups: Iterable[NDArray[np.bool_]]) -> di
 
 
 def chosen(ratios: Mapping[str, Array], usual: str = TRANSFER) -> str:
-    """What to predict with, by held-out ``ratios``: the ``usual`` one, or the best of the others that err less by more than noise, one standard error
+    """What to predict with, by held-out ``ratios``: the ``usual`` one, or the best of the others that err less by more than noise, ``NOISE`` standard errors
     of the difference over the models."""
     off = {name: np.abs(ratio - 1) for name, ratio in ratios.items()}
     better = [usual]
     for name in ratios.keys() - {usual}:
         gap = off[usual] - off[name]
-        if gap.mean() > gap.std(ddof=1) / len(gap) ** 0.5:
+        if gap.mean() > NOISE * gap.std(ddof=1) / len(gap) ** 0.5:
             better.append(name)
     return min(better, key=lambda name: (float(off[name].mean()), name))
 

@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 #: The standard deviation of the speed, as a logarithm: none to speak of.
 FREE = 30.0
 #: A step that lowers the objective by less, as a share, is the last one; how often one is halved that would raise it.
-CONVERGED, HALVINGS = 1e-8, 20
+CONVERGED, HALVINGS = 1e-6, 20
 #: What of a queue is moved, in the order of ``Strength.queue``.
 _QUEUE = ("scale", "dispatch", "start")
 
@@ -93,6 +93,15 @@ class Costs:
     theta: Array
     share: Array
     queue: Queue
+
+
+def whole_times(counts: Array, total_ns: Array) -> Samples:
+    """Models of which nothing but the whole was timed, and whose kernels add up: ``counts`` of their terms, (models, terms)."""
+    count = len(total_ns)
+    nothing = np.zeros(count)
+    return Samples(
+        np.arange(count), counts, np.zeros((count, 0)), nothing, np.full(count, np.nan), nothing, nothing, total_ns
+    )
 
 
 def predicted_ns(samples: Samples, costs: Costs) -> Array:
