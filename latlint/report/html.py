@@ -28,7 +28,7 @@ SHOWS_KERNELS = True
 #: and the page says so.
 MAX_PREDICTION_BYTES = 220_000
 MAX_FINDING_BYTES = 400_000
-MAX_KERNEL_BYTES = 1_150_000
+MAX_KERNEL_BYTES = 1_120_000
 
 _MESSAGE_LIMIT = 600
 _FINDING_NUMBERS = ("gain_ms", "gain_low_ms", "gain_high_ms", "latency_ms", "budget_ms")
@@ -45,7 +45,7 @@ _SCRIPTS = (
 def check(report: Report, style: Style) -> str:
     """Verdicts and findings, and the kernels of every prediction that the report holds them of."""
     report = _located(report)
-    return _page(report, "check", text.summary(report, Style()), text.check(report, Style()))
+    return _page(report, "check", text.summary(report, Style()), text.check(report, Style(wrapped=True)))
 
 
 def predict(report: Report, style: Style) -> str:
@@ -55,7 +55,7 @@ def predict(report: Report, style: Style) -> str:
     summary = f"{counted(models, 'model')} on {counted(len(report.targets), 'target')}"
     if report.errors:
         summary += f": {counted(len(report.errors), 'file')} not read"
-    return _page(report, "predict", summary, text.predict(report, Style()))
+    return _page(report, "predict", summary, text.predict(report, Style(wrapped=True)))
 
 
 def _located(report: Report) -> Report:

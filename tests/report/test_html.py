@@ -15,7 +15,7 @@ import pytest
 from latlint.api import Run
 from latlint.checks import by_code
 from latlint.latency.types import Prediction
-from latlint.outcome import Report, Verdict
+from latlint.outcome import InputError, Report, Verdict
 from latlint.report import html, render
 from latlint.report.plain import Style
 from latlint.settings import Settings
@@ -244,6 +244,9 @@ def test_what_is_unknown_or_not_there_is_shown_as_such(opened: Callable[..., Any
     page.locator("#matrix tbody tr").nth(1).locator(".cell").first.focus()
     page.keyboard.press("ArrowRight")
     assert "b on pixel-4/cpu-2large" in page.evaluate("document.activeElement.getAttribute('aria-label')")
+    nothing = Report((), errors=(InputError("x.onnx", "LAT001", "it stops short"),), files=1)
+    page = opened(written(render(nothing, "check", "html", Style()), tmp_path, "nothing.html"))
+    assert "x.onnx: it stops short [LAT001]" in page.locator("#summary").inner_text()
 
 
 def test_links_lead_to_a_finding_and_to_a_kernel(opened: Callable[..., Any], check_page: str, checked: Report) -> None:
@@ -396,27 +399,30 @@ def test_without_scripts_there_is_plain_text(opened: Callable[..., Any], check_p
     assert "FAIL  pixel-4/cpu-1large" in page.locator("noscript pre").inner_text()
 
 
-def test_a_big_run_is_cut_and_says_so() -> None:
+def test_a_big_run_is_cut_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is over budget, and the gravest findings, are what is left."""
+    limits = ("MAX_PREDICTION_BYTES", "MAX_FINDING_BYTES", "MAX_KERNEL_BYTES")
+    assert sum(getattr(html, name) for name in limits) + 230_000 < 2_000_000, "with the script and the plain text"
+    for name in limits:
+        monkeypatch.setattr(html, name, getattr(html, name) // 10)
     each = prediction("models/m.tflite", names=tuple(f"block_{i}/conv" for i in range(400)))
-    predictions = tuple(replace(each, model=f"models/{i}.tflite") for i in range(4000))
-    verdicts = tuple(Verdict(10.0, passed=i != 3999) for i in range(4000))
+    predictions = tuple(replace(each, model=f"models/{i}.tflite") for i in range(400))
+    verdicts = tuple(Verdict(10.0, passed=i != 399) for i in range(400))
     notes = tuple(
-        replace(over_budget(f"models/{i}.tflite", name="x" * 400), severity="error" if i == 3999 else "note")
-        for i in range(4000)
+        replace(over_budget(f"models/{i}.tflite", name="x" * 400), severity="error" if i == 399 else "note")
+        for i in range(400)
     )
-    report = Report(predictions, notes, files=4000, targets=("pixel-4/gpu",), verdicts=verdicts)
+    report = Report(predictions, notes, files=400, targets=("pixel-4/gpu",), verdicts=verdicts)
     text = render(report, "check", "html", Style())
-    limit = html.MAX_PREDICTION_BYTES + html.MAX_FINDING_BYTES + html.MAX_KERNEL_BYTES
-    assert len(text) < limit + 200_000 < 2_000_000
+    assert len(text) < sum(getattr(html, name) for name in limits) + 230_000
     data = data_of(text)
     shown = data["predictions"]
-    assert shown[-1]["model"] == "models/3999.tflite" and "plan" in shown[-1]
-    assert data["findings"][0]["model"] == "models/3999.tflite"
+    assert shown[-1]["model"] == "models/399.tflite" and "plan" in shown[-1]
+    assert data["findings"][0]["model"] == "models/399.tflite"
     assert data["cuts"] == [
-        f"{4000 - len(shown)} predictions, for the size of this file: what is over budget comes first",
+        f"{400 - len(shown)} predictions, for the size of this file: what is over budget comes first",
         f"the kernels of {sum('plan' not in each for each in shown)} predictions, for the size of this file",
-        f"the {4000 - len(data['findings'])} findings that weigh least, for the size of this file",
+        f"the {400 - len(data['findings'])} findings that weigh least, for the size of this file",
     ]
 
 

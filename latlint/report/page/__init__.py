@@ -18,8 +18,8 @@ from latlint import __version__
 from latlint.report.plain import clean
 from latlint.words import counted
 
-#: Lines of the plain text that stands in for the page where scripts are off.
-_PLAIN_LINES = 300
+#: Lines of the plain text that stands in for the page where scripts are off, and characters of each.
+_PLAIN_LINES, _PLAIN_COLUMNS = 300, 300
 
 #: The scripts that every page begins with.
 SHARED = ("dom", "numbers", "theme", "colours", "kernels", "zoom", "map")
@@ -57,7 +57,7 @@ def rounded(value: float) -> float:
 
 
 def _first(lines: Sequence[str]) -> list[str]:
-    shown = [clean(line) for line in lines[:_PLAIN_LINES]]
+    shown = [clean(line, _PLAIN_COLUMNS) for line in lines[:_PLAIN_LINES]]
     more = len(lines) - len(shown)
     return [*shown, f"… and {counted(more, 'line')} more"] if more else shown
 
