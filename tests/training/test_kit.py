@@ -227,6 +227,28 @@ def test_a_board_is_measured(tmp_path: Path) -> None:
     ]
 
 
+def test_it_runs_on_the_fastest_cores_and_knows_how_warm_they_are(tmp_path: Path) -> None:
+    """On a made-up ``/sys`` of the cores that this machine lets the test have."""
+    allowed = sorted(os.sched_getaffinity(0))
+    sys_ = tmp_path / "sys"
+    for core in range(max(allowed) + 1):
+        (clock := sys_ / f"devices/system/cpu/cpu{core}/cpufreq").mkdir(parents=True)
+        (clock / "cpuinfo_max_freq").write_text("2800000" if core == allowed[0] else "1800000")
+    zones = {"cpu-0-0": "41999", "battery": "90000", "soc_max": "425", "gpu": "38", "skin": "-1", "tsens": "x"}
+    for number, (kind, temperature) in enumerate(zones.items()):
+        (zone := sys_ / f"class/thermal/thermal_zone{number}").mkdir(parents=True)
+        (zone / "type").write_text(kind)
+        (zone / "temp").write_text(temperature)
+    kit = a_kit(tmp_path / "kit", "aa")
+    tool = program(tmp_path / "benchmark_model", "#!/bin/sh\ntaskset -p $$\necho 'Inference (avg): 1.00 ms'\n")
+    done = run("sh", kit / "measure.sh", "--tool", tool, *QUICK, "--passes", "1", LATLINT_SYS=str(sys_))
+    assert done.returncode == 0, done.stderr
+    said = (kit / "results/cpu-1/run.txt").read_text("utf-8").splitlines()
+    assert f"cores={allowed[0]} " in said and "degrees=42" in said
+    mask = (kit / "results/cpu-1/aa.1.txt").read_text("utf-8").splitlines()[0].rpartition(" ")[2]
+    assert int(mask, 16) == 1 << allowed[0]
+
+
 def test_a_phone_is_measured_through_adb(tmp_path: Path) -> None:
     kit = a_kit(tmp_path / "my kit", "aa", "b'b")
     (bin_ := tmp_path / "bin").mkdir()

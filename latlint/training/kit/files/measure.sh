@@ -17,6 +17,7 @@
 #
 # What the tool prints goes to results/PROCESSOR/MODEL.PASS.txt, as it is. Run it for each processor that you want to predict for.
 set -u
+sys=${LATLINT_SYS:-/sys}
 
 die() { printf 'measure.sh: %s\n' "$*" >&2; exit 1; }
 whole() { case $2 in '' | *[!0-9]*) die "$1: expected a whole number, got '$2'" ;; esac; }
@@ -64,10 +65,10 @@ cd "$(dirname "$0")" || die "no way into the kit's folder"
 [ -d models ] || die "no folder models here: run the copy of this script that lies in the kit"
 
 # The cores, as a mask. Fastest: those of the highest clock, and of these the last ones.
-clock() { cat "/sys/devices/system/cpu/cpu$1/cpufreq/cpuinfo_max_freq" 2> /dev/null || echo 0; }
+clock() { cat "$sys/devices/system/cpu/cpu$1/cpufreq/cpuinfo_max_freq" 2> /dev/null || echo 0; }
 fastest() {
   cpu=0
-  while [ -d "/sys/devices/system/cpu/cpu$cpu" ]; do
+  while [ -d "$sys/devices/system/cpu/cpu$cpu" ]; do
     echo "$(clock "$cpu") $cpu"
     cpu=$((cpu + 1))
   done | sort -k1,1n -k2,2n | tail -n "$threads" | cut -d ' ' -f 2 | tr '\n' ' '
@@ -101,7 +102,7 @@ fi
 # The warmest of the chip's thermal zones in degrees Celsius; nothing where none can be read. Zones say thousandths, tenths or degrees.
 temperature() {
   warmest=''
-  for zone in /sys/class/thermal/thermal_zone*; do
+  for zone in "$sys"/class/thermal/thermal_zone*; do
     kind_of_zone=$(cat "$zone/type" 2> /dev/null) || continue
     case $kind_of_zone in *batt* | *charg* | *usb* | *modem* | *wifi* | *-step | *trip*) continue ;; esac
     degrees=$(cat "$zone/temp" 2> /dev/null) || continue
