@@ -36,10 +36,14 @@ Record = dict[str, Any]
 
 
 def xnnpack(path: Path) -> list[list[int]]:
-    """The nodes of each XNNPACK partition: from a DELEGATE op's outputs back to its inputs."""
+    """The nodes of each XNNPACK partition in LiteRT."""
     from ai_edge_litert.interpreter import Interpreter  # type: ignore[import-not-found]
 
-    interpreter = Interpreter(model_path=str(path))
+    return partitions_of(Interpreter(model_path=str(path)))
+
+
+def partitions_of(interpreter: Any) -> list[list[int]]:
+    """The nodes of each partition that an interpreter delegates: from a DELEGATE op's outputs back to its inputs."""
     interpreter.allocate_tensors()
     ops = interpreter._get_ops_details()
     nodes = [op for op in ops if op["op_name"] != "DELEGATE"]

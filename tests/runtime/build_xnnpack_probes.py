@@ -21,6 +21,9 @@ import sys
 import tarfile
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
+from placement import partitions_of
+
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 ARCHIVE = Path(__file__).with_name("xnnpack_probes.tar.xz")
@@ -182,29 +185,6 @@ def build_models(work: Path) -> None:
             path.write_bytes(converter.convert())
 
 
-def delegated(path: Path) -> list[list[int]]:
-    """The nodes of each XNNPACK partition: from a DELEGATE op's outputs back to its inputs."""
-    import tensorflow as tf
-
-    interpreter = tf.lite.Interpreter(model_path=str(path))
-    interpreter.allocate_tensors()
-    ops = interpreter._get_ops_details()
-    nodes = [op for op in ops if op["op_name"] != "DELEGATE"]
-    producer = {int(tensor): op["index"] for op in nodes for tensor in op["outputs"]}
-    partitions = []
-    for op in ops[len(nodes) :]:
-        inside: set[int] = set()
-        waiting = [int(tensor) for tensor in op["outputs"]]
-        given = {int(tensor) for tensor in op["inputs"]}
-        while waiting:
-            tensor = waiting.pop()
-            if tensor not in given and tensor in producer and producer[tensor] not in inside:
-                inside.add(producer[tensor])
-                waiting += (int(each) for each in ops[producer[tensor]]["inputs"])
-        partitions.append(sorted(inside))
-    return partitions
-
-
 def record(work: Path, corpus: Path) -> None:
     import tensorflow as tf
 
@@ -213,7 +193,8 @@ def record(work: Path, corpus: Path) -> None:
     for directory in [work / name for name in PRECISIONS] + [corpus / "tflite_fp32", corpus / "tflite_int8"]:
         for path in sorted(directory.glob("*.tflite")):
             try:
-                found[f"{directory.name}/{path.stem}"] = delegated(path)
+                interpreter = tf.lite.Interpreter(model_path=str(path))
+                found[f"{directory.name}/{path.stem}"] = partitions_of(interpreter)
             except (RuntimeError, ValueError) as error:  # a model that this version cannot run says nothing
                 print(path, str(error)[:100])
     (work / f"delegated-{version}.json").write_text(json.dumps(found, indent=0, sort_keys=True))
