@@ -8,8 +8,9 @@ queue adds when the kernel is shorter than the time it takes to dispatch the nex
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from math import exp, log, prod
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -101,34 +102,61 @@ def workload(plan: Plan) -> Workload:
     """The terms and features of every kernel of a plan. Raises ``LatlintError`` (LAT901) for an executor that nobody prices."""
     kernels = plan.kernels
     models = [model_of(partition.executor) for partition in plan.partitions]
+    distinct, which = _distinct(kernels, models)
     counted: dict[CostModel, dict[int, Terms]] = {}
-    unknown: set[int] = set()
-    for position, kernel in enumerate(kernels):
-        if kernel.free:
-            continue
-        model = models[kernel.partition]
-        found = model.price(kernel) if kernel.sized and not _lacks_type(kernel, model) else None
-        if found is None:
-            unknown.add(position)
-        else:
-            counted.setdefault(model, {})[position] = found
+    for number, kernel in enumerate(distinct):
+        if not kernel.free:
+            model = models[kernel.partition]
+            if kernel.sized and not _lacks_type(kernel, model) and (found := model.price(kernel)) is not None:
+                counted.setdefault(model, {})[number] = found
+    priced = {number for rows in counted.values() for number in rows}
     envelopes: dict[str, int] = {}
-    envelope = [envelopes.setdefault(envelope_class(kernel), len(envelopes)) for kernel in kernels]
+    envelope = [envelopes.setdefault(envelope_class(kernel), len(envelopes)) for kernel in distinct]
     names: dict[str, int] = {}
-    implementation = [names.setdefault(kernel.implementation, len(names)) for kernel in kernels]
+    implementation = [names.setdefault(kernel.implementation, len(names)) for kernel in distinct]
     return Workload(
         plan=plan,
-        parts=tuple(_part(plan, model, rows) for model, rows in counted.items()),
-        unknown=frozenset(unknown),
+        parts=tuple(_part(distinct, which, model, rows) for model, rows in counted.items()),
+        unknown=frozenset(
+            [at for at, number in enumerate(which) if number not in priced and not distinct[number].free]
+        ),
         envelopes=tuple(envelopes),
-        envelope=np.array(envelope, np.intp),
-        sizes=np.array([sizes(kernel) for kernel in kernels]).reshape(len(kernels), SIZES),
+        envelope=np.array(envelope, np.intp)[which],
+        sizes=np.array([sizes(kernel) for kernel in distinct]).reshape(len(distinct), SIZES)[which],
         implementations=tuple(names),
-        implementation=np.array(implementation, np.intp),
+        implementation=np.array(implementation, np.intp)[which],
         once=_once(models, plan.precision),
         told=[],
         exercised={},
     )
+
+
+#: Of a kernel all that can decide what it costs, but for its attributes.
+_computes = itemgetter(
+    *(
+        position
+        for position, name in enumerate(Kernel._fields)
+        if name not in ("nodes", "partition", "attributes", "obstacle", "explain")
+    )
+)
+
+
+def _distinct(kernels: Sequence[Kernel], models: Sequence[CostModel]) -> tuple[list[Kernel], list[int]]:
+    """The kernels that differ in more than which nodes they are, and which of them each kernel is: networks repeat themselves."""
+    found: list[Kernel] = []
+    which: list[int] = []
+    known: dict[tuple[Any, ...], int] = {}
+    for kernel in kernels:
+        model = None if kernel.free else models[kernel.partition]
+        key = (model, _computes(kernel), *kernel.attributes.items())
+        try:
+            number = known.setdefault(key, len(found))
+        except TypeError:  # an attribute that is a list
+            number = len(found)
+        if number == len(found):
+            found.append(kernel)
+        which.append(number)
+    return found, which
 
 
 #: Ops that compute, in whatever type; others hand on values as they are, or are about their type.
@@ -144,22 +172,25 @@ def _lacks_type(kernel: Kernel, model: CostModel) -> bool:
     return kernel.input_dtype in lacking and kernel.op in _COMPUTE
 
 
-def _part(plan: Plan, model: CostModel, counts: Mapping[int, Terms]) -> Part:
-    kernels = [plan.kernels[position] for position in counts]
+def _part(distinct: Sequence[Kernel], which: Sequence[int], model: CostModel, counts: Mapping[int, Terms]) -> Part:
+    """The part of the ``distinct`` kernels that ``counts`` has the terms of, for all that are like one of them (see ``_distinct``)."""
+    kernels = [distinct[number] for number in counts]
+    row_of = {number: row for row, number in enumerate(counts)}
+    positions = tuple([at for at, number in enumerate(which) if number in row_of])
+    rows = [row_of[which[at]] for at in positions]
     terms = np.zeros((len(kernels), len(model.names)))
     for row, found, kernel in zip(terms, counts.values(), kernels, strict=True):
         for name, count in found.items():
             row[model.index[name]] = count * kernel.repeat
     features = [model.features(kernel) for kernel in kernels] if model.features else []
+    classes = [model.kernel_class(kernel) if model.kernel_class else "" for kernel in kernels]
     return Part(
         model=model,
-        positions=tuple(counts),
-        terms=terms,
-        features=np.array(features, np.float32).reshape(len(kernels), len(model.feature_names)),
-        classes=tuple([model.kernel_class(kernel) for kernel in kernels])
-        if model.kernel_class
-        else ("",) * len(kernels),
-        launches=np.array([float(kernel.launches * kernel.repeat) for kernel in kernels]),
+        positions=positions,
+        terms=terms[rows],
+        features=np.array(features, np.float32).reshape(len(kernels), len(model.feature_names))[rows],
+        classes=tuple([classes[row] for row in rows]),
+        launches=np.array([float(kernel.launches * kernel.repeat) for kernel in kernels])[rows],
     )
 
 
