@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 from latlint import __version__
 from latlint.checks.types import SEVERITIES, Finding
 from latlint.latency.types import Footprint, KernelPrediction, Prediction
+from latlint.records import Record
 
 
 class InputError(NamedTuple):
@@ -93,8 +94,8 @@ class Verdict(NamedTuple):
         return "pass" if self.budget_ms is not None or self.others else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Report(Record):
     """``predictions`` are ordered by model as given, then target; ``findings`` likewise, then by severity and code.
 
     ``verdicts`` go with ``predictions``, one each, in a report of `check`. A prediction that no finding is about has no

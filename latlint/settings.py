@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from latlint.errors import LatlintError
 from latlint.globs import covers_target, matches_path
 from latlint.graph.inputs import InputShape, parse_dims
+from latlint.records import Record
 from latlint.units import parse_duration_ms
 
 FILE = "latlint.toml"
@@ -33,8 +34,8 @@ LOCK_FILE, BASELINE_FILE = "latlint.lock", "latlint.baseline"
 DEFAULT_TARGETS = ("pixel-4/gpu", "pixel-4/cpu-1large")
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Budget(Record):
     """Limits for every model and target that the globs match; at least one of ``max_ms``, ``warn_ms``, ``max_increase``,
     and of what a model takes beside time: ``size`` and ``peak_memory`` in bytes, ``parameters``, ``macs``.
 
@@ -108,8 +109,8 @@ class Waiver(NamedTuple):
         return self.code, self.model, self.target
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Settings(Record):
     """One run's settings. ``start`` is the directory that paths are given from, ``root`` the one that model globs are relative to;
     ``source`` the file that was read, as the user would name it; ``shapes`` a model glob with each shape, the later one counts;
     ``precision`` what float models are judged in as if converted to it (``runtime.as_if``), empty: their own;

@@ -50,6 +50,7 @@ four); Williams, Waterman and Patterson, *Roofline*, CACM 52(4), 2009.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from latlint.checks.types import Finding, Rule, Subject
@@ -159,29 +160,32 @@ def _reasons(view: View, slow: list[_Slow]) -> Iterator[str]:
 
     if not slow:
         return
-    work = view.planned(_work)
-    purposes = spent(work, view.subject.target, view.kernel_ms)
-    for each in slow:
+    work = _work(view, tuple([each.position for each in slow]))
+    purposes = spent(work, view.subject.target, [each.ms for each in slow])
+    for row, each in enumerate(slow):
         kernel, curve, near = each.kernel, each.curve, each.curve.nearest(each.kernel.macs)
         if _refused(view, kernel):
             yield "fallback"
         elif _off_the_fast_path(view, kernel, bool(curve.winograd[near])):
             yield "path"
         else:
-            excess = purposes[each.position] - curve.spent[near] * (kernel.all_macs / curve.macs[near])
+            excess = purposes[row] - curve.spent[near] * (kernel.all_macs / curve.macs[near])
             purpose = PURPOSES[int(excess.argmax())]
-            computed = computed_macs(work, each.position)
+            computed = computed_macs(work, row)
             if purpose in ("arithmetic", "tiles") and computed >= _PADDED * kernel.all_macs:
                 yield "padded"
             else:
                 yield "linked" if purpose == "other" and kernel.linked else purpose
 
 
-def _work(view: View) -> Workload:
-    """The terms of all kernels."""
+def _work(view: View, positions: tuple[int, ...]) -> Workload:
+    """The terms of some kernels, found once for all targets of one plan on which these are slow."""
     from latlint.latency import engine
 
-    return engine.workload(view.plan)
+    def found(view: View) -> Workload:
+        return engine.workload(replace(view.plan, kernels=tuple([view.plan.kernels[at] for at in positions])))
+
+    return view.planned(found, ("LAT230", positions))
 
 
 def _refused(view: View, kernel: Kernel) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from latlint.address import page_of
+from latlint.records import Record
 from latlint.settings import SEVERITIES as SEVERITIES
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ class Line(NamedTuple):
     length: int
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Finding(Record):
     """``model`` is the file concerned. ``nodes`` are node names. ``gain_ms`` is what the fix would save on ``target``,
     ``gain_low_ms`` to ``gain_high_ms`` its interval, at the level of the prediction's.
     ``help_uri`` is where the rule's page is (``address``). ``fingerprint`` identifies the finding across runs and does not depend on milliseconds. ``suppressed`` tells that a waiver or the

@@ -7,7 +7,7 @@ A ``View`` is the graph as the runtime gets it (a file of another format as if c
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from threading import local
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -43,8 +43,8 @@ class Scene:
     alternatives: Alternatives
     #: What was found in the graph, by the function that found it.
     found: dict[Callable[[View], Any], Any] = field(default_factory=dict)
-    #: What was found in a plan, by the function and the identity of the plan, which is kept with it.
-    planned: dict[tuple[Callable[[View], Any], int], tuple[Plan, Any]] = field(default_factory=dict)
+    #: What was found in a plan, by what names it and the identity of the plan, which is kept with it.
+    planned: dict[tuple[Hashable, int], tuple[Plan, Any]] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
@@ -93,9 +93,10 @@ class View:
         known: T = found[find]
         return known
 
-    def planned(self, find: Callable[[View], T]) -> T:
-        """``find(self)`` of a function that looks at nothing but the graph and the plan: found once for all targets that plan alike."""
-        key = find, id(self.plan)
+    def planned(self, find: Callable[[View], T], label: Hashable = None) -> T:
+        """``find(self)`` of a function that looks at nothing but the graph and the plan: found once for all targets that plan alike. ``label``
+        names what is found where it is not the function that tells."""
+        key = label or find, id(self.plan)
         if key not in self.scene.planned:
             self.scene.planned[key] = self.plan, find(self)
         known: T = self.scene.planned[key][1]

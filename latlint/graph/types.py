@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from latlint.graph.ops import UNKNOWN
+from latlint.records import Record
 
 _RECURRENT = frozenset({"lstm", "gru", "rnn"})
 
@@ -50,8 +51,8 @@ class ByteRange(NamedTuple):
     length: int
 
 
-@dataclass(frozen=True, slots=True)
-class Tensor:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Tensor(Record):
     """A value of the graph.
 
     ``shape`` is ``None`` when even the rank is not known; a dimension that is not known is -1.
@@ -87,8 +88,8 @@ class Tensor:
         return None if elements is None else int(elements * ITEM_BYTES.get(self.dtype, 0))
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Node(Record):
     """One op. ``inputs`` and ``outputs`` index ``Graph.tensors``; an input that is left out is -1.
 
     ``kind`` is from ``graph.ops``; ``native`` is the format's own name (``CONV_2D``, ``com.acme::Thing``), ``version`` the op's
@@ -124,8 +125,8 @@ class OpenSize(NamedTuple):
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Graph:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Graph(Record):
     """A model's graph: nodes in file order, which is an execution order.
 
     Bodies of control flow are part of it. A loop's are the nodes before its own, ``inner`` and with the loop's count as ``repeat``;

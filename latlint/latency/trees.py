@@ -16,8 +16,9 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Rows that are walked together: what they need then stays in the cache, and bounded.
-_ROWS = 64
+#: Rows that are walked together. What they need then stays in the cache, and for some 1,200 trees each table below 128 kB: larger ones the allocator
+#: asks of the system each time, page by page.
+_ROWS = 12
 
 
 @dataclass(frozen=True)

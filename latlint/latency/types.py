@@ -8,6 +8,8 @@ from math import exp, inf, log
 from types import MappingProxyType
 from typing import NamedTuple
 
+from latlint.records import Record
+
 
 class Gain(NamedTuple):
     """Milliseconds saved; negative where more is spent. The measured difference lies within ``low_ms`` to ``high_ms`` with about the
@@ -81,8 +83,8 @@ class Footprint(NamedTuple):
     peak: Mapping[str, int] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Prediction(Record):
     """``latency_ms`` is the sum of the kernels' plus ``overhead_ms`` (dispatch, synchronisation, copies at borders).
 
     ``low_ms`` to ``high_ms`` holds the measurement with probability ``interval``. ``coverage`` is the share of the

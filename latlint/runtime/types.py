@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from latlint.graph.types import ITEM_BYTES, Graph
+from latlint.records import Record
 from latlint.runtime.reasons import Obstacle, Refusal, sentence
 
 
@@ -104,8 +105,8 @@ class Partition(NamedTuple):
     output_bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Plan(Record):
     """``kernels`` in launch order; ``partitions[kernel.partition]`` is where each runs; ``fallbacks`` maps a node that the
     delegate refused to the reason; ``notes`` are what the user must know to trust it (such as "as if converted").
 
