@@ -300,15 +300,17 @@ def _as_left_open(graph: Graph) -> tuple[list[Tensor], dict[int, tuple[int, ...]
         if before is None or tensor.constant or (before.shape == tensor.shape and before.value == tensor.value):
             continue
         if _fits(before.shape, tensor.shape):
-            tensors[index] = replace(tensor, shape=before.shape, value=before.value)
+            dtype = before.dtype if tensor.dtype == "unknown" else tensor.dtype
+            tensors[index] = replace(tensor, shape=before.shape, value=before.value, dtype=dtype)
             sizes[index] = tensor.shape
     return tensors, sizes
 
 
 def _fits(opened: tuple[int, ...] | None, shape: tuple[int, ...] | None) -> bool:
-    """Whether a shape is one that the open one can be: an edit may have made another of it."""
+    """Whether a shape is one that the open one can be: an edit may have made another of it. Of sizes that cannot be, as a side of one pixel,
+    nothing follows."""
     if opened is None or shape is None:
-        return opened is None
+        return True
     return len(opened) == len(shape) and all(a in (-1, b) for a, b in zip(opened, shape, strict=True))
 
 

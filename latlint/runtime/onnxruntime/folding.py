@@ -386,6 +386,37 @@ def _as_gemm(draft: Draft, op: Op, add: Op, bias: int, reshaped: bool) -> None:
 _RESHAPES = ("Reshape", "Squeeze", "Unsqueeze")
 
 
+def fuse_shapes(draft: Draft) -> None:
+    """ReshapeFusion: a shape that is put together from numbers and sizes of what is reshaped is a constant, 0 for sizes that stay and -1 for the one
+    that does not."""
+    for op in draft.ops("Reshape"):
+        concat = draft.writer(op.input(1), "Concat")
+        if op.get("allowzero", 0) or concat is None or draft.sole_user(concat.outputs[0]) is not op:
+            continue
+        sizes: list[int] = []
+        for tensor in concat.inputs:
+            value, size = draft.value(tensor), _size_of(draft, tensor)
+            if draft.constant(tensor) and value is not None:
+                sizes += map(int, value)
+            elif size is not None:
+                sizes.append(0 if size == (op.inputs[0], len(sizes)) else -1)
+            else:
+                break
+        else:
+            if sizes.count(-1) <= 1:
+                draft.set_input(op, 1, draft.new_constant((len(sizes),), "int64", tuple(sizes)))
+
+
+def _size_of(draft: Draft, tensor: int) -> tuple[int, int] | None:
+    """The value of which a tensor of one element is a size, and the axis."""
+    wider = draft.writer(tensor, "Unsqueeze")
+    gather = draft.writer(wider.inputs[0] if wider else tensor, "Gather")
+    shape = draft.writer(gather.inputs[0], "Shape") if gather else None
+    axis = draft.scalar(gather.inputs[1]) if gather else None
+    alone = wider is not None or (gather is not None and draft.shape(gather.inputs[1]) == (1,))
+    return (shape.inputs[0], int(axis)) if shape is not None and axis is not None and alone else None
+
+
 def fuse_reshapes(draft: Draft) -> None:
     """ReshapeFusion: reshapes that follow each other into one, where the last one's shape is known."""
     for op in draft.ops("Reshape"):

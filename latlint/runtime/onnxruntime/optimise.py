@@ -67,6 +67,7 @@ def _level1(draft: Draft) -> None:
     folding.fold_constants(draft)
     draft.sweep()
     folding.matmul_add(draft, spare_attention=True)
+    folding.fuse_shapes(draft)
     folding.fuse_reshapes(draft)
     patterns.fuse_space_to_depth(draft)
     patterns.fuse_gelu(draft, 1)

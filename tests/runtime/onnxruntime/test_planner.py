@@ -359,3 +359,29 @@ def test_what_reads_constants_alone_is_folded_even_where_the_graph_gives_it_out(
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10).SerializeToString()
     assert kernels(plan(read_onnx(model, "m.onnx"), HERE)) == Counter()
     assert saved(model) == Counter()
+
+
+def test_a_shape_of_sizes_that_stay_is_a_constant_and_names_of_outputs_move(saved: Saved) -> None:
+    """For any batch: a Reshape to (batch, 8, rest), and Identities behind an op of two outputs."""
+    nodes = [
+        N("Shape", ["x"], ["s"]),
+        N("Gather", ["s", "zero"], ["g"], axis=0),
+        N("Unsqueeze", ["g", "axes"], ["u"]),
+        N("Concat", ["u", "eight", "rest"], ["shape"], axis=0),
+        N("Reshape", ["x", "shape"], ["r"]),
+        N("Split", ["r", "halves"], ["a", "b"], axis=1),
+        N("Identity", ["a"], ["y"]),
+        N("Identity", ["b"], ["z"]),
+    ]
+    constants = {"zero": 0, "axes": [0], "eight": [8], "rest": [-1], "halves": [4, 4]}
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 8, 16, 16])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in "yz"],
+        [numpy_helper.from_array(np.array(value, np.int64), name) for name, value in constants.items()],
+    )
+    content = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+    planned = plan(read_onnx(memoryview(content), "m.onnx"), HERE)
+    assert kernels(planned) == Counter({"Reshape": 1, "Split": 1})
+    assert saved(content) == kernels(planned)
