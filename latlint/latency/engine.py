@@ -295,7 +295,7 @@ def _part_times(work: Workload, part: Part, target: Target) -> tuple[Array, NDAr
     exercised = _exercised(work, part, covers)
     for name in sorted(set(part.classes)) if part.model.feature_names else ():
         forest = target.pack.forest(key, name, part.model)
-        rows = np.array([name == other for other in part.classes]) & exercised.kernels
+        rows = np.array([name == other for other in part.classes])
         if forest is not None and rows.any():
             correction = forest.predict(part.features[rows])
             found[rows] *= np.exp(np.clip(correction, -MAX_CORRECTION, MAX_CORRECTION))

@@ -12,11 +12,14 @@ from functools import cache
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sketch import sketch
 
+from latlint.graph.types import Graph
 from latlint.latency import engine
 from latlint.latency.packs import Target
+from latlint.runtime import plan
 from latlint.runtime.types import Kernel, Partition, Plan
-from tests.targets import phones
+from tests.targets import PHONES, phones
 
 Times = tuple[NDArray[np.float64], NDArray[np.bool_]]
 
@@ -171,37 +174,19 @@ def test_the_samples_are_like_measured_kernels_and_unlike_them() -> None:
 UNMEASURED = {(f"{device}/gpu", "convolution_winograd_4x4_6x6") for device in ("pixel-4", "mi-8-se")}
 
 
-@pytest.mark.parametrize("settings", GPU, ids=str)
-def test_twice_the_work_takes_no_less_on_a_gpu_beyond_what_was_measured(settings: tuple[str, int, int, int]) -> None:
-    """Terms alone price these kernels."""
-    compared = 0
-    for target in targets("gpu"):
-        works = doubled(settings, "gpu", target.processor.precision)
-        once, inside = times(works["once"], target)
-        for way in works.keys() - {"once"}:
-            twice, still_inside = times(works[way], target)
-            beyond = ~inside & ~still_inside
-            compared += int(beyond.sum())
-            assert np.all(twice[beyond] >= once[beyond]), (target.name, way)
-    assert compared or settings[0] == "fully_connected"
-
-
 def ratios(way: str) -> NDArray[np.float64]:
-    """Time of twice the work over time of the work, for all GPUs and kernels that are like measured ones before or after."""
+    """Time of twice the work over time of the work, for all GPUs and kernels, like measured ones and unlike them."""
     found = []
     for target in targets("gpu"):
         for settings in GPU:
             works = doubled(settings, "gpu", target.processor.precision)
             if way in works:
-                (once, inside), (twice, still_inside) = times(works["once"], target), times(works[way], target)
-                found.append((twice / once)[inside | still_inside])
+                found.append(times(works[way], target)[0] / times(works["once"], target)[0])
     return np.concatenate(found)
 
 
 @pytest.mark.parametrize("way", DOUBLED)
-@pytest.mark.xfail(
-    strict=True, reason="the trees that correct GPU kernels are not monotone, and end where the measurements end"
-)
+@pytest.mark.xfail(strict=True, reason="the trees that correct GPU kernels are not monotone")
 def test_twice_the_work_takes_no_less_on_a_gpu(way: str) -> None:
     assert ratios(way).min() >= 1
 
@@ -210,9 +195,59 @@ def test_twice_the_work_takes_no_less_on_a_gpu(way: str) -> None:
 def test_twice_the_work_seldom_takes_less_on_a_gpu(way: str) -> None:
     """How far from monotone the trees may be: of measured convolutions, too, some are faster than smaller ones."""
     found = ratios(way)
-    assert len(found) > 1000
-    assert (found < 1).mean() < 0.15
-    assert (found < 0.75).mean() < (0.05 if way == "batch" else 0.02)
+    assert len(found) > 5000
+    assert (found < 1).mean() < 0.1
+    assert (found < 0.9).mean() < 0.02
+    assert (found < 0.75).mean() < 0.005
+
+
+def resnet18(batch: int, side: int) -> Graph:
+    drawn = [
+        f"x = input {batch}x{side}x{side}x3",
+        "first = conv2d x 64 kernel=7 stride=2 padding=same activation=relu",
+        "block0 = max_pool2d first kernel=3 stride=2 padding=same",
+    ]
+    blocks = [(64, 1), (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1)]
+    for number, (channels, stride) in enumerate(blocks):
+        last = skipped = f"block{number}"
+        drawn += [
+            f"a{number} = conv2d {last} {channels} kernel=3 stride={stride} padding=same activation=relu",
+            f"b{number} = conv2d a{number} {channels} kernel=3 padding=same",
+        ]
+        if stride > 1:
+            skipped = f"c{number}"
+            drawn.append(f"{skipped} = conv2d {last} {channels} kernel=1 stride={stride} padding=same")
+        drawn.append(f"block{number + 1} = add b{number} {skipped} activation=relu")
+    drawn.append(f"pixel = mean block8 axes=1,2 keepdims=true -> {batch}x1x1x512")
+    return sketch("\n".join([*drawn, "y = conv2d pixel 1000 kernel=1"]))
+
+
+def total_ms(graph: Graph, target: Target) -> float:
+    found = engine.times(engine.workload(plan(graph, target.processor)), target)
+    return float(found.kernels.sum()) + found.overhead_ms
+
+
+@pytest.mark.parametrize("device", PHONES)
+def test_larger_images_and_more_of_them_take_longer(device: str) -> None:
+    """ResNet-18's last maps are of one pixel at 32x32: fewer than anything measured, and not as slow as the products of one pixel that were."""
+    target = phones()[f"{device}/gpu"]
+    by_side = [total_ms(resnet18(1, side), target) for side in (32, 64, 96, 128, 160, 224, 320, 448)]
+    assert np.all(np.diff(by_side) > 0), by_side
+    assert by_side[0] < 0.6 * by_side[5]
+    by_batch = [total_ms(resnet18(batch, 224), target) for batch in (1, 2, 4, 8)]
+    assert np.all(np.diff(by_batch) > 0.4 * by_batch[0]), by_batch
+
+
+def test_a_batch_is_corrected_like_one_image_of_as_many_pixels() -> None:
+    """A forest is not lost by what was not measured."""
+    once = Convolution("convolution_2d", 28, 64, 64, 3)
+    for target in targets("gpu"):
+        tall, two = (priced((each,), "gpu", "float32") for each in (replace(once, rows=2), replace(once, batch=2)))
+        (part,) = two.parts
+        summed = float((part.terms @ target.costs(part.model))[0]) * 1e-6
+        (in_two,), (in_one,) = times(two, target)[0], times(tall, target)[0]
+        assert abs(in_two / summed - 1) > 1e-3, target.name
+        assert in_two == pytest.approx(in_one, rel=0.25), target.name
 
 
 @pytest.mark.parametrize("kind", ["cpu", "gpu"])
