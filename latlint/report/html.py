@@ -208,6 +208,7 @@ def _finding(finding: Finding, under: Sequence[Finding], marks: Mapping[int, str
         **{name: None if (value := getattr(finding, name)) is None else rounded(value) for name in _FINDING_NUMBERS},
         "nodes": [word(short_name(name)) for name in finding.nodes[:SHOWN_NODES]],
         "node_count": len(finding.nodes),
+        **({"page": finding.help_uri} if finding.help_uri.startswith("https://") else {}),
         "under": [
             {
                 "id": marks[id(each)],

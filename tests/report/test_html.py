@@ -284,6 +284,21 @@ def test_a_finding_unfolds_to_the_page_of_its_rule(opened: Callable[..., Any], c
         assert sentence in checks.page.replace("\n", " ") and sentence in advice
 
 
+def test_a_rule_links_to_its_page_where_that_has_an_address(opened: Callable[..., Any], tmp_path: Path) -> None:
+    addresses = "https://example.org/rules/LAT101/", "docs/rules/LAT102.md", "javascript:alert(1)"
+    found = tuple(
+        replace(over_budget("m.tflite"), code=f"LAT10{number}", help_uri=address)
+        for number, address in enumerate(addresses, 1)
+    )
+    report = Report((prediction("m.tflite"),), found, files=1, verdicts=(Verdict(10.0, False),))
+    page = opened(written(render(report, "check", "html", Style()), tmp_path))
+    for more in page.get_by_text("How to fix it").all():
+        more.click()
+    assert page.locator(".advice").count() == 3
+    links = page.locator(".advice a")
+    assert [link.get_attribute("href") for link in links.all()] == [addresses[0]]
+
+
 def test_the_timeline_zooms_and_its_ticks_with_it(opened: Callable[..., Any], check_page: str) -> None:
     page = opened(check_page)
     ticks = page.locator(".ruler span")

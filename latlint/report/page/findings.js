@@ -67,7 +67,7 @@ function causeItem(cause) {
     findingBody(cause[0]),
     (advice.fix || advice.why) && folded("How to fix it", () => make("div", { class: "advice" },
       (advice.why || []).map((text) => make("p", { class: "hint" }, prose(text))), (advice.fix || []).map((text) => make("p", {}, prose(text))),
-      make("p", { class: "hint" }, "All of the page: ", make("code", {}, `latlint rules ${finding.code}`))), { class: "fix" }),
+      make("p", { class: "hint" }, "All of the page: ", make("code", {}, `latlint rules ${finding.code}`), finding.page && [" or ", make("a", { href: finding.page, rel: "noopener" }, finding.page)])), { class: "fix" }),
     rest);
 }
 
