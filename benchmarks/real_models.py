@@ -95,12 +95,14 @@ def too_often(found: Mapping[str, Any]) -> list[str]:
 
 def section(found: Mapping[str, Any]) -> str:
     """What the survey comes to, for docs/rule-evidence.md."""
-    models, sources = sum(found["formats"].values()), ", ".join(f"{name} ({n})" for name, n in found["sources"].items())
+    models = sum(found["formats"].values())
+    sources = "\n".join(f"- {name}: {n}" for name, n in found["sources"].items())
     worst = max((n for targets in found["rates"].values() for n, _ in targets.values()), default=0)
     return (
-        f"{models} files ({', '.join(f'{n} .{name}' for name, n in found['formats'].items())}) from published packages and exporters: {sources}. "
+        f"{models} files ({', '.join(f'{n} .{name}' for name, n in found['formats'].items())}) from published packages and exporters. "
         f"In each cell: on how many it warns, and on how many it speaks at all. No rule warns on more than {worst / models:.0%} of them.\n"
-        f"{found['stated_gains']} gains are stated; {len(found['wrong_gains'])} of them have an interval that includes zero, or are more than the model takes.\n\n{table(found)}"
+        f"{found['stated_gains']} gains are stated; {len(found['wrong_gains'])} of them have an interval that includes zero, or are more than the model takes.\n\n{table(found)}\n\n"
+        f"Files by package or collection:\n\n{sources}"
     )
 
 

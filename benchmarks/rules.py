@@ -16,6 +16,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 
@@ -101,7 +102,7 @@ def main() -> int:
     named = os.environ.get("LATLINT_CORPUS")
     corpus = Path(named) if named else unpacked(options.shared / "corpus")
     measured = Measured(measured_everywhere(load(options.shared / "data")))
-    rates = [rate for kind in KINDS for rate in firing_rates(corpus, kind)]
+    rates = [rate for kind in KINDS for rate in firing_rates(corpus, kind, measured)]
     page = PAGE.format(
         rates=rates_table(rates),
         real=real_models.section(json.loads(real_models.RECORD.read_text("utf-8"))),
@@ -120,9 +121,9 @@ def main() -> int:
     return 1 if options.check and broken else 0
 
 
-def firing_rates(corpus: Path, kind: str) -> Iterator[Rate]:
-    directory, targets, _ = KINDS[kind]
-    settings = Settings(targets=(targets,))
+def firing_rates(corpus: Path, kind: str, measured: Measured) -> Iterator[Rate]:
+    directory, _, _ = KINDS[kind]
+    settings = Settings(targets=measured.targets(kind))
     models = sorted((corpus / directory).glob("*.tflite"))
     levels: dict[str, dict[str, dict[str, set[str]]]] = {}  # code -> severity -> target -> models
     names: set[str] = set()
@@ -162,6 +163,12 @@ class Measured:
         }
         self.models = frozenset(data.models)
 
+    def targets(self, kind: str) -> tuple[str, ...]:
+        """Those of a kind that were measured."""
+        _, pattern, wanted = KINDS[kind]
+        found = {target for _, target, precision in self.ms if precision == wanted and fnmatch(target, pattern)}
+        return tuple(sorted(found))
+
     def case(self, first: str, second: str, target: str, precision: str, predicted: Gain) -> Case:
         (one, one_std), (other, other_std) = (self.ms[name, target, precision] for name in (first, second))
         clear = abs(other - one) > 2 * float(np.hypot(one_std, other_std))
@@ -169,7 +176,7 @@ class Measured:
 
 
 @cache
-def predictions(path: Path, targets: str) -> tuple[Prediction, ...]:
+def predictions(path: Path, targets: tuple[str, ...]) -> tuple[Prediction, ...]:
     return tuple(latlint.predict(path, targets))
 
 
@@ -180,21 +187,21 @@ def _spending(prediction: Prediction) -> Spending:
 
 def pair_cases(corpus: Path, measured: Measured, kind: str, pairs: Sequence[tuple[str, str]]) -> Iterator[Case]:
     """Each pair on each target: the time of the second network less that of the first."""
-    directory, pattern, precision = KINDS[kind]
+    directory, _, precision = KINDS[kind]
     known = load_targets()
     for first, second in pairs:
         if not measured.models.issuperset((first, second)):
             continue
-        both = (predictions(corpus / directory / f"{name}.tflite", pattern) for name in (first, second))
+        both = (predictions(corpus / directory / f"{name}.tflite", measured.targets(kind)) for name in (first, second))
         for one, other in zip(*both, strict=True):
-            predicted = gain(_spending(other), _spending(one), known[one.target], precision)
+            predicted = gain(_spending(other), _spending(one), known[one.target].for_dialect("tflite"), precision)
             yield measured.case(first, second, one.target, precision, predicted)
 
 
 def gain_cases(corpus: Path, measured: Measured, kind: str, code: str) -> Iterator[Case]:
     """What a rule says that taking out of the second network what the first has not would save."""
-    directory, pattern, precision = KINDS[kind]
-    settings = Settings(targets=(pattern,), min_gain=0.0)
+    directory, _, precision = KINDS[kind]
+    settings = Settings(targets=measured.targets(kind), min_gain=0.0)
     for first, second in (pair for name in EXACT[code] for pair in PAIRS[name]):
         if not measured.models.issuperset((first, second)):
             continue
