@@ -145,8 +145,8 @@ def test_every_format_for_people_tells_the_cause_once() -> None:
     assert "With the same cause: LAT2" in split["message"]["text"]
 
     page = html.check(report(found), Style())
-    assert page.count('"code": "LAT201"') == 1 and '"code": "LAT203"' not in page
-    assert '"text": "LAT203 unsupported-activation' in page
+    assert page.count('"code":"LAT201"') == 1 and '"code":"LAT203"' not in page
+    assert '"text":"LAT203 unsupported-activation' in page
 
 
 def test_the_overhead_of_a_gpu_is_under_the_cpu_that_is_faster() -> None:
