@@ -15,6 +15,8 @@ from onnx import helper
 
 from latlint.review.base import PULL_REQUEST_VARIABLES
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., Any]
 Model = Callable[[str], Path]
 Git = Callable[..., str]
