@@ -218,7 +218,7 @@ GPUs and 42 CPU core configurations that were measured.
 
 ## How often each rule speaks
 
-On how many of the 80 networks a rule warns, on the target in the middle and on the one where it warns most. A rule that is not listed is
+On how many of the corpus's 82 networks, two of which were not measured, a rule warns, on the target in the middle and on the one where it warns most. A rule that is not listed is
 silent on all of them. None warns on more than {most} of the networks on any target, but for:
 
 {actionable}
