@@ -192,7 +192,11 @@ def _by(items: Iterable[T], attribute: str) -> dict[str, list[T]]:
 
 
 def prediction_json(prediction: Prediction) -> dict[str, Any]:
-    """A prediction without its kernels."""
+    """A prediction without its kernels. Of a placement alone every time is null."""
+
+    def time(value: float) -> float | None:
+        return None if prediction.placement else number(value)
+
     return {
         "model": prediction.model,
         "sha256": prediction.sha256,
@@ -202,19 +206,19 @@ def prediction_json(prediction: Prediction) -> dict[str, Any]:
         "target": prediction.target,
         "runtime": prediction.runtime,
         "pack": prediction.pack,
-        "latency_ms": None if prediction.placement else number(prediction.latency_ms),
-        "low_ms": None if prediction.placement else number(prediction.low_ms),
+        "latency_ms": time(prediction.latency_ms),
+        "low_ms": time(prediction.low_ms),
         "high_ms": None if prediction.high_ms is None else number(prediction.high_ms),
         "lower_bound": prediction.lower_bound,
         "placement": prediction.placement,
         "unknown": [{"name": name, "count": count} for name, count in prediction.unknown.items()],
         "interval": prediction.interval,
-        "overhead_ms": number(prediction.overhead_ms),
-        "border_ms": number(prediction.border_ms),
+        "overhead_ms": time(prediction.overhead_ms),
+        "border_ms": time(prediction.border_ms),
         "coverage": number(prediction.coverage),
         "macs": prediction.macs,
         "partitions": [
-            {**partition._asdict(), "latency_ms": number(partition.latency_ms)} for partition in prediction.partitions
+            {**partition._asdict(), "latency_ms": time(partition.latency_ms)} for partition in prediction.partitions
         ],
         "notes": list(prediction.notes),
         **({"footprint": _footprint_json(prediction.footprint)} if prediction.footprint else {}),

@@ -29,8 +29,7 @@ _MAX_COMPARED = 400
 
 def between_files(old: str, new: str, settings: Settings) -> Difference:
     """What is different about the model file ``new``, which may be of another format than ``old``."""
-    chosen, assumed = resolve_targets(settings)
-    targets = load_packs(chosen)
+    targets, assumed = _timed(settings)
     models: list[ModelChange] = []
     errors: list[InputError] = []
     try:
@@ -50,8 +49,7 @@ def since(revision: str, paths: Sequence[str], settings: Settings) -> Difference
     Without paths these are the models that the settings name, or all below their directory. Raises LatlintError where git has no
     answer, and for a path that is in neither state.
     """
-    chosen, assumed = resolve_targets(settings)
-    targets = load_packs(chosen)
+    targets, assumed = _timed(settings)
     repo = repository(paths[0] if paths else settings.root)
     base = Base(revision, repo.merge_base(revision))
     below = [_known(repo, base, path) for path in paths] or [repo.relative(settings.root)]
@@ -86,6 +84,18 @@ def as_text(file: str, settings: Settings) -> str:
         graph, sha256 = model.graph(settings.input_shapes(file), settings.precision), model.sha256()
     found = predict_graph(graph, load_packs(chosen), file, sha256)
     return textconv(graph, [(prediction, launches(prediction, plan)) for prediction, plan, _ in found])
+
+
+def _timed(settings: Settings) -> tuple[list[NamedTarget], tuple[str, ...]]:
+    """The targets, and notes on how they came about. Raises LatlintError for one that nobody timed: a placement has no latency to compare."""
+    chosen, assumed = resolve_targets(settings)
+    targets = load_packs(chosen)
+    if untimed := [target.name for target in targets if not target.timed]:
+        advice = "choose other targets; `latlint predict` shows the placement of each file"
+        raise LatlintError(
+            f"nobody timed {', '.join(untimed)}, so there is no latency to compare: {advice}", code="LAT901"
+        )
+    return targets, assumed
 
 
 def _known(repo: Repository, base: Base, path: str) -> str:

@@ -131,6 +131,11 @@ class NamedTarget:
         found: Mapping[str, str] = self.pack.card.get("defaults", {}).get(self.key, {})
         return found
 
+    @property
+    def timed(self) -> bool:
+        """Whether anything says what kernels take there; else there is a placement alone."""
+        return True
+
     def for_dialect(self, dialect: str) -> Target:
         """The target, of the same name, with the runtime that graphs of ``dialect`` have there. Raises ``LatlintError`` (LAT903) where it has none."""
         if dialect not in self.defaults:
@@ -168,7 +173,6 @@ class Target(NamedTarget):
 
     @property
     def timed(self) -> bool:
-        """Whether anything says what kernels take there; else there is a placement alone."""
         return not self.card.get("placement", False)
 
     def runs(self, model: CostModel) -> str:

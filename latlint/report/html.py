@@ -120,11 +120,13 @@ def _gravest_first(finding: Finding) -> tuple[int, float]:
 
 
 def _predictions(report: Report, tables: Tables) -> list[dict[str, Any]]:
-    """What is over its budget first, then what has kernels to show; else in the report's order, which is their ``place``."""
+    """What is over its budget first, then what has kernels to show; else in the report's order, which is their ``place``. A placement alone has
+    no latency to draw."""
     verdicts = report.verdicts or (Verdict(None, True),) * len(report.predictions)
     judged = [
         (verdict.passed, not verdict.unjudged, not prediction.kernels, place)
         for place, (prediction, verdict) in enumerate(zip(report.predictions, verdicts, strict=True))
+        if not prediction.placement
     ]
     rows = (_prediction(report, place, verdicts[place], tables) for *_, place in sorted(judged))
     return _fitting(rows, MAX_PREDICTION_BYTES, tables)
@@ -241,7 +243,10 @@ def _error(error: InputError) -> dict[str, str]:
 
 def _cuts(report: Report, predictions: Sequence[dict[str, Any]], findings: int) -> Iterator[str]:
     """What is not in the file though it is in the report."""
-    if without := len(report.predictions) - len(predictions):
+    placements = sum(each.placement for each in report.predictions)
+    if placements:
+        yield f"{counted(placements, 'placement')} that nobody timed, which text and JSON have"
+    if without := len(report.predictions) - placements - len(predictions):
         yield f"{counted(without, 'prediction')}, for the size of this file: what is over budget comes first"
     if without := sum("plan" not in row for row in predictions):
         yield f"the kernels of {counted(without, 'prediction')}, for the size of this file"

@@ -18,6 +18,7 @@ from latlint.graph.onnx import read_onnx
 from latlint.latency.catalogue import find_targets, select_targets
 from latlint.runtime import Plan, Processor, plan
 from latlint.runtime.reasons import sentence
+from tests.pages import data_of
 
 REPOSITORY = Path(__file__).parents[3]
 EXPORTED = REPOSITORY / "tests" / "exporters"
@@ -147,6 +148,19 @@ class TestCommand:
         assert main(["predict", str(file), "--no-config", "--provider", "coreml", "--format", "json"]) == 0
         (found,) = json.loads(capsys.readouterr().out)["predictions"]
         assert (found["placement"], found["latency_ms"], found["low_ms"], found["high_ms"]) == (True, None, None, None)
+        assert (found["overhead_ms"], found["border_ms"]) == (None, None)
+        assert {part["latency_ms"] for part in found["partitions"]} == {None}
+
+    def test_a_page_draws_no_placement(self, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        chosen = ["--no-config", "--provider", "coreml"]
+        assert main(["predict", str(file), *chosen, "--format", "html"]) == 0
+        data = data_of(capsys.readouterr().out)
+        assert data["predictions"] == []
+        assert "1 placement that nobody timed, which text and JSON have" in data["cuts"]
+
+    def test_there_is_no_difference_of_placements(self, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["diff", str(file), str(file), "--no-config", "--provider", "coreml"]) == 2
+        assert "nobody timed any-device/coreml" in capsys.readouterr().err
 
     def test_under_a_budget_it_is_unjudged(self, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["check", str(file), "--no-config", "--provider", "nnapi", "-b", "1s"]) == 1
