@@ -4,7 +4,8 @@
 it holds. A pack whose arrays do not match its card is refused.
 
 What the cards of several packs have in common is written once, in ``predictors/common/``, in files that are named by their own SHA-256; a
-card has that name, after ``common:``, in place of an entry of ``terms`` or ``covers``. It is read and checked once for all of them.
+card has that name, after ``common:``, in place of an entry of ``terms`` or ``covers``. It is read and checked once for all of them. A pack that
+was copied without it goes by the bundled file of that name, which can be no other.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from latlint.data import data_dir
 from latlint.errors import LatlintError
 from latlint.files import write_whole
 from latlint.latency import cards
@@ -247,10 +249,16 @@ def _whole(card: dict[str, Any], common: Path) -> tuple[dict[str, Any], frozense
         if not isinstance(entries, dict):
             continue
         parts = {name: _NAMED.fullmatch(each) for name, each in entries.items() if isinstance(each, str)}
-        named = {name: _part(common / f"{match[1]}.json", section) for name, match in parts.items() if match}
+        named = {name: _part(_found(common, f"{match[1]}.json"), section) for name, match in parts.items() if match}
         found[section] = entries | named
         checked |= {(section, name) for name in named}
     return found, frozenset(checked)
+
+
+def _found(common: Path, name: str) -> Path:
+    """The file ``name`` in ``common``, or the bundled one, which has the same content: a pack that was copied alone is whole with it."""
+    beside, bundled = common / name, data_dir("predictors") / COMMON / name
+    return bundled if not beside.exists() and bundled.exists() else beside
 
 
 @lru_cache(maxsize=64)

@@ -87,6 +87,13 @@ def test_packs_have_what_they_share_in_files_that_each_is_named_by_its_content(t
     assert read_pack(tmp_path / "galaxy-s24").card == one
 
 
+def test_a_pack_that_is_copied_alone_is_whole(tmp_path: Path) -> None:
+    bundled = data_dir("predictors") / "galaxy-s24"
+    assert b'"common:' in (bundled / "card.json").read_bytes()
+    shutil.copytree(bundled, tmp_path / "mine")
+    assert read_pack(tmp_path / "mine").card == read_pack(bundled).card
+
+
 def test_the_bundled_packs_need_all_that_they_have_in_common(tmp_path: Path) -> None:
     shutil.copytree(data_dir("predictors"), tmp_path / "packs", ignore=shutil.ignore_patterns("arrays.bin"))
     prune_common(tmp_path / "packs")
