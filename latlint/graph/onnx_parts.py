@@ -27,7 +27,12 @@ class _Package(ModuleType):
         with _lock:  # that of another thread may be running
             if _begin(self):
                 assert self.__spec__ is not None and self.__spec__.loader is not None
-                self.__spec__.loader.exec_module(self)
+                try:
+                    self.__spec__.loader.exec_module(self)
+                except (
+                    AttributeError
+                ) as error:  # `hasattr`, as in `from onnx import`, would keep it for a name that is not there
+                    raise ImportError(f"cannot import {self.__name__}: {error}", name=self.__name__) from error
         try:
             return self.__dict__[name]
         except KeyError:
@@ -59,9 +64,15 @@ def _enter(name: str) -> None:
 
 _enter("onnx")
 
+import onnx.onnx_pb  # noqa: E402
+
+# What the other parts ask the package for while they are imported (onnx before 1.20 does): its ``__init__``, which has the same, would meet them half done.
+vars(onnx).update(
+    {name: had for name, had in vars(onnx.onnx_pb).items() if name.endswith("Proto") or name == "IR_VERSION"}
+)
+
 # as modules: with `from onnx import` Python asks the package for the name first
 import onnx.defs  # noqa: E402
-import onnx.onnx_pb  # noqa: E402
 import onnx.shape_inference  # noqa: E402
 from onnx.onnx_pb import (  # noqa: E402
     IR_VERSION,
@@ -97,9 +108,6 @@ __all__ = [
     "tensor_type",
     "to_array",
 ]
-
-# the names of messages that these parts ask the package for; its ``__init__`` has the same
-vars(onnx).update({name: message for name, message in vars(onnx.onnx_pb).items() if name.endswith("Proto")})
 
 defs = onnx.defs
 shape_inference = onnx.shape_inference

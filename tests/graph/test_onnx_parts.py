@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,9 +40,14 @@ print(len({*map(id, found)}))
 """
 
 
-def printed(program: str, model: Path) -> list[str]:
+REPOSITORY = Path(__file__).parents[2]
+
+
+def printed(program: str, model: Path, ahead: str = "") -> list[str]:
+    """The words that ``program`` prints; modules in the directory ``ahead`` come before those that are installed."""
+    env = os.environ | ({"PYTHONPATH": os.pathsep.join((ahead, str(REPOSITORY)))} if ahead else {})
     done = subprocess.run(
-        [sys.executable, "-c", program, model], capture_output=True, text=True, check=False, cwd=Path.cwd()
+        [sys.executable, "-c", program, model], capture_output=True, text=True, check=False, cwd=Path.cwd(), env=env
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
@@ -49,6 +57,22 @@ def test_reading_runs_no_more_of_onnx_than_it_needs_and_leaves_the_rest_to_be_fo
     model: Callable[[str], Path],
 ) -> None:
     assert printed(READ + WHOLE, model("resnet18.onnx")) == ["False", "False", "True"]
+
+
+@pytest.mark.slow
+def test_the_oldest_onnx_that_latlint_takes_is_whole_as_well(model: Callable[[str], Path], tmp_path: Path) -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
+    (oldest,) = re.findall(r"^onnx>=([\d.]+)", "\n".join(project["dependencies"]), re.MULTILINE)
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary", "onnx"]
+    done = subprocess.run(
+        [*install, "--target", tmp_path, f"onnx=={oldest}.*"], capture_output=True, text=True, check=False
+    )
+    if "No matching distribution" in done.stderr:
+        pytest.skip(f"onnx {oldest} has no wheel for this Python")
+    assert done.returncode == 0, done.stderr
+    program = READ + WHOLE + "print(onnx.__version__)"
+    *_, whole, version = printed(program, model("resnet18.onnx"), str(tmp_path))
+    assert whole == "True" and version.startswith(f"{oldest}.")
 
 
 def test_threads_that_ask_for_the_rest_at_once_all_get_it(model: Callable[[str], Path]) -> None:
