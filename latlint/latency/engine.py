@@ -161,15 +161,11 @@ def _distinct(kernels: Sequence[Kernel], models: Sequence[CostModel]) -> tuple[l
 
 #: Ops that compute, in whatever type; others hand on values as they are, or are about their type.
 _COMPUTE = UNARY | BINARY | CONVOLUTIONS | MATRIX | POOLS | REDUCTIONS | {"softmax", "log_softmax"}
-#: Types that no runtime here computes in, and those that TensorFlow Lite's built-in kernels do not.
-_NOBODYS = frozenset({"bfloat16", "float8", "complex64", "complex128"})
-_NOT_BUILT_IN = _NOBODYS | {"float16", "float64"}
 
 
 def _lacks_type(kernel: Kernel, model: CostModel) -> bool:
     """Whether the executor has no kernel for this type: what it would take nobody knows."""
-    lacking = _NOT_BUILT_IN if model.executor == "builtin" else _NOBODYS
-    return kernel.input_dtype in lacking and kernel.op in _COMPUTE
+    return kernel.input_dtype in model.uncomputed and kernel.op in _COMPUTE
 
 
 def _part(distinct: Sequence[Kernel], which: Sequence[int], model: CostModel, counts: Mapping[int, Terms]) -> Part:
@@ -455,7 +451,11 @@ def _told(graph: Graph, work: Workload) -> Iterator[Told]:
     for index, kernel in enumerate(work.plan.kernels):
         fallback = fallbacks.get(kernel.nodes[0]) if kernel.nodes else None
         reason = kernel.free or ("" if kernel.sized else UNSIZED) or kernel.reason
-        if not reason and index in work.unknown and kernel.input_dtype in _NOT_BUILT_IN:
+        if (
+            not reason
+            and index in work.unknown
+            and _lacks_type(kernel, model_of(work.plan.partitions[kernel.partition].executor))
+        ):
             reason = UNTYPED.format(dtype=kernel.input_dtype)
         nodes = tuple([graph.nodes[node].name for node in kernel.nodes])
         again = (f"run {kernel.repeat} times, once in each round of its loop",) if kernel.repeat > 1 else ()

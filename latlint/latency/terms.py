@@ -27,6 +27,10 @@ def is_unpriced(kernel: Kernel) -> bool:
     return kernel.op in UNPRICED and not kernel.attributes.get("followed")
 
 
+#: Types of elements that no executor here computes in.
+UNCOMPUTED = frozenset({"bfloat16", "float8", "complex64", "complex128"})
+
+
 class Term(NamedTuple):
     """``prior_ns``: what one unit costs before any measurement, from instruction counts and typical latencies, on the processor that the
     cost model names. ``parallel``: how much of it is divided by more threads: 1 all of it, 0 none (a kernel with one thread),
@@ -50,6 +54,7 @@ class CostModel:
 
     ``kernel_class``: names the forest (``<processor>/<class>``) that corrects a kernel; ``features``: what it looks at, in the order
     of ``feature_names``; without forests both are left out. ``derived``: precisions of models that no measurement is ever of.
+    ``uncomputed``: types of elements that none of its kernels computes in; what an op of such a type would take nobody knows.
     """
 
     executor: str
@@ -63,6 +68,7 @@ class CostModel:
     features: Callable[[Kernel], list[float]] | None = None
     feature_names: tuple[str, ...] = ()
     derived: frozenset[str] = frozenset()
+    uncomputed: frozenset[str] = UNCOMPUTED
 
     @cached_property
     def names(self) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ from latlint.latency.counts import (
     taps_of,
     written,
 )
-from latlint.latency.terms import CostModel, Term, Terms, is_unpriced
+from latlint.latency.terms import UNCOMPUTED, CostModel, Term, Terms, is_unpriced
 from latlint.runtime.types import Kernel
 
 #: What ``rules/`` calls the kernel of a custom op that only the app can bring.
@@ -382,4 +382,12 @@ _BY_OP: Mapping[str, Pricing] = MappingProxyType(
     }
 )
 
-MODEL = CostModel("builtin", "cpu", TERMS, price, prefixes=("f32.", "i8."), once=_once)
+MODEL = CostModel(
+    "builtin",
+    "cpu",
+    TERMS,
+    price,
+    prefixes=("f32.", "i8."),
+    once=_once,
+    uncomputed=UNCOMPUTED | {"float16", "float64"},
+)
