@@ -1,4 +1,4 @@
-"""What built-in kernels and XNNPACK pay for moving and comparing elements."""
+"""What built-in kernels and XNNPACK pay for moving and comparing elements, and for large or narrow kernels of 8 bits."""
 
 from __future__ import annotations
 
@@ -37,3 +37,18 @@ def test_memory_is_waited_for_where_little_is_computed_for_it() -> None:
     waits = [(XNNPACK.price(plain._replace(macs=macs)) or {})["xnn.memory"] for macs in (0, 10**9, 10**11)]
     assert waits[0] > 1.5 * waits[1] > 10 * waits[2] > 0
     assert (XNNPACK.price(kernel("add", MAP, MAP)) or {})["xnn.memory"] < 100
+
+
+@pytest.mark.parametrize(("side", "term"), [(3, "xnn.q8.dwconv"), (5, "xnn.q8.dwconv"), (7, "xnn.q8.dwconv.large")])
+def test_8_bit_depthwise_kernels_of_more_than_25_weights_cost_what_a_matrix_product_does(side: int, term: str) -> None:
+    def ns_of_a_weight(side: int) -> tuple[str, float]:
+        filters = kernel("depthwise_conv2d", MAP)._replace(
+            implementation="dwconv", attributes={"kernel": (side, side)}, input_dtype="int8", output_dtype="int8"
+        )
+        found = XNNPACK.price(filters) or {}
+        (name,) = (name for name in found if "dwconv" in name)
+        return name, found[name] * XNNPACK.terms[name].prior_ns / side**2
+
+    (name, cost), (_, usual) = ns_of_a_weight(side), ns_of_a_weight(5)
+    assert name == term
+    assert cost > 3 * usual if side > 5 else cost == pytest.approx(usual)
