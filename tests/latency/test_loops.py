@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+import tflite
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from latlint.graph import Graph
@@ -199,6 +200,69 @@ def test_a_loop_takes_about_as_long_as_its_rounds_one_by_one(name: str) -> None:
         assert not one.unknown and not other.unknown
         assert one.macs == pytest.approx(other.macs, rel=0.05)  # of the first step the state is a constant
         assert 1 / 1.5 < one.latency_ms / other.latency_ms < 1.5, target
+
+
+def fused(steps: int, width: int, units: int) -> Graph:
+    """A Keras ``LSTM`` as TensorFlow's converter writes it."""
+    tensors = [T((1, steps, width)), *[weights(units, width)] * 4, *[weights(units, units)] * 4, *[weights(units)] * 4]
+    tensors += [*[T((1, units), variable=True)] * 2, T((1, steps, units))]
+    inputs = [*range(9), -1, -1, -1, *range(9, 13), -1, -1, 13, 14]
+    options = ("UnidirectionalSequenceLSTMOptions", {"FusedActivationFunction": tflite.ActivationFunctionType.TANH})
+    op = Op("UNIDIRECTIONAL_SEQUENCE_LSTM", inputs, [15], options)
+    return read_tflite(build(tensors, [op], outputs=[15]), "m.tflite")
+
+
+def one_by_one(steps: int, width: int, units: int) -> Graph:
+    """The same with ``unroll=True``."""
+    tensors = [T((steps, 1, width)), weights(4 * units, width), weights(4 * units, units), weights(4 * units)]
+    tensors += [T((), "int32", np.asarray(1, "int32")), weights(1, units), *[T((1, width))] * steps]
+    ops = [Op("UNPACK", [0], range(6, 6 + steps), ("UnpackOptions", {"Num": steps, "Axis": 0}))]
+
+    def run(code: str, *inputs: int, size: int = units, count: int = 1, **fields: int) -> list[int]:
+        made = list(range(len(tensors), len(tensors) + count))
+        tensors.extend([T((1, size))] * count)
+        kind = {"SPLIT": "Split", "FULLY_CONNECTED": "FullyConnected", "ADD": "Add", "MUL": "Mul"}.get(code)
+        ops.append(Op(code, inputs, made, (f"{kind}Options", fields) if kind else None))
+        return made
+
+    hidden, memory, ends = 5, 5, []
+    for step in range(6, 6 + steps):
+        products = [
+            *run("FULLY_CONNECTED", step, 1, size=4 * units),
+            *run("FULLY_CONNECTED", hidden, 2, size=4 * units),
+        ]
+        biased = run("ADD", *run("ADD", *products, size=4 * units), 3, size=4 * units)
+        enter, forget, new, leave = run("SPLIT", 4, *biased, count=4, NumSplits=4)
+        kept = run("MUL", *run("LOGISTIC", forget), memory)
+        (memory,) = run("ADD", *kept, *run("MUL", *run("LOGISTIC", enter), *run("TANH", new)))
+        (hidden,) = run("MUL", *run("LOGISTIC", leave), *run("TANH", memory))
+        ends.append(hidden)
+    tensors.append(T((1, steps, units)))
+    ops.append(Op("PACK", ends, [len(tensors) - 1], ("PackOptions", {"ValuesCount": steps, "Axis": 1})))
+    return read_tflite(build(tensors, ops, outputs=[len(tensors) - 1]), "m.tflite")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("steps", "width", "units", "least"), [(30, 16, 16, 0.55), (20, 32, 32, 0.65), (20, 64, 128, 0.75), (4, 128, 256, 0.9)]
+)  # fmt: skip
+def test_a_fused_lstm_takes_about_as_long_as_its_steps_one_by_one(
+    steps: int, width: int, units: int, least: float
+) -> None:
+    """LiteRT 2.3 on x86-64 takes 0.55, 0.67, 0.94, 0.97 times as long for so many units; where XNNPACK runs the steps, which takes half as long for few
+    units, 1.27, 1.27, 1.40 (wide ones its AVX-512 kernels run slower)."""
+    op, twin = fused(steps, width, units), one_by_one(steps, width, units)
+    for target in TARGETS:
+        one, other = predicted(op, target), predicted(twin, target)
+        assert not one.unknown and not other.unknown
+        assert one.macs == other.macs
+        assert least < one.latency_ms / other.latency_ms < 1.5, target
+
+
+def test_on_one_thread_a_small_op_takes_xnnpack_less_than_the_built_in_kernels() -> None:
+    twin = one_by_one(40, 8, 8)
+    for target in ("pixel-4/cpu-1large", "galaxy-a03s/cpu-1small", "iphone-xs/cpu-1large"):
+        assert predicted(twin, f"{target}@xnnpack").latency_ms < predicted(twin, target).latency_ms, target
 
 
 def test_kernels_in_a_loop_count_all_rounds() -> None:

@@ -316,9 +316,9 @@ def _sub(kernel: Kernel) -> Terms:
     return {"slow.broadcast" if _broadcasts(kernel) else "add": written(kernel)}
 
 
-#: Of an op that runs all steps itself (lstm_eval.cc) a step costs, besides its arithmetic, what this many small ops do: of an LSTM with 4
-#: units 0.41 us (TensorFlow 2.15.1) or 0.33 us (LiteRT 2.3) on x86-64, where an ADD takes 0.07 us.
-FUSED_STEP_CALLS = 6
+#: Of an op that runs all steps itself (lstm_eval.cc) a step costs, besides its arithmetic, what this many small ops do: half of what the 14 of an
+#: unrolled step do, on x86-64 (LiteRT 2.3) 0.48 to 0.64 us against 1.02 to 1.3 us for 4 to 96 units. Its products take what a row's do.
+FUSED_STEP_CALLS = 7
 
 
 def _recurrent(kernel: Kernel) -> Terms:
