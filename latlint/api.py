@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from latlint import checks
 from latlint.checks.types import Finding, fingerprint
@@ -18,6 +18,7 @@ from latlint.outcome import InputError, Outcome, Report
 from latlint.project.configuration import Governing, governing, load
 from latlint.project.discovery import find_models
 from latlint.project.repository import locate
+from latlint.records import NamedTuple
 from latlint.run.cache import Cache
 from latlint.run.given import Model, files, is_path
 from latlint.run.targets import resolve_targets

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import NamedTuple
+
+from latlint.records import NamedTuple
 
 
 @lru_cache(maxsize=4096)  # the budgets of many targets ask the same

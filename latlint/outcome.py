@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from itertools import zip_longest
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from latlint import __version__
 from latlint.checks.types import SEVERITIES, Finding
 from latlint.latency.types import Footprint, KernelPrediction, Prediction
-from latlint.records import Record
+from latlint.records import NamedTuple, Record
 
 
 class InputError(NamedTuple):

@@ -1,13 +1,40 @@
-"""What frozen dataclasses have in common, made once: for each class anew it takes longer to make than all else of it (0.25 of 0.7 ms).
+"""Records that take little time to make, as classes: a cold lint makes about a hundred.
+
+What frozen dataclasses have in common is made once; for each class anew it takes longer to make than all else of it (0.25 of 0.7 ms).
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Graph(Record):
+
+``NamedTuple`` is that of ``typing``, but for one thing: it compiles no annotation to see whether it could be a type. mypy does, and
+that is most of what such a class takes (0.08 of 0.13 ms).
 """
 
 from __future__ import annotations
 
+from collections import namedtuple
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing import NamedTuple as NamedTuple
+else:
+
+    class _Named(type):
+        """Makes of a class body what ``collections.namedtuple`` makes of its fields, with all else that is in the body."""
+
+        def __new__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> type:
+            fields = body["__annotations__"]
+            given = [field in body for field in fields]
+            if given != sorted(given) or bases != (NamedTuple,):
+                raise TypeError(f"{name}: fields with a default come last, and a named tuple has no other base")
+            defaults = [body.pop(field) for field in fields if field in body]
+            made = namedtuple(name, fields, defaults=defaults, module=body["__module__"])
+            made.__annotations__ = fields
+            for key, value in body.items():
+                setattr(made, key, value)
+            return made
+
+    NamedTuple = type.__new__(_Named, "NamedTuple", (), {})
 
 
 class Record:

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from latlint.errors import LatlintError
 from latlint.globs import covers_target, matches_path
 from latlint.graph.inputs import InputShape, parse_dims
-from latlint.records import Record
+from latlint.records import NamedTuple, Record
 from latlint.units import parse_duration_ms
 
 FILE = "latlint.toml"

@@ -17,7 +17,7 @@ PACKAGE = REPOSITORY / "latlint"
 
 #: From the ground up: a room may import from those before it and from itself. ``docs/architecture.md`` says what each is for.
 ROOMS = (
-    "address", "errors", "units", "words", "globs", "files", "data", "records",
+    "records", "address", "errors", "units", "words", "globs", "files", "data",
     "graph", "settings", "runtime", "latency", "whatif", "checks", "outcome", "project",
     "run", "review", "report", "difference", "api", "training", "cli", "__main__",
 )  # fmt: skip

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import NamedTuple
 
 from latlint.checks._causes import gathered
 from latlint.checks._selection import graded, reach, refuse_unknown, selected
 from latlint.checks._selection import severity as severity
 from latlint.checks.types import SEVERITIES, Comparison, Finding, Leftovers, Rule, Subject
+from latlint.records import NamedTuple
 from latlint.settings import Settings
 
 _NO_RULES = frozenset({"budgets", "docs", "types", "view"})

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from math import floor, inf
-from typing import NamedTuple
 
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.graph.inputs import dims_text, usual_size
 from latlint.latency.types import KernelPrediction, Prediction
+from latlint.records import NamedTuple
 from latlint.settings import Budget, Settings
 from latlint.units import format_chance, format_limit_ms, format_ms, rounded
 from latlint.words import counted, short_name

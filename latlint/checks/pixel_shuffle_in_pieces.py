@@ -41,12 +41,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from types import MappingProxyType
-from typing import NamedTuple
 
 from latlint.checks._patterns import on_channels_last
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import View, view
 from latlint.graph.types import Graph, Node
+from latlint.records import NamedTuple
 from latlint.whatif.edits import EditedGraph
 
 RULE = Rule("LAT326", "pixel-shuffle-in-pieces", "warning", (), "measured")

@@ -51,10 +51,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import View, percent, view
+from latlint.records import NamedTuple
 from latlint.units import format_ms
 from latlint.words import counted
 

@@ -45,12 +45,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import View, view
 from latlint.graph.ops import BINARY, REDUCTIONS, UNARY
 from latlint.graph.types import Graph, Node
+from latlint.records import NamedTuple
 from latlint.whatif.edits import EditedGraph
 from latlint.words import counted
 

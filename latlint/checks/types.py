@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from latlint.address import page_of
-from latlint.records import Record
+from latlint.records import NamedTuple, Record
 from latlint.settings import SEVERITIES as SEVERITIES
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import wraps
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -17,6 +17,7 @@ from latlint.globs import NO_DEVICE
 from latlint.graph.formats import a_model
 from latlint.outcome import Report
 from latlint.project.configuration import Governing, governing, load
+from latlint.records import NamedTuple
 from latlint.report import formats, shows
 from latlint.settings import PRECISIONS, Settings
 

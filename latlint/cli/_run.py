@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 
@@ -16,6 +16,7 @@ from latlint.cli import _console
 from latlint.cli._options import config_options, format_option, target_options
 from latlint.errors import LatlintError
 from latlint.outcome import Report
+from latlint.records import NamedTuple
 from latlint.run.cache import user_cache
 from latlint.settings import Settings
 

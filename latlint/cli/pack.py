@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
 
 from latlint.cli import _completion, _console
 from latlint.cli._options import format_option
 from latlint.errors import LatlintError
+from latlint.records import NamedTuple
 from latlint.report.json import dump
 from latlint.report.plain import Cell, clean, table
 from latlint.runtime.kinds import KINDS

@@ -9,7 +9,6 @@ import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import PurePath
-from typing import NamedTuple
 
 from latlint.errors import LatlintError
 from latlint.graph.detect import lfs_pointer, other_format
@@ -17,6 +16,7 @@ from latlint.graph.formats import FORMATS, Format, a_model, claimed_by, format_o
 from latlint.graph.inputs import InputShape
 from latlint.graph.source import Source
 from latlint.graph.types import ByteRange, Graph, Node, Quantization, Tensor
+from latlint.records import NamedTuple
 from latlint.words import printable
 
 __all__ = ["ByteRange", "Graph", "ModelFile", "Node", "Quantization", "Tensor", "opened", "read"]

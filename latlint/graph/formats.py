@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from latlint.graph.detect import is_onnx, is_tflite
 from latlint.graph.source import Source
+from latlint.records import NamedTuple
 
 if TYPE_CHECKING:
     from latlint.graph.inputs import InputShape

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from latlint.errors import LatlintError
+from latlint.records import NamedTuple
 from latlint.words import printable
 
 #: No input that a phone runs on has more (a 4K image has 25 million).

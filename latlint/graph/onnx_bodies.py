@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Iterator, Mapping
 from math import inf, prod
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from latlint.graph.onnx_ops import ImpossibleError, is_known
 from latlint.graph.onnx_parts import GraphProto, NodeProto, TensorProto, tensor_type
 from latlint.graph.onnx_shapes import Inference, attributes_of
 from latlint.graph.trips import Loop
 from latlint.graph.types import ByteRange, agreed
+from latlint.records import NamedTuple
 
 #: Graphs within graphs, of which deeper ones are not followed; real files have three.
 MAX_DEPTH = 16

@@ -7,11 +7,12 @@ onnxruntime's ``docs/ContribOperators.md``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from latlint.graph.ops import UNKNOWN
 from latlint.graph.padding import same_padding
 from latlint.graph.types import Tensor
+from latlint.records import NamedTuple
 
 Attributes = dict[str, Any]
 

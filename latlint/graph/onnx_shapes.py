@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from itertools import zip_longest
 from math import prod
 from types import MappingProxyType
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -33,6 +33,7 @@ from latlint.graph.onnx_parts import (
     to_array,
 )
 from latlint.graph.wire import SMALL_BYTES
+from latlint.records import NamedTuple
 from latlint.words import counted
 
 #: More elements than this never steer a graph (``wire.SMALL_BYTES`` is as many int64 values).

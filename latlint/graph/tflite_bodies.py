@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from latlint.graph.flatbuffer import MalformedError, Table
 from latlint.graph.tflite_ops import Builtin
 from latlint.graph.tflite_shapes import Sizes
 from latlint.graph.trips import Loop
 from latlint.graph.types import Node, Tensor, agreed, times, work
+from latlint.records import NamedTuple
 from latlint.words import printable
 
 #: Bodies within bodies; real files have three.

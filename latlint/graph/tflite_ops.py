@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from latlint.graph.flatbuffer import BOOL, FLOAT32, INT8, INT32, MalformedError, Table
 from latlint.graph.ops import KINDS, UNKNOWN
 from latlint.graph.padding import same_padding
 from latlint.graph.types import Tensor
+from latlint.records import NamedTuple
 
 #: ``BuiltinOperator`` of the schema, in order: the position is the code.
 BUILTIN_NAMES = tuple(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from latlint.graph.inputs import dims_text
 from latlint.graph.ops import BINARY, POOLS, REDUCTIONS, UNARY
 from latlint.graph.tflite_ops import impossible
 from latlint.graph.types import ITEM_BYTES, Node, Tensor
+from latlint.records import NamedTuple
 
 Shape = tuple[int, ...]
 Array = np.ndarray[Any, Any]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
+
+from latlint.records import NamedTuple
 
 #: Kinds that hand on one value.
 _PASSING = frozenset({"identity", "cast", "reshape", "squeeze", "expand_dims", "flatten"})

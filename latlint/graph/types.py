@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from latlint.graph.ops import UNKNOWN
-from latlint.records import Record
+from latlint.records import NamedTuple, Record
 
 _RECURRENT = frozenset({"lstm", "gru", "rnn"})
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from latlint.errors import LatlintError
 from latlint.graph.source import MASK, Source
 from latlint.graph.types import ByteRange
+from latlint.records import NamedTuple
 
 Buffer = bytes | memoryview | Source
 

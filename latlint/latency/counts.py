@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from math import prod
 from types import MappingProxyType
-from typing import NamedTuple
 
 from latlint.graph.ops import BINARY, CONVOLUTIONS, MATRIX, MOVEMENT, POOLS, REDUCTIONS, UNARY
 from latlint.latency.terms import Terms
+from latlint.records import NamedTuple
 from latlint.runtime.types import Kernel
 
 #: The terms of one kernel, without the prefix that says whose kernels they are of.

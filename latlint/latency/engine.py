@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from math import exp, log, prod
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from latlint.latency.models import model_of
 from latlint.latency.packs import Target
 from latlint.latency.terms import CostModel, Terms
 from latlint.latency.types import KernelPrediction, PartitionPrediction, Prediction
+from latlint.records import NamedTuple
 from latlint.runtime.kinds import kind
 from latlint.runtime.reasons import sentence
 from latlint.runtime.types import Kernel, Partition, Plan

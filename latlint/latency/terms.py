@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
-from typing import NamedTuple
 
+from latlint.records import NamedTuple
 from latlint.runtime.types import Kernel
 
 #: Counts by the name of the term.

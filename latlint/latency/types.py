@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import exp, inf, log
 from types import MappingProxyType
-from typing import NamedTuple
 
-from latlint.records import Record
+from latlint.records import NamedTuple, Record
 
 
 class Gain(NamedTuple):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from latlint.records import NamedTuple
 from latlint.words import cut_middle
 
 #: Control, format (bidirectional overrides, zero-width), surrogate, private, unassigned; line and paragraph separators.

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from latlint.errors import LatlintError
 from latlint.project.repository import top_of
+from latlint.records import NamedTuple
 from latlint.settings import Settings
 
 if TYPE_CHECKING:

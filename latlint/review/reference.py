@@ -12,12 +12,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from latlint.errors import EnvironmentFailedError, LatlintError
 from latlint.graph.formats import dialect
 from latlint.latency.types import Gain, Prediction
 from latlint.project.repository import top_of
+from latlint.records import NamedTuple
 from latlint.review import lock, records
 from latlint.review.base import Base, base_of
 from latlint.review.lock import Entry, Key

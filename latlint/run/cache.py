@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from latlint import __version__
 from latlint.checks.types import Finding
@@ -26,6 +26,7 @@ from latlint.files import read_bounded, write_whole
 from latlint.graph.types import ByteRange
 from latlint.latency.types import Footprint, KernelPrediction, PartitionPrediction, Prediction
 from latlint.outcome import InputError, Outcome
+from latlint.records import NamedTuple
 
 #: What all entries may take together; the least recently used make room for a quarter of it.
 MAX_BYTES = 256_000_000
@@ -200,6 +201,5 @@ def _decoded(kind: str, value: Any) -> Any:
 
 @cache
 def _fields(kind: str) -> tuple[tuple[str, str], ...]:
-    """Names and written types of a record's fields; empty for what is none. A named tuple keeps what is written in a ``ForwardRef``."""
-    written = _RECORDS[kind].__annotations__ if kind in _RECORDS else {}
-    return tuple((name, str(getattr(each, "__forward_arg__", each))) for name, each in written.items())
+    """Names and written types of a record's fields; empty for what is none."""
+    return tuple(_RECORDS[kind].__annotations__.items()) if kind in _RECORDS else ()

@@ -6,13 +6,14 @@ from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from latlint import checks
 from latlint.errors import LatlintError
 from latlint.globs import covers_target
 from latlint.graph.ops import KINDS
 from latlint.latency.catalogue import find_targets, pack_hash, pack_stamp, select_targets
+from latlint.records import NamedTuple
 from latlint.settings import Settings
 from latlint.words import nearest
 

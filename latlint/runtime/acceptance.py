@@ -7,10 +7,11 @@ up to which version it is known, and with which facts (``runtime.facts``) it is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from latlint.graph.ops import KINDS
 from latlint.graph.types import Node, Tensor
+from latlint.records import NamedTuple
 from latlint.runtime.context import Context
 from latlint.runtime.facts import FACTS, Facts, matches
 from latlint.runtime.reasons import Refusal, RefusalCode, either

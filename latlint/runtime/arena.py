@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from itertools import accumulate, chain
 from types import MappingProxyType
-from typing import NamedTuple
 
 from latlint.graph.types import Graph
+from latlint.records import NamedTuple
 
 _UNPACKING = ("dequantize", "densify")
 

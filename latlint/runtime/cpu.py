@@ -6,10 +6,10 @@ Which kernel an op gets is data: a file of ``rules/`` with ``kind = "cpu"``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from latlint.graph.ops import UNARY, UNKNOWN
 from latlint.graph.types import Node
+from latlint.records import NamedTuple
 from latlint.runtime.acceptance import known_kind
 from latlint.runtime.context import Context
 from latlint.runtime.facts import Facts

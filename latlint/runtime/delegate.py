@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from latlint.graph.ops import KINDS, UNARY
 from latlint.graph.types import Node
+from latlint.records import NamedTuple
 from latlint.runtime.acceptance import Acceptance, parse_acceptance
 from latlint.runtime.context import Context
 from latlint.runtime.facts import Facts

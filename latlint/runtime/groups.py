@@ -7,9 +7,9 @@ spelling: a norm begins with a mean over squares and goes on through arithmetic 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import NamedTuple
 
 from latlint.graph.types import Node
+from latlint.records import NamedTuple
 from latlint.runtime.context import Context
 
 

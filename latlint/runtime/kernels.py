@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from latlint.graph.types import ITEM_BYTES, Node, Tensor
+from latlint.records import NamedTuple
 from latlint.runtime.acceptance import Condition, check_facts
 from latlint.runtime.context import Context
 from latlint.runtime.facts import Facts, in_words, matches, missed

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+
+from latlint.records import NamedTuple
 
 #: How a kind begins the names of its processors: ``cpu-1large``, ``gpu``, ``npu``.
 _WORD = re.compile(r"[a-z][a-z0-9]*")

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
-from typing import NamedTuple
 
 from latlint.data import data_dir
 from latlint.graph.tflite_ops import BUILTIN_NAMES
 from latlint.graph.types import Graph, Node
+from latlint.records import NamedTuple
 from latlint.runtime.rules import load_rules
 
 

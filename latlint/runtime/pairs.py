@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from latlint.graph.ops import BINARY, CONVOLUTIONS, MATRIX, MOVEMENT, POOLS
 from latlint.graph.types import Graph, Node, Tensor
+from latlint.records import NamedTuple
 from latlint.runtime.context import Context
 from latlint.runtime.groups import find
 

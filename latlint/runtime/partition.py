@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from heapq import heapify, heappop, heappush
-from typing import NamedTuple
 
+from latlint.records import NamedTuple
 from latlint.runtime.context import Context
 
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from importlib import import_module
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from latlint.errors import LatlintError
+from latlint.records import NamedTuple
 from latlint.runtime.context import Context
 from latlint.runtime.kinds import kind
 from latlint.runtime.partition import Epoch, joined

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from latlint.graph.types import ITEM_BYTES, Graph
-from latlint.records import Record
+from latlint.records import NamedTuple, Record
 from latlint.runtime.reasons import Obstacle, Refusal, sentence
 
 

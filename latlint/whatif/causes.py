@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
+from latlint.records import NamedTuple
 from latlint.units import format_change_ms, format_count
 from latlint.whatif.change import KernelChange, TargetChange
 from latlint.words import cut_middle

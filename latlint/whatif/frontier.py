@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from math import prod
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from latlint.latency import engine
 from latlint.latency.engine import Workload
 from latlint.latency.packs import Target
 from latlint.latency.terms import CostModel
+from latlint.records import NamedTuple
 from latlint.runtime import plan
 from latlint.runtime.planners import alike
 from latlint.runtime.rules import load_rules

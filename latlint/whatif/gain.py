@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from math import hypot
-from typing import NamedTuple
 
 from latlint.latency import engine
 from latlint.latency.packs import Target
 from latlint.latency.types import Gain as Gain
+from latlint.records import NamedTuple
 
 #: What of each latency no shared kernel cancels, as a share, at the level of the intervals. With it the intervals hold 90 % of 2,880 measured
 #: differences of networks that differ in one choice (docs/rule-evidence.md), CPU and GPU, float32 and int8 alike; without it 43 to 74 %.

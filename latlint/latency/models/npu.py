@@ -15,10 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from math import prod
 from types import MappingProxyType
-from typing import NamedTuple
 
 from latlint.graph.ops import BINARY, CONVOLUTIONS, MOVEMENT, POOLS, REDUCTIONS, UNARY
 from latlint.latency.terms import UNPRICED, CostModel, Term, Terms
+from latlint.records import NamedTuple
 from latlint.runtime.types import Kernel
 
 #: Bytes of the memory on the chip: what one kernel touches beyond it is spilled.

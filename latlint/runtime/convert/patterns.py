@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import isclose, sqrt
-from typing import NamedTuple
 
 from latlint.graph.types import Node
+from latlint.records import NamedTuple
 from latlint.runtime.convert.writer import Writer
 
 #: optimize_patterns.td, MatchHardSwishPattern: 1/6 as a float32, exactly.

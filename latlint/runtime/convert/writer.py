@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from latlint.errors import LatlintError
 from latlint.graph.types import Graph, Node, Quantization, Tensor
+from latlint.records import NamedTuple
 from latlint.runtime.convert.native import native_name, version
 
 Shape = tuple[int, ...]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from math import prod
 from types import MappingProxyType
-from typing import NamedTuple
 
 from latlint.graph.types import ITEM_BYTES, Node
+from latlint.records import NamedTuple
 from latlint.runtime.context import Context
 from latlint.runtime.delegate import dynamic_graph, smaller_partition
 from latlint.runtime.gpu.kernels import Launch, link, select_kernels

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
+from latlint.records import NamedTuple
 from latlint.runtime.acceptance import Acceptance, parse_acceptance
 from latlint.runtime.planners import parsed
 from latlint.runtime.rules import Rules, load_rules

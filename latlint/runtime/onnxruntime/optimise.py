@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from latlint.graph.types import Graph
+from latlint.records import NamedTuple
 from latlint.runtime.onnxruntime import folding, functions, layout, patterns, quantized, transposes
 from latlint.runtime.onnxruntime.draft import Draft, Op, draft_of
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from math import isclose
-from typing import NamedTuple
 
+from latlint.records import NamedTuple
 from latlint.runtime.onnxruntime.draft import Draft, Op
 
 _FLOATS = frozenset({"float32", "float16", "float64", "bfloat16"})

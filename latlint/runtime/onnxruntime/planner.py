@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import prod
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from latlint.graph.ops import UNKNOWN
 from latlint.graph.types import ITEM_BYTES, Graph
+from latlint.records import NamedTuple
 from latlint.runtime.context import Context
 from latlint.runtime.onnxruntime.draft import Draft, Op
 from latlint.runtime.onnxruntime.optimise import CpuFacts, optimised

@@ -7,8 +7,8 @@ onnxruntime/core/optimizer/transpose_optimization/ (1.32).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
+from latlint.records import NamedTuple
 from latlint.runtime.onnxruntime.draft import Draft, Op
 from latlint.runtime.onnxruntime.patterns import permutation
 
