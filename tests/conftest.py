@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import gzip
 import os
 import re
@@ -18,6 +19,9 @@ import pytest
 # Workers run beside each other: a library's threads would only wait for each other. NumPy asks when it is imported, which is later.
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
+
+# As ``latlint.__main__`` sets it: a run of the program makes many objects, hardly any in cycles, and so do thousands of tests.
+gc.set_threshold(200_000, 20, 20)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED = REPOSITORY.parent / "shared"
