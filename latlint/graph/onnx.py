@@ -146,7 +146,7 @@ class _Reader:
         self._bodies = 0
         self.symbols = self._symbols(shapes)
         declared = {value.name: value.type for value in (*graph.value_info, *graph.output)}
-        self.inference = Inference(declared, self.symbols)
+        self.inference = Inference(declared, self.symbols, believe=not assume)
         self.ranges: dict[str, ByteRange] = {}
         self.quantization: dict[str, Quantization] = {}
 

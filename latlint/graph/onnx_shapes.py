@@ -181,13 +181,15 @@ _MAX_KEY_ELEMENTS = 64
 
 class Inference:
     """Types and values by name, filled by calling ``node`` in execution order. ``declared`` is what the file says of inner values,
-    ``symbols`` are the sizes of its symbolic dimensions.
+    ``symbols`` are the sizes of its symbolic dimensions. ``believe``: what follows from no node is as declared, as runtimes take it that plan before they run;
+    else that goes for ops alone that nobody here knows.
 
     Networks repeat themselves: values of one type share one ``ValueType``, and nodes that differ in nothing but names and weights
     are inferred once.
     """
 
-    def __init__(self, declared: Mapping[str, TypeProto], symbols: Mapping[str, int]) -> None:
+    def __init__(self, declared: Mapping[str, TypeProto], symbols: Mapping[str, int], *, believe: bool = False) -> None:
+        self.believe = believe
         self.types: dict[str, ValueType] = {}
         self.values: dict[str, Array] = {}
         self.declared = declared
@@ -229,7 +231,8 @@ class Inference:
         if values:
             return
         # of an op that neither onnx nor latlint knows the file may tell; the sizes of all others follow, or only a run tells them
-        believed = not is_known(node.domain, node.op_type) and self._schema(node.domain, node.op_type, opsets) is None
+        unknown = not is_known(node.domain, node.op_type) and self._schema(node.domain, node.op_type, opsets) is None
+        believed = self.believe or unknown
         for name, inferred in zip_longest(node.output, self._outputs(node, opsets)):
             if name:
                 known = self._merged(inferred, self.declared.get(name)) if believed else inferred

@@ -100,6 +100,16 @@ def _dtype(context: Context, node: Node) -> str:
     return data.dtype if data else "none"
 
 
+def _stored(context: Context, node: Node) -> str:
+    """The type that the data are kept in: what a DEQUANTIZE takes that they come from, else their own."""
+    data = node.inputs[0] if node.inputs else -1
+    before = context.producers.get(data)
+    maker = None if before is None else context.graph.nodes[before]
+    if maker is not None and maker.kind == "dequantize":
+        return _dtype(context, maker)
+    return _dtype(context, node)
+
+
 def _given(context: Context, node: Node) -> int:
     return sum(tensor >= 0 for tensor in node.inputs)
 
@@ -429,9 +439,11 @@ FACTS: Mapping[str, Fact] = {
     "same_batch": _same_batch,
     "same_sizes": _same_sizes,
     "scales_fit": _scales_fit,
+    "stored": _stored,
     "stride_exceeds_kernel": _stride_exceeds_kernel,
     "strided": _strided,
     "second_rank": lambda context, node: len(context.shape(node.inputs[1])) if _has_second(context, node) else 0,
+    "states_activations": lambda context, node: bool(node.native_attributes.get("activations")),
     "states_axes": lambda context, node: bool(node.native_attributes.get("axes")),
     "states_output_shape": lambda context, node: bool(node.native_attributes.get("output_shape")),
     "third_computed": _third_computed,

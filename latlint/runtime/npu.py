@@ -36,6 +36,10 @@ _PADS = frozenset({"pad", "pad_v2"})
 _RENAMES = frozenset({"reshape", "squeeze", "expand_dims", "flatten", "identity", "dropout"})
 
 
+OPEN = (
+    "the file leaves sizes open, and the provider takes no node of such sizes: fix them first (python -m onnxruntime.tools.make_dynamic_shape_fixed); "
+    "planned as if they were"
+)
 ATTRIBUTED = "what a kernel takes on the NPU is its share of the whole, by a model: nobody measured single kernels"
 
 
@@ -107,6 +111,11 @@ class NpuPlanner(DelegatePlanner):
 
 class SourcePlanner(NpuPlanner):
     """Where the nodes of the file are judged, not those that they were converted to for planning: an execution provider that reads ONNX."""
+
+    def plan(self, context: Context, nodes: Sequence[int], processor: Processor) -> Planned:
+        """As any NPU; a file that leaves sizes open is planned as once they are fixed."""
+        found = NpuPlanner.plan(self, context, nodes, processor)
+        return found if context.source.left_open is None else found._replace(notes=(*found.notes, OPEN))
 
     def _refusals(self, context: Context, nodes: Sequence[int], unpackers: Sequence[Node]) -> dict[int, Refusal]:
         if context.source is context.graph:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def saved(tmp_path: Path) -> Save:
     return save
 
 
-def graph_of(nodes: list[onnx.NodeProto], shape: list[int], **constants: object) -> onnx.ModelProto:
+def graph_of(nodes: list[onnx.NodeProto], shape: Sequence[int | str], **constants: object) -> onnx.ModelProto:
     """A model of ``nodes`` from ``x`` to ``y``."""
     initializers = [numpy_helper.from_array(np.asarray(value, np.float32), name) for name, value in constants.items()]
     graph = helper.make_graph(
@@ -199,6 +199,46 @@ def test_single_ops_are_placed_as_onnx_runtime_places_them(saved: Save, shared: 
     recorded = json.loads((shared / "data" / "ai-hub" / "placement_qnn_sm8650.json").read_text())
     found = where(plan(read(saved(single_ops.OPS[name]())), PROVIDER))
     assert found == ("folded" if name in FOLDED else recorded[name])
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "uint16"])
+@pytest.mark.parametrize(
+    "op", ["HardSigmoid", "LeakyRelu", "LogSoftmax", "Neg", "HardSwish", "Sigmoid", "Softmax", "Abs"]
+)
+def test_quantised_ops_are_placed_as_onnx_runtime_places_them(saved: Save, op: str, dtype: str) -> None:
+    """As onnxruntime-qnn 2.7.0 placed them for a Snapdragon 8 Gen 3."""
+    pairs = [
+        step(f"{kind}Linear", f"{source} scale zero", made)
+        for kind, source, made in (
+            ("Quantize", "x", "q"),
+            ("Dequantize", "q", "d"),
+            ("Quantize", "o", "p"),
+            ("Dequantize", "p", "y"),
+        )
+    ]
+    model = graph_of([*pairs[:2], step(op, "d", "o"), *pairs[2:]], [1, 8, 16, 16], scale=0.02)
+    model.graph.initializer.append(numpy_helper.from_array(np.array(3, dtype), "zero"))
+    model.opset_import[0].version = 21
+    refused = {why.values["native"] for why in plan(read(saved(model)), PROVIDER).fallbacks.values()}
+    alone = dtype == "int8" and op in ("HardSigmoid", "LeakyRelu", "LogSoftmax", "Neg")
+    assert refused == ({op} if alone else set())
+
+
+@pytest.mark.parametrize("op", ["LSTM", "GRU"])
+def test_a_recurrent_op_that_states_its_activations_is_left(saved: Save, op: str) -> None:
+    gates, usual = {"LSTM": (4, ["Sigmoid", "Tanh", "Tanh"]), "GRU": (3, ["Sigmoid", "Tanh"])}[op]
+    weights = {"w": np.ones((1, 8 * gates, 4)), "r": np.ones((1, 8 * gates, 8))}
+    for stated in ({}, {"activations": usual}):
+        model = graph_of([step(op, "x w r", "y", hidden_size=8, **stated)], [5, 1, 4], **weights)
+        assert where(plan(read(saved(model)), PROVIDER)) == ("CPU" if stated else "NPU")
+
+
+def test_open_sizes_are_to_be_fixed_first(saved: Save) -> None:
+    for batch in (1, "batch"):
+        model = graph_of([step("Relu", "x", "y")], [batch, 8])
+        planned = plan(read(saved(model)), PROVIDER)
+        assert where(planned) == "NPU"
+        assert any("make_dynamic_shape_fixed" in note for note in planned.notes) == (batch == "batch")
 
 
 def test_a_gelu_spelt_with_erf_is_taken_though_erf_alone_is_not(saved: Save) -> None:

@@ -19,6 +19,8 @@ LANES, FILTERS = 16, 4
 POINTWISE = 128
 #: Rows of data and columns of weights that a matrix kernel holds in registers (``SgemmKernelAvx512F``).
 ROWS, COLUMNS = 12, 32
+#: Pixels of a task of an integer convolution, the least multiply-accumulates of one, and the most tasks on eight threads of an Arm processor.
+TASK, LEAST, TASKS = 4, 65536.0, 512
 #: What leaves a core's own cache, in bytes.
 LARGE = 1e6
 #: Numbers whose conversions have no vector kernels.
@@ -73,6 +75,7 @@ _COSTS: Mapping[str, tuple[float, float]] = MappingProxyType(
         "qconv.output": (0.3, 1),
         "qconv.depthwise": (0.05, 1),
         "qconv.rows": (30, 1),
+        "qconv.task": (0.01, 0),
         "qconv.first": (0.3, 1),
         "qconv.first.pixels": (10, 1),
         "qconv.depthwise.output": (0.1, 1),
@@ -237,7 +240,10 @@ def _transposed(kernel: Kernel) -> Terms:
 
 
 def _integer_conv(kernel: Kernel) -> Terms:
-    """Of uint8 with scales for each channel (``qgemm.cpp``, ``qdwconv.cpp``), channels last."""
+    """Of uint8 with scales for each channel (``qgemm.cpp``, ``qdwconv.cpp``), channels last.
+
+    Threads take some pixels at a time (``qlinearconv.cc``, ``ComputeOutputStride``); all wait for the last of these tasks, on the slowest core.
+    """
     shape = kernel.outputs[0]
     pixels, groups, taps = prod(shape[:-1]), max(int(kernel.attributes.get("groups", 1)), 1), taps_of(kernel)
     if groups > 1 and groups == shape[-1]:
@@ -253,6 +259,7 @@ def _integer_conv(kernel: Kernel) -> Terms:
         "qconv.first.pixels": pixels if first else 0.0,
         "qconv.output": written(kernel),
         "qconv.rows": prod(shape[:-2]),
+        "qconv.task": min(float(kernel.macs), max(kernel.macs * TASK / max(pixels, 1), LEAST, kernel.macs / TASKS)),
     }
 
 

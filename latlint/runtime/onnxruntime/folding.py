@@ -398,13 +398,21 @@ def fuse_shapes(draft: Draft) -> None:
             value, size = draft.value(tensor), _size_of(draft, tensor)
             if draft.constant(tensor) and value is not None:
                 sizes += map(int, value)
-            elif size is not None:
-                sizes.append(0 if size == (op.inputs[0], len(sizes)) else -1)
+            elif size == (op.inputs[0], len(sizes)):
+                sizes.append(0)
+            elif size is not None or draft.shape(tensor) == (1,):
+                sizes.append(-1)
             else:
                 break
         else:
             if sizes.count(-1) <= 1:
                 draft.set_input(op, 1, draft.new_constant((len(sizes),), "int64", tuple(sizes)))
+                if draft.shape(op.outputs[0]) is None:
+                    source = draft.shape(op.inputs[0]) or ()
+                    dims = (
+                        source[axis : axis + 1] or (-1,) if size == 0 else (size,) for axis, size in enumerate(sizes)
+                    )
+                    draft.set_shape(op.outputs[0], [dim for of in dims for dim in of])
 
 
 def _size_of(draft: Draft, tensor: int) -> tuple[int, int] | None:

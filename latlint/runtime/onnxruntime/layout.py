@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,15 +13,22 @@ DOMAIN = "com.microsoft.nchwc"
 _ALIGNMENT = 4
 
 
+_Sizes = tuple[tuple[int, int], ...]
+
+
 @dataclass(eq=False, slots=True)
 class _Blocked:
-    """A value that is there in blocks too: which, who writes it, and how many readers the value had and still has."""
+    """A value that is there in blocks too: which, who writes it, and how many readers the value had and still has.
+
+    ``sizes``: of the batch, rows and columns, the value whose size each is, and how often that was halved: two are known to be alike where these are.
+    """
 
     op: Op
     tensor: int
     uses: int
     left: int
     channels: int
+    sizes: _Sizes
 
 
 def to_nchwc(draft: Draft, block: int) -> None:
@@ -100,20 +108,20 @@ class _Blocks:
         attributes["channels"] = value.channels
         self.draft.add(Op("ReorderOutput", [value.tensor], [tensor], attributes, (), 1, DOMAIN), position + 0.25)
 
-    def _give(self, op: Op, channels: int) -> None:
-        """What ``op`` writes is in blocks from now on."""
+    def _give(self, op: Op, channels: int, sizes: _Sizes | None = None) -> None:
+        """What ``op`` writes is in blocks from now on; without ``sizes`` it has sizes of its own."""
         plain = op.outputs[0]
         uses = len(self.draft.users.get(plain, ())) + (plain in self.draft.outputs)
         made = self.draft.new_tensor(plain)
         self.draft.set_output(op, 0, made)
-        self.blocked[plain] = _Blocked(op, made, uses, uses, channels)
+        self.blocked[plain] = _Blocked(op, made, uses, uses, channels, sizes or ((plain, 0),) * 3)
 
     def _fuse(self, op: Op, into: _Blocked) -> None:
         """``op`` is done by the convolution that writes ``into``."""
         plain = op.outputs[0]
         uses = len(self.draft.users.get(plain, ())) + (plain in self.draft.outputs)
         self.draft.absorb(into.op, [op])
-        self.blocked[plain] = _Blocked(into.op, into.tensor, uses, uses, into.channels)
+        self.blocked[plain] = _Blocked(into.op, into.tensor, uses, uses, into.channels, into.sizes)
 
     # --- Nodes -----------------------------------------------------------------------------------------------------------------
 
@@ -142,11 +150,25 @@ class _Blocks:
         elif channels % _ALIGNMENT:
             return
         op.domain, op.op = DOMAIN, "Conv"
-        if reorder and op.inputs[0] in self.blocked:
-            self._take(op, 0)
-        elif reorder:
+        sizes = self._read(op, weights[2:]) if reorder else None
+        self._give(op, filters, sizes)
+
+    def _read(self, op: Op, kernel: Sequence[int]) -> _Sizes | None:
+        """Lets a convolution or pool read its input in blocks; what is known of the sizes that it makes, where it was in blocks before."""
+        value = self.blocked.get(op.inputs[0])
+        if value is None:
             self._reorder_input(op)
-        self._give(op, filters)
+            return None
+        self._take(op, 0)
+        own, pads = (op.outputs[0], 0), op.get("pads", (0, 0, 0, 0))
+        sizes = [value.sizes[0], own, own]
+        same = op.get("auto_pad", "NOTSET") in ("SAME_UPPER", "SAME_LOWER")
+        for axis, taps in enumerate(op.get("kernel_shape", kernel)):
+            stride, dilation = (op.get(name, (1, 1))[axis] for name in ("strides", "dilations"))
+            if (same or pads[axis] + pads[axis + 2] == taps - 1) and stride in (1, 2) and dilation == 1:
+                source, halved = value.sizes[axis + 1]
+                sizes[axis + 1] = source, halved + stride - 1
+        return tuple(sizes)
 
     def _pool(self, op: Op) -> None:
         shape = self.draft.shape(op.inputs[0])
@@ -155,11 +177,7 @@ class _Blocks:
         if shape[1] < 0 or shape[1] % self.block or (op.op == "AveragePool" and op.get("ceil_mode", 0)):
             return
         op.domain = DOMAIN
-        if op.inputs[0] in self.blocked:
-            self._take(op, 0)
-        else:
-            self._reorder_input(op)
-        self._give(op, shape[1])
+        self._give(op, shape[1], self._read(op, ()))
 
     def _binary(self, op: Op) -> None:
         if op.op == "Mul" and self._scale(op):
@@ -169,8 +187,9 @@ class _Blocks:
         plain, values = list(op.inputs), [self.blocked[tensor] for tensor in op.inputs]
         if any(value.channels != values[0].channels for value in values):
             return
-        shapes = {self.draft.shape(tensor) for tensor in plain}
-        if len(shapes) > 1 or None in shapes:
+        if not all(self._alike(plain[0], tensor) for tensor in plain[1:]):
+            if op.op != "Mul":
+                self._add_by_blocks(op, values)
             return
         swish = self._hard_swish(op, plain, values)
         for slot in range(len(op.inputs)):
@@ -195,7 +214,33 @@ class _Blocks:
                     self.draft.set_input(conv, 3, other)
                     conv.position = op.position
                     return
-        self._give(op, values[0].channels)
+        self._give(op, values[0].channels, values[0].sizes)
+
+    def _alike(self, one: int, other: int) -> bool:
+        """Whether two blocked values are known to have the same sizes."""
+        shapes = [self.draft.shape(tensor) or (-1,) * 4 for tensor in (one, other)]
+        known = [a == b >= 0 for a, b in zip(*((shape[0], *shape[2:]) for shape in shapes), strict=True)]
+        sizes = zip(self.blocked[one].sizes, self.blocked[other].sizes, strict=True)
+        return all(fixed or a == b for fixed, (a, b) in zip(known, sizes, strict=True))
+
+    def _add_by_blocks(self, op: Op, values: Sequence[_Blocked]) -> None:
+        """A sum of values whose sizes may differ: reshaped, so that blocks are a dimension of their own, and back."""
+        draft, channels = self.draft, values[0].channels
+        many = -(-channels // self.block)
+        for slot, value in enumerate(values):
+            shape = draft.shape(value.tensor) or (-1,) * 4
+            self._take(op, slot)
+            wide = draft.new_tensor(value.tensor, (shape[0], many, *shape[2:], self.block))
+            steer = draft.new_constant((5,), "int64", (0, many, 0, 0, self.block))
+            draft.add(Op("Reshape", [value.tensor, steer], [wide], {}, (), draft.opset), op.position - 0.125)
+            draft.set_input(op, slot, wide)
+        plain, shape = op.outputs[0], draft.shape(op.outputs[0]) or (-1,) * 4
+        made = draft.new_tensor(plain, (shape[0], many, *shape[2:], self.block))
+        draft.set_output(op, 0, made)
+        steer = draft.new_constant((4,), "int64", (0, many * self.block, 0, 0))
+        back = Op("Reshape", [made, steer], [plain], {}, (), draft.opset)
+        draft.add(back, op.position + 0.125)
+        self._give(back, channels)
 
     def _scale(self, op: Op) -> bool:
         """A factor for each channel: a depthwise convolution of one tap."""
@@ -211,7 +256,7 @@ class _Blocks:
         self.draft.set_input(op, 1, factor)
         self._take(op, 0)
         op.op, op.domain, op.attributes = "Conv", DOMAIN, {"group": value.channels, "kernel_shape": (1, 1)}
-        self._give(op, value.channels)
+        self._give(op, value.channels, value.sizes)
         return True
 
     def _hard_swish(self, op: Op, plain: list[int], values: list[_Blocked]) -> _Blocked | None:
@@ -237,7 +282,7 @@ class _Blocks:
             return
         for slot in range(len(op.inputs)):
             self._take(op, slot)
-        self._give(op, sum(value.channels for value in values))
+        self._give(op, sum(value.channels for value in values), values[0].sizes)
 
     def _activation(self, op: Op) -> None:
         value = self.blocked[op.inputs[0]]
@@ -247,7 +292,7 @@ class _Blocks:
             value.op.attributes["activation"] = op.op
             self._fuse(op, value)
         else:
-            self._give(op, value.channels)
+            self._give(op, value.channels, value.sizes)
 
     def _batch_norm(self, op: Op) -> None:
         value = self.blocked[op.inputs[0]]
@@ -257,7 +302,7 @@ class _Blocks:
         self.draft.drop_inputs(op, 3)
         op.op, op.domain = "Conv", DOMAIN
         op.attributes = {"group": value.channels, "kernel_shape": (1, 1)}
-        self._give(op, value.channels)
+        self._give(op, value.channels, value.sizes)
 
     def _transpose(self, op: Op) -> None:
         value = self.blocked[op.inputs[0]]

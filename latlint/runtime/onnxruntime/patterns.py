@@ -168,19 +168,17 @@ def _squares(draft: Draft, op: Op) -> bool:
 
 
 def _axes(draft: Draft, op: Op) -> tuple[int, ...] | None:
-    """The axes of a reduction, from the front."""
+    """The axes of a reduction, from the end where they or the number of dimensions say."""
     axes = op.get("axes") or draft.value(op.input(1))
     shape = draft.shape(op.inputs[0])
-    if axes is None or shape is None:
+    if axes is None or (shape is None and max(axes, default=0) >= 0):
         return None
-    return tuple(sorted(int(axis) % max(len(shape), 1) for axis in axes))
+    return tuple(sorted(int(axis) - len(shape) if shape and axis >= 0 else int(axis) for axis in axes))
 
 
 def _trailing(draft: Draft, op: Op) -> bool:
-    axes, shape = _axes(draft, op), draft.shape(op.inputs[0])
-    if not axes or shape is None:
-        return False
-    return axes == tuple(range(len(shape) - len(axes), len(shape)))
+    axes = _axes(draft, op)
+    return bool(axes) and axes == tuple(range(-len(axes or ()), 0))
 
 
 def fuse_simplified_layer_norm(draft: Draft) -> None:
@@ -236,13 +234,15 @@ def fuse_skip_layer_norm(draft: Draft) -> None:
         made.outputs = outputs
 
 
+#: The opset from which on products are fused with what is around them.
+_MATMUL_FUSIONS = 9
 _MATRIX_FLOATS = frozenset({"float32", "float16", "float64", "bfloat16"})
 
 
 def fuse_matmul_transpose(draft: Draft) -> None:
     """MatmulTransposeFusion: Transposes of a MatMul's operands that move the last two dimensions, or the first, into FusedMatMul."""
     for op in draft.ops("MatMul", "FusedMatMul"):
-        if draft.dtype(op.inputs[0]) not in _MATRIX_FLOATS:
+        if draft.dtype(op.inputs[0]) not in _MATRIX_FLOATS or draft.opset < _MATMUL_FUSIONS:
             continue
         found: list[tuple[int, Op, bool, bool]] = []
         for slot in (0, 1):
@@ -293,7 +293,7 @@ def _matrix_move(draft: Draft, op: Op) -> tuple[bool, bool] | None:
 def fuse_matmul_scale(draft: Draft) -> None:
     """MatMulScaleFusion: a constant factor before or after a MatMul into FusedMatMul's alpha."""
     for op in draft.ops("MatMul", "FusedMatMul"):
-        if draft.dtype(op.inputs[0]) != "float32":
+        if draft.dtype(op.inputs[0]) != "float32" or draft.opset < _MATMUL_FUSIONS:
             continue
         found = False
         for slot in (0, 1):
@@ -319,8 +319,10 @@ def _scaled(draft: Draft, op: Op | None) -> int:
     if op is None or op.op not in ("Mul", "Div") or op.domain or len(op.inputs) != 2:
         return -1
     for slot in (0, 1) if op.op == "Mul" else (1,):
-        shape = draft.fixed_shape(op.inputs[slot])
-        if draft.constant(op.inputs[slot]) and shape is not None and all(dim == 1 for dim in shape):
+        shape, data = draft.fixed_shape(op.inputs[slot]), draft.shape(op.inputs[1 - slot])
+        if not draft.constant(op.inputs[slot]) or shape is None or data is None:
+            continue
+        if all(dim == 1 for dim in shape) and len(shape) <= len(data):
             return op.inputs[1 - slot]
     return -1
 

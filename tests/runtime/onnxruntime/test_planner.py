@@ -8,7 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -287,6 +287,63 @@ def test_one_rewrite(nodes: list[NodeProto], constants: Mapping[str, Any], expec
     assert found == Counter(expected)
 
 
+OPEN = ("n", 16, "h", "w")
+PLAIN = [
+    N("Conv", ["x", "w"], ["a"]), N("Conv", ["a", "v"], ["b"], pads=[1] * 4), N("Softplus", ["b"], ["s"]), N("Conv", ["s", "v"], ["c"], pads=[1] * 4),
+]  # fmt: skip
+APART = ["ReorderInput", "ReorderInput", *["Conv"] * 3, "ReorderOutput", "Softplus"]
+SIDE = [N("Shape", ["x"], ["sh"]), N("Slice", ["sh", "from", "to"], ["one"])]
+SIDES = {"from": np.array([3]), "to": np.array([4]), "k": np.array([8]), "m": np.array([-1])}
+HALF = np.array(0.5, np.float32)
+
+#: (name, nodes, constants, dimensions of the input, opset, what the file says of values within, what runs)
+OPENED: list[tuple[str, list[NodeProto], Mapping[str, Any], Any, int, Any, list[str]]] = [
+    ("a sum that may broadcast", [*PLAIN, N("Add", ["a", "c"], ["y"])], {}, OPEN, 17, {},
+     [*APART, *["Reshape"] * 3, "Add", "ReorderOutput"]),
+    ("and one of known sizes", [*PLAIN, N("Add", ["a", "c"], ["y"])], {}, (1, 16, 16, 16), 17, {}, [*APART, "ReorderOutput"]),
+    ("a product that may", [*PLAIN, N("Mul", ["a", "c"], ["y"])], {}, OPEN, 17, {}, [*APART, "ReorderOutput", "ReorderOutput", "Mul"]),
+    ("a sum of sizes that are alike", [N("Conv", ["x", "w"], ["a"]), N("Conv", ["a", "v"], ["b"], pads=[1] * 4), N("Add", ["a", "b"], ["y"])],
+     {}, OPEN, 17, {}, ["ReorderInput", "Conv", "Conv", "ReorderOutput"]),
+    ("after a stride of two", [N("Conv", ["x", "w"], ["a"]), N("Conv", ["a", "v"], ["b"], pads=[1] * 4, strides=[2, 2]),
+     N("MaxPool", ["a"], ["c"], kernel_shape=[3, 3], pads=[1] * 4, strides=[2, 2]), N("Add", ["b", "c"], ["y"])],
+     {}, OPEN, 17, {}, ["ReorderInput", "Conv", "MaxPool", "Conv", "ReorderOutput"]),
+    ("a size of another axis", [*SIDE, N("Concat", ["k", "one"], ["to2"], axis=0), N("Reshape", ["x", "to2"], ["y"])],
+     SIDES, OPEN, 17, {}, ["Reshape"]),
+    ("and another one beside", [*SIDE, N("Concat", ["m", "one"], ["to2"], axis=0), N("Reshape", ["x", "to2"], ["y"])],
+     SIDES, OPEN, 17, {}, ["Shape", "Slice", "Concat", "Reshape"]),
+    ("a norm of no known shape", norm("Pow"), SCALES, None, 13, {}, ["LayerNormalization"]),
+    ("a factor", [N("Mul", ["x", "f"], ["a"]), N("MatMul", ["a", "b"], ["y"])], {"f": HALF, "b": zeros(8, 4)}, (2, 4, 8), 13, {},
+     ["FusedMatMul"]),
+    ("a factor of what has no known shape", [N("Mul", ["x", "f"], ["a"]), N("MatMul", ["a", "b"], ["y"])], {"f": HALF, "b": zeros(8, 4)},
+     None, 13, {}, ["Mul", "MatMul"]),
+    ("a factor of more dimensions", [N("Mul", ["x", "f"], ["a"]), N("MatMul", ["a", "b"], ["y"])],
+     {"f": HALF.reshape(1, 1, 1, 1), "b": zeros(8, 4)}, (2, 4, 8), 13, {}, ["Mul", "MatMul"]),
+    ("an old product", [N("Transpose", ["x"], ["a"], perm=[0, 2, 1]), N("MatMul", ["a", "b"], ["y"])], {"b": zeros(8, 4)}, (2, 8, 4), 8, {},
+     ["Transpose", "MatMul"]),
+    ("what the file says", [*SIDE, N("Reshape", ["x", "one"], ["a"]), N("Relu", ["a"], ["b"]), N("Shape", ["b"], ["c"]),
+     N("Cast", ["c"], ["y"], to=1)], SIDES, OPEN, 17, {"a": [64]}, []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("nodes", "constants", "dims", "opset", "known", "expected"),
+    [case[1:] for case in OPENED],
+    ids=[c[0] for c in OPENED],
+)
+def test_a_rewrite_where_sizes_are_open(
+    nodes: list[NodeProto],
+    constants: Mapping[str, Any],
+    dims: Sequence[int | str] | None,
+    opset: int,
+    known: Mapping[str, Sequence[int | str]],
+    expected: list[str],
+    saved: Saved,
+) -> None:
+    data = model(nodes, constants, dims, opset, known)
+    assert kernels(plan(read(data), HERE)) == Counter(expected)
+    assert saved(data) == Counter(expected)
+
+
 def test_a_product_that_quantises_within_is_one_kernel(saved: Saved) -> None:
     """DynamicQuantizeLinear has no word in ``graph.ops``, and is ONNX Runtime's own all the same."""
     nodes = [
@@ -306,17 +363,25 @@ def test_other_processors_have_other_layouts() -> None:
     assert kernels(plan(graph, narrow)) == {"ReorderInput": 1, "Conv": 1, "ReorderOutput": 1}
 
 
-def model(nodes: Iterable[NodeProto], constants: Mapping[str, Any]) -> bytes:
-    wide = any(getattr(array, "dtype", None) == np.uint16 for array in constants.values())
-    opset = 21 if wide else 17
+def model(
+    nodes: Iterable[NodeProto],
+    constants: Mapping[str, Any],
+    dims: Sequence[int | str] | None = (1, 16, 8, 8),
+    opset: int = 17,
+    known: Mapping[str, Sequence[int | str]] | None = None,
+) -> bytes:
+    """``dims``: those of the input, and ``known``: of values within."""
+    if any(getattr(array, "dtype", None) == np.uint16 for array in constants.values()):
+        opset = 21
     used = {name for node in nodes for name in node.input}
     arrays = {name: array for name, array in ({**WEIGHTS, **PADS} | dict(constants)).items() if name in used}
     graph = helper.make_graph(
         list(nodes),
         "g",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 16, 8, 8])],
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, dims)],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
         [numpy_helper.from_array(array, name) for name, array in arrays.items()],
+        value_info=[helper.make_tensor_value_info(name, TensorProto.FLOAT, of) for name, of in (known or {}).items()],
     )
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
     return bytes(made.SerializeToString())
