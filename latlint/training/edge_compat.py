@@ -58,27 +58,27 @@ def networks(shared: Path, device: str, accelerator: str, processor: Processor) 
     ]
 
 
-def times(shared: Path, device: str, accelerator: str) -> dict[str, float]:
-    """Milliseconds by name of the file, of what ran whole."""
+def times(shared: Path, device: str, accelerator: str, rebuilt: Path = REBUILT) -> dict[str, float]:
+    """Milliseconds by name of the file, of what ran whole; ``rebuilt`` has the networks that the corpus lacks."""
     found: dict[str, list[float]] = defaultdict(list)
     with (shared / "data" / "edge-compat" / "runs.csv").open(newline="", encoding="utf-8") as rows:
         for row in csv.DictReader(rows):
-            name = row["file"] or _rebuilt(row["model"])
-            if name and row["latency_ms"] and (row["device"], row["accelerator"]) == (device, accelerator):
+            name = row["file"] or f"{row['model']}.tflite"
+            there = row["file"] or (rebuilt / f"{name}.zst").is_file()
+            if there and row["latency_ms"] and (row["device"], row["accelerator"]) == (device, accelerator):
                 found[name].append(float(row["latency_ms"]))
     return {name: median(found[name]) for name in sorted(found)}
-
-
-def _rebuilt(model: str) -> str:
-    name = f"{model}.tflite"
-    return name if (REBUILT / f"{name}.zst").is_file() else ""
 
 
 def planned(shared: Path, name: str, processor: Processor) -> Workload:
     """The priced plan of one file of the corpus, or of one that was rebuilt."""
     rebuilt = REBUILT / f"{name}.zst"
-    archive = rebuilt if rebuilt.is_file() else shared / "corpus" / "edge-compat" / f"{name}.zst"
+    return unpacked(rebuilt if rebuilt.is_file() else shared / "corpus" / "edge-compat" / f"{name}.zst", processor)
+
+
+def unpacked(archive: Path, processor: Processor) -> Workload:
+    """The priced plan of the file in a ``.zst`` archive."""
     with tempfile.TemporaryDirectory(prefix="latlint-network-") as scratch:
-        path = Path(scratch, name)
+        path = Path(scratch, archive.stem)
         unpack_file(archive, path)
         return workload(plan(read(path), processor))

@@ -120,3 +120,16 @@ def test_what_is_threaded_by_the_rules_alone_is_listed() -> None:
     for implementation, dtype in ONE_THREAD_IN_TERMS:
         kernel = Kernel("mean", implementation, (0,), **shapes, input_dtype=dtype, output_dtype=dtype)
         assert kernel.threads == "all" and not divided(kernel, "builtin")
+
+
+def test_weights_of_8_bits_under_floats_are_multiplied_as_8_bit_numbers_on_xnnpack() -> None:
+    """Dynamic range: the rows of the input are quantised first. Weights of 16 and 32 bits are multiplied as floats."""
+    products, bias = 64 * 1024 * 1024, 4096
+    float_layer = Kernel("fully_connected", "gemm", (0,), ((1, 64, 1024),), ((1, 64, 1024),), macs=products)
+    price = model_of("xnnpack").price
+    for bits, term in ((4, "q8.macs"), (8, "q8.macs"), (16, "conv.macs"), (32, "conv.macs")):
+        found = price(float_layer._replace(weight_bytes=1024 * 1024 * bits // 8 + bias))
+        assert found is not None
+        assert {name: count for name, count in found.items() if name.endswith("macs") and "wide" not in name} == {
+            f"xnn.{term}": pytest.approx(products, rel=0.05)
+        }

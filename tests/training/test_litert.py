@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from latlint.data import data_dir
-from latlint.latency.packs import read_pack
+from latlint.latency.models import model_of
+from latlint.latency.packs import Target, read_pack
 from latlint.training import edge_compat, litert
 from latlint.training.edge_compat import Network
 from latlint.training.litert import GALAXY_S26, RASPBERRY_PI, Subject
@@ -83,6 +84,19 @@ def test_the_pack_has_the_error_of_families_held_out(networks: list[Network]) ->
         errors = np.abs(counts @ theta / np.array([each.latency_ms * 1e6 for each in held]) - 1) * 100
         assert out.any()
         assert errors.mean() == pytest.approx(card["by_family_percent"][family], abs=0.5)
+
+
+def test_8_bit_products_on_the_raspberry_pi_take_the_cycles_that_the_same_cores_take_on_a_pixel_4() -> None:
+    """Nobody measured them on the Pi; float ones say nothing of dot-product instructions."""
+
+    def cycles(target: str, model: str, term: str, threads: int, ghz: float) -> float:
+        found = bundled()[target]
+        assert isinstance(found, Target)
+        return float(found.costs(model_of(model))[model_of(model).index[term]]) * threads * ghz
+
+    here = cycles("raspberry-pi-5/cpu-4@xnnpack", "xnnpack", "xnn.q8.macs", 4, 2.40)
+    for core, ghz in (("1large", 2.84), ("1med", 2.32)):
+        assert here == pytest.approx(cycles(f"pixel-4/cpu-{core}", "builtin", "i8.conv.macs", 1, ghz), rel=0.05)
 
 
 def test_a_choice_and_a_comparison_cost_what_simple_loops_do(networks: list[Network]) -> None:
