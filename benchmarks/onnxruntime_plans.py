@@ -1,11 +1,11 @@
 """Holds the kernels that latlint plans for ONNX Runtime's CPU provider against the nodes of the graph that it saves after optimising.
 
-    python benchmarks/onnxruntime_plans.py FILE_OR_DIRECTORY... [--as qdq qoperator dynamic] [--verbose]
+    python benchmarks/onnxruntime_plans.py FILE_OR_DIRECTORY... [--as qdq qoperator dynamic] [--verbose] [--record FILE]
 
 Takes .onnx files, packed ones (.onnx.gz, .onnx.zst) and directories of them. With ``--as`` each is quantised first, by ONNX Runtime's own
 tools on one sample of random numbers: pairs of QuantizeLinear and DequantizeLinear (uint8 activations, int8 weights for each channel), integer
 ops, or dynamically. Prints a line for each file that differs, with the op types that one side has more of, and a table by group: the directory, and how
-it was quantised.
+it was quantised. ``--record`` writes what was saved to a JSON file, as the tests have it of the corpus (``tests/runtime/onnxruntime/corpus.json``).
 
 Only ONNX Runtime 1.32 is asked, and only on x86-64 with AVX-512: what is saved depends on both.
 """
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import json
 import os
 import shutil
 import sys
@@ -185,6 +186,7 @@ def main() -> int:
     parser.add_argument("paths", nargs="+", type=Path)
     parser.add_argument("--as", dest="ways", nargs="+", choices=WAYS, default=[""], help="quantise each file first")
     parser.add_argument("--verbose", action="store_true", help="a line for files that agree, too")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="write what was saved of each file, by op type")
     options = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     found: list[Compared] = []
@@ -196,6 +198,9 @@ def main() -> int:
             if isinstance(one, str) or options.verbose or one.saved != one.planned:
                 print(one, flush=True)
     print(table(found))
+    if options.record:
+        lines = (f'"{one.group}/{one.name}": {json.dumps(one.saved, sort_keys=True)}' for one in found)
+        options.record.write_text("{\n" + ",\n".join(sorted(lines)) + "\n}\n", "utf-8")
     return 0
 
 
