@@ -81,8 +81,10 @@ def _table(data: bytes, at: int, kind: str, depth: int, most: int) -> Tree:
             continue
         place = at + offset
         if isinstance(what, str) and what in _SIZES:
-            # the last option of a table, a single byte, may be the last of the file
-            tree[slot] = struct.unpack_from(f"<{what}", data + bytes(3) if kind == "Options" else data, place)[0]
+            held = data[place : place + _SIZES[what]]
+            if kind == "Options" and held:  # the last option of a table, a single byte, may be the last of the file
+                held = held.ljust(_SIZES[what], b"\0")
+            tree[slot] = struct.unpack(f"<{what}", held)[0]
             continue
         place += struct.unpack_from("<I", data, place)[0]
         if not isinstance(what, list) and what in SCHEMA:
