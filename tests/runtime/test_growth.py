@@ -21,10 +21,11 @@ import growth
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", growth.shapes(12))
-def test_eight_times_the_nodes_take_no_more_for_each(shape: str) -> None:
-    """Quadratic work would take eight times as much for each; four times leaves room for a busy machine. Processor time, and the best of
+def test_sixteen_times_the_nodes_take_no_more_for_each(shape: str) -> None:
+    """Quadratic work would take sixteen times as much for each; four times leaves room for a busy machine. Processor time, and the best of
     some runs: lines that run would not show a search that one line makes."""
-    few, many = (read_onnx(growth.model(shape, count), "m.onnx") for count in (500, 4000))
+    counts = (125, 2000) if shape == "norms" else (250, 4000)  # a norm becomes ten nodes when it is converted
+    few, many = (read_onnx(growth.model(shape, count), "m.onnx") for count in counts)
 
     def seconds(graph: Graph, runs: int) -> float:
         best = float("inf")
@@ -39,4 +40,4 @@ def test_eight_times_the_nodes_take_no_more_for_each(shape: str) -> None:
     for target in ("pixel-4/gpu", "pixel-4/cpu-1large"):
         packs = load_packs(targets_named([target], ()))
         small = seconds(few, 3)
-        assert seconds(many, 1) / 8 < 4 * small, target
+        assert seconds(many, 1) / 16 < 4 * small, target
