@@ -28,6 +28,11 @@ SHARED = REPOSITORY.parent / "shared"
 MODELS = Path(__file__).resolve().parent / "models"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long comes first: at the end, all other cores would wait for it."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_cache() -> None:
     """What a test sees is worked out, not remembered. The null device is no directory, so nothing can be kept there."""

@@ -45,6 +45,7 @@ def files(directory: Path) -> list[Path]:
     return sorted(path for path in directory.iterdir() if path.suffix in (".tflite", ".onnx"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("directory", "count"), [("tflite_int8", 80), ("onnx_vit", 20)])
 def test_every_file_is_predicted(corpus: Path, directory: str, count: int) -> None:
     paths = files(corpus / directory)
@@ -53,6 +54,7 @@ def test_every_file_is_predicted(corpus: Path, directory: str, count: int) -> No
         predicted(path, number, least_coverage=0.0)
 
 
+@pytest.mark.long
 def test_every_network_is_predicted_in_both_formats_and_takes_the_same_time(corpus: Path) -> None:
     both = files(corpus / "tflite_fp32"), files(corpus / "onnx")
     assert [path.stem for path in both[0]] == [path.stem for path in both[1]]

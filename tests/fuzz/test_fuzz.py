@@ -132,6 +132,7 @@ def test_a_crowd_within_the_bounds_is_read() -> None:
     assert len(nodes[-1].attributes["pads"]) == 16
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("what", ["models", "texts"])
 def test_the_whole_way_on_every_runtime(what: str, tmp_path: Path) -> None:
     command = [sys.executable, str(REPOSITORY / "fuzz" / "whole.py"), what, "--runs", "150", "--work", str(tmp_path)]

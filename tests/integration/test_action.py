@@ -119,6 +119,7 @@ def test_scripts_pass_shellcheck(tmp_path: Path, lacking: Callable[[str], NoRetu
             assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.long
 def test_a_model_over_budget_fails_the_job_and_leaves_its_reports(runner: Runner, model: Model) -> None:
     runner.project.put(model("mobilenet_v2.tflite"), "nets/a b.tflite")
     done = runner.run("Check models", targets="pixel-4/gpu\ngalaxy-s10/gpu\n", budgets="pixel-4/gpu=1us\n*/gpu=10s")

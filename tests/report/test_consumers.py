@@ -141,6 +141,7 @@ def test_multitool_finds_what_is_wrong(complaints: Callable[..., list[str]], rep
     assert any(line.startswith("SARIF1009") and "misnumbered" in line for line in found), found
 
 
+@pytest.mark.long
 def test_multitool_accepts(
     complaints: Callable[..., list[str]], named: Callable[[str], Report], tmp_path: Path
 ) -> None:

@@ -710,6 +710,7 @@ def test_a_tflite_graph_stays_as_it_is() -> None:
     assert as_tflite(graph) is graph
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_ops_of_onnxs_own_tests_need_no_fallback(monkeypatch: pytest.MonkeyPatch) -> None:
     """1,800 models of one or a few nodes, every op in its variants: each is converted by its handler, shapes and all."""

@@ -37,6 +37,7 @@ def graphs(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
     return ((name, read(unpacked(shared / "corpus" / "ai-hub" / f"{name}.onnx.zst", scratch))) for name in names)
 
 
+@pytest.mark.long
 def test_networks_are_planned_whole_and_have_the_layers_that_were_published(
     shared: Path, graphs: Iterator[tuple[str, Graph]]
 ) -> None:

@@ -65,6 +65,7 @@ def falsified(design: Design, out: Any) -> Design:
     return replace(design, measurements=replace(measured, kernels=kernels, series=series), rows=rows)
 
 
+@pytest.mark.long
 def test_what_is_built_without_a_family_does_not_depend_on_its_times(design: Design) -> None:
     out = np.array([family == "mobilenetv2" for family in design.measurements.families])
     honest, lied_to = build(design, ~out), build(falsified(design, out), ~out)

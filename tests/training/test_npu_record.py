@@ -75,6 +75,7 @@ def test_the_page_quotes_the_record() -> None:
         assert f"{row['median']} / {row['mean']}" in page, row
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_same_network_in_both_formats_is_predicted_alike(benchmark: dict[str, Any], shared: Path) -> None:
     for name, found in benchmark["pairs"](shared).items():
