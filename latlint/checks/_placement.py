@@ -84,6 +84,15 @@ def takes_no_floats(view: View) -> bool:
 
 def refused(view: View) -> dict[int, Refusal]:
     """Node -> why the delegate does not take it; without what it would take but for the others."""
+    return view.planned(_refused)
+
+
+def mendable(view: View) -> dict[int, Refusal]:
+    """``refused``, without what no other op would mend: all of a model whose type the processor does not compute in."""
+    return {} if takes_no_floats(view) else refused(view)
+
+
+def _refused(view: View) -> dict[int, Refusal]:
     if whole_refusal(view):
         return {}
     return {node: why for node, why in view.plan.fallbacks.items() if why.code not in _LEFT_BEHIND}
@@ -101,6 +110,10 @@ def advice(kinds: Iterable[str]) -> str:
 def at_the_ends(view: View) -> set[int]:
     """Refused nodes that have to run on the CPU and may: selection behind all that the delegate takes, look-ups before it. None where they keep
     a delegate that takes a graph whole from taking it."""
+    return view.planned(_at_the_ends)
+
+
+def _at_the_ends(view: View) -> set[int]:
     if takes_whole(view):
         return set()
     left = refused(view)
@@ -162,13 +175,10 @@ def _stand_in(graph: Graph, node: Node, inputs: Sequence[int]) -> str:
 def findings(
     view: View, rule: Rule, nodes: Sequence[Node], message: str, fix: str, edit: Edit | None = None, label: str = ""
 ) -> Iterator[Finding]:
-    """What ``rule`` has to say on refused ``nodes``: with a gain where mending them alone brings it, else as a note. Nothing where all is refused
-    for its type.
+    """What ``rule`` has to say on refused ``nodes``: with a gain where mending them alone brings it, else as a note.
 
     ``label`` tells the findings of one rule on one model apart.
     """
-    if takes_no_floats(view):
-        return
     indices = [node.index for node in nodes]
     gain = view.gain(f"{rule.code} {label}", edit or (lambda graph: as_if_taken(graph, indices)))
     others = len(set(refused(view)) - set(indices))

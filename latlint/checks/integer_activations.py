@@ -41,7 +41,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from latlint.checks._placement import advice, at_the_ends, findings, refused
+from latlint.checks._placement import advice, at_the_ends, findings, mendable
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import View, view
 from latlint.graph.types import Node
@@ -54,7 +54,7 @@ _INTEGERS = frozenset("int16 int32 int64 uint16 uint32 uint64 bool".split())
 
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
-    found = [seen.graph.nodes[index] for index in sorted(refused(seen).keys() - at_the_ends(seen))]
+    found = [seen.graph.nodes[index] for index in sorted(mendable(seen).keys() - at_the_ends(seen))]
     found = [node for node in found if on_integers(seen, node)]
     if not found:
         return

@@ -40,7 +40,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from latlint.checks._placement import advice, at_the_ends, brief, findings, refused
+from latlint.checks._placement import advice, at_the_ends, brief, findings, mendable
 from latlint.checks.integer_activations import on_integers
 from latlint.checks.rank_above_four import rank
 from latlint.checks.types import Finding, Rule, Subject
@@ -62,9 +62,8 @@ _OF_FORM = ("LACKS_TENSOR", "VERSION", "COUNT", "ACTIVATION", "FORM", "COMPUTED"
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
     by_reason: dict[tuple[str, str, str], list[Node]] = {}
-    ends = at_the_ends(seen)
-    for index, why in sorted(refused(seen).items()):
-        if index in ends:
+    for index, why in sorted(mendable(seen).items()):
+        if index in at_the_ends(seen):
             continue
         node = seen.graph.nodes[index]
         if rank(seen, node) <= 4 and why.code in _OF_FORM and not on_integers(seen, node):

@@ -42,7 +42,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from latlint.checks._placement import findings, refused
+from latlint.checks._placement import findings, mendable
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import view
 from latlint.graph.types import Graph
@@ -55,7 +55,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
     pads = [
         node
-        for node in (seen.graph.nodes[index] for index in sorted(refused(seen)))
+        for node in (seen.graph.nodes[index] for index in sorted(mendable(seen)))
         if node.kind == "pad_v2" and any(reader.kind == "max_pool2d" for reader in seen.readers(node))
     ]
     if not pads:

@@ -45,7 +45,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from latlint.checks._placement import findings, refused
+from latlint.checks._placement import findings, mendable
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import View, view
 from latlint.graph.types import Graph, Node
@@ -57,7 +57,7 @@ RULE = Rule("LAT205", "rank-above-four", "warning", ("offload",), "source", unde
 
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
-    found = [seen.graph.nodes[index] for index in sorted(refused(seen)) if rank(seen, seen.graph.nodes[index]) > 4]
+    found = [seen.graph.nodes[index] for index in sorted(mendable(seen)) if rank(seen, seen.graph.nodes[index]) > 4]
     if not found:
         return
     shuffles = [node for node in found if node.kind == "transpose" and _swaps_last_two(node)]

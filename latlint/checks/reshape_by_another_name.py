@@ -44,7 +44,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from latlint.checks._placement import findings, refused
+from latlint.checks._placement import findings, mendable
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import view
 
@@ -53,7 +53,7 @@ RULE = Rule("LAT204", "reshape-by-another-name", "warning", ("offload",), "sourc
 
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
-    found = [seen.graph.nodes[index] for index in sorted(refused(seen))]
+    found = [seen.graph.nodes[index] for index in sorted(mendable(seen))]
     found = [node for node in found if node.kind in ("expand_dims", "squeeze", "flatten")]
     # an op on integers computes shapes, which is another matter
     found = [node for node in found if seen.tensor(node.outputs[0]).dtype.startswith("float")]

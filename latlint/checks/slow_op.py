@@ -131,28 +131,48 @@ def check(subject: Subject) -> Iterator[Finding]:
         yield from _finding(seen, reason, sorted(found, key=lambda each: each.best_ms - each.ms))
 
 
-def _slow(view: View) -> list[_Slow]:
-    """Kernels that were measured and take far longer than the frontier, in the plan's order."""
-    from latlint.whatif.frontier import frontier, group_of  # NumPy: listing the rules does without
+def _judged(view: View) -> dict[tuple[str, str], list[int]]:
+    """The places in the plan of the convolutions that are held against the frontier, by group and type of activations."""
+    from latlint.whatif.frontier import group_of  # NumPy: listing the rules does without
 
     kernels, refuses = view.plan.kernels, view.offloads
     like: dict[tuple[str, str], list[int]] = {}
-    for position, (kernel, source) in enumerate(zip(kernels, view.kernel_sources, strict=True)):
-        group = group_of(kernel) if source == "predicted" else None
+    for place, kernel in enumerate(kernels):
+        group = group_of(kernel)
         if group is None or kernel.inputs[0][-1] <= _IMAGE_CHANNELS:
             continue
         if refuses and view.plan.partitions[kernel.partition].executor != view.plan.delegate:
             continue  # what the delegate refuses is what LAT201 to LAT209 are about
-        like.setdefault((group, kernel.input_dtype), []).append(position)
+        like.setdefault((group, kernel.input_dtype), []).append(place)
+    return like
+
+
+def _work(view: View) -> tuple[dict[int, int], Workload]:
+    """The terms of these, and the row of each place there."""
+    from latlint.latency import engine
+
+    places = sorted(place for found in view.planned(_judged).values() for place in found)
+    work = engine.workload(replace(view.plan, kernels=tuple([view.plan.kernels[place] for place in places])))
+    return {place: row for row, place in enumerate(places)}, work
+
+
+def _slow(view: View) -> list[_Slow]:
+    """Kernels that were measured and take far longer than the frontier, in the plan's order."""
+    from latlint.whatif.frontier import frontier
+
     slow: dict[int, _Slow] = {}
-    for (group, dtype), positions in like.items():
+    for (group, dtype), places in view.planned(_judged).items():
+        known = [place for place in places if view.kernel_sources[place] == "predicted"]
+        if not known:
+            continue
         curve = frontier(view.subject.target, group, dtype)
-        best = curve.prices([kernels[at].macs for at in positions]).tolist()
-        for at, once_ms in zip(positions, best, strict=True):
-            best_ms = once_ms * kernels[at].repeat
-            if view.kernel_ms[at] > _SLOW * best_ms:  # never where the frontier is not known: NaN
-                slow[at] = _Slow(at, kernels[at], view.kernel_ms[at], best_ms, curve)
-    return [slow[at] for at in sorted(slow)]
+        best = curve.prices([view.plan.kernels[place].macs for place in known]).tolist()
+        for place, once_ms in zip(known, best, strict=True):
+            kernel = view.plan.kernels[place]
+            best_ms = once_ms * kernel.repeat
+            if view.kernel_ms[place] > _SLOW * best_ms:  # never where the frontier is not known: NaN
+                slow[place] = _Slow(place, kernel, view.kernel_ms[place], best_ms, curve)
+    return [slow[place] for place in sorted(slow)]
 
 
 def _reasons(view: View, slow: list[_Slow]) -> Iterator[str]:
@@ -161,9 +181,10 @@ def _reasons(view: View, slow: list[_Slow]) -> Iterator[str]:
 
     if not slow:
         return
-    work = _work(view, tuple([each.position for each in slow]))
-    purposes = spent(work, view.subject.target, [each.ms for each in slow])
-    for row, each in enumerate(slow):
+    rows, work = view.planned(_work)
+    purposes = spent(work, view.subject.target, [view.kernel_ms[place] for place in rows])
+    for each in slow:
+        row = rows[each.position]
         kernel, curve, near = each.kernel, each.curve, each.curve.nearest(each.kernel.macs)
         if _refused(view, kernel):
             yield "fallback"
@@ -177,16 +198,6 @@ def _reasons(view: View, slow: list[_Slow]) -> Iterator[str]:
                 yield "padded"
             else:
                 yield "linked" if purpose == "other" and kernel.linked else purpose
-
-
-def _work(view: View, positions: tuple[int, ...]) -> Workload:
-    """The terms of some kernels, found once for all targets of one plan on which these are slow."""
-    from latlint.latency import engine
-
-    def found(view: View) -> Workload:
-        return engine.workload(replace(view.plan, kernels=tuple([view.plan.kernels[at] for at in positions])))
-
-    return view.planned(found, ("LAT230", positions))
 
 
 def _refused(view: View, kernel: Kernel) -> bool:

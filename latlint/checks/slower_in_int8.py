@@ -2,7 +2,7 @@
 
 ## What it does
 Predicts an int8 or int16 model as it was before quantisation too, and notes where that is faster, with the kinds of op that take longer quantised. With
-`--precision w8a8` it does so for a float model.
+`--precision w8a8` it does so for a float model. NPUs that do not compute in floats are left out.
 
 ## Why is this slow?
 Products of int8 are faster by far. What moves values or looks at each is not: softmax is computed in float in between,
@@ -51,7 +51,8 @@ _INTEGERS = ("int8", "uint8", "int16")
 
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
-    if seen.plan.precision not in _INTEGERS:
+    # an NPU that computes in whole numbers alone would leave the float model to the CPU
+    if seen.plan.precision not in _INTEGERS or subject.target.processor.precision in _INTEGERS:
         return
     gain = seen.gain("LAT253", _in_float)
     if gain is None or gain.ms <= 0:

@@ -35,7 +35,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from latlint.checks._placement import findings, refused
+from latlint.checks._placement import findings, mendable
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import view
 from latlint.graph.types import Graph
@@ -47,7 +47,7 @@ RULE = Rule("LAT207", "unknown-shape", "warning", ("offload",), "source", under=
 
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
-    found = [seen.graph.nodes[index] for index, why in sorted(refused(seen).items()) if why.code == "OPEN_SHAPE"]
+    found = [seen.graph.nodes[index] for index, why in sorted(mendable(seen).items()) if why.code == "OPEN_SHAPE"]
     if not found:
         return
 

@@ -39,7 +39,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from latlint.checks._placement import findings, newer_takes, refused
+from latlint.checks._placement import findings, mendable, newer_takes
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import view
 from latlint.graph.types import Graph
@@ -52,7 +52,7 @@ _ACTIVATIONS = frozenset("gelu erf hard_sigmoid softplus softsign mish clip relu
 
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
-    found = [seen.graph.nodes[index] for index in sorted(refused(seen))]
+    found = [seen.graph.nodes[index] for index in sorted(mendable(seen))]
     found = [node for node in found if node.kind in _ACTIVATIONS]
     if not found:
         return

@@ -141,14 +141,15 @@ def predict_graph(
     file's path as given and its hash. A target whose runtime cannot load the file is left out: a glob means those that can. Raises
     ``LatlintError`` (LAT902) for one that is among ``named``, and where no target is left."""
     from latlint.latency import engine
-    from latlint.runtime import plan
+    from latlint.runtime import Plans
 
-    works: dict[tuple[str, ...], engine.Workload] = {}
+    plans = Plans(graph)
+    works: dict[int, engine.Workload] = {}
     for target in _loading(targets, graph.dialect, model, named):
-        key = target.processor.plan_key
-        if key not in works:
-            works[key] = engine.workload(plan(graph, target.processor))
-        work = works[key]
+        planned = plans.of(target.processor)
+        if id(planned.kernels) not in works:
+            works[id(planned.kernels)] = engine.workload(planned)
+        work = works[id(planned.kernels)]._replace(plan=planned)
         yield engine.predict(graph, work.plan, target, model=model, sha256=sha256, work=work), work.plan, target
 
 

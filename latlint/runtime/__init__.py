@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import lru_cache
 
 from latlint.errors import LatlintError
-from latlint.graph.types import Graph, Node
-from latlint.runtime.as_if import converted_to
+from latlint.graph.types import Graph
+from latlint.runtime.as_if import FLOATS, converted_to
 from latlint.runtime.context import Context
-from latlint.runtime.planners import named, planner
+from latlint.runtime.planners import alike, named, planner
+from latlint.runtime.reasons import Refusal
 from latlint.runtime.rules import Rules, load_rules
 from latlint.runtime.types import ConvertedPlan, Kernel, Partition, Plan, Processor
 
-__all__ = ["Kernel", "Partition", "Plan", "Processor", "plan", "unloadable"]
+__all__ = ["Kernel", "Partition", "Plan", "Plans", "Processor", "plan", "unloadable"]
 
 #: What makes a graph of one dialect into one of another, as a converter would, ``(graph) -> Graph``: ``(from, to, converter)``, the last as
 #: a rules file names it.
@@ -47,6 +49,46 @@ def plan(graph: Graph, processor: Processor) -> Plan:
         notes=(*said, *converted.notes[len(taken.notes) :], *planned.notes, *_notes(converted)),
     )
     return _on_original_nodes(found, graph, converted) if converted.origins else found
+
+
+class Plans:
+    """The plans of one graph. Processors that plan alike share a plan, and those whose rules differ in nothing but their names the kernels of
+    one that says nowhere whose it is."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._floats = bool(graph.as_if) or any(tensor.dtype in FLOATS for tensor in graph.tensors)
+        self._plans: dict[tuple[str, ...], Plan] = {}
+        self._nameless: dict[tuple[str, ...], Plan] = {}
+
+    def of(self, processor: Processor) -> Plan:
+        """See ``plan``."""
+        key, like = processor.plan_key, alike(processor, self._floats)
+        if key not in self._plans:
+            known = self._nameless.get(like)
+            made = self._plans[key] = _called(known, processor) if known else plan(self._graph, processor)
+            if not known and not _names(made, load_rules(processor.runtime).title):
+                self._nameless[like] = made
+        return self._plans[key]
+
+
+def _names(made: Plan, title: str) -> bool:
+    """Whether a plan says somewhere by whose rules it was made."""
+    return bool(
+        made.fallbacks
+        or (made.converted and made.converted.plan.fallbacks)
+        or any(title in note for note in made.notes)
+        or any(
+            isinstance(kernel.obstacle, Refusal) or any(title in text for text in kernel.explain)
+            for kernel in made.kernels
+        )
+    )
+
+
+def _called(made: Plan, processor: Processor) -> Plan:
+    """``made`` as the plan of another runtime with the same rules."""
+    converted = made.converted and made.converted._replace(plan=_called(made.converted.plan, processor))
+    return replace(made, runtime=processor.runtime, processor=processor.name, converted=converted)
 
 
 def unloadable(dialect: str, processor: Processor) -> str:
@@ -102,13 +144,15 @@ def _on_original_nodes(planned: Plan, graph: Graph, converted: Graph) -> Plan:
         for k in planned.kernels
     ]
     covered = {node for kernel in kernels for node in kernel.nodes}
-    kernels += [_folded(node) for node in graph.nodes if node.index not in covered]
+    kernels += [_folded(node.kind, node.index) for node in graph.nodes if node.index not in covered]
     fallbacks = {o: reason for n, reason in planned.fallbacks.items() for o in origins[n]}
     return replace(planned, kernels=tuple(kernels), fallbacks=fallbacks, converted=ConvertedPlan(converted, planned))
 
 
-def _folded(node: Node) -> Kernel:
-    return Kernel(node.kind, "none", (node.index,), (), (), free="folded away when the model is converted")
+@lru_cache(maxsize=16_384)
+def _folded(kind: str, index: int) -> Kernel:
+    """Networks of PyTorch have more nodes of this sort than of all others."""
+    return Kernel(kind, "none", (index,), (), (), free="folded away when the model is converted")
 
 
 def _unique(indices: Iterable[int]) -> tuple[int, ...]:

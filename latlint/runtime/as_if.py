@@ -10,7 +10,8 @@ from latlint.runtime.pairs import Pairs, with_pairs
 #: Of values as they are in a file, and in pairs of QuantizeLinear and DequantizeLinear.
 _TYPES = {"w8a8": Pairs("int8", "int8"), "w8a16": Pairs("int16", "int8")}
 _PAIRS = {"w8a8": Pairs("uint8", "int8"), "w8a16": Pairs("uint16", "int8")}
-_FLOATS = ("float32", "float16", "bfloat16", "float64")
+#: Types of values that a quantiser would convert.
+FLOATS = ("float32", "float16", "bfloat16", "float64")
 
 
 def converted_to(graph: Graph, precision: str) -> Graph:
@@ -20,7 +21,7 @@ def converted_to(graph: Graph, precision: str) -> Graph:
     Elsewhere, what a quantiser would add at borders (QUANTIZE, DEQUANTIZE) and leave in float is not in it. A graph that is quantised already
     is returned as it is: there is nothing to convert.
     """
-    if graph.precision not in _FLOATS:
+    if graph.precision not in FLOATS:
         return graph
     if precision == "float16":
         # how weights are kept is not how they are computed with: runtimes unpack them once, when they load the model
@@ -36,6 +37,6 @@ def converted_to(graph: Graph, precision: str) -> Graph:
 
 
 def _typed(tensor: Tensor, types: Pairs) -> Tensor:
-    if tensor.dtype not in _FLOATS:
+    if tensor.dtype not in FLOATS:
         return tensor
     return replace(tensor, dtype=types.weights if tensor.constant else types.activations)

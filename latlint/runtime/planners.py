@@ -108,9 +108,17 @@ def takes_native(processor: Processor) -> bool:
     return bool(getattr(planner(processor.runtime), "native", False))
 
 
-def alike(processor: Processor) -> tuple[str, ...]:
-    """What the kernels of a plan depend on: as ``Processor.plan_key``, but that runtimes whose rules differ in nothing but their names are one."""
-    return (_nameless(processor.runtime), *processor.plan_key[1:])
+def alike(processor: Processor, floats: bool = True) -> tuple[str, ...]:
+    """What the kernels of a plan depend on: as ``Processor.plan_key``, but that runtimes whose rules differ in nothing but their names are one.
+    For a graph without ``floats`` it may not matter what a processor computes those in."""
+    _, *others, precision = processor.plan_key
+    if not floats and load_rules(processor.runtime).kind in _OF_FLOATS:
+        precision = ""
+    return (_nameless(processor.runtime), *others, precision)
+
+
+#: Kinds of rules files whose planners ask of a processor's precision nothing but whether it computes in floats.
+_OF_FLOATS = frozenset({"npu"})
 
 
 @lru_cache(maxsize=32)
@@ -121,7 +129,12 @@ def _nameless(runtime: str) -> str:
 def traits(processor: Processor) -> frozenset[str]:
     """What rules may ask of a processor: ``host`` (where the program runs) or ``offload`` (what it hands work to), and the executor of
     its runtime."""
-    return frozenset({"host" if kind(processor.kind).host else "offload", planner(processor.runtime).executors[0]})
+    return _traits(processor.kind, processor.runtime)
+
+
+@lru_cache(maxsize=64)
+def _traits(kind_name: str, runtime: str) -> frozenset[str]:
+    return frozenset({"host" if kind(kind_name).host else "offload", str(load_rules(runtime).data.get("executor"))})
 
 
 def parsed(rules: Rules, parse: Callable[[Rules], T]) -> T:

@@ -25,6 +25,7 @@ from latlint.latency.packs import Target
 from latlint.latency.terms import CostModel
 from latlint.records import NamedTuple
 from latlint.runtime import plan
+from latlint.runtime.as_if import FLOATS
 from latlint.runtime.planners import alike
 from latlint.runtime.rules import load_rules
 from latlint.runtime.types import Kernel, Plan, Processor
@@ -115,9 +116,10 @@ def frontier(target: Target, group: str, dtype: str) -> Frontier:
     key = (target.name, target.key, str(target.pack.card.get("sha256", "")), group, dtype)
     if key not in _known:
         processor = target.processor
-        work = _well_shaped.get((alike(processor), group, dtype)) or _drawn(processor, group, dtype)
-        _well_shaped[alike(processor), group, dtype] = work
-        _known[key] = _best(work, target)
+        like = alike(processor, dtype in FLOATS), group, dtype
+        if like not in _well_shaped:
+            _well_shaped[like] = _drawn(processor, group, dtype)
+        _known[key] = _best(_well_shaped[like], target)
     return _known[key]
 
 
