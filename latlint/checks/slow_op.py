@@ -182,7 +182,9 @@ def _reasons(view: View, slow: list[_Slow]) -> Iterator[str]:
     if not slow:
         return
     rows, work = view.planned(_work)
-    purposes = spent(work, view.subject.target, [view.kernel_ms[place] for place in rows])
+    target = view.subject.target
+    purposes = spent(work, target, [view.kernel_ms[place] for place in rows])
+    usual = {id(curve): curve.spent(target) for curve in {id(each.curve): each.curve for each in slow}.values()}
     for each in slow:
         row = rows[each.position]
         kernel, curve, near = each.kernel, each.curve, each.curve.nearest(each.kernel.macs)
@@ -191,10 +193,10 @@ def _reasons(view: View, slow: list[_Slow]) -> Iterator[str]:
         elif _off_the_fast_path(view, kernel, bool(curve.winograd[near])):
             yield "path"
         else:
-            excess = purposes[row] - curve.spent[near] * (kernel.all_macs / curve.macs[near])
+            excess = purposes[row] - usual[id(curve)][near] * (kernel.all_macs / curve.macs[near])
             purpose = PURPOSES[int(excess.argmax())]
-            computed = computed_macs(work, row)
-            if purpose in ("arithmetic", "tiles") and computed >= _PADDED * kernel.all_macs:
+            products = purpose in ("arithmetic", "tiles")
+            if products and computed_macs(work, row) >= _PADDED * kernel.all_macs:
                 yield "padded"
             else:
                 yield "linked" if purpose == "other" and kernel.linked else purpose

@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -48,24 +49,37 @@ def find_targets(directories: Iterable[Path] = ()) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-#: The targets of each pack of a directory of packs: to know them from this takes a thirtieth of the time that their cards take.
+#: The targets of each pack of a directory of packs, and the SHA-256 of its card: to know them from this takes a thirtieth of the time that
+#: their cards take.
 INDEX = "targets.json"
 
 
 def _indexed(root: Path) -> dict[str, Path]:
     """The targets of the packs in ``root`` by its index; none where it has no index."""
+    return {name: root / directory for directory, each in _index(root).items() for name in each["targets"]}
+
+
+def known_cards() -> frozenset[str]:
+    """SHA-256 of the cards of the bundled packs, which tests have checked: what says all of a pack, for it has those of its other files."""
+    return frozenset(each["card"] for each in _index(data_dir("predictors")).values())
+
+
+@lru_cache(maxsize=4)
+def _index(root: Path) -> dict[str, dict[str, Any]]:
     path = root / INDEX
-    if not path.is_file():
-        return {}
-    index: dict[str, list[str]] = json.loads(path.read_bytes())
-    return {target: root / directory for directory, targets in index.items() for target in targets}
+    found: dict[str, dict[str, Any]] = json.loads(path.read_bytes()) if path.is_file() else {}
+    return found
 
 
 def write_index(root: Path) -> None:
-    """Write the index of the packs in ``root``: the targets of each directory. A device may have more than one."""
-    cards = {path.parent.name: read_card(path.parent)[0] for path in sorted(root.glob("*/card.json"))}
-    index = {directory: [f"{card['device']}/{name}" for name in names(card)] for directory, card in cards.items()}
+    """Write the index of the packs in ``root``: what is in each directory. A device may have more than one."""
+    index = {}
+    for path in sorted(root.glob("*/card.json")):
+        card, written = read_card(path.parent)
+        targets = [f"{card['device']}/{name}" for name in names(card)]
+        index[path.parent.name] = {"card": written, "targets": targets}
     write_whole({root / INDEX: (json.dumps(index, indent=1) + "\n").encode()})
+    _index.cache_clear()
 
 
 def select_targets(patterns: Iterable[str], known: Collection[str]) -> list[str]:

@@ -147,9 +147,14 @@ def _distinct(kernels: Sequence[Kernel], models: Sequence[CostModel]) -> tuple[l
     found: list[Kernel] = []
     which: list[int] = []
     known: dict[tuple[Any, ...], int] = {}
+    key: tuple[Any, ...]
     for kernel in kernels:
-        model = None if kernel.free else models[kernel.partition]
-        key = (model, _computes(kernel), *kernel.attributes.items())
+        if kernel.free and not (kernel.inputs or kernel.outputs or kernel.attributes):
+            # what a conversion folds away may be most of a graph
+            key = (kernel.implementation, kernel.input_dtype, kernel.macs)
+        else:
+            model = None if kernel.free else models[kernel.partition]
+            key = (model, _computes(kernel), *kernel.attributes.items())
         try:
             number = known.setdefault(key, len(found))
         except TypeError:  # an attribute that is a list
@@ -450,6 +455,16 @@ def _kernels(graph: Graph, work: Workload, found: Times) -> Iterator[KernelPredi
 def _told(graph: Graph, work: Workload) -> Iterator[Told]:
     fallbacks = work.plan.fallbacks
     for index, kernel in enumerate(work.plan.kernels):
+        if (
+            kernel.free
+            and kernel.sized
+            and kernel.repeat == 1
+            and not (kernel.inputs or kernel.outputs or kernel.weight_bytes or kernel.macs)
+        ):
+            nodes = tuple([graph.nodes[node].name for node in kernel.nodes])
+            before = (index, kernel.partition, nodes, kernel.op, kernel.linked, kernel.implementation)
+            yield before, "free", (0, 0, kernel.free, kernel.explain, (), (), kernel.input_dtype)
+            continue
         fallback = fallbacks.get(kernel.nodes[0]) if kernel.nodes else None
         reason = kernel.free or ("" if kernel.sized else UNSIZED) or kernel.reason
         if (

@@ -25,7 +25,7 @@ from latlint.data import data_dir
 from latlint.errors import LatlintError
 from latlint.files import write_whole
 from latlint.latency import cards
-from latlint.latency.catalogue import FORMAT, SCHEMA, find_targets, names, read_blob, read_card, read_part
+from latlint.latency.catalogue import FORMAT, SCHEMA, find_targets, known_cards, names, read_blob, read_card, read_part
 from latlint.latency.costs import UnpricedError, columns_of, costs
 from latlint.latency.terms import CostModel
 from latlint.latency.trees import Forest
@@ -214,8 +214,9 @@ def targets_in(found: Mapping[str, Path]) -> list[NamedTarget]:
     return [named(name, packs[directory], name.partition("/")[2]) for name, directory in found.items()]
 
 
-def read_pack(directory: Path) -> Pack:
-    """The pack in ``directory``. Raises ``LatlintError`` (LAT901) when it cannot be read or does not hold what it must."""
+def read_pack(directory: Path, *, unknown: bool = False) -> Pack:
+    """The pack in ``directory``. Raises ``LatlintError`` (LAT901) when it cannot be read or does not hold what it must. With ``unknown``
+    a bundled one is looked through like any other, which takes longer than all else of reading it."""
     path = directory / "card.json"
     card, written = read_card(directory)
     blob = read_blob(directory)
@@ -225,7 +226,8 @@ def read_pack(directory: Path) -> Pack:
     try:
         card, checked = _whole(card, directory.parent / COMMON)
         arrays = cards.read_arrays(card, blob)
-        cards.check(card, arrays, checked)
+        if unknown or written not in known_cards():
+            cards.check(card, arrays, checked)
     except cards.DamagedError as error:
         raise LatlintError(f"damaged pack: {error}", code="LAT901", path=str(path)) from None
     return Pack(card, arrays, written[:8], str(path))

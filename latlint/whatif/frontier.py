@@ -68,18 +68,24 @@ _SPENT_ON = {
     **dict.fromkeys(("weights", "l2", "l3"), "weights"),
     **dict.fromkeys(("launch", "call"), "launch"),
 }
-#: What a kernel's time is spent on, in the order of ``Frontier.spent``.
+#: What a kernel's time is spent on, in the order of ``spent``.
 PURPOSES = ("arithmetic", "tiles", "input", "output", "weights", "launch", "other")
 
 
 class Frontier(NamedTuple):
     """Well-shaped convolutions of one group on one target, the best of each size: ``macs`` (sizes,), ascending; ``ms`` (sizes,);
-    ``spent`` (sizes, purposes), the milliseconds of ``ms`` by ``PURPOSES``; ``winograd`` (sizes,) tells which run on Winograd kernels."""
+    ``winograd`` (sizes,) tells which run on Winograd kernels. They are the ``chosen`` ones of those ``drawn``, which take ``drawn_ms``."""
 
     macs: Array
     ms: Array
-    spent: Array
     winograd: NDArray[np.bool_]
+    chosen: Sequence[int]
+    drawn: Workload
+    drawn_ms: Array
+
+    def spent(self, target: Target) -> Array:
+        """(sizes, purposes): the milliseconds of ``ms`` by ``PURPOSES``, on the target that this is the frontier of."""
+        return spent(self.drawn, target, self.drawn_ms)[self.chosen]
 
     def prices(self, macs: Sequence[int]) -> Array:
         """Milliseconds of each number of multiply-accumulates in well-shaped convolutions; NaN where none are that small."""
@@ -137,8 +143,10 @@ def _best(work: Workload, target: Target) -> Frontier:
     return Frontier(
         macs[chosen],
         times.kernels[chosen],
-        spent(work, target, times.kernels)[chosen],
         np.array(["winograd" in work.plan.kernels[at].implementation for at in chosen], bool),
+        chosen,
+        work,
+        times.kernels,
     )
 
 

@@ -471,5 +471,20 @@ def test_the_index_of_bundled_packs_says_what_their_cards_say(tmp_path: Path) ->
         (tmp_path / "packs" / path.parent.name / "card.json").write_bytes(path.read_bytes())
     catalogue.write_index(tmp_path / "packs")
     assert (tmp_path / "packs" / catalogue.INDEX).read_bytes() == (root / catalogue.INDEX).read_bytes()
-    found = {target.name for path in root.glob("*/card.json") for target in read_pack(path.parent).targets()}
-    assert found == set(catalogue.find_targets())
+    bundled = [read_pack(path.parent, unknown=True) for path in root.glob("*/card.json")]
+    assert {target.name for pack in bundled for target in pack.targets()} == set(catalogue.find_targets())
+
+
+def test_a_bundled_pack_is_looked_through_where_a_byte_of_it_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not before: tests have."""
+    looked: list[Any] = []
+    monkeypatch.setattr(cards, "check", lambda *given: looked.append(given))
+    shutil.copytree(data_dir("predictors") / "galaxy-s24", tmp_path / "galaxy-s24")
+    assert read_pack(tmp_path / "galaxy-s24").revision and not looked
+    card = tmp_path / "galaxy-s24" / "card.json"
+    card.write_bytes(card.read_bytes() + b" ")
+    assert read_pack(tmp_path / "galaxy-s24").revision and len(looked) == 1
+    (tmp_path / "galaxy-s24" / "arrays.bin").write_bytes(b"")
+    assert "arrays.bin does not have the hash" in refusal(tmp_path / "galaxy-s24")
