@@ -43,6 +43,7 @@ from collections.abc import Iterator
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import View, view
 from latlint.graph.types import Graph, Node
+from latlint.runtime.planners import takes_native
 from latlint.whatif.edits import EditedGraph
 from latlint.words import counted
 
@@ -57,7 +58,7 @@ _SIZES = frozenset({"shape", "size", "rank"})
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
     found = seen.shared(_foldable)
-    if not found:
+    if not found or _folded_already(seen, found):
         return
 
     def folded(graph: Graph) -> Graph:
@@ -75,6 +76,14 @@ def check(subject: Subject) -> Iterator[Finding]:
             "export with fixed sizes",
         )
     yield from seen.judge(RULE, message, found, fix=fix, gain=seen.gain("LAT308", folded))
+
+
+def _folded_already(view: View, found: list[Node]) -> bool:
+    """Whether a runtime that rewrites graphs has folded all of them: the plan of the graph without them is that of this one."""
+    if not takes_native(view.subject.target.processor):
+        return False
+    costly = {node for kernel in view.plan.kernels if not kernel.free for node in kernel.nodes}
+    return costly.isdisjoint(node.index for node in found)
 
 
 def _foldable(view: View) -> list[Node]:

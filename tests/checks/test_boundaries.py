@@ -8,6 +8,10 @@ import pytest
 from linted import findings, predicted, subject
 from sketch import sketch
 
+from latlint.checks import constant_arithmetic
+from latlint.runtime import plan
+from latlint.whatif import pricing
+
 GATE = """# pixel-4/gpu
 x = input 1x1x2x64
 a = conv2d x 64 kernel=1 activation=relu
@@ -418,3 +422,17 @@ def test_what_fills_the_memory_on_the_chip_is_beyond_it(width: int, beyond: bool
     """8 MB in float16, of 2 bytes: 125 x 125 x 128 values that are read, and as many that are written."""
     drawn = f"# galaxy-s24/npu@litert\nx = input 1x125x{width}x128\na = relu x\n"
     assert ("LAT252" in findings(drawn)) is beyond
+
+
+def test_what_onnxruntime_folds_is_not_planned_again_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = """# x86-64-avx512/cpu-1@onnxruntime onnx
+    x = input 1x64x112x112
+    c = const 1x64x112x112
+    d = sigmoid c native=Sigmoid
+    e = add x d native=Add
+    """
+    planned = []
+    monkeypatch.setattr(pricing, "plan", lambda graph, processor: planned.append(graph) or plan(graph, processor))
+    assert "LAT308" not in findings(drawn) and not planned
+    monkeypatch.setattr(constant_arithmetic, "takes_native", lambda processor: False)
+    assert "LAT308" not in findings(drawn) and planned

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from latlint.graph import read
 from latlint.latency.models.npu import price
-from latlint.runtime import plan, unloadable
+from latlint.runtime import Plans, plan, unloadable
 from latlint.runtime.as_if import converted_to
 from latlint.runtime.convert import as_newest_tflite
 from latlint.runtime.types import Kernel, Plan, Processor
@@ -283,3 +283,28 @@ def test_in_eight_bits_a_division_of_one_channel_pads_nothing(saved: Save) -> No
     assert padded(1, "w8a8") == 0
     assert padded(3, "w8a8") == 64 * 64 * 32
     assert padded(1, "w8a16") == padded(1, "") == 64 * 64 * 32 * 2
+
+
+def test_npus_that_plan_alike_share_kernels_and_no_name(saved: Save) -> None:
+    """Rules that differ in nothing but their names; of a graph without floats, NPUs that compute in those and NPUs that do not."""
+    qnn, whole = LITERT._replace(name="other", runtime="qnn-2.50/qnn"), LITERT._replace(precision="int8")
+    floats = as_newest_tflite(read(saved(graph_of([step("Relu", "x", "a"), step("Softmax", "a", "y")], [1, 64]))))
+    integers = replace(floats, tensors=tuple(replace(each, dtype="int8") for each in floats.tensors))
+    refused = replace(floats, nodes=tuple(replace(each, kind="detection_postprocess") for each in floats.nodes[:1]))
+    for graph, shares in ((floats, {qnn}), (integers, {qnn, whole}), (refused, set())):
+        plans = Plans(graph)
+        first = plans.of(LITERT)
+        for other in (qnn, whole):
+            made, alone = plans.of(other), plan(graph, other)
+            assert (made.kernels is first.kernels) == (other in shares)
+            assert made == alone
+            assert (made.runtime, made.processor) == (other.runtime, other.name)
+        assert plans.of(LITERT) is first
+
+
+def test_plans_of_a_converted_graph_are_shared_with_what_they_were_converted_to(saved: Save) -> None:
+    graph = read(saved(graph_of([step("Relu", "x", "a"), step("Softmax", "a", "y")], [1, 64])))
+    plans, qnn = Plans(graph), LITERT._replace(runtime="qnn-2.50/qnn")
+    first, made = plans.of(LITERT), plans.of(qnn)
+    assert made.kernels is first.kernels and made == plan(graph, qnn)
+    assert made.converted and first.converted and made.converted.plan == plan(first.converted.graph, qnn)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
+from math import inf
+from operator import attrgetter
 from typing import Any
 
 from latlint.graph.onnx_ops import MICROSOFT_INPUTS
@@ -55,6 +57,8 @@ class Draft:
     sizes: dict[int, tuple[int, ...] | None] = field(default_factory=dict)
     likes: dict[int, int] = field(default_factory=dict)
     changed: bool = False
+    #: Whether something changed since the nodes were last brought into an order.
+    _stale: bool = True
     _opened: dict[int, tuple[int, ...]] = field(default_factory=dict)
     _ops: list[Op] = field(default_factory=list)
 
@@ -82,7 +86,7 @@ class Draft:
     def fixed_shape(self, tensor: int) -> tuple[int, ...] | None:
         """The shape, where every dimension is known."""
         shape = self.shape(tensor)
-        return None if shape is None or any(dim < 0 for dim in shape) else shape
+        return None if shape is None or min(shape, default=0) < 0 else shape
 
     def dtype(self, tensor: int) -> str:
         return self.tensors[tensor].dtype if tensor >= 0 else ""
@@ -147,7 +151,7 @@ class Draft:
         for tensor in op.inputs:
             if tensor >= 0:
                 self.users.setdefault(tensor, []).append(op)
-        self.changed = True
+        self.changed = self._stale = True
         return op
 
     def set_input(self, op: Op, slot: int, tensor: int) -> None:
@@ -159,7 +163,7 @@ class Draft:
         op.inputs[slot] = tensor
         if tensor >= 0:
             self.users.setdefault(tensor, []).append(op)
-        self.changed = True
+        self.changed = self._stale = True
 
     def drop_inputs(self, op: Op, count: int) -> None:
         """Leaves only the first ``count`` inputs."""
@@ -172,7 +176,7 @@ class Draft:
             del self.producer[op.outputs[slot]]
         op.outputs[slot] = tensor
         self.producer[tensor] = op
-        self.changed = True
+        self.changed = self._stale = True
 
     def remove(self, op: Op, why: str = "") -> None:
         """Takes a node out; what it read and nothing else reads stays until ``sweep``. ``why`` its nodes cost nothing, if so."""
@@ -185,7 +189,7 @@ class Draft:
                 del self.producer[tensor]
         if why:
             self.folded.update(dict.fromkeys(op.origins, why))
-        self.changed = True
+        self.changed = self._stale = True
 
     def bypass(self, op: Op, why: str) -> bool:
         """Removes a node whose output is its input ``0``. False where the output's name must stay, which a node then keeps."""
@@ -242,6 +246,8 @@ class Draft:
 
     def sweep(self) -> None:
         """Takes out what nothing needs, and brings the rest into an execution order."""
+        if not self._stale:
+            return
         waiting = [op for op in self._ops if op.alive]
         while waiting:
             unused = [op for op in waiting if op.alive and not self._needed(op)]
@@ -252,11 +258,34 @@ class Draft:
         self.sort()
 
     def _needed(self, op: Op) -> bool:
-        return not op.outputs or any(t in self.outputs or self.users.get(t) for t in op.outputs if t >= 0)
+        for t in op.outputs:
+            if t >= 0 and (t in self.outputs or self.users.get(t)):
+                return True
+        return not op.outputs
 
     def sort(self) -> None:
         """Brings the nodes into an execution order: of those that can run, the first by position."""
-        alive = [op for op in self._ops if op.alive]
+        if self._stale:
+            alive = [op for op in self._ops if op.alive]
+            self._ops = self._by_position(alive) or self._as_ready(alive)
+            self._stale = False
+
+    def _by_position(self, alive: Sequence[Op]) -> list[Op]:
+        """The nodes by position, where that is an execution order: the first by position can run then; else none."""
+        order = sorted(alive, key=attrgetter("position"))
+        producer, before = self.producer, -inf
+        for op in order:
+            position = op.position
+            if position <= before:
+                return []
+            for tensor in op.inputs:
+                maker = producer.get(tensor)
+                if maker is not None and maker.position >= position:
+                    return []
+            before = position
+        return order
+
+    def _as_ready(self, alive: Sequence[Op]) -> list[Op]:
         waits: dict[int, int] = {}
         ready: list[tuple[float, int, Op]] = []
         for number, op in enumerate(alive):
@@ -275,7 +304,7 @@ class Draft:
                 if waits[id(user)] == 0:
                     number += 1
                     heappush(ready, (user.position, number, user))
-        self._ops = order
+        return order
 
 
 def _as_onnxruntime_has_it(domain: str, name: str, node: Node) -> bool:

@@ -153,7 +153,9 @@ def _beside(draft: Draft, op: Op) -> tuple[int, ...]:
 
 def _shape(draft: Draft, op: Op, tensor: int) -> tuple[int, ...]:
     """A value's shape, images with their channels last; a dimension that is not known is 1."""
-    shape = tuple(max(dim, 1) for dim in draft.shape(tensor) or ())
+    shape = draft.shape(tensor) or ()
+    if min(shape, default=1) < 1:
+        shape = tuple(max(dim, 1) for dim in shape)
     if op.op in _IMAGES and len(shape) >= 3 and not op.get("channels_last"):
         return (shape[0], *shape[2:], shape[1])
     return shape

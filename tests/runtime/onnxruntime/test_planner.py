@@ -23,6 +23,7 @@ from latlint.graph.inputs import InputShape
 from latlint.graph.onnx import read_onnx
 from latlint.latency.models.onnxruntime import price
 from latlint.runtime import Plan, Processor, plan
+from latlint.runtime.onnxruntime.draft import Draft
 from tests.runtime.onnxruntime.conftest import Saved
 
 HERE = Processor("cpu-1thread", "onnxruntime-1.32/cpu", "cpu", "x86", "avx512")
@@ -50,6 +51,21 @@ def test_the_kernels_are_the_nodes_that_are_saved(name: str) -> None:
     assert all(kernel.nodes for kernel in planned.kernels if kernel.free)
     assert planned.converted is None
     assert not any("as if converted" in note for note in planned.notes)
+
+
+@pytest.mark.parametrize("name", sorted(SAVED)[::9])
+def test_an_order_by_position_is_the_first_that_can_run(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = read_onnx(exported(name), f"{name}.onnx")
+    quick, taken = plan(graph, HERE), []
+    by_position = Draft._by_position
+
+    def none(draft: Draft, alive: list[Any]) -> list[Any]:
+        taken.append(by_position(draft, alive))
+        return []
+
+    monkeypatch.setattr(Draft, "_by_position", none)
+    assert plan(graph, HERE).kernels == quick.kernels
+    assert any(taken)
 
 
 def test_sizes_that_are_left_open_are_planned_as_such_and_priced_as_taken() -> None:
