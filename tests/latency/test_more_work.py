@@ -19,7 +19,7 @@ from latlint.latency import engine
 from latlint.latency.packs import Target
 from latlint.runtime import plan
 from latlint.runtime.types import Kernel, Partition, Plan
-from tests.targets import PHONES, phones
+from tests.targets import PHONES, bundled, phones
 
 Times = tuple[NDArray[np.float64], NDArray[np.bool_]]
 
@@ -157,6 +157,18 @@ def test_twice_the_work_takes_no_less_on_a_cpu(settings: tuple[str, int, int, in
         assert np.all(once > 0)
         for way in works.keys() - {"once"}:
             assert np.all(times(works[way], target)[0] >= once), (target.name, way)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+@pytest.mark.parametrize("settings", XNNPACK, ids=str)
+def test_twice_the_work_takes_no_less_on_xnnpack(settings: tuple[str, int, int, int], dtype: str) -> None:
+    """Arithmetic hides the wait for memory: a multiply-accumulate more may not hide more than it takes."""
+    works = doubled(settings, "xnnpack", dtype)
+    for name, target in bundled().items():
+        if target.key.endswith("@xnnpack"):
+            once, _ = times(works["once"], target)
+            for way in works.keys() - {"once"}:
+                assert np.all(times(works[way], target)[0] >= once), (name, way)
 
 
 def test_the_samples_are_like_measured_kernels_and_unlike_them() -> None:

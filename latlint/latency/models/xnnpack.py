@@ -43,8 +43,14 @@ TILES = (9.0, 25.0)
 #: What leaves a server core's own cache, in bytes.
 LARGE = 2e6
 
-#: Multiply-accumulates that take as long as one element from memory: a kernel with more of them reads ahead meanwhile.
-BALANCE = 32.0
+#: Multiply-accumulates that take as long as four bytes from memory, of float32 and of 8-bit numbers: a kernel with more of them reads ahead
+#: meanwhile.
+BALANCE, Q8_BALANCE = 32.0, 128.0
+#: The terms that count multiply-accumulates as they are done, in whole tiles: those that fill a tile up take as long, and hide as much.
+_DONE = tuple(
+    f"xnn.{name}"
+    for name in ("conv.macs", "dwconv.3x3", "dwconv.5x5", "dwconv.large", "q8.macs", "q8.dwconv", "q8.dwconv.large")
+)
 
 _COSTS: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
@@ -116,11 +122,15 @@ def price(kernel: Kernel) -> Terms | None:
     if kernel.free or not kernel.outputs:
         return {}
     quantised = kernel.input_dtype in _QUANTISED or kernel.output_dtype in _QUANTISED
-    floats = _hybrid if _is_hybrid(kernel) else _PRICING.get(kernel.implementation, generic)
+    hybrid = _is_hybrid(kernel)
+    floats = _hybrid if hybrid else _PRICING.get(kernel.implementation, generic)
     pricing = _quantised if quantised else floats
     found = {f"xnn.{name}": count for name, count in pricing(kernel).items()}
     touched = elements(kernel) / (4 if quantised else 1)
-    hidden = 1.0 + kernel.macs / max(BALANCE * touched, 1.0)
+    done = max(float(kernel.macs), *(found.get(name, 0.0) for name in _DONE))
+    balanced = max((Q8_BALANCE if quantised or hybrid else BALANCE) * touched, 1.0)
+    # flat where it begins: a multiply-accumulate more must not hide more than it takes, or more work took less time
+    hidden = 1.0 + (done / balanced) ** 2
     return {"xnn.call": calls(kernel)} | found | {"xnn.memory": touched * beyond(4 * touched, LARGE) / hidden}
 
 
