@@ -463,19 +463,8 @@ def test_envelopes_have_as_many_sizes_as_the_engine_compares() -> None:
     assert len(engine.sizes(kernel)) == cards.SIZES
 
 
-def test_the_index_of_bundled_packs_says_what_their_cards_say(tmp_path: Path) -> None:
+def test_bundled_packs_hold_what_they_must_and_are_the_targets_of_the_index() -> None:
     root = data_dir("predictors")
-    (tmp_path / "packs").mkdir()
-    for path in root.glob("*/card.json"):
-        (tmp_path / "packs" / path.parent.name).mkdir()
-        (tmp_path / "packs" / path.parent.name / "card.json").write_bytes(path.read_bytes())
-    catalogue.write_index(tmp_path / "packs")
-    today, written = (json.loads((each / catalogue.INDEX).read_bytes()) for each in (tmp_path / "packs", root))
-    assert {name: each["targets"] for name, each in today.items()} == {
-        name: each["targets"] for name, each in written.items()
-    }
-    # a card that has changed since is looked through each time: that takes longer, and is no error
-    assert sum(today[name]["card"] != each["card"] for name, each in written.items()) <= len(today) // 4
     bundled = [read_pack(path.parent, unknown=True) for path in root.glob("*/card.json")]
     assert {target.name for pack in bundled for target in pack.targets()} == set(catalogue.find_targets())
 

@@ -11,16 +11,8 @@ import pytest
 from latlint.data import data_dir
 from latlint.errors import LatlintError
 from latlint.runtime import rules
-from latlint.runtime.parsed import parsed_files
 
 ROOT = data_dir("rules")
-
-
-def test_the_json_of_the_rules_is_of_today() -> None:
-    """``python -m latlint.runtime.parsed`` writes it."""
-    there = {path: path.read_text("utf-8") for path in (ROOT / rules.PARSED).rglob("*.json")}
-    assert there == parsed_files(ROOT)
-    assert len(there) == len(rules.runtimes()) > 10
 
 
 @pytest.fixture
