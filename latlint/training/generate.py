@@ -23,6 +23,7 @@ _ACTIVATIONS = {
 }
 #: The newest op versions that these files need: a grouped convolution asks for none above 1 ...
 _VERSION = 1
+_VERSIONS = {"BROADCAST_TO": 2}
 #: ... but int8 does, of these ops (``tensorflow/lite/tools/versioning/op_version.cc``).
 _INT8_VERSIONS = {
     "ADD": 2,
@@ -38,11 +39,18 @@ _INT8_VERSIONS = {
     "PAD": 2,
     "SOFTMAX": 2,
 }
-#: Scales of an int8 network: of activations, of weights, and of what these ops write, whose range is fixed.
+#: Scales of an int8 network: of activations and of weights; scale and zero of what these ops write, whose range is fixed.
 _SCALE, _WEIGHT_SCALE = 0.05, 0.01
-_UNIT_RANGE = (1 / 256, -128)
-_UNIT_OPS = frozenset({"LOGISTIC", "SOFTMAX"})
+_RANGES = {
+    "LOGISTIC": (1 / 256, -128),
+    "SOFTMAX": (1 / 256, -128),
+    "LOG_SOFTMAX": (16 / 256, 127),
+    "TANH": (1 / 128, 0),
+    "L2_NORMALIZATION": (1 / 128, 0),
+}
 _SCHEMA_VERSION = 3
+#: Its name, inputs, outputs, table of options and that table's fields.
+_Op = tuple[str, tuple[int, ...], tuple[int, ...], str, Mapping[str, Any]]
 
 
 class Network:
@@ -55,10 +63,11 @@ class Network:
         self._quantized = quantized
         self._filters: dict[int, int] = {}  # the dimension of the output channels
         self._biases: set[int] = set()
+        self._states: set[int] = set()
         self._shapes: list[Shape] = []
         self._constants: dict[int, bytes | None] = {}  # None: zeros
         self._types: dict[int, int] = {}
-        self._ops: list[tuple[str, tuple[int, ...], int, str, Mapping[str, Any]]] = []
+        self._ops: list[_Op] = []
         self.inputs = tuple(self._tensor(shape) for shape in input_shapes)
 
     def shape(self, tensor: int) -> Shape:
@@ -176,12 +185,46 @@ class Network:
     def softmax(self, x: int) -> int:
         return self._op("SOFTMAX", (x,), self.shape(x), "SoftmaxOptions", {"Beta": 1.0})
 
+    def op(
+        self,
+        name: str,
+        inputs: Sequence[int],
+        *shapes: Shape,
+        options: str = "",
+        dtype: int | None = None,
+        **values: Any,
+    ) -> tuple[int, ...]:
+        """Any op, as the schema names it, its table of ``options`` and that table's fields: one output for each of ``shapes``, all of type ``dtype``."""
+        outputs = tuple(self._tensor(shape) for shape in shapes)
+        if dtype is not None:
+            self._types |= dict.fromkeys(outputs, dtype)
+        self._ops.append((name, tuple(inputs), outputs, options, values))
+        return outputs
+
+    def constant(self, values: Sequence[int], shape: Shape | None = None) -> int:
+        """int32 numbers, as axes and sizes are given: a vector of them, or of a ``shape``."""
+        return self._tensor((len(values),) if shape is None else shape, _bytes(values), tflite.TensorType.INT32)
+
+    def zeros(self, *shape: int) -> int:
+        """A constant of the network's type."""
+        return self._zeros(*shape)
+
+    def state(self, *shape: int) -> int:
+        """A variable, which keeps its value from one inference to the next."""
+        self._states.add(self._tensor(shape))
+        return len(self._shapes) - 1
+
+    def typed(self, tensor: int, dtype: int) -> int:
+        """``tensor``, of another type than the network's."""
+        self._types[tensor] = dtype
+        return tensor
+
     def finish(self, *outputs: int) -> bytes:
         """The file, with ``outputs`` as the graph's."""
         zeros = sum(self._bytes(index) for index in self._constants)
         builder = flatbuffers.Builder(zeros + (1 << 16))  # large enough from the start: to grow is to copy
         codes = sorted({name for name, *_ in self._ops})
-        unit = {output for name, _, output, *_ in self._ops if name in _UNIT_OPS}
+        ranges = {output: _RANGES[name] for name, _, written, *_ in self._ops if name in _RANGES for output in written}
         buffers = [_table(builder, "Buffer", {})]
         tensors = []
         for index, shape in enumerate(self._shapes):
@@ -191,10 +234,10 @@ class Network:
                 data = _aligned(builder, self._constants[index] or bytes(self._bytes(index)))
                 buffers.append(_table(builder, "Buffer", {"Data": data}))
             fields = {"Shape": _ints(builder, shape), "Type": self._type(index), "Buffer": number}
+            if index in self._states:
+                fields["IsVariable"] = True
             if self._quantized and index not in self._types:
-                fields["Quantization"] = self._quantization(
-                    builder, index, *(_UNIT_RANGE if index in unit else (_SCALE, 0))
-                )
+                fields["Quantization"] = self._quantization(builder, index, *ranges.get(index, (_SCALE, 0)))
             name = builder.CreateString(f"tensor_{index}")
             tensors.append(_table(builder, "Tensor", fields | {"Name": name}))
         operators = [self._operator(builder, codes.index(op[0]), op) for op in self._ops]
@@ -214,11 +257,14 @@ class Network:
         builder.Finish(_table(builder, "Model", model), b"TFL3")
         return bytes(builder.Output())
 
-    def _operator(self, builder: Any, code: int, op: tuple[str, tuple[int, ...], int, str, Mapping[str, Any]]) -> int:
-        _, inputs, output, options, values = op
+    def _operator(self, builder: Any, code: int, op: _Op) -> int:
+        _, inputs, outputs, options, values = op
         fields: dict[str, Any] = {"OpcodeIndex": code}
-        fields |= {"Inputs": _ints(builder, inputs), "Outputs": _ints(builder, (output,))}
+        fields |= {"Inputs": _ints(builder, inputs), "Outputs": _ints(builder, outputs)}
         if options:
+            values = {
+                name: _ints(builder, value) if isinstance(value, tuple) else value for name, value in values.items()
+            }
             kind = getattr(tflite.BuiltinOptions, options)
             fields |= {"BuiltinOptionsType": kind, "BuiltinOptions": _table(builder, options, values)}
         return _table(builder, "Operator", fields)
@@ -230,9 +276,7 @@ class Network:
         return self._op(op, (x,), out, "Pool2DOptions", options)
 
     def _op(self, op: str, inputs: tuple[int, ...], shape: Shape, options: str, values: Mapping[str, Any]) -> int:
-        output = self._tensor(shape)
-        self._ops.append((op, inputs, output, options, values))
-        return output
+        return self.op(op, inputs, shape, options=options, **values)[0]
 
     def _zeros(self, *shape: int) -> int:
         index = self._tensor(shape)
@@ -284,7 +328,7 @@ class Network:
 
 
 def _bytes(values: Sequence[int]) -> bytes:
-    return b"".join(each.to_bytes(4, "little") for each in values)
+    return b"".join(each.to_bytes(4, "little", signed=True) for each in values)
 
 
 def _strides(stride: int) -> dict[str, Any]:
@@ -303,7 +347,7 @@ def _broadcast(x: Shape, y: Shape) -> Shape:
 
 def _code(builder: Any, name: str, quantized: bool) -> int:
     code = getattr(tflite.BuiltinOperator, name)
-    version = _INT8_VERSIONS.get(name, _VERSION) if quantized else _VERSION
+    version = (_INT8_VERSIONS if quantized else _VERSIONS).get(name, _VERSION)
     return _table(
         builder, "OperatorCode", {"DeprecatedBuiltinCode": min(code, 127), "BuiltinCode": code, "Version": version}
     )

@@ -31,11 +31,13 @@ def numbers(path: Path, target: str, pack: Path) -> list[float | None]:
     return [found.latency_ms, found.low_ms, found.high_ms, found.coverage, found.overhead_ms]
 
 
-@pytest.mark.parametrize("case", [case for case in WANTED if not case.startswith(("one_gelu", "vit_tiny"))])
+@pytest.mark.parametrize(
+    "case", [case for case in WANTED if not case.startswith(("one_gelu", "vit_tiny", "shufflenet"))]
+)
 def test_a_pack_that_0_1_built_predicts_what_it_did(case: str, model: Callable[[str], Path]) -> None:
     """``predictions.json`` was written by 0.1 (162dccc) with this pack: costs at random, terms of the GPU in another order.
 
-    What a transformer is made of is counted in terms that came later.
+    What a transformer is made of is counted in terms that came later, and a SPLIT is more than a concatenation since it was measured.
     """
     name, target = case.split()
     assert numbers(model(name), target, OLD) == pytest.approx(WANTED[case], rel=1e-9, abs=1e-12)

@@ -22,13 +22,29 @@ def kernel(op: str, *inputs: tuple[int, ...], output: tuple[int, ...] = MAP, mac
         ("less_equal", (MAP, (1, 1, 1, 8)), "f32.compare.broadcast"),
         ("select", (MAP, MAP, MAP), "f32.select"),
         ("select", (MAP, MAP, (1, 1, 1, 1)), "f32.compare.broadcast"),
+        ("maximum", (MAP,), "f32.elementwise"),
+        ("maximum", (MAP, (1, 1, 1, 8)), "f32.compare.broadcast"),
     ],
 )
 def test_a_comparison_or_choice_costs_by_what_it_writes(
     op: str, inputs: tuple[tuple[int, ...], ...], term: str
 ) -> None:
-    found = BUILTIN.price(kernel(op, *inputs))
-    assert found == {term: 2048.0, "f32.call": 1.0}
+    small, large = BUILTIN.price(kernel(op, *inputs)), BUILTIN.price(kernel(op, *inputs, output=(2, 16, 16, 8)))
+    assert small and large
+    assert set(small) == {term, "f32.call"}
+    assert large == {term: 2 * small[term], "f32.call": small["f32.call"]}
+
+
+def test_a_sum_over_the_last_axis_takes_an_element_at_a_time() -> None:
+    last, map_ = (kernel("sum", MAP)._replace(attributes={"axes": axes}) for axes in ((3,), (1, 2)))
+    assert (BUILTIN.price(last) or {})["f32.reduce"] > 4 * (BUILTIN.price(map_) or {})["f32.reduce"]
+
+
+def test_steps_along_an_axis_wait_for_memory_that_no_cache_holds() -> None:
+    small, large = (
+        (BUILTIN.price(kernel("cumsum", MAP, output=(1, rows, 8))) or {})["f32.reduce"] for rows in (10**3, 10**6)
+    )
+    assert large > 1500 * small
 
 
 def test_memory_is_waited_for_where_little_is_computed_for_it() -> None:

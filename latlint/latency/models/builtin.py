@@ -9,15 +9,17 @@ blocks) and ``pack_arm64.cc``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from latlint.latency.counts import (
     CELLS,
+    L3,
     LOOP,
     Cell,
     Pricing,
     Product,
+    beyond,
     blocks,
     calls,
     depthwise,
@@ -32,6 +34,8 @@ from latlint.latency.counts import (
 from latlint.latency.terms import UNCOMPUTED, CostModel, Term, Terms, is_unpriced
 from latlint.runtime.types import Kernel
 
+#: Elements of a kernel.
+Count = Callable[[Kernel], float]
 #: What ``rules/`` calls the kernel of a custom op that only the app can bring.
 UNRESOLVED = "unresolved_custom_op"
 #: Blocks of ruy's matrix product, 8 by 8, int8 in depths of 16.
@@ -139,9 +143,7 @@ TERMS: Mapping[str, Term] = MappingProxyType(
 )
 
 _QUANTISED = frozenset({"int8", "uint8", "int16"})
-_COPIES = ("concat", "split", "split_v", "reshape", "squeeze", "expand_dims", "flatten", "pack", "unpack", "identity")
-
-_ACTIVATIONS = ("relu", "relu6", "relu_0_to_1", "relu_n1_to_1", "clip", "leaky_relu", "prelu")
+_ACTIVATIONS = ("relu", "relu6", "relu_0_to_1", "relu_n1_to_1", "clip")
 _COMPARISONS = ("equal", "not_equal", "greater", "greater_equal", "less", "less_equal")
 
 
@@ -238,6 +240,15 @@ def _reached(kernel: Kernel) -> float:
     return share
 
 
+def _each(term: str, float32: float = 1.0, int8: float = 1.0, of: Count = written) -> Pricing:
+    """So many of ``term`` for each element written (or ``of`` others)."""
+
+    def price(kernel: Kernel) -> Terms:
+        return {term: of(kernel) * (int8 if _quantised(kernel) else float32)}
+
+    return price
+
+
 def _arithmetic(name: str) -> Pricing:
     def price(kernel: Kernel) -> Terms:
         return {f"{name}.broadcast" if len(set(kernel.inputs)) > 1 else name: written(kernel)}
@@ -245,12 +256,35 @@ def _arithmetic(name: str) -> Pricing:
     return price
 
 
-def _comparison(kernel: Kernel) -> Terms:
-    return {"compare.broadcast" if len(set(kernel.inputs)) > 1 else "compare": written(kernel)}
+def _alike(same: Pricing, repeated: Pricing) -> Pricing:
+    """``repeated`` where an operand has another shape than the first."""
+
+    def price(kernel: Kernel) -> Terms:
+        return repeated(kernel) if len(set(kernel.inputs)) > 1 else same(kernel)
+
+    return price
 
 
-def _select(kernel: Kernel) -> Terms:
-    return {"compare.broadcast" if len(set(kernel.inputs)) > 1 else "select": written(kernel)}
+def _reduction(last: Pricing, others: Pricing) -> Pricing:
+    """Over the last axis an element at a time is added to one sum; over others whole rows are added (reduce.cc)."""
+
+    def price(kernel: Kernel) -> Terms:
+        rank = len(kernel.inputs[0]) if kernel.inputs else 0
+        return last(kernel) if kernel.attributes.get("axes") == (rank - 1,) else others(kernel)
+
+    return price
+
+
+def _unpacked(kernel: Kernel) -> Terms:
+    """Each output is set up and copied by itself (unpack.cc)."""
+    count = written(kernel) * (1.5 if _quantised(kernel) else 1.2)
+    return {"concat": count, "call": calls(kernel) + 0.05 * len(kernel.outputs)}
+
+
+def _cumulated(kernel: Kernel) -> Terms:
+    """Steps along an axis are as far apart as the axes behind it are long: what fits no cache waits for each."""
+    count = written(kernel)
+    return {"reduce": count * (0.4 + 2.0 * beyond(4 * count, L3))}
 
 
 def _mean(kernel: Kernel) -> Terms:
@@ -286,11 +320,23 @@ def _softmax(kernel: Kernel) -> Terms:
     return {"softmax" if _quantised(kernel) else "softmax.shared": written(kernel)}
 
 
-def _table(name: str) -> Pricing:
+def _log_softmax(kernel: Kernel) -> Terms:
+    return {"softmax": 0.67 * written(kernel)} if _quantised(kernel) else {"softmax.shared": written(kernel)}
+
+
+def _filters(kernel: Kernel) -> Terms:
+    """Transposed and three-dimensional convolutions copy their input to a matrix."""
+    return {
+        name: count * (1.55 if name == "matmul.macs" and not _quantised(kernel) else 1.0)
+        for name, count in generic(kernel).items()
+    }
+
+
+def _table(name: str, units: float = 1.0) -> Pricing:
     """An int8 value is looked up in a table of 256 (activations.cc, elementwise.cc); float32 is computed."""
 
     def price(kernel: Kernel) -> Terms:
-        return {"lookup": written(kernel)} if _quantised(kernel) else {name: written(kernel)}
+        return {"lookup": written(kernel)} if _quantised(kernel) else {name: units * written(kernel)}
 
     return price
 
@@ -308,7 +354,9 @@ def _without_leading_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _squared_difference(kernel: Kernel) -> Terms:
-    return {"squared_difference.broadcast" if _broadcasts(kernel) else "squared_difference": written(kernel)}
+    if _broadcasts(kernel):
+        return {"squared_difference.broadcast": written(kernel)}
+    return {"squared_difference": written(kernel) * (1.5 if _quantised(kernel) else 0.6)}
 
 
 def _sub(kernel: Kernel) -> Terms:
@@ -317,16 +365,85 @@ def _sub(kernel: Kernel) -> Terms:
 
 
 #: Of an op that runs all steps itself (lstm_eval.cc) a step costs, besides its arithmetic, what this many small ops do: half of what the 14 of an
-#: unrolled step do, on x86-64 (LiteRT 2.3) 0.48 to 0.64 us against 1.02 to 1.3 us for 4 to 96 units. Its products take what a row's do.
-FUSED_STEP_CALLS = 7
+#: unrolled step do, on x86-64 (LiteRT 2.3) 0.48 to 0.64 us against 1.02 to 1.3 us for 4 to 96 units. Its products take what a row's do. A basic RNN
+#: (rnn_batch_step) has one activation a step, 0.1 us, and its products take 0.147 ns each, those of the others 0.087.
+FUSED_STEP_CALLS, RNN_STEP_CALLS = 7, 1.5
+RNN_PRODUCTS = 1.7
 
 
 def _recurrent(kernel: Kernel) -> Terms:
     cell, steps = Cell.of(kernel)
     work = {name: count * steps * cell.units for name, count in cell.work.items()}
-    each = cell.calls if kernel.implementation == LOOP else FUSED_STEP_CALLS
-    return {"row.macs": float(kernel.macs), "call": steps * each, **work}
+    if kernel.implementation == LOOP:
+        return {"row.macs": float(kernel.macs), "call": steps * cell.calls, **work}
+    if kernel.op == "rnn":
+        return {"row.macs": RNN_PRODUCTS * kernel.macs, "call": steps * RNN_STEP_CALLS, **work}
+    return {"row.macs": float(kernel.macs), "call": steps * FUSED_STEP_CALLS, **work}
 
+
+#: What no phone was measured with, float32 and int8: so many of a term an element that its cost on a Pixel 4's large core, times 0.4 and 0.57 (which is what
+#: simple ops that phones were measured with take on one x86-64 core, relative to it), is what that core takes: docs/prices.md, ``benchmarks/prices.py``.
+#: What copies is counted as what phones were measured with: concatenations, transposes.
+_HERE: Mapping[str, Pricing] = MappingProxyType(
+    {
+        **dict.fromkeys(_ACTIVATIONS, _each("activation", 0.5, 8.5)),
+        "leaky_relu": _each("activation", 0.5, 7),
+        "prelu": _each("activation", 0.65, 9),
+        **dict.fromkeys(("ceil", "floor", "neg", "sign", "square"), _each("elementwise", 0.4, 2)),
+        **dict.fromkeys(("round", "sqrt"), _each("elementwise", 0.7, 2)),
+        # One call for each element.
+        **dict.fromkeys(("logical_not", "logical_and", "logical_or"), _each("elementwise", 6, 3)),
+        "abs": _each("elementwise", 6.6, 3),
+        "floor_div": _each("elementwise", 9, 9),
+        "floor_mod": _each("elementwise", 54, 54),
+        **dict.fromkeys(("exp", "log"), _table("elementwise", 15)),
+        # std::exp or std::sin, and a branch that values with signs decide
+        "elu": _table("elementwise", 35),
+        **dict.fromkeys(("sin", "cos"), _table("elementwise", 44)),
+        "pow": _each("elementwise", 28, 28),
+        **dict.fromkeys(
+            ("maximum", "minimum"), _alike(_each("elementwise", 0.54, 2.6), _each("compare.broadcast", 0.56, 0.012))
+        ),
+        **dict.fromkeys(_COMPARISONS, _alike(_each("compare", 1, 11), _each("compare.broadcast", 0.96, 2.3))),
+        # in float32 as a network on a Raspberry Pi 5 shows it (LiteRT): half of what x86-64 does
+        "select": _alike(_each("select", 1, 13), _each("compare.broadcast", 1.9, 1.15)),
+        "div": _each("division", 0.47),
+        "l2_normalization": _each("l2_normalization", 1.8, 5),
+        "local_response_norm": _each("elementwise", 62, 62),
+        **dict.fromkeys(
+            ("sum", "reduce_prod"), _reduction(_each("reduce", 1.3, 0.08, read), _each("reduce", 0.22, 0.7, read))
+        ),
+        **dict.fromkeys(
+            ("reduce_max", "reduce_min"), _reduction(_each("reduce", 1.1, 0.06, read), _each("reduce", 0.22, 0.9, read))
+        ),
+        **dict.fromkeys(("reduce_any", "reduce_all"), _each("reduce", 0.08, 0.08, read)),
+        "arg_max": _each("reduce", 0.45, 0.26, read),
+        "arg_min": _each("reduce", 0.45, 0.6, read),
+        "cumsum": _cumulated,
+        "top_k": _each("sort", 0.25, 0.16, read),
+        "one_hot": _each("elementwise", 6.6, 6.6),
+        "resize_bilinear": _each("resize", 0.62, 1.7),
+        "resize_nearest": only_written("resize.nearest"),
+        "mirror_pad": _each("mirror_pad", 1.65, 2),
+        "l2_pool2d": _each("elementwise", 1.2, 1.2, read),
+        **dict.fromkeys(("transpose_conv2d", "transpose_conv3d", "conv3d"), _filters),
+        "log_softmax": _log_softmax,
+        # copies of whole runs of memory, as a concatenation makes them: a reshape is one, unless it happens in place
+        "concat": only_written("concat"),
+        **dict.fromkeys(
+            "reshape squeeze expand_dims flatten identity pack space_to_depth".split(), only_written("concat")
+        ),
+        "depth_to_space": _each("concat", 1, 1.6),
+        "unpack": _unpacked,
+        **dict.fromkeys(("split", "split_v"), _each("concat", 1.4, 3)),
+        **dict.fromkeys(("gather", "gather_nd", "embedding_lookup"), _each("move", 2, 1.6)),
+        **dict.fromkeys(("space_to_batch", "batch_to_space"), _each("move", 2, 1.4)),
+        "tile": _each("move", 1.5, 0.9),
+        "cast": _each("move", 1.8, 1.8),
+        "slice": _each("slice", 1, 0.9),
+        "broadcast_to": _each("move", 1.3, 0.9),
+    }
+)
 
 _BY_IMPLEMENTATION: Mapping[str, Pricing] = MappingProxyType(
     {
@@ -349,17 +466,7 @@ _BY_OP: Mapping[str, Pricing] = MappingProxyType(
         "softmax": _softmax,
         "gelu": _table("gelu"),
         "tanh": _table("tanh"),
-        **dict.fromkeys(("elu", "exp", "log"), _table("transcendental")),
-        **dict.fromkeys(_ACTIVATIONS, only_written("activation")),
-        "div": only_written("division"),
-        "l2_normalization": only_written("l2_normalization"),
-        # maximum_minimum.cc has no kernel but the one that broadcasts
-        **dict.fromkeys(("maximum", "minimum"), only_written("compare.broadcast")),
-        "mirror_pad": only_written("mirror_pad"),
-        "top_k": only_read("sort"),
-        "resize_nearest": only_written("resize.nearest"),
-        **dict.fromkeys(("depth_to_space", "space_to_depth"), only_written("concat")),
-        **dict.fromkeys(("gather", "gather_nd", "embedding_lookup"), only_written("move")),
+        **_HERE,
         **dict.fromkeys(("shape", "rank", "size"), lambda kernel: {}),
         "mul": _arithmetic("mul"),
         "hard_swish": only_written("hard_swish"),
@@ -367,16 +474,11 @@ _BY_OP: Mapping[str, Pricing] = MappingProxyType(
         "max_pool2d": pool,
         "average_pool2d": pool,
         "mean": _mean,
-        "pad": only_written("pad"),
-        # copies of whole runs of memory, as a concatenation makes them: a reshape is one, unless it happens in place
-        **dict.fromkeys(_COPIES, only_written("concat")),
+        **dict.fromkeys(("pad", "pad_v2"), only_written("pad")),
         # each round copies what the loop holds to its condition and to its body (while.cc)
         "while": lambda kernel: {"concat": 2.0 * written(kernel)},
         **dict.fromkeys(CELLS, _recurrent),
         "strided_slice": only_written("slice"),
-        "slice": only_written("slice"),
-        **dict.fromkeys(_COMPARISONS, _comparison),
-        "select": _select,
         "quantize": only_written("quantize"),
         "dequantize": only_written("quantize"),
     }
