@@ -4,6 +4,7 @@ name every op, runtime and rule. Sources are parsed, not imported, so that an im
 from __future__ import annotations
 
 import ast
+import re
 import tomllib
 from collections.abc import Iterator
 from functools import cache
@@ -110,6 +111,17 @@ def test_no_private_name_crosses_a_room() -> None:
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in there:
                 assert not private(node.attr), f"{by} reaches for {node.value.id}.{node.attr}"
+
+
+def test_the_page_shows_todays_house() -> None:
+    """Every directory of the package stands in the picture of ``docs/architecture.md``, and all that stands there is in the repository."""
+    page = (REPOSITORY / "docs" / "architecture.md").read_text("utf-8")
+    picture = page.partition("\n## Rooms\n")[2].split("```")[1]
+    places = [path for path in REPOSITORY.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    there = {path.name for place in places for path in (place, *place.rglob("*"))}
+    named = {*re.findall(r"(\w+)/", picture), *re.findall(r"[\w.]+\.(?:py|json)\b", picture)} - {"ci"}
+    assert named - there == set()
+    assert {path.parent.name for path in PACKAGE.rglob("__init__.py")} - {ROOT} <= named
 
 
 # --- Tables that must be whole ----------------------------------------------------------------------------------------------
