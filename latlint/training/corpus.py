@@ -36,13 +36,13 @@ def unpacked(archives: Path) -> Path:
             with tempfile.TemporaryDirectory(prefix="latlint-corpus-", dir=target.parent) as scratch:
                 whole = Path(scratch, "whole")
                 for archive in found:
-                    _unpack(archive, whole)
+                    unpack_archive(archive, whole)
                 whole.rename(target)
     return target
 
 
-def _unpack(archive: Path, target: Path) -> None:
-    """Unpack, leaving runs of zeros as holes: 8 GB of zeroed weights then take 120 MB."""
+def unpack_archive(archive: Path, target: Path) -> None:
+    """Unpack a ``*.tar.zst``, leaving runs of zeros as holes: 8 GB of zeroed weights then take 120 MB."""
     with (
         archive.open("rb") as packed,
         zstandard.ZstdDecompressor().stream_reader(packed) as stream,

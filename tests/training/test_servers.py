@@ -11,6 +11,7 @@ import pytest
 
 from latlint.training import servers
 from latlint.training.clock import Timing
+from latlint.training.corpus import unpack_archive
 from latlint.training.profile_onnxruntime import Measured
 from tests.targets import bundled
 
@@ -50,6 +51,12 @@ def test_the_bundled_times_are_of_published_and_generated_networks() -> None:
     assert sum(name.startswith("generated/") for name in found) == 60
     assert sum(name.endswith("~qdq") for name in found) >= 20
     assert {"resnet18", "swin-tiny-patch4-window7-224", "mobilenetv2_w1~qdq", "resnet10~dynamic"} <= found.keys()
+
+
+def test_every_quantised_network_is_kept(tmp_path: Path) -> None:
+    unpack_archive(servers.QUANTIZED, tmp_path)
+    kept = {path.stem for path in tmp_path.glob("*.onnx")}
+    assert kept == {name for name in servers.timings(servers.FILE, 1) if "~" in name}
 
 
 @pytest.mark.parametrize(("precision", "limit"), [("float32", 5), ("int8", 10)])
