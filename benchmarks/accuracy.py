@@ -12,6 +12,7 @@ family. Prints one row a target and precision. ``--check`` fails where a limit i
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import re
 import sys
@@ -62,6 +63,7 @@ def main() -> int:
     parser.add_argument("--npu", action="store_true", help="NPUs instead: see npu.py beside this file")
     parser.add_argument("--litert", action="store_true", help="LiteRT as it ships instead: see litert.py beside it")
     options = parser.parse_args()
+    gc.set_threshold(200_000, 20, 20)  # as ``latlint.__main__`` sets it
     if options.litert:
         import litert
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -36,6 +37,7 @@ def main() -> int:
     options = parser.parse_args()
     if not (options.shared / "data").is_dir():
         parser.error(f"{options.shared}: no data/ here; the measurements are not part of the repository")
+    gc.set_threshold(200_000, 20, 20)  # as ``latlint.__main__`` sets it
     failed = 0
     for name in [options.only] if options.only else _SOURCES:
         failed |= _SOURCES[name](options.shared, options.output, options.check)
