@@ -5,7 +5,7 @@ Kernels are made by hand, so that doubling one changes nothing but its size: not
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -118,11 +118,15 @@ def changes(implementation: str) -> dict[str, Change]:
     return {name: change for name, change in DOUBLED.items() if name not in left_out}
 
 
-@cache
-def priced(convolutions: tuple[Convolution, ...], executor: str, dtype: str) -> engine.Workload:
+def work_of(convolutions: Iterable[Convolution], executor: str, dtype: str) -> engine.Workload:
     kernels = tuple(each.build(dtype) for each in convolutions)
     precision = "int8" if dtype == "int8" else "float32"
     return engine.workload(Plan("r", "p", precision, kernels, (Partition(executor, len(kernels)),)))
+
+
+@cache
+def priced(convolutions: tuple[Convolution, ...], executor: str, dtype: str) -> engine.Workload:
+    return work_of(convolutions, executor, dtype)
 
 
 @cache
@@ -169,6 +173,54 @@ def test_twice_the_work_takes_no_less_on_xnnpack(settings: tuple[str, int, int, 
             once, _ = times(works["once"], target)
             for way in works.keys() - {"once"}:
                 assert np.all(times(works[way], target)[0] >= once), (name, way)
+
+
+#: How many pairs of a kernel and a larger one each target is asked about, of all implementations.
+PAIRS = 10_000
+
+#: By runtime its executor, and implementations, kernels, strides and groups. The last two have other kernels for 8-bit numbers, by other attributes.
+LARGER = {
+    "tflite-2.10/builtin": ("builtin", BUILTIN),
+    "litert-2.3/xnnpack": ("xnnpack", (*XNNPACK, ("igemm", 5, 1, 8), ("dwconv", 5, 2, 1), ("dwconv", 7, 1, 1))),
+    "litert-2.2/gpu": (
+        "mldrift",
+        (("convolution", 1, 1, 1), ("convolution", 3, 2, 1), ("convolution", 3, 1, 8), ("depthwise", 3, 1, 1)),
+    ),
+    "onnxruntime-1.32/cpu": ("onnxruntime", (("Conv", 1, 1, 1), ("Conv", 3, 1, 1), ("Conv", 3, 2, 8))),
+}
+
+
+def larger(settings: tuple[str, int, int, int], count: int) -> tuple[list[Convolution], list[Convolution]]:
+    """Convolutions of all sizes, and each of them again, up to four times larger in some dimensions, and smaller in none."""
+    implementation, kernel, stride, groups = settings
+    depthwise = implementation.startswith("depthwise") or implementation == "dwconv"
+    random = np.random.default_rng(11)
+    few = 2 ** random.uniform(0, (8, 11, 11, 2, 2), (count, 5))
+    more = few * 2 ** (random.uniform(0, 2, (count, 5)) * random.integers(0, 2, (count, 5)))
+    found: tuple[list[Convolution], list[Convolution]] = ([], [])
+    for convolutions, sizes in zip(found, (few, more), strict=True):
+        for side, channels, outputs, batch, rows in sizes.astype(int).tolist():
+            # two of each group at least: where a group has one input and one output, ONNX Runtime has another kernel
+            into, out = (max(-(-size // groups), 2 if groups > 1 else 1) * groups for size in (channels, outputs))
+            out = into if depthwise else out
+            convolutions.append(Convolution(implementation, side, into, out, kernel, stride, groups, batch, rows))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("runtime", "dtype"),
+    [(each, "float32") for each in LARGER] + [(each, "int8") for each in ("tflite-2.10/builtin", "litert-2.3/xnnpack")],
+)
+def test_a_larger_kernel_takes_no_less(runtime: str, dtype: str) -> None:
+    """Of whatever sizes, on every CPU, and every GPU but those whose times trees correct."""
+    asked = [each for each in bundled().values() if isinstance(each, Target) and each.runtime == runtime]
+    assert len(asked) > 1
+    executor, kernels = LARGER[runtime]
+    for settings in kernels:
+        few, more = (work_of(each, executor, dtype) for each in larger(settings, PAIRS // len(kernels)))
+        for target in asked:
+            assert np.all(times(more, target)[0] >= times(few, target)[0]), (target.name, settings)
 
 
 def test_the_samples_are_like_measured_kernels_and_unlike_them() -> None:
