@@ -5,8 +5,8 @@ Reports GELUs and layer normalisations that an ONNX model spells out in a way th
 of its fusion failed, and what the one op would save.
 
 ## Why is this slow?
-ONNX Runtime looks for fixed forms. A GELU must be `x * 0.5 * (1 + erf(x / sqrt(2)))`, with the half on x or on the product and the constants right to
-five digits; the approximation by tanh has no fusion on the CPU. A layer normalisation must square by `Pow(d, 2)`, go over the last axes, and end in a
+ONNX Runtime looks for fixed forms. A GELU must be `x * 0.5 * (1 + erf(x / sqrt(2)))`, with a division, the half on x or on the product, and the constants right
+to five digits; the approximation by tanh has no fusion on the CPU. A layer normalisation must square by `Pow(d, 2)`, go over the last axes, and end in a
 product and a sum with constants. In any other form each step is a pass over the tensor. The opset does not matter (asked from 9 to 24), nor do
 constants in another file.
 
@@ -121,7 +121,9 @@ def _of_gelu(view: View, nodes: Sequence[Node]) -> str:
     for want in (0.5, 1.0):
         if not any(isclose(value, want, rel_tol=1e-5) for value in values):
             return f"no constant {want:g}"
-    if not any(isclose(value, root, rel_tol=1e-5) for value in values for root in (2**0.5, 0.5**0.5)):
+    if any(isclose(value, 0.5**0.5, rel_tol=1e-5) for value in values):
+        return "it multiplies by 1 / sqrt(2), and does not divide by the root of 2"
+    if not any(isclose(value, 2**0.5, rel_tol=1e-5) for value in values):
         return "its divisor is not the root of 2 to five digits"
     return "its steps are in another order"
 

@@ -6,7 +6,8 @@ Reports convolutions and matrix products between QuantizeLinear and DequantizeLi
 ## Why is this slow?
 ONNX Runtime makes an op and the pairs around it one integer op, if the group is complete: every operand is dequantised, one QuantizeLinear alone reads the
 result, and the types have a kernel. Otherwise the op runs in float behind DequantizeLinears, of its weights too, at every run: slower than the float model.
-On x86-64 int8 activations have no kernels: they are made uint8 where one op alone reads them. No kernel takes 16 bits.
+On x86-64 int8 activations have no kernels: they are made uint8 where one op alone reads them. No kernel takes 16 bits, and none is of ConvTranspose. Float
+weights of a Conv or Gemm between pairs are no obstacle: ONNX Runtime makes them integers when it loads the file; those of a MatMul stay.
 
 ## Example that fails
 ```text
@@ -55,7 +56,7 @@ from latlint.words import counted
 
 RULE = Rule("LAT263", "quantized-in-float", "warning", ("onnxruntime",), "source")
 
-_PRODUCTS = frozenset({"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", "FusedMatMul"})
+_PRODUCTS = frozenset({"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", "FusedMatMul", "ConvTranspose"})
 #: Below this share of the whole it is a note.
 _NOTABLE = 0.05
 
@@ -83,14 +84,16 @@ def _why(view: View, node: Node, before: Node) -> str:
     dtype = view.tensor(before.inputs[0]).dtype
     if dtype not in ("int8", "uint8"):
         return f"no integer kernel takes {dtype} activations"
-    others = [view.source(node, slot) for slot, index in enumerate(node.inputs[:2]) if index >= 0]
-    if any(each is None or each.kind != "dequantize" for each in others):
-        return "its weights are not quantised"
+    if node.native == "ConvTranspose":
+        return "ConvTranspose has no integer kernel"
     readers = view.readers(node)
     if len(readers) > 1:
         return "more than one op reads its result"
     if not readers or readers[0].kind != "quantize":
         return "no QuantizeLinear reads its result"
+    others = [view.source(node, slot) for slot, index in enumerate(node.inputs[:2]) if index >= 0]
+    if any(each is None or each.kind != "dequantize" for each in others):
+        return "its weights are not quantised"
     if dtype == "int8":
         return "int8 activations have no kernel on x86-64, and uint8 ones need one reader"
     return "its types have no integer kernel"

@@ -629,7 +629,17 @@ def _quantized_operands(node: NodeProto) -> Iterator[tuple[str, str, str]]:
             yield names[0], names[1], names[2]
             yield names[3], names[4], names[5]
             yield output, names[6], names[7]
-        case "QLinearSigmoid" | "QLinearLeakyRelu" | "QLinearAveragePool" | "QLinearGlobalAveragePool":
+        case "QGemm":
+            yield names[0], names[1], names[2]
+            yield names[3], names[4], names[5]
+            yield output, names[7], names[8]
+        case "QLinearWhere":
+            yield names[1], names[2], names[3]
+            yield names[4], names[5], names[6]
+            yield output, names[7], names[8]
+        case (
+            "QLinearSigmoid" | "QLinearLeakyRelu" | "QLinearAveragePool" | "QLinearGlobalAveragePool" | "QLinearSoftmax"
+        ):
             yield names[0], names[1], names[2]
             yield output, names[3], names[4]
         case "QLinearConcat":

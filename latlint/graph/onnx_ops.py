@@ -677,16 +677,17 @@ _OPS: dict[str, str | Callable[[Call], Result]] = {
 class Foreign(NamedTuple):
     """An op whose schema onnx does not have, or does not infer. ``describe`` as in ``_OPS``, ``None`` where that has it.
 
-    Its outputs' types: those of the standard op ``stand_in`` on some of its inputs; or ``shapes`` of the inputs' shapes and the
-    attributes, one for each output, elements as in input ``like``.
+    Its outputs' types: those of the standard op ``stand_in`` on some of its inputs, as if those were floats where it is ``quantised``; or ``shapes`` of
+    the inputs' shapes and the attributes, one for each output, elements as in input ``like``.
     """
 
     describe: str | Callable[[Call], Result] | None
-    stand_in: tuple[str, tuple[int, ...]] | None = None
+    stand_in: tuple[str, Sequence[int]] | None = None
     shapes: Callable[[Sequence[tuple[int, ...] | None], Mapping[str, Any]], Sequence[tuple[int, ...] | None]] | None = (
         None
     )
     like: int = 0
+    quantised: bool = False
 
 
 _Shapes = Sequence[tuple[int, ...] | None]
@@ -795,15 +796,21 @@ FOREIGN: dict[tuple[str, str], Foreign] = {
             "DynamicQuantizeLSTM": Foreign(
                 lambda call: _recurrent("lstm")(call)._replace(inputs=(0, 1, 2)), shapes=_quantized_lstm
             ),
-            "QLinearAdd": Foreign(_quantized(_with_activation("add"), 0, 3), ("Add", (0, 3))),
-            "QLinearMul": Foreign(_quantized(_with_activation("mul"), 0, 3), ("Mul", (0, 3))),
-            "QLinearSigmoid": Foreign(_only("sigmoid", 0), ("Sigmoid", (0,))),
-            "QLinearLeakyRelu": Foreign(_quantized(_alpha("leaky_relu", 0.01), 0), ("LeakyRelu", (0,))),
-            "QLinearSoftmax": Foreign(_quantized(_softmax("softmax"), 0), ("Softmax", (0,))),
-            "QLinearReduceMean": Foreign(_quantized(_reduce("mean"), 0), ("ReduceMean", (0,))),
-            "QLinearAveragePool": Foreign(_quantized(_pool("average_pool2d"), 0), ("AveragePool", (0,))),
-            "QLinearGlobalAveragePool": Foreign(_quantized(_global_pool("mean"), 0), ("GlobalAveragePool", (0,))),
-            "QLinearConcat": Foreign(_q_concat),
+            "QLinearAdd": Foreign(_quantized(_with_activation("add"), 0, 3), ("Add", (0, 3)), quantised=True),
+            "QLinearMul": Foreign(_quantized(_with_activation("mul"), 0, 3), ("Mul", (0, 3)), quantised=True),
+            "QGemm": Foreign(_quantized(_gemm, 0, 3, 6), ("Gemm", (0, 3, 6)), quantised=True),
+            "QLinearWhere": Foreign(_only("select", 0, 1, 4), ("Where", (0, 1, 4))),
+            "QLinearSigmoid": Foreign(_only("sigmoid", 0), ("Sigmoid", (0,)), quantised=True),
+            "QLinearLeakyRelu": Foreign(_quantized(_alpha("leaky_relu", 0.01), 0), ("LeakyRelu", (0,)), quantised=True),
+            "QLinearSoftmax": Foreign(_quantized(_softmax("softmax"), 0), ("Softmax", (0,)), quantised=True),
+            "QLinearReduceMean": Foreign(_quantized(_reduce("mean"), 0), ("ReduceMean", (0,)), quantised=True),
+            "QLinearAveragePool": Foreign(
+                _quantized(_pool("average_pool2d"), 0), ("AveragePool", (0,)), quantised=True
+            ),
+            "QLinearGlobalAveragePool": Foreign(
+                _quantized(_global_pool("mean"), 0), ("GlobalAveragePool", (0,)), quantised=True
+            ),
+            "QLinearConcat": Foreign(_q_concat, ("Concat", range(2, 2**31, 3)), quantised=True),
             "QuantizeLinear": Foreign(_quantize("quantize"), ("QuantizeLinear", (0, 1, 2))),
             "DequantizeLinear": Foreign(_quantize("dequantize"), ("DequantizeLinear", (0, 1, 2))),
             "Attention": Foreign("attention", shapes=_packed_attention),

@@ -8,7 +8,7 @@ schema, in execution order; shape arithmetic is computed on the way with NumPy, 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import zip_longest
 from math import prod
 from types import MappingProxyType
@@ -286,6 +286,7 @@ class Inference:
         foreign = FOREIGN.get(("" if node.domain == "ai.onnx" else node.domain, node.op_type))
         if foreign is not None and foreign.shapes is not None:
             return self._foreign(node, foreign)
+        quantised = foreign is not None and foreign.quantised
         if foreign is not None and foreign.stand_in is not None:
             node = _as(node, *foreign.stand_in)
         elif node.op_type == "STFT":
@@ -300,18 +301,18 @@ class Inference:
             if (value := self.values.get(name)) is not None and (reads_floats or value.dtype.kind != "f")
         }
         if sum(value.size for value in read.values()) > _MAX_KEY_ELEMENTS:
-            return self._infer(node, opsets, read)
+            return self._infer(node, opsets, read, quantised)
         elements = {name: (str(value.dtype), value.shape, value.tobytes()) for name, value in read.items()}
         # a type stands for itself by its identity: ``_shared`` holds each for as long as keys are held
         key = (
-            (node.domain, node.op_type, *opsets.items()),
+            (node.domain, node.op_type, quantised, *opsets.items()),
             tuple([attribute.SerializeToString() for attribute in node.attribute]),
             tuple([(id(types[name]), elements.get(name)) if name else None for name in node.input]),
             tuple(map(bool, node.output)),
         )
         known = self._inferred.get(key)
         if known is None:
-            known = self._inferred[key] = self._infer(node, opsets, read)
+            known = self._inferred[key] = self._infer(node, opsets, read, quantised)
         return known
 
     def _foreign(self, node: NodeProto, foreign: Foreign) -> tuple[ValueType | None, ...]:
@@ -328,21 +329,28 @@ class Inference:
         return tuple(None if shape is None else self._type(tensor_type(elem_type, shape)) for shape in found)
 
     def _infer(
-        self, node: NodeProto, opsets: Mapping[str, int], read: Mapping[str, Array]
+        self, node: NodeProto, opsets: Mapping[str, int], read: Mapping[str, Array], quantised: bool
     ) -> tuple[ValueType | None, ...]:
-        """See ``_outputs``; ``read`` are the elements of those inputs that may decide a shape."""
+        """See ``_outputs``; ``read`` are the elements of those inputs that may decide a shape. ``quantised``: the inputs are integers where the schema has
+        floats, and so is what they make."""
         schema = self._schema(node.domain, node.op_type, opsets)
         sound = None if schema is None else self._sound(node, schema)
         if schema is None or sound is None:
             return ()
         types = {name: self.types[name].proto for name in node.input if name}
+        if quantised:
+            types = {name: tensor_type(TensorProto.FLOAT, self.types[name].shape) for name in types}
         data = {name: from_array(value) for name, value in read.items()}
         imports = opsets_of(opsets)
         try:
             found = shape_inference.infer_node_outputs(schema, sound, types, data, opset_imports=imports)
         except Exception:  # the C++ side raises whatever it likes; a shape it cannot tell is an unknown shape
             return ()
-        return tuple(self._type(cleaned(found[name])) if name in found else None for name in node.output)
+        made = [self._type(cleaned(found[name])) if name in found else None for name in node.output]
+        if quantised:
+            element = self.types[node.input[0]].proto.tensor_type.elem_type
+            made = [None if each is None else self._type(tensor_type(element, each.shape)) for each in made]
+        return tuple(made)
 
     def check(self, node: NodeProto, opsets: Mapping[str, int]) -> None:
         """Raises ImpossibleError when the node's inputs, outputs or attributes are not those that its op can have."""
@@ -437,9 +445,10 @@ def _span(least: int, most: int) -> str:
     return str(least) if least == most else f"at least {least}" if most > MAX_ELEMENTS else f"{least} to {most}"
 
 
-def _as(node: NodeProto, op: str, inputs: tuple[int, ...]) -> NodeProto:
+def _as(node: NodeProto, op: str, inputs: Sequence[int]) -> NodeProto:
     """``node`` as the standard op ``op`` on some of its inputs."""
-    names = [node.input[i] for i in inputs if i < len(node.input)]
+    given = len(node.input)
+    names = [node.input[i] for i in inputs[:given] if i < given]
     stand_in = make_node(op, names, list(node.output)[:1])
     schema = defs.get_schema(op)
     stand_in.attribute.extend(attribute for attribute in node.attribute if attribute.name in schema.attributes)

@@ -150,3 +150,47 @@ def test_batch_normalisation_in_training_mode_is_told(tmp_path: Path, target: st
 def test_dropout_that_still_draws_numbers_is_told(tmp_path: Path) -> None:
     nodes = [CONV, helper.make_node("RandomUniformLike", ["c"], ["n"]), helper.make_node("Mul", ["c", "n"], ["y"])]
     assert "RandomUniformLike" in codes(saved(tmp_path, nodes), "pixel-4/cpu-1large")["LAT325"]
+
+
+def between_pairs(directory: Path, op: str, *, quantised: bool, weights: bool) -> Path:
+    """``op`` behind a pair: its result is ``quantised`` too, or goes into a Softplus; its weights are integers, or float."""
+    pair = ["s", "z"]
+    nodes = [("QuantizeLinear", ["x", *pair], "q"), ("DequantizeLinear", ["q", *pair], "d")]
+    if weights:
+        nodes.append(("DequantizeLinear", ["i", "s", "zero"], "w"))
+    nodes.append((op, ["d", "w"], "c"))
+    nodes += (
+        [("QuantizeLinear", ["c", *pair], "p"), ("DequantizeLinear", ["p", *pair], "y")]
+        if quantised
+        else [("Softplus", ["c"], "y")]
+    )
+    arrays = {"s": np.float32(0.1), "z": np.uint8(3), "zero": np.int8(0), "i": np.ones((32, 32, 3, 3), np.int8)}
+    arrays |= {} if weights else {"w": np.ones((32, 32, 3, 3), np.float32)}
+    graph = helper.make_graph(
+        [helper.make_node(name, inputs, [output]) for name, inputs, output in nodes],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 32, 28, 28])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [onnx.numpy_helper.from_array(np.asarray(array), name) for name, array in arrays.items()],
+    )
+    path = directory / "m.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("op", "quantised", "weights", "why"),
+    [
+        ("Conv", True, True, ""),
+        ("Conv", True, False, ""),  # made integers when the file is loaded
+        ("Conv", False, False, "no QuantizeLinear reads its result"),
+        ("Conv", False, True, "no QuantizeLinear reads its result"),
+        ("ConvTranspose", True, True, "ConvTranspose has no integer kernel"),
+    ],
+)
+def test_why_a_quantised_product_stays_in_float(
+    tmp_path: Path, op: str, quantised: bool, weights: bool, why: str
+) -> None:
+    """Each was asked of ONNX Runtime 1.32.0: mending what is named makes it a QLinearConv, where anything does."""
+    found = codes(between_pairs(tmp_path, op, quantised=quantised, weights=weights), "x86-64-avx512/cpu-1@onnxruntime")
+    assert why in found["LAT263"] if why else "LAT263" not in found

@@ -63,7 +63,10 @@ def model(
     """A model whose outputs are what the last node writes, of no stated shape."""
     values = [helper.make_tensor_value_info(name, *given) for name, given in inputs.items()]
     tensors = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
-    integers = {"QLinearAdd": {"y0": U8}, "EmbedLayerNormalization": {"y1": I32}}.get(nodes[-1].op_type, {})
+    op = nodes[-1].op_type
+    integers = {"EmbedLayerNormalization": {"y1": I32}}.get(
+        op, {"y0": U8} if op.startswith("Q") and op != "QuickGelu" else {}
+    )
     outputs = [helper.make_tensor_value_info(name, integers.get(name, F32), None) for name in nodes[-1].output if name]
     opsets = [helper.make_opsetid("", 18), helper.make_opsetid("com.microsoft", 1), helper.make_opsetid("local", 1)]
     graph = helper.make_graph(list(nodes), "g", values, outputs, tensors)
@@ -76,6 +79,10 @@ def microsoft(op: str, inputs: Sequence[str], outputs: int = 1, **attributes: An
 
 
 X = {"x": (F32, [2, 6, 8])}
+#: A scale and a zero point.
+PAIR = ("s", "q")
+ONE: dict[str, Any] = {"s": np.float32(1), "q": np.uint8(0)}
+MAPS = {"a": (U8, [1, 4, 8, 8])}
 ones = np.ones
 _CASES: dict[str, tuple[NodeProto, dict[str, Any], dict[str, Any], str]] = {
     "BiasGelu": (microsoft("BiasGelu", ["x", "b"]), X, {"b": ones(8, np.float32)}, "gelu"),
@@ -100,8 +107,21 @@ _CASES: dict[str, tuple[NodeProto, dict[str, Any], dict[str, Any], str]] = {
         microsoft("DynamicQuantizeMatMul", ["x", "w", "s", "q"]), X,
         {"w": ones((8, 5), np.uint8), "s": np.float32(1), "q": np.uint8(0)}, "fully_connected",
     ),
-    "QLinearAdd": (
-        microsoft("QLinearAdd", ["a", "s", "q", "a", "s", "q", "s", "q"]), {"a": (U8, [2, 3])}, {"s": np.float32(1), "q": np.uint8(0)}, "add",
+    "QLinearAdd": (microsoft("QLinearAdd", ["a", *PAIR, "a", *PAIR, *PAIR]), {"a": (U8, [2, 3])}, ONE, "add"),
+    "QLinearSigmoid": (microsoft("QLinearSigmoid", ["a", *PAIR, *PAIR]), MAPS, ONE, "sigmoid"),
+    "QLinearLeakyRelu": (microsoft("QLinearLeakyRelu", ["a", *PAIR, *PAIR], alpha=0.1), MAPS, ONE, "leaky_relu"),
+    "QLinearSoftmax": (microsoft("QLinearSoftmax", ["a", *PAIR, *PAIR], opset=13, axis=-1), MAPS, ONE, "softmax"),
+    "QLinearAveragePool": (
+        microsoft("QLinearAveragePool", ["a", *PAIR, *PAIR], kernel_shape=[3, 3], strides=[2, 2]), MAPS, ONE, "average_pool2d",
+    ),
+    "QLinearGlobalAveragePool": (microsoft("QLinearGlobalAveragePool", ["a", *PAIR, *PAIR]), MAPS, ONE, "mean"),
+    "QLinearConcat": (microsoft("QLinearConcat", [*PAIR, *["a", *PAIR] * 4], axis=1), MAPS, ONE, "concat"),
+    "QLinearWhere": (
+        microsoft("QLinearWhere", ["m", "a", *PAIR, "a", *PAIR, *PAIR]), MAPS, {**ONE, "m": np.ones((1, 1, 8, 1), np.bool_)}, "select",
+    ),
+    "QGemm": (
+        microsoft("QGemm", ["a", *PAIR, "w", *PAIR, "b", *PAIR], transB=1), {"a": (U8, [3, 8])},
+        {**ONE, "w": ones((5, 8), np.uint8), "b": ones(5, np.int32)}, "fully_connected",
     ),
     "GroupNormalization": (
         helper.make_node("GroupNormalization", ["c", "g", "g"], ["y0"], num_groups=2), {"c": (F32, [1, 4, 5, 5])},

@@ -272,7 +272,7 @@ _RULES: dict[str, tuple[Rule, ...]] = {
 #: What constant folding leaves alone.
 _NEVER_FOLDED = frozenset({
     "RandomUniform", "RandomNormal", "RandomUniformLike", "RandomNormalLike", "Multinomial", "Bernoulli",
-    "If", "Loop", "Scan", "DequantizeLinear", "QuantizeLinear",
+    "If", "Loop", "Scan", "DequantizeLinear",
 })  # fmt: skip
 
 

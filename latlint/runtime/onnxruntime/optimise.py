@@ -73,11 +73,12 @@ def _level1(draft: Draft) -> None:
     patterns.fuse_gelu(draft, 1)
     patterns.fuse_layer_norm(draft, 1)
     quantized.propagate(draft)
-    transposes.optimise_transposes(draft)
+    quantized.keep_constants_as_integers(draft)
+    transposes.optimise_transposes(draft, 1)
 
 
 def _level2(draft: Draft, facts: CpuFacts) -> None:
-    transposes.optimise_transposes(draft, assigned=True)
+    transposes.optimise_transposes(draft, 2)
     quantized.to_integer_ops(draft, facts.signed_weights)
     patterns.fuse_gemm_activation(draft)
     quantized.fuse_dynamic(draft)

@@ -111,6 +111,25 @@ def own_dequantize(draft: Draft) -> None:
 # --- Level 2 -----------------------------------------------------------------------------------------------------------------------
 
 
+def keep_constants_as_integers(draft: Draft) -> None:
+    """WeightBiasQuantization: float weights and biases of a product between pairs are made integers when the file is loaded. What stays in float all the same
+    reads them through a DequantizeLinear, at every run."""
+    for op in draft.ops("Conv", "ConvTranspose", "Gemm"):
+        before, after = draft.writer(op.inputs[0], "DequantizeLinear"), draft.sole_user(op.outputs[0])
+        if before is None or after is None or after.op != "QuantizeLinear" or op.domain:
+            continue
+        if not draft.constant(op.inputs[1]) and draft.writer(op.inputs[1], "DequantizeLinear") is None:
+            continue
+        for slot, dtype in ((1, "int8"), (2, "int32")):
+            tensor = op.input(slot)
+            if tensor < 0 or not draft.constant(tensor) or draft.dtype(tensor) != "float32":
+                continue
+            kept, scale = draft.new_constant(draft.shape(tensor) or (), dtype), draft.new_constant((), "float32")
+            made = draft.new_tensor(tensor)
+            draft.add(Op("DequantizeLinear", [kept, scale], [made], {}, (), draft.opset), op.position - 0.25)
+            draft.set_input(op, slot, made)
+
+
 def to_integer_ops(draft: Draft, signed: bool) -> None:
     """QDQS8ToU8 (unless ``signed`` activations are as good), QDQSelectorActionTransformer and QDQFinalCleanup."""
     if not has_quantization(draft):
@@ -201,8 +220,6 @@ def _integer(draft: Draft, op: Op, signed: bool) -> None:
         slots = slots[1:]
     after = draft.sole_user(op.outputs[0])
     after = after if after is not None and after.op == _Q else None
-    if op.op in ("Conv", "Gemm") and slots[2:] == [2] and draft.constant(op.inputs[2]) and after is not None:
-        slots = slots[:2]  # WeightBiasQuantization makes a constant bias int32
     found = [draft.writer(op.inputs[slot], _DQ) for slot in slots]
     before = [each for each in found if each is not None]
     if len(before) < len(found) or len(op.outputs) > 1 or any(draft.sole_user(d.outputs[0]) is None for d in before):
@@ -225,7 +242,8 @@ def _name(draft: Draft, op: Op, kinds: list[str], result: str, signed: bool) -> 
         case "MatMul" if taken and result in ("", kinds[0]):
             return "QLinearMatMul" if result else "MatMulIntegerToFloat"
         case "Gemm" if taken and result in ("", kinds[0]) and kinds[2:] in ([], ["int32"]):
-            return "QGemm" if not kinds[2:] or op.get("beta", 1.0) == 1.0 else ""
+            plain = op.get("alpha", 1.0) == op.get("beta", 1.0) == 1.0
+            return "QGemm" if not kinds[2:] or plain else ""
         case "Where" if result == kinds[0] and kinds[0] == kinds[1]:
             return "QLinearWhere"
         case "Concat" if set(kinds) == {result}:
@@ -384,4 +402,4 @@ def to_channels_last(draft: Draft) -> None:
         draft.add(Op("Transpose", [made], [result], {"perm": first}, (), draft.opset), op.position + 0.1)
         changed = True
     if changed:
-        optimise_transposes(draft, assigned=True)
+        optimise_transposes(draft, 3)

@@ -34,8 +34,9 @@ class _Handler(NamedTuple):
     moves: bool = True
 
 
-def optimise_transposes(draft: Draft, assigned: bool = False) -> None:
-    """One run over the graph. ``assigned``: the nodes have their provider, so that what only its kernels can do is done."""
+def optimise_transposes(draft: Draft, level: int) -> None:
+    """One run over the graph, at a level of optimisation. From the second on the nodes have their provider, so that what only its kernels can do is done;
+    at the third, behind NhwcTransformer, a Squeeze that takes away all that a Transpose moves counts as any other."""
     if not any(op.op == "Transpose" for op in draft.ops()):
         return
     draft.sort()
@@ -47,7 +48,7 @@ def optimise_transposes(draft: Draft, assigned: bool = False) -> None:
         for slot, tensor in enumerate(op.inputs):
             before = draft.writer(tensor, "Transpose")
             perm = None if before is None else permutation(draft, before)
-            if before is not None and perm is not None and _push(draft, before, op, perm, slot, wanted, assigned):
+            if before is not None and perm is not None and _push(draft, before, op, perm, slot, wanted, level):
                 break
     if any(op.op == "DequantizeLinear" for op in order):
         _complete_units(draft)
@@ -72,22 +73,22 @@ def _leading_to_transposes(draft: Draft, order: Sequence[Op]) -> set[int]:
     return found
 
 
-def _push(draft: Draft, transpose: Op, op: Op, perm: Perm, slot: int, wanted: set[int], assigned: bool) -> bool:
+def _push(draft: Draft, transpose: Op, op: Op, perm: Perm, slot: int, wanted: set[int], level: int) -> bool:
     handler = _handler(op)
-    if op.op == "MaxPool" and assigned and not op.domain:
+    if op.op == "MaxPool" and level > 1 and not op.domain:
         return _max_pool(_Push(draft, transpose, op, perm, (0,)))
-    if handler is None or (op.op in ("Resize", "Upsample") and not _resize_moves(perm, assigned)):
+    if handler is None or (op.op in ("Resize", "Upsample") and not _resize_moves(perm, level)):
         return False
     slots = handler.slots(draft, op)
     if slot not in slots:
         return False
-    if op.op != "Transpose" and _cost(draft, op, perm, slots, handler, wanted) >= 0:
+    if op.op != "Transpose" and _cost(draft, op, perm, slots, handler, wanted, level) >= 0:
         return False
     return handler.push(_Push(draft, transpose, op, perm, slots))
 
 
-def _resize_moves(perm: Perm, assigned: bool) -> bool:
-    return assigned and perm in ((0, 2, 3, 1), (0, 3, 1, 2))
+def _resize_moves(perm: Perm, level: int) -> bool:
+    return level > 1 and perm in ((0, 2, 3, 1), (0, 3, 1, 2))
 
 
 # --- What it is worth ------------------------------------------------------------------------------------------------------------
@@ -98,14 +99,16 @@ def _rank(draft: Draft, tensor: int) -> int:
     return _ASSUMED_RANK if shape is None else sum(dim != 1 for dim in shape)
 
 
-def _cost(draft: Draft, op: Op, perm: Perm, slots: Sequence[int], handler: _Handler, wanted: set[int]) -> int:
+def _cost(
+    draft: Draft, op: Op, perm: Perm, slots: Sequence[int], handler: _Handler, wanted: set[int], level: int
+) -> int:
     """Dimensions that are transposed more (or fewer: negative) when the Transpose moves through ``op``."""
     cost = sum(_input_cost(draft, op.inputs[slot], perm) for slot in slots)
     if (
         cost < 0
         and handler.moves
         and not any(tensor in wanted for tensor in op.outputs)
-        and not _vanishes(draft, op, perm)
+        and not (level < 3 and _vanishes(draft, op, perm))
     ):
         cost += max(_rank(draft, tensor) for tensor in op.outputs)
     return cost

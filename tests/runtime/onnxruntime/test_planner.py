@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import NodeProto, TensorProto, helper, load_model_from_string, numpy_helper, save_model
 
 from latlint.graph import Graph
 from latlint.graph import read as read_file
@@ -147,6 +147,15 @@ def resized(mode: str) -> list[NodeProto]:
     ]  # fmt: skip
 
 
+def between(op: str, *constants: str) -> list[NodeProto]:
+    """An op on ``x`` between pairs of one scale."""
+    pair = ["s8", "z8"]
+    return [
+        N("QuantizeLinear", ["x", *pair], ["a"]), N("DequantizeLinear", ["a", *pair], ["b"]), N(op, ["b", *constants], ["c"]),
+        N("QuantizeLinear", ["c", *pair], ["d"]), N("DequantizeLinear", ["d", *pair], ["y"]),
+    ]  # fmt: skip
+
+
 def quarters(*order: tuple[int, int]) -> list[NodeProto]:
     """Every second row and column of ``x`` from these on, joined along the channels."""
     slices = [
@@ -223,6 +232,12 @@ CASES: list[tuple[str, list[NodeProto], Mapping[str, Any], list[str]]] = [
         [*BLOCKED, "Conv", "ReorderOutput"],
     ),
     (
+        "a GELU by a product",
+        [N("Mul", ["x", "i"], ["a"]), *ERF, N("Mul", ["x", "q"], ["t"]), N("Mul", ["t", "h"], ["y"])],
+        GELU | {"i": np.array(0.5**0.5, np.float32)},
+        ["Mul", "Mul", "Mul", "Erf", "Add"],
+    ),
+    (
         "a GELU by its error function",
         [N("Div", ["x", "r"], ["a"]), *ERF, N("Mul", ["x", "q"], ["t"]), N("Mul", ["t", "h"], ["y"])],
         GELU,
@@ -284,6 +299,30 @@ CASES: list[tuple[str, list[NodeProto], Mapping[str, Any], list[str]]] = [
         resized("nearest"),
         PAIRED | {"z8": np.array(9, np.uint16)},
         ["QuantizeLinear", "DequantizeLinear", "Resize", "QuantizeLinear", "DequantizeLinear"],
+    ),
+    (
+        "float weights between pairs",
+        between("Conv", "w"),
+        PAIRED,
+        ["QuantizeLinear", "QLinearConv", "Transpose", "Transpose", "DequantizeLinear"],
+    ),
+    (
+        "that stay in float",
+        between("ConvTranspose", "t", "bias"),
+        PAIRED | {"t": zeros(16, 8, 2, 2), "bias": zeros(8)},
+        ["QuantizeLinear", *["DequantizeLinear"] * 3, "ConvTranspose", "QuantizeLinear", "DequantizeLinear"],
+    ),
+    (
+        "a constant between pairs",
+        [
+            *between("Mul", "k")[:2],
+            N("QuantizeLinear", ["h", "s8", "z8"], ["k"]),
+            N("DequantizeLinear", ["k", "s8", "z8"], ["l"]),
+            N("Mul", ["b", "l"], ["c"]),
+            *between("Mul", "k")[3:],
+        ],
+        PAIRED | {"h": np.array(0.5, np.float32)},
+        ["QuantizeLinear", "QLinearMul", "DequantizeLinear"],
     ),
     (
         "reshapes become one",
@@ -366,6 +405,13 @@ def test_a_rewrite_where_sizes_are_open(
     data = model(nodes, constants, dims, opset, known)
     assert kernels(plan(read(data), HERE)) == Counter(expected)
     assert saved(data) == Counter(expected)
+
+
+def test_constants_in_another_file_keep_no_gelu_from_being_one(tmp_path: Path) -> None:
+    nodes = [N("Div", ["x", "r"], ["a"]), *ERF, N("Mul", ["x", "q"], ["t"]), N("Mul", ["t", "h"], ["y"])]
+    made = load_model_from_string(model(nodes, GELU))
+    save_model(made, tmp_path / "m.onnx", save_as_external_data=True, location="weights", size_threshold=0)
+    assert kernels(plan(read_file(tmp_path / "m.onnx"), HERE)) == Counter({"Gelu": 1})
 
 
 def test_a_product_that_quantises_within_is_one_kernel(saved: Saved) -> None:
