@@ -23,12 +23,15 @@ _NO_RULES = frozenset({"budgets", "docs", "types", "view"})
 _FUNCTIONS = "check", "compare", "sweep"
 
 
+_Look = Callable[[Subject], Iterator[Finding]]
+
+
 class Check(NamedTuple):
     """A rule with the docstring and the functions of its module."""
 
     rule: Rule
     docstring: str
-    run: Callable[[Subject], Iterator[Finding]] | None
+    run: _Look | None
     compare: Callable[[Comparison], Iterator[Finding]] | None = None
     sweep: Callable[[Leftovers], Iterator[Finding]] | None = None
 
@@ -111,17 +114,46 @@ def _graded(rule: Rule, findings: Iterable[Finding], settings: Settings) -> Iter
             yield graded(finding, rule, chosen)
 
 
+class _Chosen:
+    """The rules that look at a model, with the severities that the settings give them there: found once for all targets."""
+
+    def __init__(self, settings: Settings, model: str) -> None:
+        self.of = settings, model
+        self._rules = [
+            (check.rule, check.run, grade)
+            for check in checks()
+            if check.run and (grade := severity(check.rule, settings, model)) != "off"
+        ]
+        self._on: dict[tuple[frozenset[str], bool], list[tuple[Rule, _Look, str]]] = {}
+
+    def on(self, known: frozenset[str], timed: bool) -> list[tuple[Rule, _Look, str]]:
+        """Those for a processor of these traits. Where nobody timed anything, nothing is known to be slow, and no fix to gain."""
+        if (known, timed) not in self._on:
+            self._on[known, timed] = [
+                each for each in self._rules if each[0].applies(known) and (timed or each[0].code < "LAT2")
+            ]
+        return self._on[known, timed]
+
+
+#: What was chosen for the last model.
+_last: list[_Chosen] = []
+
+
+def _chosen(settings: Settings, model: str) -> _Chosen:
+    known = next((each for each in _last if each.of[0] is settings and each.of[1] == model), None)
+    if known is None:
+        known = _Chosen(settings, model)
+        _last[:] = [known]
+    return known
+
+
 def run(subject: Subject) -> list[Finding]:
     """What all rules find in ``subject``: the gravest first, then what gains most, then by code; each knows those with the same cause."""
     from latlint.runtime.planners import traits  # a run that finds all in the cache plans nothing
 
-    found = []
-    known = traits(subject.target.processor)
-    for check in checks():
-        # where nobody timed anything, nothing is known to be slow, and no fix to gain
-        if check.run and check.rule.applies(known) and (subject.target.timed or check.rule.code < "LAT2"):
-            chosen = severity(check.rule, subject.settings, subject.prediction.model)
-            if chosen != "off":
-                found += [graded(finding, check.rule, chosen) for finding in check.run(subject)]
+    found: list[Finding] = []
+    chosen = _chosen(subject.settings, subject.prediction.model)
+    for rule, look, grade in chosen.on(traits(subject.target.processor), subject.target.timed):
+        found += [graded(finding, rule, grade) for finding in look(subject)]
     found.sort(key=lambda finding: (-SEVERITIES.index(finding.severity), -(finding.gain_ms or 0.0), finding.code))
     return gathered(found, {check.rule.code: check.rule.under for check in checks() if check.rule.under})

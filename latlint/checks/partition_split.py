@@ -66,7 +66,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     if not left:
         return
     nodes = [seen.graph.nodes[index] for index in sorted(left)]
-    message = f"{_placement(seen)}, because {seen.delegate} refuses {_listed(seen, left)}"
+    message = f"{_placement(seen)}, because {seen.delegate} refuses {seen.planned(_listed)}"
     if takes_whole(seen):
         message += ", and takes a graph whole or not at all"
     if takes_no_floats(seen):
@@ -127,7 +127,8 @@ def _culprit(seen: View, left: dict[int, Refusal]) -> str:
     return f" ({best} alone would save {saved})"
 
 
-def _listed(seen: View, left: dict[int, Refusal]) -> str:
+def _listed(seen: View) -> str:
+    left = refused(seen)
     counts = Counter(seen.graph.nodes[index].native or seen.graph.nodes[index].kind for index in left)
     why = {(seen.graph.nodes[index].native or seen.graph.nodes[index].kind): reason for index, reason in left.items()}
     named = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from latlint.address import page_of
 from latlint.records import NamedTuple, Record
@@ -174,29 +174,42 @@ class Rule(NamedTuple):
         nodes: tuple[str, ...] = (),
         latency_ms: float | None = None,
         budget_ms: float | None = None,
-        gain_ms: float | None = None,
+        gain: Gain | None = None,
+        severity: str | None = None,
         identity: tuple[str, ...] = (),
     ) -> Finding:
         """A finding on ``subject``. ``identity`` tells it from the rule's other findings on the same model and target, such
-        as the name of the node; never a number that the next version of the model would change."""
-        path = subject.path or subject.settings.relative(subject.prediction.model)
-        found = self.finding_on(subject.prediction, path, message, identity)
-        return replace(found, nodes=nodes, latency_ms=latency_ms, budget_ms=budget_ms, gain_ms=gain_ms)
+        as the name of the node; never a number that the next version of the model would change. ``severity``, if it is another than the rule's."""
+        saved = {} if gain is None else {"gain_ms": gain.ms, "gain_low_ms": gain.low_ms, "gain_high_ms": gain.high_ms}
+        prediction = subject.prediction
+        return self._finding(
+            prediction.model,
+            message,
+            (subject.path or subject.settings.relative(prediction.model), prediction.target, *identity),
+            target=prediction.target,
+            runtime=prediction.runtime,
+            nodes=nodes,
+            latency_ms=latency_ms,
+            budget_ms=budget_ms,
+            severity=severity or self.severity,
+            **saved,
+        )
 
     def finding_on(self, prediction: Prediction, path: str, message: str, identity: tuple[str, ...] = ()) -> Finding:
         """A finding on the model of ``prediction``, which lies at ``path`` in its repository."""
-        mark = fingerprint(self.code, path, prediction.target, *identity)
-        return replace(
-            self._finding(prediction.model, message, mark), target=prediction.target, runtime=prediction.runtime
-        )
+        target = prediction.target
+        marks = (path, target, *identity)
+        return self._finding(prediction.model, message, marks, target=target, runtime=prediction.runtime)
 
     def finding_in(self, path: str, message: str, identity: tuple[str, ...], line: Line | None = None) -> Finding:
         """A finding on a file that is no model, ``path`` as given. ``identity`` tells it from the rule's other findings."""
-        mark = fingerprint(self.code, *identity)
-        return replace(self._finding(path, message, mark), line=line)
+        return self._finding(path, message, identity, line=line)
 
-    def _finding(self, path: str, message: str, mark: str) -> Finding:
-        return Finding(self.code, self.name, self.severity, path, message, fingerprint=mark, help_uri=self.page)
+    def _finding(self, model: str, message: str, marks: tuple[str, ...], **others: Any) -> Finding:
+        fields = {"severity": self.severity, "help_uri": self.page, **others}
+        return Finding(
+            self.code, self.name, model=model, message=message, fingerprint=fingerprint(self.code, *marks), **fields
+        )
 
 
 def fingerprint(*parts: str) -> str:

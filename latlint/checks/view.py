@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from threading import local
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -43,6 +43,8 @@ class Scene:
     alternatives: Alternatives
     #: What was found in the graph, by the function that found it.
     found: dict[Callable[[View], Any], Any] = field(default_factory=dict)
+    #: What nodes are called in the user's file, by index.
+    names: dict[int, str] = field(default_factory=dict)
     #: What was found in a plan, by what names it and the identity of the plan, which is kept with it.
     planned: dict[tuple[Hashable, int], tuple[Plan, Any]] = field(default_factory=dict)
 
@@ -135,6 +137,12 @@ class View:
 
     def name(self, node: Node) -> str:
         """The name of ``node`` in the user's file; for an op that the conversion added, that of the one which reads it."""
+        names = self.scene.names
+        if node.index not in names:
+            names[node.index] = self._name(node)
+        return names[node.index]
+
+    def _name(self, node: Node) -> str:
         if self.scene.graph.origins:
             for each in (node, *self.readers(node)):
                 if origins := self.scene.graph.origins[each.index]:
@@ -202,16 +210,15 @@ class View:
         if rule.about and self.delegate not in message:
             message = f"{message} ({self.delegate})"
         text = f"{message}: {fix}{saved}" if fix else message
-        found = rule.finding(
+        yield rule.finding(
             self.subject,
             text,
-            nodes=tuple(dict.fromkeys(self.name(node) for node in chosen)),
+            nodes=tuple(dict.fromkeys([self.name(node) for node in chosen])),
             latency_ms=self.ms(chosen),
+            gain=gain,
+            severity=severity,
             identity=identity,
         )
-        if gain is not None:
-            found = replace(found, gain_ms=gain.ms, gain_low_ms=gain.low_ms, gain_high_ms=gain.high_ms)
-        yield replace(found, severity=severity)
 
     def saved(self, gain: Gain) -> str:
         """``2.0 ms [1.4–2.6] (12%)``."""

@@ -36,9 +36,12 @@ class Alternatives:
         if work is None or len(work.unknown) != now.unknown:
             return None
         found = engine.times(work, target)
+        total = float(found.kernels.sum()) + found.overhead_ms
+        if total > now.total_ms:  # nobody asks how far what costs more may be from that
+            return Gain(*[now.total_ms - total] * 3)
         names = [kernel.implementation for kernel in work.plan.kernels]
         spent = zip(names, found.kernels.tolist(), found.predicted.tolist(), strict=True)
-        after = Spending(spent, found.overhead_ms, float(found.kernels.sum()) + found.overhead_ms)
+        after = Spending(spent, found.overhead_ms, total)
         return gain(now, after, target, precision)
 
     def _work(self, label: str, edit: Edit, processor: Processor) -> engine.Workload | None:
