@@ -30,7 +30,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 NETWORKS = ("mobilenetv2_w1", "mobilenetv3_small_w1", "resnet18")
-GPU, CPU = "pixel-4/gpu", "pixel-4/cpu-1large"
+GPU, CPU, SERVER = "pixel-4/gpu", "pixel-4/cpu-1large", "x86-64-avx512/cpu-1@onnxruntime"
 HERE = Path(__file__).resolve().parent
 MB = 1_000_000
 
@@ -192,6 +192,23 @@ def _if(python: Path, module: str, *args: str | os.PathLike[str]) -> Command | N
         return None
     there = subprocess.run((python, "-c", f"import {module}"), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     return (python, *args) if there.returncode == 0 else None
+
+
+def runtimes(bench: Bench) -> None:
+    """One ONNX file on ONNX Runtime's target, from the start of a process; against the same file as converted, on a phone's CPU and GPU."""
+    for file in ("onnx/resnet18.onnx", "onnx_vit/deit-tiny-distilled-patch16-224.onnx"):
+        heading(f"{Path(file).stem} on ONNX Runtime, and as converted", "median cpu s    min   cpu to ONNX Runtime's")
+        runs = compared(
+            {on: latlint("check", bench.corpus / file, "--no-cache", "--target", on) for on in (SERVER, CPU, GPU)},
+            bench.rounds,
+            bench.scratch / "cache",
+        )
+        for on, each in runs.items():
+            over = each.over(runs[SERVER], "cpu_s")
+            print(f"  {on:42} {statistics.median(each.cpu_s):12.3f} {min(each.cpu_s):6.3f} {over:12.2f}x")
+        for on in (CPU, GPU):
+            what = f"check of {Path(file).stem} on ONNX Runtime, to as converted for {on}"
+            bench.limit(what, runs[SERVER].over(runs[on], "cpu_s"), 1.05, "times the processor time")
 
 
 # --- Many predictions ---------------------------------------------------------------------------------------------------------
@@ -405,7 +422,15 @@ def processes(bench: Bench) -> None:
     bench.limit("one process's time over two's", 1.7, faster, "times")
 
 
-PARTS = {"cold": cold, "throughput": throughput, "npus": npus, "large": large, "files": files, "processes": processes}
+PARTS = {
+    "cold": cold,
+    "runtimes": runtimes,
+    "throughput": throughput,
+    "npus": npus,
+    "large": large,
+    "files": files,
+    "processes": processes,
+}
 
 
 def main() -> int:

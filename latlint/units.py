@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 
 _UNIT_MS = {"us": 1e-3, "µs": 1e-3, "μs": 1e-3, "ms": 1.0, "s": 1e3}
-_DURATION = re.compile(rf"\s*([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*({'|'.join(_UNIT_MS)})\s*")
+_DURATION = rf"\s*([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*({'|'.join(_UNIT_MS)})\s*"
 
 
 def parse_duration_ms(text: str) -> float:
     """Milliseconds from ``850us``, ``10ms`` or ``0.5s``; ValueError for anything else, zero included."""
-    match = _DURATION.fullmatch(text)
+    match = re.fullmatch(_DURATION, text)
     milliseconds = float(match[1]) * _UNIT_MS[match[2]] if match else 0.0
     if not 0.0 < milliseconds < float("inf"):
         raise ValueError(text)

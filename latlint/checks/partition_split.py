@@ -57,7 +57,7 @@ _NAMED = 4
 #: Kinds whose replacement alone is priced.
 _PRICED = 3
 #: A tensor's name in a reason: one of many that the reason holds for.
-_NAME = re.compile(r"'[^']*'")
+_NAME = r"'[^']*'"
 
 
 def check(subject: Subject) -> Iterator[Finding]:
@@ -132,6 +132,6 @@ def _listed(seen: View) -> str:
     counts = Counter(seen.graph.nodes[index].native or seen.graph.nodes[index].kind for index in left)
     why = {(seen.graph.nodes[index].native or seen.graph.nodes[index].kind): reason for index, reason in left.items()}
     named = [
-        f"{name} ×{count} ({_NAME.sub('a tensor', brief(why[name]))})" for name, count in counts.most_common(_NAMED)
+        f"{name} ×{count} ({re.sub(_NAME, 'a tensor', brief(why[name]))})" for name, count in counts.most_common(_NAMED)
     ]
     return ", ".join(named) + (f" and {len(counts) - _NAMED} more kinds" if len(counts) > _NAMED else "")

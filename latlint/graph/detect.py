@@ -7,9 +7,9 @@ import re
 from latlint.graph.source import MASK, Source
 from latlint.records import NamedTuple
 
-_LFS_POINTER = re.compile(rb"version https://(?:git-lfs|hawser)\.github\.com/spec/v\d+\r?\n")
-_LFS_OID = re.compile(rb"^oid sha256:([0-9a-f]{64})\r?$", re.MULTILINE)
-_LFS_SIZE = re.compile(rb"^size (\d{1,18})\r?$", re.MULTILINE)
+_LFS_POINTER = rb"version https://(?:git-lfs|hawser)\.github\.com/spec/v\d+\r?\n"
+_LFS_OID = rb"(?m)^oid sha256:([0-9a-f]{64})\r?$"
+_LFS_SIZE = rb"(?m)^size (\d{1,18})\r?$"
 
 #: Pointers are below 1024 bytes (https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md).
 LFS_POINTER_BYTES = 1024
@@ -38,9 +38,9 @@ class Pointer(NamedTuple):
 
 def lfs_pointer(data: bytes) -> Pointer | None:
     """The Git LFS pointer that ``data`` is, if it is one."""
-    if len(data) >= LFS_POINTER_BYTES or not _LFS_POINTER.match(data):
+    if len(data) >= LFS_POINTER_BYTES or not re.match(_LFS_POINTER, data):
         return None
-    size, oid = _LFS_SIZE.search(data), _LFS_OID.search(data)
+    size, oid = re.search(_LFS_SIZE, data), re.search(_LFS_OID, data)
     return Pointer(int(size[1]) if size else None, oid[1].decode() if oid else "")
 
 

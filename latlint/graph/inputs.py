@@ -13,7 +13,7 @@ from latlint.words import printable
 MAX_ELEMENTS = 2**31
 MAX_RANK = 8
 
-_SHAPE = re.compile(r"[0-9]{1,10}(x[0-9]{1,10})*", re.ASCII)
+_SHAPE = r"(?a)[0-9]{1,10}(x[0-9]{1,10})*"
 
 #: Notes about inputs; more would tell the user nothing new.
 _MAX_NOTES = 8
@@ -29,7 +29,7 @@ class InputShape(NamedTuple):
 
 def parse_dims(text: str) -> tuple[int, ...]:
     """``1x224x224x3`` as numbers; ValueError, in words for the user, when it is anything else."""
-    if not _SHAPE.fullmatch(text.strip()):
+    if not re.fullmatch(_SHAPE, text.strip()):
         raise ValueError("expected numbers with x between, such as 1x224x224x3")
     dims = tuple(int(part) for part in text.strip().split("x"))
     elements = 1

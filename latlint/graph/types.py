@@ -31,7 +31,7 @@ _WORK = frozenset(
 )
 
 #: What files call a dimension that is the batch, or that is first and is not.
-_LENGTH = re.compile(r"^(?!.*batch).*(^t$|seq|time|len|frame|token|step|height|width)", re.IGNORECASE)
+_LENGTH = r"(?i)^(?!.*batch).*(^t$|seq|time|len|frame|token|step|height|width)"
 
 NO_ATTRIBUTES: Mapping[str, Any] = MappingProxyType({})
 
@@ -189,7 +189,7 @@ class Graph(Record):
         first = [
             size
             for size in self.open_sizes
-            if size.axis == 0 and size.tensor not in steps and not _LENGTH.search(size.name)
+            if size.axis == 0 and size.tensor not in steps and not re.search(_LENGTH, size.name)
         ]
         batches = {size.name for size in first if len(self.tensors[size.tensor].shape or ()) > 1}
         batches |= {size.name for size in first if "batch" in size.name.lower()}

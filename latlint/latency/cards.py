@@ -59,9 +59,9 @@ MAX_WIDTH = 10.0
 #: Far beyond any cost or size, and far from overflowing when multiplied.
 HUGE = 1e15
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_KEY = re.compile(rf"({_NAME.pattern})(?:@({_NAME.pattern}))?")
-_KIND = re.compile(r"[a-z][a-z0-9]{0,15}")
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+_KEY = rf"({_NAME})(?:@({_NAME}))?"
+_KIND = r"[a-z][a-z0-9]{0,15}"
 _FACTS = frozenset(Processor._fields) - {"name"}
 _TOLD = frozenset({"worst_model", "by_family_percent"})
 _QUEUE = ("scale", "dispatch_ms", "start_ms", "copy_gb_per_s")
@@ -103,7 +103,7 @@ def check_entry(section: str, entry: Any, at: str) -> None:
 def check(card: Mapping[str, Any], arrays: Arrays, checked: Collection[tuple[str, str]] = ()) -> None:
     """Raise ``DamagedError`` unless ``card`` and ``arrays`` hold all that a prediction reads. ``checked``: the sections and names of entries that
     ``check_entry`` has passed."""
-    if not _NAME.fullmatch(_text(card, "device")):
+    if not re.fullmatch(_NAME, _text(card, "device")):
         raise DamagedError("device: expected letters, digits, dots and dashes")
     for key in card.keys() & {"title", "soc", "method"}:
         _text(card, key)
@@ -138,7 +138,7 @@ def _defaults(card: Mapping[str, Any], processors: Mapping[str, Any]) -> None:
     """Every default is a processor of the card, and none stands beside a processor of the same name."""
     for name in card.get("defaults", {}) and _object(card, "defaults"):
         runtimes = _object(card["defaults"], name, "defaults.")
-        if not _NAME.fullmatch(name) or name in processors or not runtimes:
+        if not re.fullmatch(_NAME, name) or name in processors or not runtimes:
             raise DamagedError(f"defaults: {name!r}: expected the name of a processor that has its runtimes after @")
         for dialect in runtimes:
             if f"{name}@{_text(runtimes, dialect, f'defaults.{name}.')}" not in processors:
@@ -148,7 +148,7 @@ def _defaults(card: Mapping[str, Any], processors: Mapping[str, Any]) -> None:
 def _is_host(name: str, processors: Mapping[str, Any]) -> bool:
     """Whether a processor, whose description can be planned for and shown, is where the program runs."""
     at = f"processors: {name!r}"
-    if not _KEY.fullmatch(name):
+    if not re.fullmatch(_KEY, name):
         raise DamagedError(f"{at}: expected letters, digits, dots and dashes, and no more than one @")
     card = _object(processors, name, "processors.")
     facts = _object(card, "processor", f"processors.{name}.")
@@ -158,7 +158,7 @@ def _is_host(name: str, processors: Mapping[str, Any]) -> bool:
         _text(facts, key, f"{at} ")
     if not _whole(facts.get("threads", 1), f"{at} threads", 1024):
         raise DamagedError(f"{at} threads: expected at least 1")
-    if not _KIND.fullmatch(facts["kind"]):
+    if not re.fullmatch(_KIND, facts["kind"]):
         raise DamagedError(f"{at} kind: expected a word such as {', '.join(KINDS)}")
     if "terms" in card:
         _text(card, "terms", f"{at} ")
@@ -297,4 +297,4 @@ def _are_numbers(values: Collection[Any], low: float = -HUGE, high: float = HUGE
 
 
 def _shown(key: str) -> str:
-    return key if _NAME.fullmatch(key) else repr(key)
+    return key if re.fullmatch(_NAME, key) else repr(key)

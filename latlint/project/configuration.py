@@ -35,11 +35,11 @@ _MAX_EXTENDING = 16
 _MAX_TEXT = 4096
 _MAX_PARTS = 32
 #: TOML as far as it takes to tell the parts of a dotted key from texts and comments.
-_TOML = re.compile(
+_TOML = (
+    r"(?s)"
     r'''(?P<text>"""(?:[^"\\]++|\\.|""?+(?!"))*+"""|'''
     r"""'''(?:[^']++|''?+(?!'))*+'''|#[^\n]*+)|"""
-    r"""(?P<part>[A-Za-z0-9_-]++|[ \t]++|"(?:[^"\\\n]++|\\.)*+"|'[^'\n]*+')|(?P<dot>\.)|(?P<other>[^.])""",
-    re.DOTALL,
+    r"""(?P<part>[A-Za-z0-9_-]++|[ \t]++|"(?:[^"\\\n]++|\\.)*+"|'[^'\n]*+')|(?P<dot>\.)|(?P<other>[^.])"""
 )
 #: What a ``pyproject.toml`` with ``[tool.latlint]`` has somewhere, however it is spelt: to read TOML takes longer than to plan a network.
 _MAY_SAY = re.compile(r"""tool["']?[ \t]*(?:\.[ \t]*["']?latlint|[\]=])|\\[uUx]""")
@@ -211,7 +211,7 @@ def _refuse_long_keys(text: str) -> None:
     if all(line.count(".") < _MAX_PARTS for line in text.split("\n")):
         return
     parts = 0
-    for token in _TOML.finditer(text):
+    for token in re.finditer(_TOML, text):
         if token.lastgroup == "dot":
             parts += 1
             if parts >= _MAX_PARTS:

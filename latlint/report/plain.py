@@ -13,7 +13,7 @@ from latlint.words import cut_middle
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 #: ``::error::`` at the start of a line, ``##[error]`` (GitHub, Azure) and ``##vso[``, ``##teamcity[`` anywhere in it.
-_COMMAND = re.compile(r"^\s*:(?=:)|#(?=#\w*\[)")
+_COMMAND = r"^\s*:(?=:)|#(?=#\w*\[)"
 
 _SGR = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
@@ -53,7 +53,7 @@ def clean(text: str, limit: int = 1000) -> str:
     if len(text) > limit:
         text = text[:limit] + "…"
     if "::" in text or "##" in text:
-        text = _COMMAND.sub(lambda match: f"{match[0][:-1]}\\x{ord(match[0][-1]):02x}", text)
+        text = re.sub(_COMMAND, lambda match: f"{match[0][:-1]}\\x{ord(match[0][-1]):02x}", text)
     if text.isprintable():  # no character is in ``_UNSAFE``, nor a space but for the plain one
         return text
     return "".join(

@@ -38,7 +38,7 @@ _ALIGNED_FILES = 1000
 #: Runtimes with a delegate: what its partitions are called, and where its kernels run.
 
 #: Reasons that differ only in the tensor which they name are one reason.
-_QUOTED = re.compile(r"'[^']*'")
+_QUOTED = r"'[^']*'"
 
 _BAR_COLUMNS = 8
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -371,7 +371,7 @@ def _fallbacks(prediction: Prediction, style: Style) -> list[str]:
     elsewhere: dict[str, list[KernelPrediction]] = {}
     for kernel in prediction.kernels:
         if kernel.source != "free" and prediction.partitions[kernel.partition].processor != executor:
-            elsewhere.setdefault(_QUOTED.sub("…", kernel.reason), []).append(kernel)
+            elsewhere.setdefault(re.sub(_QUOTED, "…", kernel.reason), []).append(kernel)
     costs = {reason: sum(kernel.latency_ms for kernel in kernels) for reason, kernels in elsewhere.items()}
     worst = sorted(
         elsewhere, key=lambda reason: (-costs[reason], -len(elsewhere[reason]) * prediction.placement, reason)

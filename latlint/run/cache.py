@@ -35,7 +35,7 @@ MAX_ENTRY_BYTES = 16_000_000
 
 #: No other program gives such names: the directory may hold what is not latlint's. The second form is of a file that was not finished.
 _SUFFIX = ".latlint"
-_ENTRY = re.compile(rf"[0-9a-f]{{62}}{re.escape(_SUFFIX)}|\.[0-9a-f]{{62}}{re.escape(_SUFFIX)}\.[0-9]+\.tmp")
+_ENTRY = rf"[0-9a-f]{{62}}{re.escape(_SUFFIX)}|\.[0-9a-f]{{62}}{re.escape(_SUFFIX)}\.[0-9]+\.tmp"
 
 #: An int may stand for a float, as an annotation has it.
 _SCALARS: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (float, int), "bool": (bool,)}
@@ -158,7 +158,7 @@ def _sizes(directory: Path) -> Iterable[tuple[float, int, Path]]:
             continue
         for file in found:
             with contextlib.suppress(OSError):
-                if _ENTRY.fullmatch(file.name) and file.is_file(follow_symlinks=False):
+                if re.fullmatch(_ENTRY, file.name) and file.is_file(follow_symlinks=False):
                     status = file.stat(follow_symlinks=False)
                     yield status.st_mtime, status.st_size, Path(file.path)
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from latlint.graph.types import Graph, Tensor
-from latlint.runtime.pairs import Pairs, with_pairs
 
-#: Of values as they are in a file, and in pairs of QuantizeLinear and DequantizeLinear.
-_TYPES = {"w8a8": Pairs("int8", "int8"), "w8a16": Pairs("int16", "int8")}
-_PAIRS = {"w8a8": Pairs("uint8", "int8"), "w8a16": Pairs("uint16", "int8")}
+#: Types of activations and of weights: of values as they are in a file, and in pairs of QuantizeLinear and DequantizeLinear.
+_TYPES = {"w8a8": ("int8", "int8"), "w8a16": ("int16", "int8")}
+_PAIRS = {"w8a8": ("uint8", "int8"), "w8a16": ("uint16", "int8")}
 #: Types of values that a quantiser would convert.
 FLOATS = ("float32", "float16", "bfloat16", "float64")
 
@@ -28,7 +27,9 @@ def converted_to(graph: Graph, precision: str) -> Graph:
         note = "as if kept in float16: computed in what the processor computes floats in"
         return replace(graph, notes=(*graph.notes, note))
     if graph.dialect == "onnx":
-        pairs = _PAIRS[precision]
+        from latlint.runtime.pairs import Pairs, with_pairs  # hardly any run needs it
+
+        pairs = Pairs(*_PAIRS[precision])
         note = f"as if quantised to {precision}: {pairs.activations} activations, {pairs.weights} weights for each channel, a pair around each op"
         return replace(with_pairs(graph, pairs), notes=(*graph.notes, note))
     types = _TYPES[precision]
@@ -36,7 +37,8 @@ def converted_to(graph: Graph, precision: str) -> Graph:
     return replace(graph, tensors=tuple(_typed(tensor, types) for tensor in graph.tensors), notes=(*graph.notes, note))
 
 
-def _typed(tensor: Tensor, types: Pairs) -> Tensor:
+def _typed(tensor: Tensor, types: tuple[str, str]) -> Tensor:
     if tensor.dtype not in FLOATS:
         return tensor
-    return replace(tensor, dtype=types.weights if tensor.constant else types.activations)
+    activations, weights = types
+    return replace(tensor, dtype=weights if tensor.constant else activations)
