@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
 
 
+@cache
 def data_dir(name: str) -> Path:
     """The directory ``rules`` or ``predictors``, from a wheel or from an (editable) checkout."""
     packed = _PACKAGE / "_data" / name

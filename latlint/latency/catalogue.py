@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,7 @@ def _indexed(root: Path) -> dict[str, Path]:
     return {name: root / directory for directory, each in _index(root).items() for name in each["targets"]}
 
 
+@cache
 def known_cards() -> frozenset[str]:
     """SHA-256 of the cards of the bundled packs, which tests have checked: what says all of a pack, for it has those of its other files."""
     return frozenset(each["card"] for each in _index(data_dir("predictors")).values())
@@ -79,7 +80,8 @@ def write_index(root: Path) -> None:
         targets = [f"{card['device']}/{name}" for name in names(card)]
         index[path.parent.name] = {"card": written, "targets": targets}
     write_whole({root / INDEX: (json.dumps(index, indent=1) + "\n").encode()})
-    _index.cache_clear()
+    for known in (_index, known_cards):
+        known.cache_clear()
 
 
 def select_targets(patterns: Iterable[str], known: Collection[str]) -> list[str]:

@@ -259,8 +259,11 @@ def _whole(card: dict[str, Any], common: Path) -> tuple[dict[str, Any], frozense
 
 def _found(common: Path, name: str) -> Path:
     """The file ``name`` in ``common``, or the bundled one, which has the same content: a pack that was copied alone is whole with it."""
-    beside, bundled = common / name, data_dir("predictors") / COMMON / name
-    return bundled if not beside.exists() and bundled.exists() else beside
+    beside = common / name
+    if beside.exists():
+        return beside
+    bundled = data_dir("predictors") / COMMON / name
+    return bundled if bundled.exists() else beside
 
 
 @lru_cache(maxsize=64)
