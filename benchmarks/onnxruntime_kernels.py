@@ -1,4 +1,5 @@
-"""Writes ``rules/onnxruntime-1.32/kernels.txt``: for which versions and types of ops ONNX Runtime's CPU provider has kernels, as it says itself.
+"""Writes ``rules/onnxruntime-1.32/kernels.txt``: for which versions and types of ops ONNX Runtime's CPU provider has kernels, as it says itself; and
+``schemas.txt`` beside it: how many operands each version of an op has, and which attributes.
 
     python benchmarks/onnxruntime_kernels.py            # whether the file is what the installed ONNX Runtime says
     python benchmarks/onnxruntime_kernels.py --write
@@ -7,6 +8,10 @@ A line for each op: ``DOMAIN::OP``, then ``VERSIONS:KERNELS`` for versions that 
 commas: ``0.1.~0=ab`` are the types that inputs 0 and 1 and output 0 share, ``2+=a`` those of inputs 2 and on. ``any`` takes whatever the op does, ``none``
 says that no kernel has this version, ``body`` that ONNX says what the op consists of, which is run where no kernel takes it. Where such an op can be loaded alone,
 ONNX Runtime was asked with which types it does. The first line has a letter for each type.
+
+In ``schemas.txt`` a line for each op has ``VERSIONS:INPUTS>OUTPUTS:ATTRIBUTES``: ``1-3`` are from one to three operands, ``1-`` one and more; ``axis=i`` is an
+attribute of one integer, ``i`` integer, ``f`` number, ``s`` text, ``t`` tensor, ``g`` graph, ``x`` what else there is, capitals for lists; ``!`` behind one that
+is required.
 """
 
 from __future__ import annotations
@@ -67,6 +72,40 @@ def table() -> str:
                 entries.append((str(schema.since_version), said))
         lines.append(f"{domain}::{name} {' '.join(f'{versions}:{said}' for versions, said in entries)}")
     return "\n".join(lines) + "\n"
+
+
+_KINDS = {"INT": "i", "FLOAT": "f", "STRING": "s", "TENSOR": "t", "GRAPH": "g"}
+_KINDS |= {f"{name}S": letter.upper() for name, letter in _KINDS.items()}
+
+
+def schemas() -> str:
+    """The text of ``schemas.txt``, from the ONNX Runtime that is installed."""
+    import onnxruntime.capi.onnxruntime_pybind11_state as runtime
+
+    of: dict[str, list[Any]] = {}
+    for schema in runtime.get_all_operator_schema():
+        if schema.domain in DOMAINS and not schema.deprecated:
+            of.setdefault(f"{schema.domain}::{schema.name}", []).append(schema)
+    lines = []
+    for name, versions in sorted(of.items()):
+        entries: dict[str, list[str]] = {}
+        for schema in sorted(versions, key=lambda schema: schema.since_version):
+            entries.setdefault(_schema(schema), []).append(str(schema.since_version))
+        told = (f"{','.join(since)}:{said}" for said, since in entries.items())
+        lines.append(f"{name} {' '.join(told)}")
+    return "\n".join(lines) + "\n"
+
+
+def _schema(schema: Any) -> str:
+    def counts(least: int, most: int) -> str:
+        return f"{least}-{most if most < 2**31 - 1 else ''}"
+
+    attributes = (
+        f"{name}={_KINDS.get(each.type.name, 'x')}{'!' * each.required}"
+        for name, each in sorted(schema.attributes.items())
+    )
+    operands = f"{counts(schema.min_input, schema.max_input)}>{counts(schema.min_output, schema.max_output)}"
+    return f"{operands}:{','.join(attributes)}"
 
 
 def _is_for(kernel: Any, since: int) -> bool:
@@ -176,14 +215,15 @@ def _written(kernel: Kernel) -> str:
 
 
 def main() -> int:
-    said = table()
+    written = {FILE: table(), FILE.with_name("schemas.txt"): schemas()}
     if "--write" in sys.argv[1:]:
-        FILE.write_text(said, "utf-8")
-        print(f"{FILE.name}: {said.count(chr(10)) - 1} ops, {len(said)} bytes")
+        for file, said in written.items():
+            file.write_text(said, "utf-8")
+            print(f"{file.name}: {said.count(chr(10))} lines, {len(said)} bytes")
         return 0
-    same = FILE.read_text("utf-8") == said
-    print("the same" if same else "another")
-    return 0 if same else 1
+    other = [file.name for file, said in written.items() if file.read_text("utf-8") != said]
+    print(f"another: {', '.join(other)}" if other else "the same")
+    return 1 if other else 0
 
 
 if __name__ == "__main__":

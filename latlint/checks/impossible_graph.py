@@ -2,7 +2,8 @@
 
 ## What it does
 Reports a graph that no runtime could execute: an op that reads a tensor that does not exist, a value that is read before
-anything has written it, a cycle.
+anything has written it, a cycle. So are shapes that do not broadcast, a bias
+that does not fit its filter, as many scales as there are no slices, and a loop whose body takes other values than the loop.
 
 ## Why is this bad?
 The runtime will refuse the model when it is loaded, on the phone.

@@ -127,6 +127,14 @@ class _LeftOpen:
         return self._found
 
 
+#: The fields of an attribute that hold its value -> the kind that it then must say to be (``check_attribute`` in ONNX's checker.cc).
+_VALUE_KINDS = {
+    2: AttributeProto.FLOAT, 3: AttributeProto.INT, 4: AttributeProto.STRING, 5: AttributeProto.TENSOR, 6: AttributeProto.GRAPH,
+    7: AttributeProto.FLOATS, 8: AttributeProto.INTS, 9: AttributeProto.STRINGS, 10: AttributeProto.TENSORS, 11: AttributeProto.GRAPHS,
+    14: AttributeProto.TYPE_PROTO, 15: AttributeProto.TYPE_PROTOS, 22: AttributeProto.SPARSE_TENSOR, 23: AttributeProto.SPARSE_TENSORS,
+}  # fmt: skip
+
+
 class _Reader:
     """``assume``: whether a size that nobody states is taken as 1; else it stays unknown."""
 
@@ -272,7 +280,11 @@ class _Reader:
             value = self._value(name, tensor)
             self.inference.add(name, tensor_type(tensor.data_type, tuple(tensor.dims)), value)
             payload = self.lean.payloads.get(name)
+            if not tensor.data_type:
+                raise ImpossibleError(f"the weights {_quoted(name)} have no type")
             if tensor.data_location == TensorProto.EXTERNAL:
+                if not any(entry.key == "location" for entry in tensor.external_data):
+                    raise ImpossibleError(f"the weights {_quoted(name)} lie in another file, and nothing says in which")
                 outside += 1
             elif payload is not None:
                 self.ranges[name] = payload.range
@@ -356,6 +368,17 @@ class _Reader:
         names = (node.name, *node.input, *node.output)
         self.bound(len(names) - 1, MAX_TENSORS, "inputs and outputs of one node")
         self.bound(max(map(len, names)), MAX_NAME, "characters in a name")
+        for attribute in node.attribute:
+            if not attribute.name or any(
+                each.number in _VALUE_KINDS and _VALUE_KINDS[each.number] != attribute.type
+                for each, _ in attribute.ListFields()
+            ):
+                what = (
+                    f"says to be of another kind than it is: {_quoted(attribute.name)}"
+                    if attribute.name
+                    else "has no name"
+                )
+                raise ImpossibleError(f"{_label(node)} has an attribute that {what}")
 
     def _execution_order(self, steps: list[Step], known: set[str]) -> list[Step]:
         """``steps`` so that each comes after what it reads; as they are when they already do."""
@@ -511,7 +534,9 @@ class _Reader:
             version=opset,
             location=step.location,
             native_inputs=native,
-            native_attributes=_frozen(_without_tensors(call.attributes)),
+            native_attributes=_frozen(
+                dict.fromkeys(attribute.name for attribute in node.attribute) | _without_tensors(call.attributes)
+            ),
         )
 
     def bound(self, count: int, limit: int, what: str) -> None:

@@ -21,7 +21,7 @@ _GRAPHS = {"If": ("then_branch", "else_branch"), "Loop": ("body",), "Scan": ("bo
 _WEIGHTED = frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm", "ConvInteger", "MatMulInteger", "LSTM", "GRU", "RNN"})
 _KINDS = {
     "Less": "less", "LessOrEqual": "less_equal", "Greater": "greater", "GreaterOrEqual": "greater_equal", "And": "logical_and",
-    "Add": "add", "Sub": "sub", "Identity": "identity", "Cast": "cast", "Reshape": "reshape", "Squeeze": "squeeze",
+    "Add": "add", "Sub": "sub", "Mul": "mul", "Identity": "identity", "Cast": "cast", "Reshape": "reshape", "Squeeze": "squeeze",
     "Unsqueeze": "expand_dims",
 }  # fmt: skip
 

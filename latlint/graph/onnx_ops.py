@@ -13,6 +13,7 @@ from latlint.graph.ops import UNKNOWN
 from latlint.graph.padding import same_padding
 from latlint.graph.types import Tensor
 from latlint.records import NamedTuple
+from latlint.words import printable
 
 Attributes = dict[str, Any]
 
@@ -152,6 +153,8 @@ def _resolved_pads(
 ) -> tuple[list[int] | None, list[int] | None]:
     """Begins and ends, with ``auto_pad`` and ``ceil_mode`` worked in; ``None`` where they need an unknown size."""
     mode = call.get("auto_pad", "NOTSET") or "NOTSET"
+    if mode not in ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"):
+        raise ImpossibleError(f"an auto_pad '{printable(str(mode)[:40])}'")
     rank = len(kernel)
     if mode == "VALID":
         pads = (0,) * 2 * rank
@@ -194,6 +197,9 @@ def _convolution(call: Call, data: int = 0, weights: int = 1) -> Result:
     groups = int(call.get("group", 1))
     if groups < 1:
         raise ImpossibleError(f"{groups} groups")
+    bias = call.shape(2) if call.op in ("Conv", "FusedConv") else None
+    if bias is not None and filters and -1 not in (*bias, filters[0]) and bias != filters[:1]:
+        raise ImpossibleError(f"a bias of {'x'.join(map(str, bias)) or 'one number'} for {filters[0]} channels")
     kernel = _kernel(call, filters)
     attributes = {**(_window(call, kernel) if kernel else {}), "groups": groups, "activation": "none"}
     if filters and shape and len(shape) > 1 and min(filters[1], shape[1]) > 0:
@@ -210,6 +216,8 @@ def _conv_transpose(call: Call) -> Result:
     rank = len(shape) if shape else len(filters) if filters else 4
     kind = {4: "transpose_conv2d", 5: "transpose_conv3d"}.get(rank, UNKNOWN)
     attributes: Attributes = {"groups": int(call.get("group", 1)), "activation": "none"}
+    if filters and shape and len(shape) > 1 and min(filters[0], shape[1]) > 0 and filters[0] != shape[1]:
+        raise ImpossibleError(f"a filter for {filters[0]} channels on an input of {shape[1]}")
     kernel = _kernel(call, filters)
     if kernel is None:
         return Result(kind, attributes)
@@ -485,11 +493,13 @@ def _resize(call: Call) -> Result:
         "bilinear": "resize_bilinear",
         "cubic": "resize_cubic",
     }
+    if mode not in kind:
+        raise ImpossibleError(f"a mode '{printable(str(mode)[:40])}'")
     # Upsample, and Resize before opset 11, map pixels as ``asymmetric`` does
     default = "half_pixel" if call.op == "Resize" and call.opset >= 11 else "asymmetric"
     where = call.get("coordinate_transformation_mode", default)
     align, half = where == "align_corners", where in ("half_pixel", "pytorch_half_pixel", "half_pixel_symmetric")
-    return Result(kind.get(mode, UNKNOWN), {"align_corners": align, "half_pixel": half}, (0,))
+    return Result(kind[mode], {"align_corners": align, "half_pixel": half}, (0,))
 
 
 def _depth_to_space(call: Call) -> Result:
@@ -543,7 +553,17 @@ def _recurrent(kind: str) -> Callable[[Call], Result]:
 
 
 def _quantize(kind: str) -> Callable[[Call], Result]:
-    return lambda call: Result(kind, {}, (0,))
+    """A scale for each slice along ``axis``, one for all, or (with ``block_size``) one a block."""
+
+    def describe_quantize(call: Call) -> Result:
+        shape, scales = call.shape(0), call.shape(1)
+        if shape and scales and len(scales) == 1 and scales[0] not in (1, -1) and not call.get("block_size", 0):
+            axis = _axis(int(call.get("axis", 1)), shape)
+            if axis is not None and shape[axis] not in (-1, scales[0]):
+                raise ImpossibleError(f"{scales[0]} scales for {shape[axis]} slices along axis {axis}")
+        return Result(kind, {}, (0,))
+
+    return describe_quantize
 
 
 def _qlinear_conv(call: Call) -> Result:

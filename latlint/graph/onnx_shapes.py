@@ -226,8 +226,9 @@ class Inference:
         """Infer the outputs of ``node``; what cannot be inferred is as declared, or stays unknown."""
         values = self._fold(node) if node.domain in ("", "ai.onnx") else ()
         for name, value in zip(node.output, values, strict=False):
-            shape = tuple(int(dim) for dim in value.shape)
-            self.add(name, tensor_type(np_dtype_to_tensor_dtype(value.dtype), shape), value)
+            if name:
+                shape = tuple(int(dim) for dim in value.shape)
+                self.add(name, tensor_type(np_dtype_to_tensor_dtype(value.dtype), shape), value)
         if values:
             return
         # of an op that neither onnx nor latlint knows the file may tell; the sizes of all others follow, or only a run tells them
@@ -259,7 +260,7 @@ class Inference:
     def _fold(self, node: NodeProto) -> list[Array]:
         """The outputs' elements, where they follow from values that are known; nothing where they do not."""
         fold = _FOLDS.get(node.op_type)
-        if fold is None or (len(node.output) != 1 and fold is not _split):
+        if fold is None or (len(node.output) != 1 and fold not in (_split, _unique)):
             return []
         if node.op_type in ("Shape", "Size"):
             shape = self._shape(node.input[0]) if node.input else None
@@ -626,6 +627,22 @@ def _cumsum(attrs: dict[str, Any], data: Array, axis: Array) -> Array:
     return np.cumsum(data, int(axis.item()), data.dtype)
 
 
+def _unique(attrs: dict[str, Any], data: Array) -> list[Array]:
+    """The values, where each is first, which of them each element is, and how often each is there."""
+    axis = attrs.get("axis")
+    found, first, inverse, counts = np.unique(data, True, True, True, axis=axis)
+    if attrs.get("sorted", 1):
+        return [found, first, inverse.ravel(), counts]
+    order = np.argsort(first)
+    found = np.take(found, order, 0 if axis is None else axis)
+    return [found, first[order], np.argsort(order)[inverse.ravel()], counts[order]]
+
+
+def _triangle(attrs: dict[str, Any], data: Array, diagonal: Array | None = None) -> Array:
+    keep = np.triu if attrs.get("upper", 1) else np.tril
+    return keep(data, 0 if diagonal is None else int(diagonal.item()))
+
+
 def _gather_nd(attrs: dict[str, Any], data: Array, index: Array) -> Array:
     if attrs.get("batch_dims", 0):
         raise ValueError("of a batch")
@@ -680,6 +697,8 @@ _FOLDS: dict[str, Callable[..., Array | list[Array] | None]] = {
     "ArgMax": _position(np.argmax),
     "ArgMin": _position(np.argmin),
     "CumSum": _cumsum,
+    "Unique": _unique,
+    "Trilu": _triangle,
     "GatherND": _gather_nd,
     "GatherElements": lambda attrs, data, index: np.take_along_axis(data, index, attrs.get("axis", 0)),
     "ScatterElements": _scatter,

@@ -18,6 +18,7 @@ from latlint.graph.tflite_bodies import CONTROL, Bodies, OpCode, Operator, Scope
 from latlint.graph.tflite_ops import Builtin, Operands, impossible
 from latlint.graph.tflite_shapes import Sizes
 from latlint.graph.types import ITEM_BYTES, ByteRange, Graph, Node, OpenSize, Quantization, Tensor
+from latlint.words import counted
 
 IDENTIFIER = b"TFL3"
 
@@ -119,6 +120,8 @@ class _Reader:
         self.stated: list[Shape | None] = []
         #: Tensors that have a value though no node writes them: an LSTM's state, what a loop hands to its next round.
         self.free: set[int] = set()
+        #: Ops, with their versions, that are in branches that are not taken and that nobody knows.
+        self.switched_off: dict[tuple[str, int], None] = {}
         self.sizes = Sizes(self.tensors, self._opened)
         self.bodies = Bodies(self)
 
@@ -154,10 +157,20 @@ class _Reader:
         )
 
     def _elsewhere(self) -> tuple[tuple[str, int], ...]:
-        """The built-in ops among the file's operator codes that no node is of."""
+        """The built-in ops among the file's operator codes that no node is of, and the custom ones of branches that are not taken."""
         here = {(node.native, node.version) for node in self.nodes}
         every = dict.fromkeys((code.native, code.version) for code in self.codes if code.native in _BUILTIN)
-        return tuple(code for code in every if code not in here)
+        return tuple(code for code in (every | self.switched_off) if code not in here)
+
+    def switch_off(self, number: int) -> None:
+        """A branch that a constant switches off is prepared all the same, so that the custom ops in it must be there."""
+        if not 0 <= number < len(self.subgraphs):
+            raise impossible(f"it refers to subgraph {number} of {len(self.subgraphs)}")
+        graph = self.file.table(self.subgraphs[number])
+        for position in graph.tables(_SUBGRAPH_OPERATORS, MAX_NODES, "nodes"):
+            code = self.file.table(position).number(_OPERATOR_CODE, UINT32)
+            if code < len(self.codes) and self.codes[code].builtin.kind == UNKNOWN:
+                self.switched_off[self.codes[code].native, self.codes[code].version] = None
 
     def _note(self) -> None:
         """What the user must know of sizes and bodies."""
@@ -325,7 +338,11 @@ class _Reader:
         elif ranked and not constant and not table.number(_TENSOR_HAS_RANK, BOOL, False):
             shape = None
         code = table.number(_TENSOR_TYPE, INT8)
-        dtype = _DTYPES[code] if 0 <= code < len(_DTYPES) else "unknown"
+        if code < 0:
+            raise impossible(f"tensor {index} is of type {code}")
+        if constant and table.number(_TENSOR_IS_VARIABLE, BOOL, False):
+            raise impossible(f"tensor {index} is a variable and has a value")
+        dtype = _DTYPES[code] if code < len(_DTYPES) else "unknown"
         value = None
         if constant and shape is not None:
             value = self._constant(index, shape, dtype, data, wanted, sparse=table.follow(_TENSOR_SPARSITY) > 0)
@@ -335,7 +352,7 @@ class _Reader:
             dtype=dtype,
             constant=constant,
             value=value,
-            quantization=self._quantization(table),
+            quantization=self._quantization(index, table, shape),
             data=data if constant else None,
         )
 
@@ -356,16 +373,25 @@ class _Reader:
             return None
         return self.file.unpack(elements, _FORMATS[dtype], data.offset)
 
-    def _quantization(self, tensor: Table) -> Quantization | None:
+    def _quantization(self, index: int, tensor: Table, shape: Shape | None) -> Quantization | None:
+        """As ``ParseQuantization`` in ``lite/core/model_builder.cc`` takes it: it refuses the whole file for one tensor."""
         table = tensor.child(_TENSOR_QUANTIZATION)
         if table is None:
             return None
         scales = table.vector(_QUANTIZATION_SCALE, "f")
         if not scales:
             return None
-        return Quantization(
-            scales, table.vector(_QUANTIZATION_ZERO_POINT, "q") or (0,), table.number(_QUANTIZATION_AXIS, INT32)
-        )
+        zero_points = table.vector(_QUANTIZATION_ZERO_POINT, "q")
+        if len(zero_points) != len(scales):
+            raise impossible(
+                f"tensor {index} has {counted(len(scales), 'scale')} and {counted(len(zero_points), 'zero point')}"
+            )
+        axis = table.number(_QUANTIZATION_AXIS, INT32)
+        if axis < 0 or (shape and axis >= len(shape)):
+            raise impossible(f"tensor {index} of {len(shape or ())} dimensions is quantised along dimension {axis}")
+        if shape and len(scales) not in (1, shape[axis]):
+            raise impossible(f"tensor {index} has {len(scales)} scales for {shape[axis]} slices along dimension {axis}")
+        return Quantization(scales, zero_points, axis)
 
     def _node(self, index: int, operator: Operator, depth: int) -> Node:
         table, code, inputs, outputs = operator

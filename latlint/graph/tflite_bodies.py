@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from latlint.graph.flatbuffer import MalformedError, Table
-from latlint.graph.tflite_ops import Builtin
+from latlint.graph.tflite_ops import Builtin, impossible
 from latlint.graph.tflite_shapes import Sizes
 from latlint.graph.trips import Loop
 from latlint.graph.types import Node, Tensor, agreed, times, work
@@ -58,6 +58,8 @@ class Reader(Protocol):
 
     def run(self, scope: Scope, depth: int) -> None: ...
 
+    def switch_off(self, number: int) -> None: ...
+
 
 class Bodies:
     """Follows the control flow of one file."""
@@ -96,6 +98,15 @@ class Bodies:
         self.reader.run(scope, depth + 1)
         return scope, first
 
+    @staticmethod
+    def _check(node: Node, scope: Scope, reads: int, writes: int) -> None:
+        """Raises MalformedError where a body does not take and give as many values as its op."""
+        if (len(scope.inputs), len(scope.outputs)) != (reads, writes):
+            raise impossible(
+                f"node {node.index} ({node.native[:80]}) has a body of {len(scope.inputs)} inputs and {len(scope.outputs)} outputs, "
+                f"not {reads} and {writes}"
+            )
+
     def _call(self, node: Node, depth: int) -> Node:
         scope, _ = self._branch(node.attributes["subgraphs"][0], node.inputs, depth)
         return self._closed(node, scope.outputs)
@@ -111,9 +122,13 @@ class Bodies:
         taken = reader.sizes.array(node.inputs[0])
         if taken is not None and taken.size == 1:
             scope, _ = self._branch(numbers[0 if taken.item() else 1], node.inputs[1:], depth)
+            self._check(node, scope, len(node.inputs) - 1, len(node.outputs))
+            reader.switch_off(numbers[1 if taken.item() else 0])
             return self._closed(node, scope.outputs, branch="then" if taken.item() else "else")
         one, first = self._branch(numbers[0], node.inputs[1:], depth)
         other, second = self._branch(numbers[1], node.inputs[1:], depth)
+        for scope in (one, other):
+            self._check(node, scope, len(node.inputs) - 1, len(node.outputs))
         nodes, tensors = reader.nodes, reader.tensors
         work_one, work_other = (sum(work(n, tensors) for n in part) for part in (nodes[first:second], nodes[second:]))
         shapes = [[tensors[index].shape for index in branch.outputs] for branch in (one, other)]
@@ -135,6 +150,7 @@ class Bodies:
         asked, number = node.attributes["subgraphs"]
         first = len(reader.nodes)
         body = reader.scope(number)
+        self._check(node, body, len(node.inputs), len(node.inputs))
         # what every round hands on as it is, is what the loop began with
         fixed = {i: outer for i, out, outer in zip(body.inputs, body.outputs, node.inputs, strict=False) if i == out}
         if fixed:
@@ -145,6 +161,7 @@ class Bodies:
                 reader.free.add(inner)
                 sizes.resize(inner, reader.tensors[outer].shape)
         condition = reader.scope(asked, body.inputs)
+        self._check(node, condition, len(node.inputs), 1)
         reader.run(condition, depth + 1)
         reader.run(body, depth + 1)
         nodes = reader.nodes

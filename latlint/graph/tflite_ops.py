@@ -190,7 +190,10 @@ def _padding(
 
 
 def _is_same(options: Table) -> bool:
-    return bool(options.number(0, INT8) == 0)
+    padding = options.number(0, INT8)
+    if padding not in (0, 1):
+        raise impossible(f"a padding of kind {padding}, neither SAME nor VALID")
+    return bool(padding == 0)
 
 
 def _groups(channels: int, filter_channels: int) -> int | None:
@@ -211,14 +214,24 @@ def _multiplier(filter_channels: int, channels: int) -> int | None:
     return filter_channels // channels
 
 
+def _check_bias(op: Operands, weights: tuple[int, ...] | None, axis: int) -> None:
+    """A bias has a number for each channel that is made, along ``axis`` of the weights."""
+    bias = op.inputs[2] if len(op.inputs) > 2 else None
+    if bias is None or weights is None or bias.elements is None or bias.elements == weights[axis]:
+        return
+    raise impossible(f"a bias of {bias.elements} for {weights[axis]} channels")
+
+
 def _conv_2d(op: Operands) -> Attributes:
     data, weights = _data(op), _weights(op)
+    _check_bias(op, weights, 0)
     groups = _groups(data[3], weights[3]) if data and weights else None
     return _window(op, _strides(op.options, (5, 4), 1)) | _known(groups=groups, activation=op.activation(3))
 
 
 def _depthwise_conv_2d(op: Operands) -> Attributes:
     data, weights = _data(op), _weights(op)
+    _check_bias(op, weights, 3)
     return _window(op, _strides(op.options, (6, 5), 1)) | _known(
         groups=data[3] if data and data[3] > 0 else None,
         # Not the option: the kernel, too, goes by the shapes (kernels/depthwise_conv.cc).
@@ -227,10 +240,16 @@ def _depthwise_conv_2d(op: Operands) -> Attributes:
     )
 
 
+#: ``INT16_MAX``: older releases keep them in 16 bits, newer ones refuse larger ones.
+_MAX_STRIDE = 32767
+
+
 def _window(op: Operands, dilation: tuple[int, ...]) -> Attributes:
     """What both convolutions say of where their weights are laid on the image."""
     data, weights = _data(op), _weights(op)
     stride = _strides(op.options, (2, 1))
+    if max(*stride, *dilation) > _MAX_STRIDE:
+        raise impossible(f"a stride or dilation of {max(*stride, *dilation):,}")
     kernel = weights[1:3] if weights else None
     padding = _padding(_is_same(op.options), data and data[1:3], kernel, stride, dilation)
     return _known(kernel=kernel, stride=stride, dilation=dilation, padding=padding)
@@ -320,12 +339,24 @@ def _activation_at(slot: int) -> Callable[[Operands], Attributes]:
 
 
 def _fully_connected(op: Operands) -> Attributes:
-    _weights(op, 2)
+    _check_bias(op, _weights(op, 2), 0)
+    if (order := op.options.number(1, INT8)) not in (0, 1):
+        raise impossible(f"weights in an order {order} that there is not")
     return {"keep_num_dims": op.options.number(2, BOOL, False), "activation": op.activation(0)}
 
 
 def _batch_matmul(op: Operands) -> Attributes:
     return {"transpose_a": op.options.number(0, BOOL, False), "transpose_b": op.options.number(1, BOOL, False)}
+
+
+def _splits(slot: int) -> Callable[[Operands], Attributes]:
+    """The axis is in input ``slot``."""
+
+    def attributes(op: Operands) -> Attributes:
+        _check_count(op, 0, len(op.outputs), "outputs")
+        return _axis_from_input(slot)(op)
+
+    return attributes
 
 
 def _reduce(op: Operands) -> Attributes:
@@ -348,6 +379,11 @@ def _log_softmax(op: Operands) -> Attributes:
     return _known(axis=max(len(shape) - 1, 0) if shape is not None else None)
 
 
+def _cumsum(op: Operands) -> Attributes:
+    exclusive, backwards = op.options.number(0, BOOL, False), op.options.number(1, BOOL, False)
+    return _axis_from_input(1)(op) | {"exclusive": exclusive, "reverse": backwards}
+
+
 def _axis_from_input(slot: int) -> Callable[[Operands], Attributes]:
     return lambda op: _known(axis=_axis(_first(op.integers(slot)), op.shape(0)))
 
@@ -357,11 +393,20 @@ def _gather(op: Operands) -> Attributes:
     return _known(axis=axis, batch_dims=op.options.number(1, INT32))
 
 
+def _check_count(op: Operands, slot: int, count: int, what: str) -> None:
+    """An option says how many operands there are. (A file without options says nothing of it: what Prepare makes of that is not looked at.)"""
+    said = op.options.number(slot, INT32)
+    if said not in (0, count):
+        raise impossible(f"{count} {what}, which its options say are {said}")
+
+
 def _pack(op: Operands) -> Attributes:
+    _check_count(op, 0, len(op.inputs), "inputs")
     return _known(axis=_axis(op.options.number(1, INT32), op.shape(0), extra=1))
 
 
 def _unpack(op: Operands) -> Attributes:
+    _check_count(op, 0, len(op.outputs), "outputs")
     return _known(axis=_axis(op.options.number(1, INT32), op.shape(0)))
 
 
@@ -379,7 +424,7 @@ def _reshape(op: Operands) -> Attributes:
     if operand is not None and operand.dtype == "int32" and len(operand.shape or (0,)) == 1:
         return {}
     shape = op.options.vector(0, "i")
-    return {} if not shape else {"shape": () if shape == (0,) else shape}
+    return {"shape": () if shape == (0,) else shape}
 
 
 def _svdf(op: Operands) -> Attributes:
@@ -516,13 +561,13 @@ _BUILTINS: dict[str, Builtin] = {
     "REDUCE_ALL": Builtin("reduce_all", 27, _reduce),
     "CONCATENATION": Builtin("concat", 10, _concatenation),
     # Native inputs: the axis, data.
-    "SPLIT": Builtin("split", 35, _axis_from_input(1), (1, 0)),
-    "SPLIT_V": Builtin("split_v", 79, _axis_from_input(2)),
+    "SPLIT": Builtin("split", 35, _splits(1), (1, 0)),
+    "SPLIT_V": Builtin("split_v", 79, _splits(2)),
     "SOFTMAX": Builtin("softmax", 9, _softmax),
     "LOG_SOFTMAX": Builtin("log_softmax", 36, _log_softmax),
     "ARG_MAX": Builtin("arg_max", 40, _axis_from_input(1)),
     "ARG_MIN": Builtin("arg_min", 57, _axis_from_input(1)),
-    "CUMSUM": Builtin("cumsum", 102, _axis_from_input(1)),
+    "CUMSUM": Builtin("cumsum", 102, _cumsum),
     "GATHER": Builtin("gather", 23, _gather),
     "PACK": Builtin("pack", 59, _pack),
     "UNPACK": Builtin("unpack", 64, _unpack),

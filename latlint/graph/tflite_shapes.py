@@ -184,7 +184,7 @@ class Sizes:
             return [self._shape(node, 0)]
         if kind in BINARY:
             first, second = self._shape(node, 0), self._shape(node, 1)
-            return [first if first == second else _broadcast([first, second])]
+            return [first if first == second else _fitting(node, [first, second])]
         handler = _NATIVE.get(node.native) or _HANDLERS.get(kind)
         if handler is None:
             raise UnknownError
@@ -284,6 +284,15 @@ def _broadcast(shapes: Sequence[Shape]) -> Shape:
     if max(map(len, shapes)) > 8:
         raise UnknownError
     return tuple(int(dim) for dim in np.broadcast_shapes(*shapes))
+
+
+def _fitting(node: Node, shapes: Sequence[Shape]) -> Shape:
+    """``_broadcast`` of the operands of ``node``, which the runtime refuses where they do not fit."""
+    try:
+        return _broadcast(shapes)
+    except ValueError:
+        texts = " and ".join(map(dims_text, shapes))
+        raise impossible(f"node {node.index} ({node.native[:80]}) takes {texts}, which do not broadcast") from None
 
 
 def _same(self: Sizes, node: Node) -> Sequence[Shape]:
@@ -393,6 +402,10 @@ def _split(self: Sizes, node: Node) -> Sequence[Shape]:
     count = len(node.outputs)
     sizes = self._value(node, 1) if node.kind == "split_v" else [data[axis] // count] * count
     rest = data[axis] - sum(size for size in sizes if size >= 0)
+    if rest < 0 or sizes.count(-1) > 1 or (rest and -1 not in sizes):
+        raise impossible(
+            f"node {node.index} ({node.native[:80]}) cuts {data[axis]} into {len(sizes)} parts, which does not come out even"
+        )
     return [(*data[:axis], rest if size < 0 else size, *data[axis + 1 :]) for size in sizes]
 
 
@@ -404,7 +417,18 @@ def _pad(self: Sizes, node: Node) -> Sequence[Shape]:
 def _slice(self: Sizes, node: Node) -> Sequence[Shape]:
     """Where a part begins does not matter to its size, but where it reaches to the end."""
     data, size = self._shape(node, 0), self._value(node, 2)
-    begin = self._value(node, 1) if min(size, default=0) < 0 else size
+    try:
+        begin = self._value(node, 1)
+    except UnknownError:
+        if min(size, default=0) < 0:
+            raise
+    else:
+        if any(s < -1 or not 0 <= b + max(s, 0) <= dim for dim, b, s in zip(data, begin, size, strict=True)):
+            raise impossible(
+                f"node {node.index} ({node.native[:80]}) takes {size} from {begin} on of {dims_text(data)}"
+            )
+        return [tuple(dim - b if s < 0 else s for dim, b, s in zip(data, begin, size, strict=True))]
+    begin = size
     return [_counts(dim - b if s < 0 else s for dim, b, s in zip(data, begin, size, strict=True))]
 
 
@@ -474,7 +498,9 @@ def _gather_nd(self: Sizes, node: Node) -> Sequence[Shape]:
 
 def _resize(self: Sizes, node: Node) -> Sequence[Shape]:
     data, (height, width) = self._shape(node, 0), self._value(node, 1)
-    return [_counts((data[0], height, width, data[3]))]
+    if min(height, width) < 1:
+        raise impossible(f"node {node.index} ({node.native[:80]}) resizes to {height}x{width}")
+    return [(data[0], height, width, data[3])]
 
 
 def _depth_to_space(self: Sizes, node: Node) -> Sequence[Shape]:
@@ -569,7 +595,7 @@ def _non_max_suppression(self: Sizes, node: Node) -> Sequence[Shape]:
 def _select(self: Sizes, node: Node) -> Sequence[Shape]:
     if node.native == "SELECT":
         return [self._shape(node, 1)]
-    return [_broadcast([self._shape(node, slot) for slot in range(3)])]
+    return [_fitting(node, [self._shape(node, slot) for slot in range(3)])]
 
 
 def _bitcast(self: Sizes, node: Node) -> Sequence[Shape]:
@@ -767,6 +793,15 @@ def _tiled(self: Sizes, node: Node, data: Array, counts: Array) -> Array:
     return np.tile(data, counts.tolist())
 
 
+def _summed(self: Sizes, node: Node, data: Array, *_: Array) -> Array:
+    """Sums from the first on along an axis, or from the last; each with its own element, or without."""
+    axis = node.attributes["axis"]
+    data = np.flip(data, axis) if node.attributes["reverse"] else data
+    found = np.cumsum(data, axis, data.dtype)
+    found = found - data if node.attributes["exclusive"] else found
+    return np.flip(found, axis) if node.attributes["reverse"] else found
+
+
 def _scattered(self: Sizes, node: Node, index: Array, updates: Array, *_: Array) -> Array:
     made = np.zeros(_room(self, node), updates.dtype)
     np.add.at(made, tuple(np.moveaxis(index, -1, 0)), updates)
@@ -800,6 +835,7 @@ _FOLDS: dict[str, _Fold] = {
     "range": _arranged,
     "fill": _filled,
     "tile": _tiled,
+    "cumsum": _summed,
     "select": _elementwise(np.where),
     "add": _elementwise(np.add),
     "sub": _elementwise(np.subtract),

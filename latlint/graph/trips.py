@@ -1,4 +1,5 @@
-"""How often a loop runs, where the graph itself fixes it: a counter that starts at a constant, grows by one and is held against another."""
+"""How often a loop runs, where the graph itself fixes it: a counter that starts at a constant, is added to or multiplied in each round, and is
+held against another."""
 
 from __future__ import annotations
 
@@ -76,12 +77,17 @@ class Loop(NamedTuple):
         limit = self.value(right)
         if limit is None:
             kind, left, limit = _TURNED[kind], right, self.value(left)
+        if limit is None:
+            return None
         # a condition that a body computes for the next round looks at the counter after its step
+        factor, scaled = self._changed(left, "mul") if left not in self.following else (None, left)
+        if (begin := self.start(scaled)) is not None and (growth := self._growth(scaled)) is not None:
+            return _multiplied(kind, begin * (1.0 if factor is None else factor), growth, limit)
         ahead = 0.0
         if left not in self.following:
             ahead, left = self._stepped(left)
         start, step = self.start(left), self._step(left)
-        if limit is None or start is None or step is None:
+        if start is None or step is None:
             return None
         return _rounds(kind, start + ahead, step, limit)
 
@@ -97,6 +103,23 @@ class Loop(NamedTuple):
         if step is None or a not in self.following:
             return 0.0, tensor
         return (step if node.kind == "add" else -step), a
+
+    def _changed(self, tensor: Any, kind: str) -> tuple[float | None, Any]:
+        """``(number, counter)`` of a tensor that ``kind`` makes of a counter and a number; the number is ``None`` of any other tensor."""
+        node = self._origin(tensor)
+        if node is not None and node.kind == kind:
+            a, b = map(self._passed, node.inputs[:2])
+            for counter, number in ((a, self.value(b)), (b, self.value(a))):
+                if counter in self.following and number is not None:
+                    return number, counter
+        return None, tensor
+
+    def _growth(self, counter: Any) -> float | None:
+        """By what ``counter`` is multiplied in a round."""
+        if counter not in self.following:
+            return None
+        factor, base = self._changed(self.following[counter], "mul")
+        return factor if base == counter else None
 
     def _step(self, counter: Any) -> float | None:
         """By how much ``counter`` grows in a round."""
@@ -116,3 +139,32 @@ def _rounds(kind: str, start: float, step: float, limit: float) -> int | None:
     if kind.endswith("equal"):
         return max(int(distance // stride) + 1, 0)
     return max(int(-(-distance // stride)), 0)
+
+
+#: More rounds than any number doubles in.
+_MAX_ROUNDS = 4096
+
+
+def _multiplied(kind: str, value: float, factor: float, limit: float) -> int | None:
+    """How many of ``value``, ``value * factor``, … stand on the right side of ``limit``, from the first on; ``None`` where that never ends, or where
+    rounding may decide it."""
+    exact = all(float(each).is_integer() for each in (value, factor, limit))
+    for count in range(_MAX_ROUNDS):
+        if not exact and count and abs(value - limit) <= 1e-5 * abs(limit):
+            return None
+        if not _holds(kind, value, limit):
+            return count
+        value *= factor
+        if abs(value) >= 2**31:  # beyond what a counter of 32 bits holds
+            return None
+    return None
+
+
+def _holds(kind: str, value: float, limit: float) -> bool:
+    return {
+        "less": value < limit,
+        "less_equal": value <= limit,
+        "greater": value > limit,
+        "greater_equal": value >= limit,
+        "not_equal": value != limit,
+    }[kind]

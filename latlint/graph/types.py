@@ -95,7 +95,7 @@ class Node(Record):
     ``kind`` is from ``graph.ops``; ``native`` is the format's own name (``CONV_2D``, ``com.acme::Thing``), ``version`` the op's
     version in that format (TFLite's operator version, ONNX's opset). ``native_inputs`` and ``native_attributes`` are there for
     a runtime that takes the format as it is: all inputs in the format's order, the steering ones among them, and the numbers,
-    texts and lists among the attributes. Empty where the reader does not keep them.
+    texts and lists among the attributes, ``None`` for what else there is. Empty where the reader does not keep them.
 
     ``inner``: it stands in a body of control flow (a loop, a branch, a call), which a runtime keeps as a graph of its own.
     ``repeat`` is how often one run of the model runs it, ``None`` where that depends on the data.
@@ -141,7 +141,7 @@ class Graph(Record):
     was taken instead: ``assumed``. ``dynamic`` are the tensors that TensorFlow Lite 2.10 sizes only when it runs the model
     (``kTfLiteDynamic``): what a delegate for static sizes cannot take. ``dynamic_in_litert`` are those of LiteRT 2.3, which computes
     some shape arithmetic earlier. ``elsewhere`` are the built-in ops of a TFLite file that no node is of, with their versions: of branches
-    and subgraphs that are not followed. A runtime looks them up all the same. ``as_if`` is the precision that a float graph is planned in
+    and subgraphs that are not followed; and the unknown ops of branches that a constant switches off. A runtime looks them up all the same. ``as_if`` is the precision that a float graph is planned in
     as if converted to it (``runtime.as_if``); empty: its own. ``imports`` are the versions that an ONNX file says it is written in: ``IR``,
     and the opset of each domain. ``left_open`` is there where the file leaves sizes open, stated or not: it gives the tensors by name as they
     are known before any size is, for a runtime that does not know more when it plans.

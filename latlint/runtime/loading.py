@@ -3,25 +3,29 @@ a type, that the table does not have ("Didn't find op for builtin opcode … ver
 
 The tables are in ``rules/``. Of TensorFlow Lite: ``versions`` of a rules file, or of the fallback that stands for the same release, list the names
 of ops by the newest version that has a kernel. Of ONNX Runtime: ``loads`` of a rules file names the newest versions of the format, and the list of
-kernels by version and type that ``benchmarks/onnxruntime_kernels.py`` writes. All were read off the runtimes themselves
-(``tests/runtime/test_loading.py``).
+kernels by version and type that ``benchmarks/onnxruntime_kernels.py`` writes; and of TensorFlow Lite the list of what operands each op takes, which
+``benchmarks/litert_kernels.py`` writes. All were read off the runtimes themselves (``tests/runtime/test_loading.py``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
+from math import inf
+from typing import Any
 
 from latlint.data import data_dir
-from latlint.graph.tflite_ops import BUILTIN_NAMES
-from latlint.graph.types import Graph, Node
+from latlint.graph.tflite_ops import BUILTIN_NAMES, builtin
+from latlint.graph.types import Graph, Node, Tensor
 from latlint.records import NamedTuple
 from latlint.runtime.rules import load_rules
+from latlint.words import counted
 
 
 class Missing(NamedTuple):
     """Nodes, by index, of one op and version that a runtime has no kernel for: ``newest`` is the version that it has, 0 where it has none.
-    ``compiled_for`` is the accelerator that the op was compiled for, if it was; ``types`` are those that no kernel of this version takes.
+    ``compiled_for`` is the accelerator that the op was compiled for, if it was; ``types`` are those that no kernel of this version takes,
+    ``wrong`` is what else of an op that it has keeps it from running.
     Without nodes it is of a branch or subgraph that is not followed, or what an ONNX file as a whole is written in: ``IR``, or the opset of
     a domain."""
 
@@ -31,6 +35,7 @@ class Missing(NamedTuple):
     nodes: tuple[int, ...]
     compiled_for: str = ""
     types: str = ""
+    wrong: str = ""
 
 
 def missing(graph: Graph, runtime: str, run: Collection[int] | None = None) -> list[Missing]:
@@ -49,7 +54,11 @@ def missing(graph: Graph, runtime: str, run: Collection[int] | None = None) -> l
         newest = table.get(op, 0)
         if table and not 1 <= version <= newest:
             found.setdefault((op, version, newest, ""), [])
-    return [Missing(op, version, newest, tuple(nodes), place) for (op, version, newest, place), nodes in found.items()]
+    lacking = [
+        Missing(op, version, newest, tuple(nodes), place) for (op, version, newest, place), nodes in found.items()
+    ]
+    unloadable = {index for each in lacking for index in each.nodes}
+    return [*lacking, *_operands_refused(graph, _operands(runtime), unloadable)]
 
 
 _BUILTIN = frozenset(BUILTIN_NAMES)
@@ -65,6 +74,124 @@ def _newest(runtime: str) -> Mapping[str, int]:
     return _newest(fallback) if isinstance(fallback, str) else {}
 
 
+@lru_cache(maxsize=32)
+def _operands(runtime: str) -> str:
+    """The list of operands that the kernels of ``runtime`` take; empty where there is none."""
+    rules = load_rules(runtime)
+    if rules.takes == "tflite" and "kernels" in rules.loads:
+        return str(rules.loads["kernels"])
+    fallback = rules.data.get("fallback")
+    return _operands(fallback) if isinstance(fallback, str) else ""
+
+
+def _operands_refused(graph: Graph, file: str, known: Collection[int]) -> Iterator[Missing]:
+    """Nodes whose operands no kernel takes: how many there are, their types, and whether they are quantised as it needs."""
+    if not file or graph.as_if:
+        return
+    lines, letters = _kernels(file)
+    by_type = {name: letter for letter, name in letters.items()}
+    of_tensor = [by_type.get(_quantised(tensor), "") for tensor in graph.tensors]
+    found: dict[tuple[str, int, str, str], list[int]] = {}
+    for node in graph.nodes:
+        if node.native not in lines or node.index in known:
+            continue
+        read, written = _native_inputs(node), node.outputs
+        word = tuple(tuple(of_tensor[i] if i >= 0 else "-" for i in side) for side in (read, written))
+        problem = _refused(file, node.native, word)
+        if node.native == "CONV_2D" and problem is None and _is_shifted(graph, node):
+            what = "", "with zero points for weights that are quantised by channel"
+        elif problem is None:
+            continue
+        elif problem == "count":
+            what = "", f"with {counted(len(read), 'input')} and {counted(len(written), 'output')}"
+        else:
+            what = _listed_types(graph, read, written), ""
+        found.setdefault((node.native, node.version, *what), []).append(node.index)
+    for (op, version, types, wrong), nodes in found.items():
+        yield Missing(op, version, version, tuple(nodes), types=types, wrong=wrong)
+
+
+@lru_cache(maxsize=4096)
+def _refused(file: str, op: str, word: Any) -> str | None:
+    """``word`` has the letters of the types that inputs and outputs have, ``-`` for one that is left out, nothing where no letter stands for it.
+    ``None`` where a kernel of ``op`` takes operands of such types, else what it does not take: ``count`` or ``types``."""
+    counted_ones = False
+    for kernel in _takes(file, op):
+        if all(
+            len(side) == len(taken) or (many and len(side) >= len(taken))
+            for side, (taken, many) in zip(word, kernel, strict=True)
+        ):
+            counted_ones = True
+            if all(
+                not letter or "*" in (types := taken[min(slot, len(taken) - 1)]) or letter in types
+                for side, (taken, _) in zip(word, kernel, strict=True)
+                for slot, letter in enumerate(side)
+            ):
+                return None
+    return "types" if counted_ones else "count"
+
+
+@lru_cache(maxsize=512)
+def _takes(file: str, op: str) -> list[tuple[tuple[tuple[str, ...], bool], ...]]:
+    """The kernels of an op: of its inputs and of its outputs, which types each slot has, and whether there may be more of the last."""
+    found = []
+    for kernel in _kernels(file)[0][op].split("|"):
+        sides = (side.split(",") if side else [] for side in kernel.split(">"))
+        found.append(
+            tuple((tuple(slot.rstrip("+") for slot in side), any("+" in slot for slot in side)) for side in sides)
+        )
+    return found
+
+
+def _quantised(tensor: Tensor) -> str:
+    """The name of a tensor's type in the list: integers of few bits by how they are quantised."""
+    if tensor.dtype not in _FEW_BITS or tensor.quantization is None:
+        return tensor.dtype
+    if len(tensor.quantization.scales) > 1:
+        return f"{tensor.dtype}/c"
+    return f"{tensor.dtype}/{'z' if any(tensor.quantization.zero_points) else '0'}"
+
+
+def _is_shifted(graph: Graph, node: Node) -> bool:
+    """Whether weights that have a scale for each channel have zero points, which ``conv.cc`` alone looks at."""
+    quantization = graph.tensors[node.inputs[1]].quantization
+    return quantization is not None and len(quantization.scales) > 1 and any(quantization.zero_points)
+
+
+def _native_inputs(node: Node) -> tuple[int, ...]:
+    """The inputs in the order that the file has."""
+    order = builtin(BUILTIN_NAMES.index(node.native))[1].order
+    if not order:
+        return node.inputs
+    moved = [-1] * len(order)
+    for slot, place in enumerate(order):
+        moved[place] = node.inputs[slot]
+    inputs = [*moved, *node.inputs[len(order) :]]
+    while inputs and inputs[-1] < 0:
+        inputs.pop()
+    return tuple(inputs)
+
+
+_STATES = {"": " that is not quantised", "0": "", "z": " with a zero point", "c": " quantised by channel"}
+
+
+def _listed_types(graph: Graph, read: Sequence[int], written: Sequence[int]) -> str:
+    """``float32 and int8 that is not quantised, to float32``: each type once."""
+
+    def side(indices: Sequence[int]) -> str:
+        names = dict.fromkeys(_quantised(graph.tensors[index]) for index in indices if index >= 0)
+        told = [
+            f"{dtype}{_STATES[state] if dtype in _FEW_BITS else ''}"
+            for dtype, _, state in (n.partition("/") for n in names)
+        ]
+        return " and ".join(told) or "nothing"
+
+    return f"{side(read)}, to {side(written)}" if written else side(read)
+
+
+_FEW_BITS = frozenset({"int8", "uint8", "int16", "int4"})
+
+
 # --- ONNX Runtime --------------------------------------------------------------------------------------------------------------
 
 #: Operands of one type, ``0`` an input, ``~0`` an output, ``2+`` one and those after it; and the types that they may have.
@@ -72,14 +199,16 @@ _Limits = tuple[tuple[tuple[str, ...], frozenset[str]], ...]
 
 
 def _missing_of_onnx(graph: Graph, runtime: str, run: Collection[int] | None) -> Iterator[Missing]:
-    loads = load_rules(runtime).loads
-    if not loads:
+    rules = load_rules(runtime)
+    loads = rules.loads
+    if not loads or rules.takes != "onnx":
         return
     for name, version in graph.imports:
         newest = int(loads.get(name or "ai.onnx", version))
-        if version > newest:
+        if version > newest or (name == "IR" and version < 1):
             yield Missing(name or "ai.onnx", version, newest, ())
     file = str(loads["kernels"])
+    yield from _against_schemas(graph, str(loads["schemas"]))
     found: dict[tuple[str, int, int, str], list[int]] = {}
     for node in graph.nodes:
         if run is not None and node.index not in run:
@@ -96,6 +225,79 @@ def _missing_of_onnx(graph: Graph, runtime: str, run: Collection[int] | None) ->
             found.setdefault((node.native, newest, newest, _types(graph, node)), []).append(node.index)
     for (name, version, newest, what), nodes in found.items():
         yield Missing(name, version, newest, tuple(nodes), types=what)
+
+
+class _Schema(NamedTuple):
+    """What an op of one version has: the least and most inputs and outputs, and its attributes by name, each with the letter of its kind."""
+
+    inputs: tuple[int, float]
+    outputs: tuple[int, float]
+    attributes: Mapping[str, str]
+    required: tuple[str, ...]
+
+
+#: What Python has for the kinds of attributes that a ``Graph`` holds.
+_VALUES: Mapping[str, type | tuple[type, ...]] = {"i": int, "f": float, "s": str, "I": tuple, "F": tuple, "S": tuple}
+
+
+def _against_schemas(graph: Graph, file: str) -> Iterator[Missing]:
+    """Nodes that are not as the schema of their op has it, which ONNX Runtime checks before anything else."""
+    found: dict[tuple[str, int, str], list[int]] = {}
+    for node in graph.nodes:
+        domain, _, op = node.native.rpartition("::")
+        schema = _schema(file, f"{domain}::{op}", node.version)
+        if schema is not None and (wrong := _unlike(node, schema)):
+            found.setdefault((node.native, node.version, wrong), []).append(node.index)
+    for (name, version, wrong), nodes in found.items():
+        yield Missing(name, version, version, tuple(nodes), wrong=wrong)
+
+
+def _unlike(node: Node, schema: _Schema) -> str:
+    """What of a node is not as ``schema`` has it; empty: nothing."""
+    for what, operands, (least, most) in (
+        ("input", node.native_inputs, schema.inputs),
+        ("output", node.outputs, schema.outputs),
+    ):
+        if not least <= len(operands) <= most:
+            return f"with {counted(len(operands), what)}"
+    for name, value in node.native_attributes.items():
+        kind = schema.attributes.get(name)
+        if kind is None:
+            # those that begin so are a tool's own (IsInternalSymbol in ONNX's schema.cc)
+            if not name.startswith("__"):
+                return f"with an attribute '{name[:40]}'"
+        elif kind in _VALUES and not isinstance(value, _VALUES[kind]):
+            return f"with another kind of '{name[:40]}'"
+    missing_ones = [name for name in schema.required if name not in node.native_attributes]
+    return f"without '{missing_ones[0]}'" if missing_ones else ""
+
+
+@lru_cache(maxsize=4096)
+def _schema(file: str, op: str, opset: int) -> _Schema | None:
+    """The schema of an op in the newest version that ``opset`` has; ``None`` where none is known."""
+    lines = _lines(file)
+    chosen, said = 0, ""
+    for entry in lines.get(op, "").split():
+        versions, _, rest = entry.partition(":")
+        for version in map(int, versions.split(",")):
+            if chosen < version <= opset:
+                chosen, said = version, rest
+    if not chosen:
+        return None
+    operands, _, attributes = said.partition(":")
+    kinds = dict(each.split("=") for each in attributes.split(",") if each)
+    inputs, outputs = (side.partition("-") for side in operands.split(">"))
+    return _Schema(
+        (int(inputs[0]), float(inputs[2] or inf)),
+        (int(outputs[0]), float(outputs[2] or inf)),
+        {name: kind.rstrip("!") for name, kind in kinds.items()},
+        tuple(name for name, kind in kinds.items() if kind.endswith("!") and kind[0] in _VALUES),
+    )
+
+
+@lru_cache(maxsize=4)
+def _lines(file: str) -> Mapping[str, str]:
+    return dict(row.split(" ", 1) for row in (data_dir("rules") / file).read_text("utf-8").splitlines())
 
 
 @lru_cache(maxsize=4)
@@ -140,7 +342,13 @@ def _fits(graph: Graph, node: Node, limits: _Limits) -> bool:
         for operands, allowed in limits
         for slot in operands
         for dtype in _dtypes(graph, node, slot)
-    )
+    ) and all(len(_kinds(graph, node, operands)) <= 1 for operands, _ in limits)
+
+
+def _kinds(graph: Graph, node: Node, operands: Sequence[str]) -> set[str]:
+    """The types of operands that must be of one; those that there may be any number of are left out: of some ops each has its own."""
+    slots = (slot for slot in operands if not slot.endswith("+"))
+    return {dtype for slot in slots for dtype in _dtypes(graph, node, slot)} - {"unknown"}
 
 
 def _dtypes(graph: Graph, node: Node, slot: str) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mmap
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -836,3 +836,67 @@ def test_the_models_in_the_repository(model: Any) -> None:
     for name in ("mobilenet_v2.onnx", "resnet18.onnx", "vit_tiny.onnx"):
         graph = _mapped(model(name))
         assert graph.nodes and all(graph.tensors[i].elements for node in graph.nodes for i in node.outputs if i >= 0)
+
+
+# --- what ONNX Runtime refuses -----------------------------------------------------------------------------------------------------
+
+
+def _edited(
+    edit: Callable[[ModelProto], Any], op: str = "Conv", weights: Sequence[int] = (8, 4, 3, 3), **attributes: Any
+) -> bytes:
+    """A file of one op with weights and a bias, after ``edit``."""
+    arrays = {"w": np.zeros(weights, np.float32), "b": np.zeros(8, np.float32)}
+    node = helper.make_node(op, ["x", "w", "b"] if op == "Conv" else ["x", "w"], ["y"], name="it", **attributes)
+    given = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4, 8, 8])
+    made = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    graph = helper.make_graph([node], "g", [given], [made], [numpy_helper.from_array(a, n) for n, a in arrays.items()])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    edit(model)
+    return bytes(model.SerializeToString())
+
+
+def _renamed_attribute(model: ModelProto) -> None:
+    model.graph.node[0].attribute[0].name = ""
+
+
+def _another_kind(model: ModelProto) -> None:
+    model.graph.node[0].attribute[0].type = AttributeProto.FLOATS
+
+
+def _short_bias(model: ModelProto) -> None:
+    model.graph.initializer[1].CopyFrom(numpy_helper.from_array(np.zeros(5, np.float32), "b"))
+
+
+def _nowhere(model: ModelProto) -> None:
+    model.graph.initializer[0].ClearField("raw_data")
+    model.graph.initializer[0].data_location = TensorProto.EXTERNAL
+
+
+def _typeless(model: ModelProto) -> None:
+    model.graph.initializer[0].data_type = 0
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (_edited(_renamed_attribute, pads=[1] * 4), "has an attribute that has no name"),
+        (_edited(_another_kind, pads=[1] * 4), "of another kind than it is: 'pads'"),
+        (_edited(lambda model: None, auto_pad="SAME"), "an auto_pad 'SAME'"),
+        (_edited(_short_bias), "a bias of 5 for 8 channels"),
+        (_edited(_nowhere), "lie in another file, and nothing says in which"),
+        (_edited(_typeless), "the weights 'w' have no type"),
+        (_edited(lambda model: None, "ConvTranspose", (5, 8, 3, 3)), "a filter for 5 channels on an input of 4"),
+        (_edited(lambda model: None, "QuantizeLinear", (3,), axis=1), "3 scales for 4 slices along axis 1"),
+    ],
+    ids="name kind auto_pad bias location type transposed scales".split(),
+)  # fmt: skip
+def test_what_onnx_runtime_refuses_is_impossible(data: bytes, words: str) -> None:
+    with pytest.raises(LatlintError) as caught:
+        read_onnx(memoryview(data), "m.onnx")
+    assert caught.value.code == "LAT007" and words in caught.value.message
+    runtime = pytest.importorskip("onnxruntime")
+    options = runtime.SessionOptions()
+    options.log_severity_level = 4
+    with pytest.raises(Exception, match="ONNXRuntimeError"):
+        session = runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        session.run(None, {"x": np.zeros((1, 4, 8, 8), np.float32)})

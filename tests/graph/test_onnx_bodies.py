@@ -97,6 +97,32 @@ def test_a_loop_runs_as_often_as_onnx_runtime_runs_it(
     assert {n.kind for n in graph.nodes} >= {"fully_connected", "relu", "while", "tanh"}
 
 
+@pytest.mark.parametrize(("factor", "limit", "count"), [(3, 100, 5), (2, 64, 6), (1, 64, None)])
+def test_a_counter_may_be_multiplied(factor: int, limit: int, count: int | None) -> None:
+    """``while n < limit: n *= factor``, asked after each step, as ONNX has it. Where it ends, ONNX Runtime's count is the same."""
+    inner = body(
+        [
+            *STEP,
+            node("Mul", ["n", "f"], ["n2"]),
+            node("Less", ["n2", "limit"], ["on"]),
+            node("Identity", ["next"], ["seen"]),
+        ],
+        [value("i", [], I64), value("go", [], BOOL), value("state", [1, 8]), value("n", [], I64)],
+        [value("on", [], BOOL), value("next", [1, 8]), value("n2", [], I64), value("seen", [1, 8])],
+    )
+    given = [
+        WEIGHTS,
+        constant("true", True, bool),
+        *(constant(n, v, np.int64) for n, v in (("begin", 1), ("f", factor), ("limit", limit))),
+    ]
+    whole = node("Loop", ["", "true", "x", "begin"], ["last", "n9", "all"], body=inner)
+    data = model([whole], [value("x", [1, 8])], [value("last"), value("all")], given)
+    graph = read(data)
+    assert {n.repeat for n in graph.nodes if n.inner} == {count}
+    if count:
+        assert shapes_of_runtime(data, x=np.ones((1, 8), np.float32)) == [(1, 8), (count, 1, 8)]
+
+
 def test_a_count_that_the_data_decide_is_not_known() -> None:
     sums = [node("ReduceSum", ["next"], ["sum"], keepdims=0), node("Less", ["sum", "limit"], ["on"])]
     graph = read(loop(sums, "on", 9, constant("limit", 1.0)))

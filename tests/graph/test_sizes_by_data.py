@@ -95,6 +95,9 @@ ARITHMETIC: dict[str, list[Step]] = {
         ("CEIL", None, FLOAT, None), ("CAST", None, INT, None),
     ],
     "from behind": [("REVERSE_V2", constant([0]), INT, None)],
+    "sums": [("CUMSUM", number(0), INT, ("CumsumOptions", {}))],
+    "sums of those before": [("CUMSUM", number(0), INT, ("CumsumOptions", {"Exclusive": True})), ("MAXIMUM", number(1), INT, None)],
+    "sums from behind": [("CUMSUM", number(0), INT, ("CumsumOptions", {"Reverse": True}))],
 }  # fmt: skip
 
 
@@ -254,6 +257,15 @@ COUNTS: dict[str, tuple[list[Any], list[TensorProto]]] = {
     "Split": ([node("Split", ["s"], ["a", "b"], num_outputs=2), node("Concat", ["b", "a"], ["n"], axis=0)], []),
     "ArgMax": ([node("ArgMax", ["s"], ["a"]), node("Concat", ["a", "k"], ["n"], axis=0)], [held("k", [2])]),
     "CumSum": ([node("CumSum", ["s", "k"], ["n"])], [held("k", 0)]),
+    "Unique": ([node("Concat", ["k", "s", "s"], ["a"], axis=0), node("Unique", ["a"], ["n"])], [held("k", [])]),
+    "Unique, as they come": (
+        [node("Concat", ["s", "s"], ["a"], axis=0), node("Unique", ["a"], ["u", "", "i", "c"], sorted=0), node("Slice", ["i", "k", "l"], ["j"]),
+         node("Add", ["j", "c"], ["n"])], [held("k", [0]), held("l", [2])],
+    ),
+    "Trilu": (
+        [node("Unsqueeze", ["s", "k"], ["a"]), node("Concat", ["a", "a"], ["b"], axis=0), node("Trilu", ["b", "d"], ["e"], upper=0),
+         node("ReduceSum", ["e", "k"], ["n"], keepdims=0)], [held("k", [0]), held("d", 0)],
+    ),
     "GatherND": ([node("GatherND", ["s", "k"], ["n"])], [held("k", [[1], [0]])]),
     "GatherElements": ([node("GatherElements", ["s", "k"], ["n"])], [held("k", [1, 1])]),
     "ScatterElements": ([node("ScatterElements", ["s", "k", "u"], ["n"])], [held("k", [1]), held("u", [2])]),

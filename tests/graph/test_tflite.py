@@ -388,7 +388,7 @@ def weights(*shape: int) -> T:
         ("PACK", ("PackOptions", {"Axis": -1, "ValuesCount": 2}), [IMAGE, IMAGE, T((1, 8, 8, 16, 2))], {"axis": 4}),
         ("UNPACK", ("UnpackOptions", {"Axis": -1, "Num": 1}), [IMAGE, OUT], {"axis": 3}),
         ("ARG_MAX", None, [IMAGE, constant(-1), OUT], {"axis": 3}),
-        ("CUMSUM", ("CumsumOptions", {"Reverse": True}), [IMAGE, constant(1), OUT], {"axis": 1}),
+        ("CUMSUM", ("CumsumOptions", {"Reverse": True}), [IMAGE, constant(1), OUT], {"axis": 1, "exclusive": False, "reverse": True}),
         ("EXPAND_DIMS", None, [IMAGE, constant(-1), OUT], {"axis": 4}),
         ("SQUEEZE", ("SqueezeOptions", {"SqueezeDims": [-4]}), [IMAGE, T((8, 8, 16))], {"axes": (0,)}),
         ("PAD", None, [IMAGE, constant([[0, 0], [1, 2], [3, 4], [0, 0]]), OUT], {"pads": ((0, 0), (1, 2), (3, 4), (0, 0))}),
@@ -491,9 +491,9 @@ def test_small_constants_have_values_and_weights_do_not() -> None:
         weights(16),
         OUT,
         T((16,), "float16", [1.5] * 16),
-        T((1, 1025), "int8", [3] * 1025),
+        T((1025, 1, 1, 1), "int8", [3] * 1025),
         OUT,
-        OUT,
+        T((1025, 4, 4, 16)),
     ]
     conv = Op("CONV_2D", [0, 1, 2], [3], ("Conv2DOptions", {"Padding": SAME, "StrideW": 2, "StrideH": 2}))
     ops = [conv, Op("MUL", [3, 4], [6]), Op("MUL", [3, 5], [7])]  # fmt: skip
@@ -511,7 +511,9 @@ def test_packed_weights_are_not_read_either() -> None:
 
 def test_quantization_may_be_per_channel() -> None:
     quantised = T((1, 2), "int8", scales=(0.5, 0.25), zero_points=(3, -4), axis=1)
-    graph = read_tflite(build([quantised, T((1, 2), "int8", scales=(1.0,))], [Op("RELU", [0], [1])]), "q.tflite")
+    graph = read_tflite(
+        build([quantised, T((1, 2), "int8", scales=(1.0,), zero_points=(0,))], [Op("RELU", [0], [1])]), "q.tflite"
+    )
     assert graph.tensors[0].quantization == Quantization((0.5, 0.25), (3, -4), 1)
     assert graph.tensors[1].quantization == Quantization((1.0,), (0,), 0)
 
@@ -539,7 +541,7 @@ def test_subgraphs_that_are_not_followed_are_noted() -> None:
 
 def test_values_behind_the_flatbuffer_are_found() -> None:
     """A file above 2 GB names an absolute offset instead of holding the bytes in the buffer."""
-    data = bytearray(build([IMAGE, T((4,), "int32", [0] * 4), OUT], [Op("ADD", [0, 1], [2])]))
+    data = bytearray(build([T((1, 4)), T((4,), "int32", [0] * 4), T((1, 4))], [Op("ADD", [0, 1], [2])]))
     b = flatbuffers.Builder(64)
     tflite.BufferStart(b)
     tflite.BufferAddOffset(b, 1 << 40)
@@ -575,10 +577,76 @@ def test_a_node_without_a_named_output_gets_a_name() -> None:
 CONV = ("Conv2DOptions", {"Padding": SAME, "StrideW": 2, "StrideH": 2})
 
 
+def quantised(scales: int, points: int, axis: int = 0) -> T:
+    return T((1, 2), "int8", scales=(0.5,) * scales, zero_points=(0,) * points, axis=axis)
+
+
+FILTER = weights(16, 3, 3, 16)
+
+#: What LiteRT refuses, as ``test_litert_refuses_it_too`` asks it.
+REFUSED_BY_LITERT: dict[str, tuple[list[T], Op, str]] = {
+    "no zero point": ([quantised(1, 0), quantised(1, 1)], Op("RELU", [0], [1]), "1 scale and 0 zero points"),
+    "more zero points": ([quantised(1, 2), quantised(1, 1)], Op("RELU", [0], [1]), "1 scale and 2 zero points"),
+    "along no dimension": ([quantised(2, 2, 2), quantised(1, 1)], Op("RELU", [0], [1]), "quantised along dimension 2"),
+    "along less than 0": ([quantised(2, 2, -1), quantised(1, 1)], Op("RELU", [0], [1]), "quantised along dimension -1"),
+    "other scales": ([quantised(3, 3, 1), quantised(1, 1)], Op("RELU", [0], [1]), "3 scales for 2 slices along dimension 1"),
+    "a variable's value": ([IMAGE, T((16,), data=np.ones(16), variable=True), IMAGE], Op("ADD", [0, 1], [2]), "a variable and has a value"),
+    "less than a type": ([IMAGE, IMAGE._replace(dtype=-1)], Op("RELU", [0], [1]), "tensor 1 is of type -1"),
+    "a bias too long": ([IMAGE, FILTER, weights(17), OUT], Op("CONV_2D", [0, 1, 2], [3], CONV), "a bias of 17 for 16 channels"),
+    "a depthwise bias": (
+        [IMAGE, weights(1, 3, 3, 16), weights(1), OUT],
+        Op("DEPTHWISE_CONV_2D", [0, 1, 2], [3], ("DepthwiseConv2DOptions", CONV[1])), "a bias of 1 for 16 channels",
+    ),
+    "a dense bias": (
+        [T((1, 4)), weights(8, 4), weights(4), T((1, 8))], Op("FULLY_CONNECTED", [0, 1, 2], [3], ("FullyConnectedOptions", {})),
+        "a bias of 4 for 8 channels",
+    ),
+    "a padding of no kind": (
+        [IMAGE, FILTER, weights(16), OUT], Op("CONV_2D", [0, 1, 2], [3], ("Conv2DOptions", {**CONV[1], "Padding": 2})), "a padding of kind 2",
+    ),
+    "no broadcast": ([IMAGE, weights(3), IMAGE], Op("MUL", [0, 1], [2], ("MulOptions", {})), "1x8x8x16 and 3, which do not broadcast"),
+    "a part of what is not there": (
+        [T((4, 4)), constant([0, 2]), constant([4, 3]), T((4, 3))], Op("SLICE", [0, 1, 2], [3]), "[4, 3] from [0, 2] on of 4x4",
+    ),
+    "no pixels": ([IMAGE, constant([0, 4]), IMAGE], Op("RESIZE_BILINEAR", [0, 1], [2], ("ResizeBilinearOptions", {})), "resizes to 0x4"),
+    "another count": ([T((4, 4)), T((4, 4)), T((2, 4, 4))], Op("PACK", [0, 1], [2], ("PackOptions", {"ValuesCount": 3})), "2 inputs, which"),
+    "parts of another count": ([T((2, 4)), T((4,)), T((4,))], Op("UNPACK", [0], [1, 2], ("UnpackOptions", {"Num": 3})), "2 outputs, which"),
+    "uneven parts": (
+        [T((5, 4)), constant(0), T((2, 4)), T((2, 4))], Op("SPLIT", [1, 0], [2, 3], ("SplitOptions", {"NumSplits": 2})), "cuts 5 into 2 parts",
+    ),
+    "parts too large": (
+        [T((5, 4)), constant([3, 3]), constant(0), T((3, 4)), T((3, 4))],
+        Op("SPLIT_V", [0, 1, 2], [3, 4], ("SplitVOptions", {"NumSplits": 2})), "cuts 5 into 2 parts",
+    ),
+    "weights in no order": (
+        [T((1, 4)), weights(8, 4), weights(8), T((1, 8))], Op("FULLY_CONNECTED", [0, 1, 2], [3], ("FullyConnectedOptions", {"WeightsFormat": 7})),
+        "weights in an order 7",
+    ),
+    "a stride beyond 16 bits": (
+        [IMAGE, FILTER, weights(16), OUT], Op("CONV_2D", [0, 1, 2], [3], ("Conv2DOptions", {**CONV[1], "StrideW": 65535})), "of 65,535",
+    ),
+    "no shape to make": ([IMAGE, T((4, 4), "int32"), OUT], Op("RESHAPE", [0, 1], [2]), "makes a fixed shape of 1 elements"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED_BY_LITERT)
+def test_litert_refuses_it_too(name: str) -> None:
+    interpreter = pytest.importorskip("ai_edge_litert.interpreter")
+    tensors, op, _ = REFUSED_BY_LITERT[name]
+    given = tuple(index for index, tensor in enumerate(tensors[:-1]) if tensor.data is None)
+    plain = interpreter.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    with pytest.raises((ValueError, RuntimeError)):
+        made = interpreter.Interpreter(
+            model_content=build(tensors, [op], given, op.outputs), experimental_op_resolver_type=plain
+        )
+        made.allocate_tensors()
+        made.invoke()
+
+
 @pytest.mark.parametrize(
     ("tensors", "ops", "words"),
     [
-        ([IMAGE, OUT, OUT], [Op("ADD", [0, 2], [1]), Op("RELU", [1], [2])], "node 0 (ADD) reads tensor 2, which no earlier node"),
+        ([IMAGE, IMAGE, IMAGE], [Op("ADD", [0, 2], [1]), Op("RELU", [1], [2])], "node 0 (ADD) reads tensor 2, which no earlier node"),
         ([IMAGE, OUT], [Op("RELU", [1], [1])], "no earlier node writes"),
         ([IMAGE, OUT], [Op("RELU", [7], [1])], "refers to tensor 7 of 2"),
         ([IMAGE, OUT], [Op("RELU", [-9], [1])], "refers to tensor -9 of 2"),
@@ -597,6 +665,7 @@ CONV = ("Conv2DOptions", {"Padding": SAME, "StrideW": 2, "StrideH": 2})
         ([IMAGE, constant([[0, -1]] * 4), OUT], [Op("PAD", [0, 1], [2])], "8 paddings from -1"),
         ([IMAGE, constant([0] * 3), constant([1] * 3), OUT], [Op("SLICE", [0, 1, 2], [3])], "3 elements for 4 dimensions"),
         ([IMAGE, T((3,), "int32", bytes(8)), OUT], [Op("ADD", [0, 1], [2])], "int32[3] has a value of 8 bytes"),
+        *((tensors, [op], words) for tensors, op, words in REFUSED_BY_LITERT.values()),
     ],
 )  # fmt: skip
 def test_what_no_runtime_could_run_is_refused(tensors: list[T], ops: list[Op], words: str) -> None:
@@ -697,7 +766,7 @@ def test_too_many_tables_are_refused(field: int, count: int) -> None:
 
 @pytest.mark.slow
 def test_tables_that_share_one_long_vector_cannot_fill_the_memory() -> None:
-    long = T((1, 1, 1, 60_000), scales=(0.5,) * 60_000)
+    long = T((1, 1, 1, 60_000), scales=(0.5,) * 60_000, zero_points=(0,) * 60_000, axis=3)
     data = _crowd(build([long, OUT], []), 0, 100_000)
     error = refusal(data)
     assert error.code == "LAT006"

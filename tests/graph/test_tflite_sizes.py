@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -203,13 +203,13 @@ def test_every_size_is_the_one_that_litert_has(name: str, tmp_path: Path, lackin
 I32 = T((), "int32")
 
 
-def loop(limit: T, *, step: int = 1, start: int = 0, op: str = "LESS") -> Graph:
-    """``for i in range(start, limit, step): x = relu(x @ w)``."""
+def loop(limit: T, *, step: int = 1, start: int = 0, op: str = "LESS", change: str = "ADD") -> Graph:
+    """``for i in range(start, limit, step): x = relu(x @ w)``; ``change`` is what makes the next ``i``."""
     state = T((1, 8))
     condition = Body([I32, state, limit, T((), "bool")], [Op(op, [0, 2], [3])], [0, 1], [3])
     inner = Body(
         [I32, state, scalar(step), I32, weights(8, 8), T((1, 8)), T((1, 8))],
-        [Op("ADD", [0, 2], [3]), Op("FULLY_CONNECTED", [1, 4], [5]), Op("RELU", [5], [6])],
+        [Op(change, [0, 2], [3]), Op("FULLY_CONNECTED", [1, 4], [5]), Op("RELU", [5], [6])],
         [0, 1],
         [3, 6],
     )
@@ -229,13 +229,20 @@ def loop(limit: T, *, step: int = 1, start: int = 0, op: str = "LESS") -> Graph:
         (10, {"start": 4, "step": 2}, 3),
         (-10, {"step": -1, "op": "GREATER"}, 10),
         (10, {"step": -1}, None),  # it never ends
+        (100, {"start": 1, "step": 2, "change": "MUL"}, 7),
+        (64, {"start": 1, "step": 2, "change": "MUL"}, 6),
+        (64, {"start": 1, "step": 2, "change": "MUL", "op": "LESS_EQUAL"}, 7),
+        (81, {"start": 3, "step": -3, "change": "MUL", "op": "NOT_EQUAL"}, None),  # past it, and beyond 32 bits
+        (-27, {"start": 1, "step": -3, "change": "MUL", "op": "NOT_EQUAL"}, 3),
+        (100, {"start": 0, "step": 2, "change": "MUL"}, None),  # it never ends
+        (2**31 - 1, {"start": 1, "step": 2, "change": "MUL"}, None),  # it wraps around
     ],
 )
-def test_a_loop_runs_as_often_as_its_counter_allows(limit: int, more: dict[str, int], count: int | None) -> None:
-    read = loop(scalar(limit), **more)  # type: ignore[arg-type]
+def test_a_loop_runs_as_often_as_its_counter_allows(limit: int, more: dict[str, Any], count: int | None) -> None:
+    read = loop(scalar(limit), **more)
     assert [(node.native, node.repeat, node.inner) for node in read.nodes] == [
         (more.get("op", "LESS"), count, True),
-        ("ADD", count, True),
+        (more.get("change", "ADD"), count, True),
         ("FULLY_CONNECTED", count, True),
         ("RELU", count, True),
         ("WHILE", count, False),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import onnx
 import pytest
-from onnx import TensorProto, defs
+from onnx import TensorProto, defs, helper
 
 from latlint.cli import main
 from latlint.errors import LatlintError
@@ -96,8 +98,61 @@ def runtime(onnxruntime: Callable[[], ModuleType]) -> ModuleType:
 
 
 @pytest.mark.usefixtures("runtime")
-def test_the_list_is_what_onnxruntime_says() -> None:
+def test_the_lists_are_what_onnxruntime_says() -> None:
     assert SCRIPT.FILE.read_text("utf-8") == SCRIPT.table()
+    assert SCRIPT.FILE.with_name("schemas.txt").read_text("utf-8") == SCRIPT.schemas()
+
+
+def node_of(
+    op: str, inputs: Sequence[str], outputs: Sequence[str] = ("y",), *, types: str = "ff", **attributes: Any
+) -> bytes:
+    """A file of one op on ``x`` and ``z``; ``types``: a float, an int64 or a bool for each."""
+    kinds = {"f": TensorProto.FLOAT, "i": TensorProto.INT64, "b": TensorProto.BOOL}
+    given = [
+        helper.make_tensor_value_info(n, kinds[t], [1, 4, 8, 8])
+        for n, t in zip("xz", types, strict=True)
+        if n in inputs
+    ]
+    made = [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in outputs]
+    graph = helper.make_graph([helper.make_node(op, inputs, outputs, **attributes)], "g", given, made)
+    return bytes(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8).SerializeToString()
+    )
+
+
+#: What is wrong with a file -> the file, what is said of it, and one that is right.
+UNLIKE: dict[str, tuple[bytes, str, bytes]] = {
+    "an attribute of another op": (node_of("Relu", ["x"], axis=1), "with an attribute 'axis'", node_of("Softmax", ["x"], axis=1)),
+    "an attribute of no value": (
+        node_of("Relu", ["x"], body=helper.make_graph([], "b", [], [])), "with an attribute 'body'", node_of("Relu", ["x"]),
+    ),
+    "two types": (node_of("Add", ["x", "z"], types="fi"), "float32 and int64", node_of("Add", ["x", "z"])),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNLIKE)
+def test_a_node_unlike_its_schema_is_refused_as_onnxruntime_does(name: str, runtime: ModuleType) -> None:
+    wrong, words, right = UNLIKE[name]
+    (found,) = lacking(wrong)
+    assert (found.wrong or found.types) == words and found.nodes == (0,)
+    with pytest.raises(Exception, match=r"INVALID_GRAPH|Type parameter|Unrecognized"):
+        runtime.InferenceSession(wrong, providers=["CPUExecutionProvider"])
+    runtime.InferenceSession(right, providers=["CPUExecutionProvider"])
+    assert lacking(right) == []
+
+
+def test_a_tools_own_attribute_is_no_fault(runtime: ModuleType) -> None:
+    content = node_of("Relu", ["x"], __mark="1")
+    runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    assert lacking(content) == []
+
+
+def test_a_file_that_does_not_say_its_version_is_refused(runtime: ModuleType) -> None:
+    model = onnx.ModelProto.FromString(node_of("Relu", ["x"]))
+    model.ClearField("ir_version")
+    with pytest.raises(Exception, match="Missing model IR version"):
+        runtime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    assert lacking(model.SerializeToString()) == [Missing("IR", 0, 14, ())]
 
 
 def questions(step: int) -> Iterator[tuple[str, bytes]]:
