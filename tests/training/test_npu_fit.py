@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from scipy.optimize import approx_fprime
 
 from latlint.training.npu import fit as hierarchy
-from latlint.training.npu.fit import DEVIATIONS, Layout, Problem, Strength, fit
+from latlint.training.npu.fit import DEVIATIONS, PRIORS_ALONE, Layout, Problem, Strength, fit
 
 Array = NDArray[np.float64]
 TERMS = 5
@@ -33,7 +36,7 @@ def problem(networks: int = 80, noise: float = 0.0) -> tuple[Problem, Array]:
     sizes = {name: int(index.max()) + 1 for name, index in level.items()}
     network = np.repeat(np.arange(networks), 3)
     return Problem(
-        rows, log_ms, level, sizes, network, prior[None], np.zeros(TERMS, bool), np.zeros(TERMS, bool)
+        rows, log_ms, level, sizes, network, prior[None], *(np.zeros(TERMS, bool) for _ in range(3))
     ), log_cost
 
 
@@ -71,6 +74,23 @@ def test_a_term_that_nothing_exercises_keeps_its_prior_times_the_speed() -> None
     found = fit(given)
     speeds = [float(found.log_cost(levels(device))[3] - given.log_prior[0, 3]) for device in (0, 2)]
     assert 0.6 < speeds[1] - speeds[0] < 1.2
+
+
+def test_a_term_that_the_compilers_version_changes_is_found_among_plain_costs() -> None:
+    """The second version pays a twentieth for the third term; all else stays at its prior."""
+    given, _ = problem()
+    version = given.network % 2
+    paid = np.exp(given.log_prior[0]) * np.where(np.arange(TERMS) == 2, 0.05 ** version[:, None], 1.0)
+    given = replace(
+        given,
+        log_ms=np.log((given.counts * paid).sum(axis=1)),
+        level={**given.level, "version": version},
+        sizes={**given.sizes, "version": 2},
+    )
+    for known, ratio in ((True, 0.05), (False, 1.0)):
+        found = fit(replace(given, versioned=(np.arange(TERMS) == 2) & known), PRIORS_ALONE)
+        one, other = (found.log_cost({**levels(0), "version": at})[2] for at in (0, 1))
+        assert np.exp(other - one) == pytest.approx(ratio, rel=0.2 if known else 0.5)
 
 
 def test_a_level_that_is_not_known_adds_nothing() -> None:

@@ -40,28 +40,29 @@ def _factors() -> Mapping[str, float]:
 @dataclass(frozen=True, slots=True)
 class Strength:
     """Standard deviations of the parts, in logarithms: of a level's ``deviations`` and ``factors``, and ``firm`` and ``loose`` of the shared
-    part of terms whose priors are good and of those that nobody knows. ``noise``: of a measurement given the model; ``softness``: log errors below it count quadratically, above it
+    part of terms whose priors are good and of those that nobody knows, ``versioned`` of what the compiler's version does to terms that it is known to change. ``noise``: of a measurement given the model; ``softness``: log errors below it count quadratically, above it
     linearly; ``weight``: how many measurements a network counts for that was measured once."""
 
     deviations: Mapping[str, float] = field(default_factory=_deviations)
     factors: Mapping[str, float] = field(default_factory=_factors)
     firm: float = 0.4
     loose: float = 3.0
+    versioned: float = 0.2
     noise: float = 0.15
     softness: float = 0.25
     weight: float = 3.0
     iterations: int = 400
 
 
-#: Costs in the ratios of their priors, times the factors.
-PRIORS_ALONE = Strength(deviations=dict.fromkeys(DEVIATIONS, 0.01), firm=0.01, loose=0.01)
+#: Costs in the ratios of their priors, times the factors, but for what the compiler's version changes.
+PRIORS_ALONE = Strength(deviations=dict.fromkeys(DEVIATIONS, 0.01), firm=0.01, loose=0.01, versioned=2.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
     """``counts`` of terms (measurements, terms) and ``log_ms`` (measurements,). ``level[name]`` indexes what each measurement is of on a
-    level, of ``sizes[name]`` there are; ``network`` likewise. ``log_prior`` (precisions, terms): logarithms of ms for one unit; ``firm``
-    and ``loose`` (terms,): which priors are good, and which are guesses."""
+    level, of ``sizes[name]`` there are; ``network`` likewise. ``log_prior`` (precisions, terms): logarithms of ms for one unit; ``firm``,
+    ``loose`` and ``versioned`` (terms,): which priors are good, which are guesses, and which depend on the compiler's version."""
 
     counts: Array
     log_ms: Array
@@ -71,6 +72,7 @@ class Problem:
     log_prior: Array
     firm: NDArray[np.bool_]
     loose: NDArray[np.bool_]
+    versioned: NDArray[np.bool_]
 
     def without(self, out: NDArray[np.bool_]) -> Problem:
         """The problem without the measurements of a mask."""
@@ -133,6 +135,7 @@ class Layout:
             self.terms(sigma, name)[:] = strength.deviations[name]
         self.terms(sigma, "shared")[:, problem.firm] = strength.firm
         self.terms(sigma, "shared")[:, problem.loose] = strength.loose
+        self.terms(sigma, "version")[:, problem.versioned] = strength.versioned
         for name in FACTORS:
             self.factors(sigma, name)[:] = strength.factors[name]
         return sigma

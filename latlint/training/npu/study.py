@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from latlint.graph import read
 from latlint.latency.engine import Workload, workload
-from latlint.latency.models.npu import MODEL, firm, loose, precision_word
+from latlint.latency.models.npu import MODEL, firm, loose, precision_word, versioned
 from latlint.runtime import plan
 from latlint.runtime.types import Processor
 from latlint.training.columns import Columns
@@ -182,6 +182,7 @@ def problem(study: Study, cells: Sequence[Cell]) -> Problem:
         log_prior=np.log(np.stack([NPU.terms.prior[columns(precision)] * 1e-6 for precision in precisions])),
         firm=np.array([firm(NPU.names[at]) for at in columns(precisions[0])]),
         loose=np.array([loose(NPU.names[at]) for at in columns(precisions[0])]),
+        versioned=np.array([versioned(NPU.names[at]) for at in columns(precisions[0])]),
     )
 
 
