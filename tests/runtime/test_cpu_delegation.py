@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import tarfile
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from latlint.graph import read
+from latlint.graph import Graph, read
 from latlint.runtime import plan
 from latlint.runtime.types import Plan, Processor
 
@@ -25,9 +26,15 @@ def probes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+@cache
+def graph_of(path: Path) -> Graph:
+    """Files are small, and read for several runtimes."""
+    return read(path)
+
+
 def planned(path: Path, version: str) -> Plan:
     name = f"tflite-{version}/xnnpack"
-    return plan(read(path), Processor("cpu-1large", name, "cpu", "arm"))
+    return plan(graph_of(path), Processor("cpu-1large", name, "cpu", "arm"))
 
 
 def delegated(plan: Plan) -> list[list[int]]:
@@ -77,7 +84,7 @@ def test_corpus_is_delegated_as_the_interpreter_does(probes: Path, corpus: Path,
 @pytest.mark.parametrize("runtime", ["tflite-2.10/builtin", "tflite-2.10/xnnpack", "tflite-2.15/xnnpack"])
 def test_every_corpus_node_is_in_exactly_one_kernel(corpus: Path, runtime: str) -> None:
     for path in sorted(corpus.glob("tflite_*/*.tflite")):
-        graph = read(path)
+        graph = graph_of(path)
         made = plan(graph, Processor("cpu-1large", runtime, "cpu", "arm"))
         assert sorted(node for kernel in made.kernels for node in kernel.nodes) == list(range(len(graph.nodes))), path
         assert sum(partition.nodes for partition in made.partitions) == len(graph.nodes), path
