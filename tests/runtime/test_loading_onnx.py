@@ -141,6 +141,19 @@ def test_a_node_unlike_its_schema_is_refused_as_onnxruntime_does(name: str, runt
     assert lacking(right) == []
 
 
+def test_control_flow_reads_what_its_graphs_write_and_is_no_fault(runtime: ModuleType) -> None:
+    """An If has one input, and in a ``Graph`` also those of what it hands on."""
+    written = helper.make_tensor_value_info("t", TensorProto.FLOAT, None)
+    one, other = (helper.make_graph([helper.make_node(op, ["x"], ["t"])], op, [], [written]) for op in ("Relu", "Tanh"))
+    content = node_of("If", ["z"], then_branch=one, else_branch=other)
+    model = onnx.ModelProto.FromString(content)
+    model.graph.input.append(helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4]))
+    model.graph.input[0].CopyFrom(helper.make_tensor_value_info("z", TensorProto.BOOL, [1]))
+    content = model.SerializeToString()
+    runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    assert lacking(content) == []
+
+
 def test_a_tools_own_attribute_is_no_fault(runtime: ModuleType) -> None:
     content = node_of("Relu", ["x"], __mark="1")
     runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
