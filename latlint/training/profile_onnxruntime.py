@@ -212,8 +212,11 @@ class Measured(NamedTuple):
     judged: bool = True
 
 
-def build_pack(networks: Sequence[Measured], times: Mapping[int, Sequence[Timing]], facts: Facts) -> Pack:
-    """The pack from measured networks: a processor for each number of threads in ``times``. Those of one family are held out together."""
+def build_pack(
+    networks: Sequence[Measured], times: Mapping[int, Sequence[Timing]], facts: Facts, *, judge: bool = True
+) -> Pack:
+    """The pack from measured networks: a processor for each number of threads in ``times``. Those of one family are held out together, unless
+    nobody will ``judge`` the costs by the card's errors and intervals."""
     works = [workload(plan(read(each.path), facts.processor)) for each in networks]
     # what has a kernel that nobody prices says nothing of the others
     use = [number for number, work in enumerate(works) if not work.unknown]
@@ -245,7 +248,7 @@ def build_pack(networks: Sequence[Measured], times: Mapping[int, Sequence[Timing
                 for name in ("runtime", "kind", "vendor", "generation", "precision", "threads")
             },
             "theta": f"{here.name}/theta",
-            **_judged(networks, works, found, held_out(rows, counts, networks, threads)),
+            **(_judged(networks, works, found, held_out(rows, counts, networks, threads)) if judge else {}),
         }
     return Pack(card, arrays)
 

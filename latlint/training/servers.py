@@ -194,8 +194,8 @@ def timings(file: Path, threads: int) -> dict[str, Timing]:
     return found
 
 
-def pack(shared: Path, file: Path = FILE) -> Pack:
-    """The bundled pack, from ``file`` and the networks themselves."""
+def pack(shared: Path, file: Path = FILE, *, judge: bool = True) -> Pack:
+    """The bundled pack, from ``file`` and the networks themselves; its costs alone, which are quicker to come by, unless they are to be judged."""
     known = json.loads(file.read_text("utf-8"))
     with tempfile.TemporaryDirectory(prefix="latlint-networks-") as scratch:
         found = [each for each in networks(shared, Path(scratch)) if each.name in known["networks"]]
@@ -215,7 +215,8 @@ def pack(shared: Path, file: Path = FILE) -> Pack:
             [source],
             PROCESSOR,
         )
-        return build_pack(found, {n: [of[each.name] for each in found] for n, of in times.items()}, facts)
+        timed_here = {n: [of[each.name] for each in found] for n, of in times.items()}
+        return build_pack(found, timed_here, facts, judge=judge)
 
 
 def main() -> int:
