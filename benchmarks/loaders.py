@@ -5,7 +5,7 @@
 Files of ``--seeds`` that their loader takes are changed in one to three places that mean something (an operand, a type, a shape, a
 quantisation, an option, an attribute, a version, a constant, a field of any message), one in ten in bytes outside of the weights. What then passes on every
 target, under a budget that nothing breaks and without a finding on the input (LAT0xx), is given to the loader: LiteRT's interpreter without delegates,
-up to ``AllocateTensors`` and a run; ONNX Runtime's session and a run. It stands in a process of its own, with a watchdog. Prints which share is refused and why,
+up to ``AllocateTensors``; ONNX Runtime's session and a run. It stands in a process of its own, with a watchdog. Prints which share is refused and why,
 what is of another size, and where the multiply-accumulates differ by more than 1 %. Needs ``ai-edge-litert``, ``onnxruntime`` and ``onnx``. SECURITY.md has
 the figures of a run.
 """
