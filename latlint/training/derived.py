@@ -25,7 +25,7 @@ BUILTIN, XNNPACK = model_of("builtin"), model_of("xnnpack")
 #: What XNNPACK takes, relative to its priors at the core's speed as built-in kernels show it: large cores by the Pixel 3a's figures on one and
 #: two threads, the Cortex-A53 by the Raspberry Pi 3+'s (whose products cost what ruy's do). The Cortex-A55 has no anchor of its own: PyTorch Mobile's times on the Pixel 4
 #: and the Galaxy S10, whose convolutions are XNNPACK's, are no less than 0.65 to 0.88 of these terms.
-FACTORS: Mapping[str, float] = {"large": 0.67, "a53": 0.9, "a55": 0.75}
+FACTORS: Mapping[str, float] = {"large": 0.7, "a53": 0.96, "a55": 0.75}
 #: Devices whose cores are all Cortex-A53, and those whose small cores are Cortex-A55.
 A53, A55 = frozenset({"galaxy-a03s"}), frozenset({"pixel-4", "galaxy-s10", "mi-8-se"})
 APPLE = frozenset({"iphone-7", "iphone-xs"})
@@ -98,8 +98,6 @@ SOURCE = (
     "PyTorch Mobile's times on the same phones (mobile-ml-benchmark)"
 )
 METHOD = "XNNPACK's terms at the core's speed as built-in kernels show it, times a factor for each kind of core; nothing was measured with XNNPACK"
-#: Priors that the speed is not read off: the phones' packs have these costs from earlier ones.
-_CHANGED = frozenset({"xnn.memory", "xnn.panel.l1", "xnn.conv.weights", "xnn.call"})
 
 
 def pack(phone: Pack) -> Pack:
@@ -176,7 +174,7 @@ def costs(target: Target) -> Array:
     terms = XNNPACK.terms
     known = target.pack.card["terms"]["cpu"]
     theta = dict(zip(known, target.pack.arrays[target.card["theta"]].tolist(), strict=True))
-    idle = [name for name in terms if name in theta and name not in _CHANGED]
+    idle = [name for name in terms if name in theta]
     logs = np.log([theta[name] / terms[name].prior_ns for name in idle])
     slope, speed = np.polyfit([terms[name].parallel for name in idle], logs, 1)
     parallel = np.array([term.parallel for term in terms.values()])
