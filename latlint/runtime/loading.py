@@ -164,8 +164,8 @@ def _native_inputs(node: Node) -> tuple[int, ...]:
     if not order:
         return node.inputs
     moved = [-1] * len(order)
-    for slot, place in enumerate(order):
-        moved[place] = node.inputs[slot]
+    for place, given in zip(order, node.inputs, strict=False):  # one that came from no file may have fewer
+        moved[place] = given
     inputs = [*moved, *node.inputs[len(order) :]]
     while inputs and inputs[-1] < 0:
         inputs.pop()

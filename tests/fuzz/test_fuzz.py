@@ -63,7 +63,7 @@ def test_most_seeds_are_read(tmp_path: Path) -> None:
                 read(data, "m")
             except LatlintError:
                 refused += 1
-        assert refused < 0.05 * len(made)
+        assert refused < 0.1 * len(made)
 
 
 def test_a_tree_is_written_as_it_was_read() -> None:
