@@ -25,7 +25,7 @@ BUILTIN, XNNPACK = model_of("builtin"), model_of("xnnpack")
 #: What XNNPACK takes, relative to its priors at the core's speed as built-in kernels show it: large cores by the Pixel 3a's figures on one and
 #: two threads, the Cortex-A53 by the Raspberry Pi 3+'s (whose products cost what ruy's do). The Cortex-A55 has no anchor of its own: PyTorch Mobile's times on the Pixel 4
 #: and the Galaxy S10, whose convolutions are XNNPACK's, are no less than 0.65 to 0.88 of these terms.
-FACTORS: Mapping[str, float] = {"large": 0.7, "a53": 0.96, "a55": 0.75}
+FACTORS: Mapping[str, float] = {"large": 0.702, "a53": 0.99, "a55": 0.75}
 #: Devices whose cores are all Cortex-A53, and those whose small cores are Cortex-A55.
 A53, A55 = frozenset({"galaxy-a03s"}), frozenset({"pixel-4", "galaxy-s10", "mi-8-se"})
 APPLE = frozenset({"iphone-7", "iphone-xs"})

@@ -224,7 +224,9 @@ a = conv2d x 64 kernel=1
 def test_hard_swish_is_known_however_it_is_spelt(spelling: str) -> None:
     drawn = f"{AROUND}{spelling}\nz = conv2d m 64 kernel=1\n"
     finding = findings(drawn)["LAT224"]
-    assert finding.gain_ms and finding.nodes[-1] == "m"
+    assert finding.nodes[-1] == "m"
+    # of pieces that nobody measured on phones, an interval may include zero: nothing is stated then
+    assert finding.gain_ms or spelling not in HARD_SWISHES[:2]
     for wrong in (
         "three = const 1 value=2",
         "six = const 1 value=5",
