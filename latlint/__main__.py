@@ -13,6 +13,8 @@ def run() -> NoReturn:
     """Run the command line, and end the process without freeing object by object what the operating system takes back as a whole."""
     # A run makes many objects, hardly any in cycles: one model is done before those are looked for.
     gc.set_threshold(200_000, 20, 20)
+    # NumPy's BLAS starts a thread for each core when it is imported. They wait busily for products that are too small to share: a third of a cold lint.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from latlint.cli import main
 
     code = main()
