@@ -199,14 +199,11 @@ def test_a_runtime_has_a_planner_a_cost_model_and_who_runs_the_rest(path: Path) 
     assert rules["takes"] in ("tflite", "onnx")
 
 
-def test_what_is_written_from_rules_and_packs_is_of_today(tmp_path: Path) -> None:
-    """Otherwise they are read themselves, and looked through, each time: nothing breaks, and all of it takes longer."""
+def test_the_index_of_packs_is_of_today(tmp_path: Path) -> None:
+    """Otherwise they are looked through each time: nothing breaks, and all of it takes longer."""
     from latlint.latency.catalogue import INDEX, write_index
-    from latlint.runtime.parsed import parsed_files
 
-    rules, packs = REPOSITORY / "rules", REPOSITORY / "predictors"
-    there = {path: path.read_text("utf-8") for path in (rules / "parsed").rglob("*.json")}
-    assert there == parsed_files(rules), "rules have changed: python -m latlint.runtime.parsed"
+    packs = REPOSITORY / "predictors"
     for path in packs.glob("*/card.json"):
         (tmp_path / path.parent.name).mkdir()
         (tmp_path / path.parent.name / "card.json").symlink_to(path)

@@ -85,16 +85,12 @@ def test_named_tuples_are_those_of_typing() -> None:
     assert Place.__annotations__ == {"line": "int", "name": "str", "more": "tuple[int, ...]"}
     assert ours._replace(name="x") == Place._make((3, "x", (1,))) == Place(3, "x", (1,))
     assert inspect.signature(Place).parameters.keys() == inspect.signature(Typed).parameters.keys()
-    assert (isinstance(ours, tuple), ours._asdict(), Place.__match_args__) == (True, theirs._asdict(), Place._fields)
+    assert Place.__bases__ == (tuple,)
     assert not hasattr(ours, "__dict__")
     assert type(pickle.loads(pickle.dumps(ours))) is type(copy.copy(ours)) is Place
     assert Further(3).shown == "further :3"
     with pytest.raises(TypeError, match="missing 1 required positional argument: 'line'"):
         Place()  # type: ignore[call-arg]
-    with pytest.raises(TypeError, match="Place has no lines"):
-        ours._replace(lines=1)  # type: ignore[call-arg]
-    with pytest.raises(TypeError, match="expected 3 items, got 1"):
-        Place._make((3,))
     with pytest.raises(AttributeError):
         ours.line = 4  # type: ignore[misc]
 

@@ -41,8 +41,6 @@ _TOML = (
     r"""'''(?:[^']++|''?+(?!'))*+'''|#[^\n]*+)|"""
     r"""(?P<part>[A-Za-z0-9_-]++|[ \t]++|"(?:[^"\\\n]++|\\.)*+"|'[^'\n]*+')|(?P<dot>\.)|(?P<other>[^.])"""
 )
-#: What a ``pyproject.toml`` with ``[tool.latlint]`` has somewhere, however it is spelt: to read TOML takes longer than to plan a network.
-_MAY_SAY = re.compile(r"""tool["']?[ \t]*(?:\.[ \t]*["']?latlint|[\]=])|\\[uUx]""")
 #: Where a budget begins. Texts of several lines may look alike: then there are more of these than budgets.
 _BUDGET = re.compile(r"^[ \t]*\[\[[ \t]*(?:tool[ \t]*\.[ \t]*latlint[ \t]*\.[ \t]*)?budgets[ \t]*\]\]", re.MULTILINE)
 _TIMES = ("max", "warn", "min-increase")
@@ -70,7 +68,7 @@ def load(start: Path | None = None, *, config: Path | None = None) -> Settings:
         for name in (FILE, "pyproject.toml"):
             path = directory / name
             # What is there and cannot be read, such as a link that leads nowhere, must not pass for no configuration.
-            if os.path.lexists(path) and (found := _met(path)):
+            if os.path.lexists(path) and (found := _read(Path(os.path.relpath(path)))):
                 return found
         if directory == top:
             break
@@ -90,22 +88,12 @@ def governing(settings: Settings, read: Callable[[Path], Settings]) -> Governing
             path = directory / name
             if os.fspath(path) == own:
                 return settings
-            if directory not in searched and os.path.lexists(path) and _met(path):
+            if directory not in searched and os.path.lexists(path) and _read(Path(os.path.relpath(path))):
                 return read(directory)
         at_the_top = os.path.lexists(directory / ".git") or directory == directory.parent
         return settings if at_the_top else nearest_to(directory.parent)
 
     return lambda file: nearest_to(Path(os.path.abspath(settings.start / file)).parent)  # noqa: PTH100
-
-
-def _met(path: Path) -> Settings | None:
-    """``_read`` of a file that nobody named: ``None`` also from a ``pyproject.toml`` that has nothing to say to latlint and is no TOML."""
-    file = Path(os.path.relpath(path))
-    try:
-        silent = file.name == "pyproject.toml" and not _MAY_SAY.search(_text(file))
-    except (OSError, ValueError):
-        silent = False  # nobody knows what it would say, which is an error
-    return None if silent else _read(file)
 
 
 def _read(file: Path) -> Settings | None:

@@ -1,17 +1,11 @@
-"""Rules files: what a runtime fuses, selects and delegates, one TOML file a runtime under ``rules/``.
-
-To read TOML takes twenty times as long as JSON. ``python -m latlint.runtime.parsed`` writes under ``rules/parsed/`` what each file holds, with the
-file's SHA-256: where that is no longer so, or there is none, the file itself is read.
-"""
+"""Rules files: what a runtime fuses, selects and delegates, one TOML file a runtime under ``rules/``."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
+import tomllib
 from collections.abc import Mapping
 from functools import lru_cache
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -51,7 +45,10 @@ def load_rules(name: str) -> Rules:
     if not _NAME.fullmatch(name) or not path.is_file():
         known = ", ".join(runtimes()) or "none"
         raise LatlintError(f"no rules for the runtime {name!r}: known runtimes are {known}", code="LAT901")
-    data = _read(name, root)
+    try:
+        data = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise LatlintError(f"rules/{name}.toml is not valid TOML: {error}", code="LAT901") from error
     return Rules(
         name,
         kind=_word(name, data, "kind", "cpu"),
@@ -63,31 +60,6 @@ def load_rules(name: str) -> Rules:
         reads=_word(name, data, "reads", "onnx") if "reads" in data else "",
         converter=_word(name, data, "converter", "newest") if "converter" in data else "",
     )
-
-
-#: Where JSON of the rules files is, in their directory.
-PARSED = "parsed"
-
-
-def _read(name: str, root: Path) -> dict[str, Any]:
-    """What a rules file holds, from its JSON where that is of the same content."""
-    written, parsed = (root / f"{name}.toml").read_bytes(), root / PARSED / f"{name}.json"
-    if parsed.is_file():
-        known: dict[str, Any] = json.loads(parsed.read_bytes())
-        if known["sha256"] == hashlib.sha256(written).hexdigest():
-            data: dict[str, Any] = known["data"]
-            return data
-    return read_toml(name, written)
-
-
-def read_toml(name: str, written: bytes) -> dict[str, Any]:
-    """What a rules file holds. Raises ``LatlintError`` (LAT901) when it is not TOML."""
-    import tomllib  # with what it imports it takes longer than all rules as JSON
-
-    try:
-        return tomllib.loads(written.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise LatlintError(f"rules/{name}.toml is not valid TOML: {error}", code="LAT901") from error
 
 
 def _word(name: str, data: dict[str, Any], key: str, example: str) -> str:

@@ -237,7 +237,7 @@ class TestConfigurationsInOneRepository:
         assert "models/cam.tflite galaxy-s10/gpu" in (apps / "apps" / "cam" / "latlint.lock").read_text("utf-8")
 
     def test_one_that_cannot_be_read_is_an_error(self, latlint: Run, apps: Path) -> None:
-        (apps / "apps" / "mic" / "pyproject.toml").write_text("[tool.latlint", "utf-8")
+        (apps / "apps" / "mic" / "pyproject.toml").write_text("[", "utf-8")
         result = latlint("check")
         assert (result.status, result.err.startswith("latlint: error: apps/mic/pyproject.toml: is not valid TOML")) == (
             2,

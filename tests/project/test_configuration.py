@@ -340,36 +340,3 @@ def test_a_text_that_every_report_would_repeat_is_bounded(tmp_path: Path, text: 
     with pytest.raises(LatlintError, match=r"5,000 characters, at most 4,096|must be a list of texts") as caught:
         read(tmp_path, text.replace("%", "x" * 5000))
     assert len(caught.value.message) < 200
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "[tool.latlint]\nmin-gain = 0.5",
-        "[ tool . latlint ]\nmin-gain = 0.5",
-        "[\"tool\".'latlint']\nmin-gain = 0.5",
-        '["to\\u006fl"."latl\\u0069nt"]\nmin-gain = 0.5',
-        "[tool]\nlatlint.min-gain = 0.5",
-        "[ tool\t]\nlatlint = { min-gain = 0.5 }",
-        "tool.latlint.min-gain = 0.5",
-        "tool = { latlint = { min-gain = 0.5 } }",
-        'tool."latlint" . min-gain = 0.5',
-    ],
-)
-def test_however_a_pyproject_speaks_to_latlint_it_is_heard(tmp_path: Path, text: str) -> None:
-    (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
-    assert load(tmp_path).min_gain == 0.5
-
-
-def test_toml_is_read_where_it_may_be_about_latlint_alone(tmp_path: Path) -> None:
-    """To read it takes longer than to plan a network. What a user names is read whatever it is."""
-    silent = '[project]\nname = "latlint"\n[project.scripts]\nlatlint = "latlint:run"\n[tool.other]\nkey = ['
-    (tmp_path / "pyproject.toml").write_text(silent, encoding="utf-8")
-    assert load(tmp_path) == Settings(root=tmp_path)
-    for text, named in ((silent, True), (f"{silent}\n[tool.latlint]", False)):
-        (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
-        with pytest.raises(LatlintError, match="is not valid TOML"):
-            load(config=tmp_path / "pyproject.toml") if named else load(tmp_path)
-    (tmp_path / "pyproject.toml").write_bytes(b"\xff")
-    with pytest.raises(LatlintError, match="is not valid TOML"):
-        load(tmp_path)
