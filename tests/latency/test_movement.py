@@ -68,3 +68,16 @@ def test_8_bit_depthwise_kernels_of_more_than_25_weights_cost_what_a_matrix_prod
     (name, cost), (_, usual) = ns_of_a_weight(side), ns_of_a_weight(5)
     assert name == term
     assert cost > 3 * usual if side > 5 else cost == pytest.approx(usual)
+
+
+@pytest.mark.parametrize(("term", "implementation"), [("xnn.q8.macs", "gemm"), ("xnn.q8.dwconv", "dwconv")])
+def test_8_bit_kernels_work_on_sixteen_channels(term: str, implementation: str) -> None:
+    def work(channels: int) -> float:
+        shape = (1, 16, 16, channels)
+        macs = 16 * 16 * channels * (8 if implementation == "gemm" else 9)
+        filters = kernel("conv2d", MAP, output=shape, macs=macs)._replace(
+            implementation=implementation, attributes={"kernel": (3, 3)}, input_dtype="int8", output_dtype="int8"
+        )
+        return (XNNPACK.price(filters) or {})[term]
+
+    assert work(8) == work(16) == work(24) / 2 == work(32) / 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,15 @@ def test_operands_of_another_order_are_counted_as_the_file_has_them() -> None:
     assert [(runs(data), len(missing(read_tflite(data, "m"), RUNTIMES[0]))) for data in (split, transposed, wrong)] == [
         (True, 0), (True, 0), (False, 1),
     ]  # fmt: skip
+
+
+def test_an_operand_that_a_node_does_not_have_is_no_other_tensor() -> None:
+    """A node that came from no file may have fewer than its op: SPLIT its axis, which stands first in files."""
+    split = file([constant(1), ROW, ROW], Op("SPLIT", [0, 1], [2], ("SplitOptions", {"NumSplits": 1})))
+    graph = read_tflite(split, "m")
+    assert missing(graph, RUNTIMES[0]) == []
+    drawn = replace(graph, nodes=[replace(node, inputs=node.inputs[:1]) for node in graph.nodes])
+    assert [each.op for each in missing(drawn, RUNTIMES[0])] == ["SPLIT"]
 
 
 def test_an_op_in_a_branch_that_a_constant_switches_off_is_resolved_all_the_same(tmp_path: Path) -> None:
