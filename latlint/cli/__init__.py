@@ -81,7 +81,11 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         _console.prepare()
         with _console.terminable():
-            return int(_latlint.main(args, prog_name="latlint", standalone_mode=False) or 0)
+            try:
+                return int(_latlint.main(args, prog_name="latlint", standalone_mode=False) or 0)
+            except _NO_ARGUMENTS as error:
+                _console.emit(f"{error.format_message()}\n")
+                return 2
     except _console.ReaderGoneError:
         return _BROKEN_PIPE
     except (KeyboardInterrupt, click.Abort):
@@ -90,8 +94,6 @@ def main(args: Sequence[str] | None = None) -> int:
         return _TERMINATED
     except LatlintError as error:
         _console.error(error.message, path=error.path, code=error.code)
-    except _NO_ARGUMENTS as error:
-        _console.emit(f"{error.format_message()}\n")
     except click.ClickException as error:
         _console.error(_usage_message(error))
     except Exception as error:

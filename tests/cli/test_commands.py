@@ -368,13 +368,23 @@ def test_a_reader_that_goes_away_causes_no_noise(repository: Path, net: str) -> 
     assert process.returncode == 141
 
 
-def test_a_full_disk_takes_one_line(repository: Path) -> None:
+@pytest.mark.parametrize("command", ["rules", "budget"])  # a command, and a group without one, which shows its help
+def test_a_full_disk_takes_one_line(command: str) -> None:
     full = Path("/dev/full")
     assert full.exists(), "this test writes to /dev/full"
     with full.open("wb") as out:
-        command = [sys.executable, "-m", "latlint", "rules"]
-        run = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, check=False, env=ENVIRONMENT)
+        run = subprocess.run(
+            [sys.executable, "-m", "latlint", command], stdout=out, stderr=subprocess.PIPE, check=False, env=ENVIRONMENT
+        )
     assert (run.returncode, run.stderr) == (2, b"latlint: error: No space left on device\n")
+
+
+@pytest.mark.parametrize("streams", ["2>/dev/full", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_what_cannot_be_said_is_no_pass(repository: Path, streams: str) -> None:
+    """An error that nobody hears, with standard streams that are full or closed, still ends with 2."""
+    command = f'exec "{sys.executable}" -m latlint check missing.tflite --target pixel-4/gpu {streams}'
+    run = subprocess.run(["sh", "-c", command], cwd=repository, capture_output=True, check=False, env=ENVIRONMENT)
+    assert (run.returncode, run.stderr) == (2, b"")
 
 
 def test_names_that_are_not_text_are_still_names(latlint: Run, repository: Path, model: Model) -> None:
