@@ -1,8 +1,9 @@
-"""Fuzzing of the whole way, in process and without coverage: ``python fuzz/whole.py models`` or ``texts``, ``--minutes N`` or ``--runs N``.
+"""Fuzzing of the whole way, in process and without coverage: ``python fuzz/whole.py tflite``, ``onnx`` or ``texts``, ``--minutes N`` or ``--runs N``.
 
-``models``: edits of small models of both formats through the command line: check with every rule and a random format, predict with
-``--explain``, diff of two, a lock written and compared, textconv. ``texts``: edits of configurations, locks, baselines, packs and
-measurements. Anything but exit code 0, 1 or 2, an internal error (LAT009 included), a lock that is not up to date as soon as it is
+``tflite`` and ``onnx``: edits of small models through the command line: check with every rule and a random format, predict with
+``--explain``, diff of two (the other one of any format), a lock written and compared, textconv. ``texts``: edits of configurations, locks,
+baselines, packs and measurements. A file system in memory as ``--work`` is faster, and each process needs a directory and a ``--seed`` of its
+own. Anything but exit code 0, 1 or 2, an internal error (LAT009 included), a lock that is not up to date as soon as it is
 written, 5 s of processor time or 512 MB is a finding: it is kept in ``found/`` of the working directory, and the exit code is 1.
 """
 
@@ -22,13 +23,17 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 
+FORMS = ("tflite", "onnx")
 SECONDS_AN_INPUT = 5.0
 MEMORY_MB = 512
+#: Executions between two lines of progress.
+SAY_EVERY = 50_000
 #: One of each kind of processor and each runtime; those that cannot load a file say so.
 TARGETS = (
     "pixel-4/gpu",
@@ -179,14 +184,14 @@ def said(*arguments: str) -> tuple[int, str]:
     return status, text
 
 
-def models(dice: random.Random, seeds: dict[str, list[bytes]]) -> tuple[str, dict[str, bytes]]:
-    """One model, or two of any formats, one way of those there are."""
+def model(form: str, dice: random.Random, seeds: dict[str, list[bytes]]) -> tuple[str, dict[str, bytes]]:
+    """One model of ``form``, or two of which the other is of any, one way of those there are."""
     import flat
     import proto
 
     files = {}
     for name in ("a", "b")[: dice.choice((1, 1, 2))]:
-        form = dice.choice(("tflite", "onnx"))
+        form = form if name == "a" else dice.choice(FORMS)
         data = dice.choice(seeds[form])
         for _ in range(dice.randint(0, 3)):
             with contextlib.suppress(ValueError, proto.DecodeError, __import__("struct").error):
@@ -252,7 +257,7 @@ def prepared(work: Path) -> dict[str, list[bytes]]:
     (work / "here" / ".git").mkdir(parents=True)
     (work / "found").mkdir(exist_ok=True)
     os.chdir(work / "here")
-    found = {form: list(seeds.seeds(form)) for form in ("tflite", "onnx")}
+    found = {form: list(seeds.seeds(form)) for form in FORMS}
     for name in ("m.onnx", *(f"m{number}.onnx" for number in range(6))):
         Path(name).write_bytes(found["onnx"][0])
     for pack, target in PACKS.items():
@@ -274,9 +279,17 @@ def prepared(work: Path) -> dict[str, list[bytes]]:
     return found
 
 
+def summary(number: int, findings: int) -> str:
+    """What was done so far, with the processor time and the peak of this process."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return (
+        f"{number:,} executions in {time.process_time():,.0f} s of processor time, peak {peak} MB, {findings} findings"
+    )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("models", "texts"))
+    parser.add_argument("what", choices=(*FORMS, "texts"))
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--runs", type=int, default=10**9)
     parser.add_argument("--seed", type=int, default=1)
@@ -286,7 +299,8 @@ def main() -> int:
     work.mkdir(parents=True, exist_ok=True)
     os.environ["LATLINT_CACHE_DIR"] = os.devnull
     start_from = prepared(work)
-    one: Callable[[random.Random, dict[str, list[bytes]]], tuple[str, dict[str, bytes]]] = globals()[options.what]
+    one: Callable[[random.Random, dict[str, list[bytes]]], tuple[str, dict[str, bytes]]]
+    one = texts if options.what == "texts" else partial(model, options.what)
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_MB << 20, MEMORY_MB << 20))
 
     def hang(number: int, frame: object) -> None:
@@ -310,10 +324,9 @@ def main() -> int:
             print(f"found {kept.name}: {type(error).__name__}: {str(error)[-300:]}", flush=True)
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(
-        f"{number:,} executions in {time.monotonic() - start:.0f} s, peak {peak} MB, {findings} findings: {dict(sorted(outcomes.items()))}"
-    )
+        if number % SAY_EVERY == 0:
+            print(summary(number, findings), flush=True)
+    print(f"{summary(number, findings)}: {dict(sorted(outcomes.items()))}")
     return 1 if findings else 0
 
 

@@ -26,6 +26,13 @@ _FUNCTIONS = "check", "compare", "sweep"
 _Look = Callable[[Subject], Iterator[Finding]]
 
 
+@cache
+def _page(docstring: str) -> str:
+    import inspect  # takes as long to import as all rules
+
+    return inspect.cleandoc(docstring)
+
+
 class Check(NamedTuple):
     """A rule with the docstring and the functions of its module."""
 
@@ -38,9 +45,7 @@ class Check(NamedTuple):
     @property
     def page(self) -> str:
         """Its page, in Markdown."""
-        import inspect  # takes as long to import as all rules
-
-        return inspect.cleandoc(self.docstring)
+        return _page(self.docstring)
 
     @property
     def summary(self) -> str:

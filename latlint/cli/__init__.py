@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 
@@ -29,14 +30,19 @@ _BROKEN_PIPE = 141
 _TERMINATED = 143
 
 
+@cache
+def _names() -> tuple[str, ...]:
+    return tuple(sorted(module.name for module in iter_modules(__path__) if not module.name.startswith("_")))
+
+
 class _Commands(click.Group):
     """Imports a command when it is called: ``--version`` and ``rules`` pay for no other."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(module.name for module in iter_modules(__path__) if not module.name.startswith("_"))
+        return list(_names())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in self.list_commands(ctx):
+        if cmd_name not in _names():
             return None
         command = import_module(f"{__name__}.{cmd_name}").command
         assert isinstance(command, click.Command)
@@ -46,13 +52,13 @@ class _Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
-        if not name.startswith("-") and name not in self.list_commands(ctx):
+        if not name.startswith("-") and name not in _names():
             if _is_model(name) or os.path.exists(name):  # noqa: PTH110 - whatever it is
                 raise click.UsageError(
                     f"unknown command '{name}': to lint a file, latlint check {name}; to see its kernels, latlint predict {name}"
                 )
-            guess = nearest(name, self.list_commands(ctx))
-            hint = f"did you mean {guess[0]}?" if guess else f"there are {', '.join(self.list_commands(ctx))}"
+            guess = nearest(name, _names())
+            hint = f"did you mean {guess[0]}?" if guess else f"there are {', '.join(_names())}"
             raise click.UsageError(f"unknown command '{name}': {hint}")
         return super().resolve_command(ctx, args)
 

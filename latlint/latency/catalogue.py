@@ -56,7 +56,8 @@ INDEX = "targets.json"
 
 def _indexed(root: Path) -> dict[str, Path]:
     """The targets of the packs in ``root`` by its index; none where it has no index."""
-    return {name: root / directory for directory, each in _index(root).items() for name in each["targets"]}
+    packs = ((root / directory, each["targets"]) for directory, each in _index(root).items())
+    return {name: pack for pack, names in packs for name in names}
 
 
 @cache
@@ -88,7 +89,7 @@ def select_targets(patterns: Iterable[str], known: Collection[str]) -> list[str]
     """The known targets that one of ``patterns`` names, sorted; a pattern that names none is an error with the nearest names."""
     chosen: set[str] = set()
     for pattern in patterns:
-        matched = [name for name in known if selects_target(pattern, name)]
+        matched = [pattern] if pattern in known else [name for name in known if selects_target(pattern, name)]
         if not matched:
             raise _unknown_target(pattern, known)
         chosen.update(matched)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
 _NOT_FORMATS = frozenset({"annotations", "page", "plain", "types"})
 
 
-def formats() -> list[str]:
-    """The names of all formats: one for each module of this package that is not shared by them."""
-    return sorted(module.name.replace("_", "-") for module in iter_modules(__path__) if module.name not in _NOT_FORMATS)
+@cache
+def formats() -> tuple[str, ...]:
+    """The names of all formats, sorted: one for each module of this package that is not shared by them."""
+    modules = (module.name for module in iter_modules(__path__) if module.name not in _NOT_FORMATS)
+    return tuple(sorted(name.replace("_", "-") for name in modules))
 
 
 def shows(format_name: str, command: str) -> bool:
