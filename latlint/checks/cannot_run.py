@@ -8,7 +8,8 @@ for int32; and it refuses a file of a newer IR version or opset than it knows. A
 
 It reports operands that no kernel takes: a CONV_2D without a bias, int8 that is not quantised, a zero point for int16, two inputs of different types. In ONNX
 it reports nodes that are not as the schema of their op has them, with an attribute of another op, say. What LiteRT 2.3 refuses counts for older
-releases of TensorFlow Lite, too. It reports likewise a file that was compiled for an accelerator (Edge TPU, Ethos-U, an NPU): what was compiled runs nowhere else.
+releases of TensorFlow Lite, too. It reports what XNNPACK of LiteRT 2.3 takes and then fails to prepare: a convolution whose input times
+filter over output scale is 256 or more, a MAX_POOL_2D or PAD whose output is quantised otherwise than its input. It reports likewise a file that was compiled for an accelerator (Edge TPU, Ethos-U, an NPU): what was compiled runs nowhere else.
 
 ## Why is this bad?
 The model does not start on that target, so it has no latency there. It is not judged: an error under a budget, a warning without one.
@@ -16,6 +17,7 @@ The model does not start on that target, so it has no latency there. It is not j
 ## What to do
 Ship a newer runtime and name a target of it; or convert with an older converter, or for less (int8 by channel, or a fused activation in
 a TRANSPOSE_CONV, are what newer versions stand for). Operands that no kernel takes mostly come from a script that edited the file: export it again.
+Where quantised ops cannot be prepared, convert again with representative data (a scale is nearly zero where a channel never fires), or turn the delegate off.
 For ONNX Runtime, cast to a type that has a kernel, or export at a lower opset. Lint a compiled file as it was before it was compiled.
 
 ## References
@@ -33,6 +35,7 @@ from latlint.checks.types import Finding, Rule, Subject
 from latlint.graph.tflite_ops import BUILTIN_NAMES
 from latlint.runtime.loading import Missing, missing
 from latlint.runtime.rules import load_rules
+from latlint.runtime.types import Plan
 from latlint.words import counted
 
 RULE = Rule("LAT012", "cannot-run", "error")
@@ -42,16 +45,34 @@ def check(subject: Subject) -> Iterator[Finding]:
     settings, prediction = subject.settings, subject.prediction
     run = {node for kernel in subject.plan.kernels if not kernel.free for node in kernel.nodes}
     found = missing(subject.graph, subject.target.processor.runtime, run)
-    if not found:
+    unprepared = _unprepared(subject.plan)
+    if not found and not unprepared:
         return
     title = load_rules(subject.target.processor.runtime).title
-    named = tuple(subject.graph.nodes[index].name for each in found for index in each.nodes)
-    message = f"{title} does not load this file: {'; '.join(map(_named, found))}"
+    nodes = [
+        *(index for each in found for index in each.nodes),
+        *(index for few in unprepared.values() for index in few),
+    ]
+    named = tuple(subject.graph.nodes[index].name for index in nodes)
+    said = [
+        f"it takes {native} ({counted(len(few), 'op')}) and fails to prepare it: {why}; the built-in kernels alone run it"
+        for (native, why), few in unprepared.items()
+    ]
+    message = f"{title} does not load this file: {'; '.join([*map(_named, found), *said])}"
     judged = settings.budgets_for(prediction.model, prediction.target) and settings.unjudged != "ignore"
     yield replace(
         RULE.finding(subject, message, nodes=named, latency_ms=prediction.latency_ms),
         severity=settings.unjudged if judged else "warning",
     )
+
+
+def _unprepared(plan: Plan) -> dict[tuple[str, str], list[int]]:
+    """The nodes that a delegate takes and cannot prepare, by op and reason."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for index, why in plan.fallbacks.items():
+        if why.code == "NOT_PREPARED":
+            found.setdefault((why.values["native"], why.values["why"]), []).append(index)
+    return found
 
 
 def _named(each: Missing) -> str:

@@ -37,10 +37,11 @@ class RefusedForm(NamedTuple):
 
 class Terms(NamedTuple):
     """On which terms a delegate takes one kind of op. Empty counts, slots, ranks or types are no condition (types: the delegate's). Forms in
-    ``warn`` are taken, and a user must know more of them."""
+    ``warn`` are taken, and a user must know more of them; those in ``breaks`` are taken, and cannot be prepared."""
 
     refuse: tuple[RefusedForm, ...] = ()
     warn: tuple[RefusedForm, ...] = ()
+    breaks: tuple[RefusedForm, ...] = ()
     dtypes: tuple[str, ...] = ()
     ranks: tuple[int, ...] = ()
     inputs: tuple[int, ...] = ()
@@ -83,6 +84,14 @@ class Acceptance(NamedTuple):
         if terms is None:
             return None if node.native in self.custom else self._refuse("NOT_AN_OP", native=node.native or node.kind)
         return self._of_op(node, terms) or self._of_form(context, node, terms) or self._of_tensors(context, node, terms)
+
+    def breaks(self, context: Context, node: Node) -> str:
+        """Why ``node``, which the delegate takes, cannot be prepared; empty where it can."""
+        terms = self._terms(node)
+        if terms is None or not terms.breaks:
+            return ""
+        facts = Facts(context, node)
+        return next((form.reason.format_map(facts) for form in terms.breaks if form.holds(facts)), "")
 
     def warnings(self, context: Context, node: Node) -> list[str]:
         """What a user must know of ``node``, which the delegate takes."""
@@ -199,7 +208,7 @@ def _terms(kind: str, entry: Mapping[str, Any], shared: Mapping[str, RefusedForm
     for key in ("dtypes", "ranks", "inputs", "outputs", "constant"):
         if key in values:
             values[key] = tuple(values[key])
-    for key in ("refuse", "warn"):
+    for key in ("refuse", "warn", "breaks"):
         forms = []
         for form in entry.get(key, ()):
             if isinstance(form, str) and form not in shared:

@@ -42,8 +42,8 @@ class DelegatePlanner(NamedTuple):
     ``max_partitions`` 0 is no limit; partitions of fewer than ``min_nodes`` are not kept. ``unpacks`` are the types of constants that a
     DEQUANTIZE unpacks once, when the delegate is applied. A PAD of height and width goes into the kinds ``takes_pad`` after it.
     ``computes`` says in which type the values of another are computed with. Without ``takes_dynamic`` the delegate is not applied to a
-    graph with a tensor whose size depends on what is computed. With ``whole`` it takes all of a graph or nothing. ``notes`` are what a user
-    must know of whatever it runs.
+    graph with a tensor whose size depends on what is computed. With ``whole`` it takes all of a graph or nothing. An op that it takes and cannot
+    prepare keeps a file from being loaded; with ``undone`` it is applied to nothing then. ``notes`` are what a user must know of whatever it runs.
     """
 
     executor: str
@@ -58,6 +58,7 @@ class DelegatePlanner(NamedTuple):
     computes: Mapping[str, str] = MappingProxyType({})
     takes_dynamic: bool = True
     whole: bool = False
+    undone: bool = False
     notes: tuple[str, ...] = ()
 
     @property
@@ -100,10 +101,27 @@ class DelegatePlanner(NamedTuple):
             readers = [reader for tensor in node.outputs for reader, _ in context.uses.get(tensor, ())]
             if all(reader in refused for reader in readers):
                 refused[node.index] = Refusal("READERS_REFUSED", {"by": self.acceptance.by})
+        refused |= self._broken(
+            context, [index for index in nodes if index not in refused and index not in unpack], nodes
+        )
         if self.whole and refused:
             values = {"by": self.acceptance.by, "others": counted(len(refused), "op")}
             refused = {index: refused.get(index) or Refusal("WHOLE_GRAPH", values) for index in nodes}
         return refused
+
+    def _broken(self, context: Context, taken: Sequence[int], nodes: Sequence[int]) -> dict[int, Refusal]:
+        """The nodes that it takes and cannot prepare; all, where that undoes it. What a converter would have written is not known so exactly."""
+        by, of = self.acceptance.by, context.graph.nodes
+        if context.graph.as_if or context.source is not context.graph:
+            return {}
+        found = {index: why for index in taken if (why := self.acceptance.breaks(context, of[index]))}
+        if found and self.undone:
+            first, why = next(iter(found.items()))
+            return dict.fromkeys(nodes, Refusal("INIT_FAILED", {"by": by, "node": of[first].name, "why": why}))
+        return {
+            index: Refusal("NOT_PREPARED", {"by": by, "native": of[index].native, "why": why})
+            for index, why in found.items()
+        }
 
     def _kept(self, split: Sequence[Epoch], refused: dict[int, Refusal]) -> list[Epoch]:
         """``split`` with the partitions that the delegate keeps; the nodes of others are added to ``refused``."""

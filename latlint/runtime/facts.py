@@ -6,12 +6,12 @@ stands beside its function. A fact that a kind of op does not have is ``None`` o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any
 
 from latlint.graph.ops import CONVOLUTIONS, MATRIX, POOLS
-from latlint.graph.types import Node, Tensor
+from latlint.graph.types import Node, Quantization, Tensor
 from latlint.runtime.context import Context
 from latlint.runtime.work import tensor_at
 
@@ -176,22 +176,55 @@ def _ranks_kept(context: Context, node: Node) -> bool:
     return len(context.shape(node.inputs[0])) == len(context.shape(node.outputs[0]))
 
 
-def _scales_fit(context: Context, node: Node) -> bool:
-    """Whether XNNPACK's fixed-point arithmetic covers the quantisation scales of an ADD, SUB or MUL; true of float tensors
-    (``xnnpack_delegate.cc``, the checks of ``VisitAddNode``, ``VisitSubNode`` and ``VisitMulNode``)."""
+_8_BITS = frozenset({"int8", "uint8"})
+
+
+def _scales(context: Context, node: Node, *slots: int) -> list[Sequence[float]]:
+    """The scales of inputs, by slot, then those of the first output; nothing where one of them is not of 8 bits and quantised."""
     graph = context.graph
-    operands = (tensor_at(graph, node.inputs, 0), tensor_at(graph, node.inputs, 1), tensor_at(graph, node.outputs, 0))
-    scales = [
-        tensor.quantization.scales[0]
-        for tensor in operands
-        if tensor and tensor.quantization and tensor.quantization.scales and tensor.quantization.scales[0] > 0
+    tensors = [*(tensor_at(graph, node.inputs, slot) for slot in slots), tensor_at(graph, node.outputs, 0)]
+    found: list[Sequence[float]] = [
+        each.quantization.scales if each and each.dtype in _8_BITS and each.quantization else () for each in tensors
     ]
-    if len(scales) < 3:
+    return found if all(scales and min(scales) > 0 for scales in found) else []
+
+
+def _scales_fit(context: Context, node: Node) -> bool:
+    """Whether XNNPACK's fixed-point arithmetic covers the quantisation scales; true of float tensors. Of an ADD, SUB or MUL as the delegate checks
+    them (``xnnpack_delegate.cc``, ``VisitAddNode``, ``VisitSubNode``, ``VisitMulNode``); of a QUANTIZE, LEAKY_RELU or MEAN one input's over
+    the output's, of a LEAKY_RELU times its slope as well."""
+    binary = node.kind in ("add", "sub", "mul")
+    scales = [each[0] for each in _scales(context, node, *((0, 1) if binary else (0,)))]
+    if not scales:
         return True
-    left, right, output = scales
-    ratios = (left * right / output,) if node.kind == "mul" else (left / output, right / output)
+    *read, output = scales
+    if not binary:
+        ratio, slope = read[0] / output, node.attributes.get("alpha", 1.0) if node.kind == "leaky_relu" else 1.0
+        return all(2.0**-8 <= each <= 2.0**7 for each in (ratio, abs(slope) * ratio))
+    ratios = (prod(read) / output,) if node.kind == "mul" else tuple(each / output for each in read)
     least = 2.0**-16 if node.kind == "mul" else 2.0**-10
     return all(least <= ratio < 2.0**8 for ratio in ratios)
+
+
+def _product_scale(context: Context, node: Node) -> float:
+    """Input times filter over output scale of a product, the largest of all channels; 0 where one of them is not quantised."""
+    scales = _scales(context, node, 0, 1)
+    return scales[0][0] * max(scales[1]) / scales[2][0] if scales else 0.0
+
+
+def _same_quantisation(context: Context, node: Node) -> bool:
+    """Whether what an op moves keeps its scale and zero point: the data, of a concatenation all of them, and what is written; true of floats."""
+    if _dtype(context, node) not in _8_BITS:
+        return True
+    moved = (*(node.inputs if node.kind == "concat" else node.inputs[:1]), *node.outputs)
+    first, *others = (context.tensor(index).quantization for index in moved if index >= 0)
+    return all(_alike(first, other) for other in others)
+
+
+def _alike(one: Quantization | None, other: Quantization | None) -> bool:
+    return one is other or (
+        one is not None and other is not None and (one.scales, one.zero_points) == (other.scales, other.zero_points)
+    )
 
 
 def _alpha(context: Context, node: Node) -> str:
@@ -434,10 +467,16 @@ FACTS: Mapping[str, Fact] = {
     "positive_stride": _positive("stride", "dilation"),
     "positive_strides": _positive("strides"),
     "rank": _rank,
+    "product_fits": lambda context, node: _product_scale(context, node) < 2.0**8,
+    "product_scale": _product_scale,
     "ranks_kept": _ranks_kept,
     "runtime_inputs": lambda context, node: len(context.runtime_inputs(node)),
     "same_batch": _same_batch,
+    "same_quantisation": _same_quantisation,
     "same_sizes": _same_sizes,
+    "same_type": lambda context, node: (
+        len({context.tensor(index).dtype for index in (node.inputs[0], node.outputs[0])}) == 1
+    ),
     "scales_fit": _scales_fit,
     "stored": _stored,
     "stride_exceeds_kernel": _stride_exceeds_kernel,

@@ -30,6 +30,7 @@ RefusalCode = Literal[
     "DYNAMIC_GRAPH",
     "WHOLE_GRAPH",
     "INIT_FAILED",
+    "NOT_PREPARED",
 ]
 
 ObstacleCode = Literal["NO_WINOGRAD", "BELOW_WINOGRAD", "UNEVEN_GROUPS", "SLOWER_KERNEL", "UNKNOWN_KERNEL"]
@@ -72,6 +73,7 @@ _SENTENCES: Mapping[str, str] = {
     "DYNAMIC_GRAPH": "the size of {tensor!r} depends on what is computed, and {by} is not applied to a graph that has such a tensor",
     "WHOLE_GRAPH": "{by} takes a graph whole or not at all, and of this one it leaves {others}",
     "INIT_FAILED": "{by} fails to initialise at {node!r}: {why}; the whole model runs on the CPU",
+    "NOT_PREPARED": "{by} takes {native} and cannot prepare it: {why}; a program with it does not load the file",
     # obstacles
     "NO_WINOGRAD": "no Winograd kernels on this GPU",
     "BELOW_WINOGRAD": "Winograd needs {needs} {what}: {has} here",

@@ -14,8 +14,6 @@ from latlint.runtime import plan
 from latlint.runtime.types import Plan, Processor
 
 VERSIONS = ("2.10", "2.15")
-#: The interpreter of 2.15 applies no delegate at all to these two, and does not say why.
-UNDELEGATED = {("2.15", "tflite_int8/seresnet16"), ("2.15", "tflite_int8/seresnet18")}
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +75,7 @@ def test_corpus_is_delegated_as_the_interpreter_does(probes: Path, corpus: Path,
         for name, parts in names.items()
         if delegated(planned(corpus / f"{name}.tflite", version)) != sorted(parts)
     }
-    assert wrong == {each for each in UNDELEGATED if each[0] == version}
+    assert not wrong
 
 
 @pytest.mark.slow
