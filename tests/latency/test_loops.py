@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import tarfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tflite
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from latlint.graph import Graph
+from latlint.graph import Graph, read
 from latlint.graph.onnx import read_onnx
 from latlint.graph.tflite import read_tflite
 from latlint.latency import engine
@@ -257,6 +259,44 @@ def test_a_fused_lstm_takes_about_as_long_as_its_steps_one_by_one(
         assert not one.unknown and not other.unknown
         assert one.macs == other.macs
         assert least < one.latency_ms / other.latency_ms < 1.5, target
+
+
+#: Networks of ordinary sizes by Keras (``make_recurrent.py``): between which ratios of loop over twin predictions with built-in kernels are, and what LiteRT 2.3
+#: takes on x86-64 (processor time, the least of many). A WHILE that returns all its steps copies them in each round. int8: Arm has vector code for what x86-64
+#: works out one by one.
+ORDINARY: dict[str, tuple[float, float, float]] = {
+    "lstm_50_64_128_last": (0.75, 0.9, 0.97),
+    "lstm_20_128_256_last": (0.9, 1.05, 1.22),
+    "gru_50_64_128_last": (0.95, 1.1, 1.08),
+    "gru_20_128_256_last": (0.95, 1.1, 1.26),
+    "gru_100_40_64_all": (1.6, 2.1, 2.36),
+    "bilstm_50_64_64_last": (0.66, 0.75, 0.85),
+    "lstm_50_64_128_last_int8": (0.85, 1.0, 2.27),
+}
+
+
+@pytest.fixture(scope="module")
+def recurrent(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("recurrent")
+    with tarfile.open(Path(__file__).with_name("recurrent.tar.xz")) as archive:
+        archive.extractall(directory, filter="data")
+    return directory
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ORDINARY)
+def test_ordinary_recurrent_networks_take_about_as_long_as_unrolled(recurrent: Path, name: str) -> None:
+    least, most, measured = ORDINARY[name]
+    loop, twin = (read(recurrent / f"{name}{form}.tflite") for form in ("", "_unrolled"))
+    ratios = []
+    for target in TARGETS:
+        if not target.endswith("@xnnpack"):
+            one, other = predicted(loop, target), predicted(twin, target)
+            assert not one.unknown and not other.unknown
+            ratios.append(one.latency_ms / other.latency_ms)
+    assert least < min(ratios) and max(ratios) < most, ratios
+    if "int8" not in name:
+        assert all(1 / 1.5 < ratio / measured < 1.5 for ratio in ratios), ratios
 
 
 def test_on_one_thread_a_small_op_takes_xnnpack_less_than_the_built_in_kernels() -> None:
