@@ -41,13 +41,15 @@ class Outcome(NamedTuple):
 class Change(NamedTuple):
     """What a prediction was in ``base``, such as ``main at 0a1b2c3``: ``base_ms``, ``None`` for a model that is new. The change lies
     within ``low_ms`` to ``high_ms`` with the probability of the prediction's interval; ``None`` where only the latency before is known.
-    ``why``: what makes it slower, in words."""
+    ``why``: what makes it slower, in words. ``kernels``: of each kernel that is not as it was, by its index, the milliseconds before, ``None`` for
+    one that was added; no mapping where the kernels before are not known."""
 
     base: str
     base_ms: float | None
     low_ms: float | None = None
     high_ms: float | None = None
     why: tuple[str, ...] = ()
+    kernels: Mapping[int, float | None] | None = None
 
     @property
     def is_none(self) -> bool:

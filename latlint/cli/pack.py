@@ -44,10 +44,17 @@ def command() -> None:
 @command.command("kit", short_help="Write models and scripts to measure a phone with.")
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--device", metavar="NAME", help="The device: the first half of the target's name.")
+@click.option(
+    "--runtime",
+    type=click.Choice(["litert", "onnxruntime"]),
+    default="litert",
+    show_default=True,
+    help="What your app runs models with: the kit has .tflite files or .onnx files.",
+)
 @click.option("--force", is_flag=True, help="Write the kit again over one that is there; its results stay.")
 @format_option(["json", "text"])
-def kit_command(directory: Path, device: str | None, force: bool, format_name: str) -> int:
-    """Write a kit into DIR: small models to time on a phone or board, the scripts that time them, and a page that says what to do.
+def kit_command(directory: Path, device: str | None, runtime: str, force: bool, format_name: str) -> int:
+    """Write a kit into DIR: twenty small models to time on a phone or board, the scripts that time them, and a page that says what to do.
 
     The models are those that teach most about what a processor's kernels cost. Measuring takes about ten minutes for each
     processor. Then `latlint pack build DIR` reads the results.
@@ -64,17 +71,18 @@ def kit_command(directory: Path, device: str | None, force: bool, format_name: s
             raise LatlintError("holds something that is not a kit: name another directory", path=str(directory))
         if not force:
             raise LatlintError("a kit is here already: --force writes it again", path=str(directory))
-    kit = write_kit(directory, device)
+    kit = write_kit(directory, device, runtime)
     if format_name == "json":
         document = {"schema": "latlint.pack-kit/1", "kit": str(directory), "device": device, "models": list(kit.models)}
         _console.emit(dump(document))
         return 0
     place = clean(str(directory))
+    ways = {
+        "litert": f"  Android  sh {place}/android.sh --tool benchmark_model\n  Linux    copy {place} there, sh measure.sh\n",
+        "onnxruntime": f"  Python   copy {place} there, python onnxruntime_times.py\n",
+    }
     _console.emit(
-        f"Wrote {place}: {len(kit.models)} models and the scripts that time them on {device}\n"
-        f"  Android  sh {place}/android.sh --tool benchmark_model\n"
-        f"  Linux    copy {place} there, sh measure.sh\n"
-        f"  ONNX     python onnxruntime_times.py\n"
+        f"Wrote {place}: {len(kit.models)} models and the scripts that time them on {device}\n{ways[runtime]}"
         f"{place}/README.md says more, iOS too. Then: latlint pack build {place} --output packs/{device}\n"
     )
     return 0

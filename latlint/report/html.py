@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import inf
@@ -12,8 +13,8 @@ from typing import Any
 from latlint.checks import by_code
 from latlint.checks.types import SEVERITIES, Finding
 from latlint.graph.formats import title
-from latlint.latency.types import Prediction
-from latlint.outcome import InputError, Report, Verdict
+from latlint.latency.types import KernelPrediction, Prediction
+from latlint.outcome import Change, InputError, Report, Verdict
 from latlint.report import text
 from latlint.report.annotations import NAME_LIMIT, identified, open_findings, told_once
 from latlint.report.page import SHARED, document, rounded, written
@@ -36,6 +37,9 @@ _FINDING_NUMBERS = ("gain_ms", "gain_low_ms", "gain_high_ms", "latency_ms", "bud
 _SHOWN_UNDER = 20
 _SHOWN_NOTES = 20
 _SHOWN_PARTITIONS = 200
+
+#: Between paragraphs and before each item of a list.
+_PARAGRAPH = re.compile(r"\n\n|\n(?=- )")
 
 _SCRIPTS = (
     *SHARED, "predictions", "summary", "matrix", "latencies", "findings", "targets", "timeline", "blocks", "table", "chosen", "report",
@@ -181,7 +185,10 @@ def _add_kernels(rows: Sequence[dict[str, Any]], report: Report, tables: Tables)
         plan = tables.plan(launched)
         key = written(plan)
         each_us = times(launched)
-        taken = len(written(each_us)) + (0 if key in plans else len(key) + tables.bytes - known[0])
+        before = _before(launched, report.verdicts[each["place"]].change if report.verdicts else None)
+        taken = (
+            len(written(each_us)) + len(written(before)) + (0 if key in plans else len(key) + tables.bytes - known[0])
+        )
         if size + taken > MAX_KERNEL_BYTES:
             tables.back_to(known)
             if size:
@@ -191,8 +198,22 @@ def _add_kernels(rows: Sequence[dict[str, Any]], report: Report, tables: Tables)
         if key not in plans:
             plans[key] = len(shared)
             shared.append(plan)
-        each |= {"plan": plans[key], "kernels_us": each_us}
+        each |= {"plan": plans[key], "kernels_us": each_us, **before}
     return shared
+
+
+def _before(kernels: Sequence[KernelPrediction], change: Change | None) -> dict[str, Any]:
+    """What the ``kernels`` took before the change, in microseconds: −1 of one that was added, nothing of one that is as it was."""
+    if change is None or change.kernels is None:
+        return {}
+    added = {index for index, before_ms in change.kernels.items() if before_ms is None}
+    before_us = {
+        index: float(f"{1000 * before_ms:.4g}") for index, before_ms in change.kernels.items() if before_ms is not None
+    }
+    return {
+        "base": clean(change.base, NAME_LIMIT),
+        "before_us": [-1 if each.index in added else before_us.get(each.index) for each in kernels],
+    }
 
 
 def _finding(finding: Finding, under: Sequence[Finding], marks: Mapping[int, str], tables: Tables) -> dict[str, Any]:
@@ -231,7 +252,7 @@ def _advice(findings: Iterable[Finding]) -> dict[str, dict[str, list[str]]]:
         sections = check.page.split("\n## ")[1:] if check else []
         for head, _, body in (section.partition("\n") for section in sections):
             if head in heads:
-                paragraphs = [" ".join(paragraph.split()) for paragraph in body.strip().split("\n\n")]
+                paragraphs = [" ".join(each.split()) for each in _PARAGRAPH.split(body.strip())]
                 found.setdefault(code, {})[heads[head]] = paragraphs
     return found
 

@@ -179,8 +179,13 @@ def _change(comparison: Comparison) -> Change | None:
         return Change(comparison.base, None) if comparison.is_new else None
     # What is saved is what the latency falls by.
     low_ms, high_ms = (-comparison.gain.high_ms, -comparison.gain.low_ms) if comparison.gain else (None, None)
-    why = reasons(comparison.kernels) if comparison.kernels else ()
-    return Change(comparison.base, comparison.base_ms, low_ms, high_ms, why)
+    changed = comparison.kernels
+    if changed is None:
+        return Change(comparison.base, comparison.base_ms, low_ms, high_ms)
+    before = {
+        each.new.kernel.index: each.old.kernel.latency_ms if each.old else None for each in changed.kernels if each.new
+    }
+    return Change(comparison.base, comparison.base_ms, low_ms, high_ms, reasons(changed), before)
 
 
 def _globs(settings: Settings) -> Iterator[tuple[str, str]]:

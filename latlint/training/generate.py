@@ -1,7 +1,8 @@
 """TFLite files made from nothing but shapes: what ``profile_here`` times and ``kit`` writes. No TensorFlow; weights are zero.
 
 Zero weights cost what any others do in dense kernels, and spare denormal numbers, which would not. A file depends only on what was asked
-for: the same calls give the same bytes. A quantised network is int8 as TensorFlow's converter writes it: weights with a scale for each
+for: the same calls give the same bytes. Constants of the same content are there once, as converters write them, which makes a file half as large;
+XNNPACK packs the weights of each op for itself all the same. A quantised network is int8 as TensorFlow's converter writes it: weights with a scale for each
 output channel, biases int32 (``tensorflow.org/lite/performance/quantization_spec``).
 """
 
@@ -226,13 +227,17 @@ class Network:
         codes = sorted({name for name, *_ in self._ops})
         ranges = {output: _RANGES[name] for name, _, written, *_ in self._ops if name in _RANGES for output in written}
         buffers = [_table(builder, "Buffer", {})]
+        held: dict[bytes | int, int] = {}
         tensors = []
         for index, shape in enumerate(self._shapes):
             number = 0
             if index in self._constants:
-                number = len(buffers)
-                data = _aligned(builder, self._constants[index] or bytes(self._bytes(index)))
-                buffers.append(_table(builder, "Buffer", {"Data": data}))
+                content = self._constants[index] or self._bytes(index)
+                if content not in held:
+                    held[content] = len(buffers)
+                    data = _aligned(builder, content if isinstance(content, bytes) else bytes(content))
+                    buffers.append(_table(builder, "Buffer", {"Data": data}))
+                number = held[content]
             fields = {"Shape": _ints(builder, shape), "Type": self._type(index), "Buffer": number}
             if index in self._states:
                 fields["IsVariable"] = True

@@ -14,6 +14,7 @@ import pytest
 from onnx import helper
 
 from latlint.review.base import PULL_REQUEST_VARIABLES
+from tests.pages import data_of
 
 pytestmark = pytest.mark.slow
 
@@ -346,6 +347,16 @@ class TestWhy:
         assert finding["why"][0].startswith("because conv2d ×36")
         assert f"; +3.82 ms since main at {changed[:7]}; because" in finding["message"]
         assert "what costs most" not in finding["message"]
+
+    def test_the_page_has_what_each_kernel_took_before(self, latlint: Run, changed: str) -> None:
+        (row,) = data_of(latlint("check", "--base", changed, "--format", "html").out)["predictions"]
+        (model,) = json.loads(latlint("diff", "--base", changed, "--format", "json").out)["models"]
+        pairs = [each for each in model["targets"][0]["kernels"] if each["new"]]
+        before_us = [each["old"]["latency_ms"] * 1000 if each["old"] else -1 for each in pairs]
+        assert len(before_us) > 20 and row["base"].endswith(changed[:7])
+        assert [us for us in row["before_us"] if us is not None] == pytest.approx(before_us, rel=1e-3)
+        now_us = [us for us, then in zip(row["kernels_us"], row["before_us"], strict=True) if then is not None]
+        assert now_us == pytest.approx([each["new"]["latency_ms"] * 1000 for each in pairs], rel=1e-3)
 
     def test_what_has_not_changed_is_not_the_cause(self, latlint: Run, git: Git, put: Any) -> None:
         Path("latlint.toml").write_text('[[budgets]]\ntarget = "pixel-4/gpu"\nmax = "4ms"\n')

@@ -15,7 +15,7 @@ import pytest
 from latlint.api import Run
 from latlint.checks import by_code
 from latlint.latency.types import Prediction
-from latlint.outcome import InputError, Report, Verdict
+from latlint.outcome import Change, InputError, Report, Verdict
 from latlint.report import html, render
 from latlint.report.plain import Style
 from latlint.settings import Settings
@@ -365,6 +365,60 @@ def test_paper_has_the_bars_and_all_of_the_table(opened: Callable[..., Any], che
     assert page.locator(".scroll").evaluate_all(cut) == 0
     assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light"
     assert page.evaluate("document.documentElement.scrollWidth") <= 700
+
+
+def test_paper_has_what_a_button_would_show(opened: Callable[..., Any], report: Report, tmp_path: Path) -> None:
+    """Real printing: Chromium tells the page before it makes a PDF."""
+    models = [f"models/{number}.tflite" for number in range(130)]
+    given = replace(
+        report,
+        predictions=tuple(prediction(model) for model in models),
+        verdicts=tuple(Verdict(10.0, False) for _ in models),
+        findings=tuple(over_budget(model) for model in models),
+    )
+    page = opened(written(render(given, "check", "html", Style()), tmp_path))
+    shown = {"#latency .group": 6, "#matrix tbody tr": 100, ".fix[open]": 0}
+    assert {each: page.locator(each).count() for each in shown} == shown
+    page.pdf()
+    assert {each: page.locator(each).count() for each in shown} == dict.fromkeys(shown, 130) | {".fix[open]": 1}
+    assert page.get_by_role("button", name="more model").count() == 0
+
+
+def test_paper_says_how_many_kernels_it_leaves_out(opened: Callable[..., Any], report: Report, tmp_path: Path) -> None:
+    names = tuple(f"conv_{number}" for number in range(40))
+    many = replace(report, predictions=(prediction("m.tflite", names=names),), verdicts=())
+    page = opened(written(render(many, "predict", "html", Style()), tmp_path))
+    told = page.get_by_text("15 more are not on paper")
+    assert not told.is_visible()
+    page.emulate_media(media="print")
+    assert told.is_visible()
+    page.emulate_media(media="screen")
+    page.get_by_role("button", name="Show 15 more kernels").click()
+    page.emulate_media(media="print")
+    assert told.count() == 0
+
+
+def test_what_changed_since_the_base_has_colours(opened: Callable[..., Any], report: Report, tmp_path: Path) -> None:
+    names = ("slower", "faster", "added", "as before", "alike")
+    changed = Change("main at 0a1b2c3", 10.0, 1.0, 3.0, (), {0: 1.0, 1: 4.0, 2: None, 4: 2.24})
+    given = replace(
+        report,
+        predictions=(prediction("m.tflite", names=names), prediction("other.tflite", names=names)),
+        verdicts=(Verdict(10.0, False, change=changed), Verdict(10.0, True)),
+    )
+    page = opened(written(render(given, "check", "html", Style()), tmp_path))
+    page.get_by_label("Colour").select_option("change since main at 0a1b2c3")
+    wanted = ["c-slower", "c-faster", "c-added", "c-same", "c-alike"]
+    classes = "all => all.map(each => each.className.split(' ')[0])"
+    assert page.eval_on_selector_all("#track [role=option]", classes) == wanted
+    assert set(page.eval_on_selector_all(".map i", classes)) == set(wanted)
+    page.locator("#track").press("Home")
+    assert "before 1.00 ms, +1.24 ms" in " ".join(page.locator(".details").inner_text().split())
+    page.locator("#model").select_option(label="other.tflite")
+    assert set(page.eval_on_selector_all("#track [role=option]", classes)) == {"c-none"}
+    same = replace(given, verdicts=(Verdict(10.0, False), Verdict(10.0, True)))
+    page = opened(written(render(same, "check", "html", Style()), tmp_path, "same.html"))
+    assert "change" not in page.get_by_label("Colour").inner_text()
 
 
 def test_the_theme_follows_the_system_until_the_reader_chooses(opened: Callable[..., Any], check_page: str) -> None:

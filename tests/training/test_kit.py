@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import NoReturn
 
@@ -23,7 +24,7 @@ from latlint.graph import read
 from latlint.latency.engine import times, workload
 from latlint.latency.packs import Target, load_targets
 from latlint.runtime import plan
-from latlint.training import blocks
+from latlint.training import blocks, onnx_blocks
 from latlint.training.columns import Columns
 from latlint.training.kit import write
 from latlint.training.kit.choose import NOISE, PRIOR, most_telling
@@ -157,10 +158,10 @@ def test_the_models_are_those_that_leave_predictions_the_least_uncertain() -> No
 def test_a_kit_is_written_whole(
     small: dict[str, bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    [tflite, _] = write.pools()
-    monkeypatch.setattr(
-        write, "pools", lambda: iter([tflite._replace(networks=small.items(), wanted={"float32": 3, "int8": 1})])
-    )
+    wanted = {"float32": 3, "int8": 1}
+    of_litert = write.pool("litert")._replace(networks=small.items(), wanted=wanted)
+    of_onnx = write.pool("onnxruntime")._replace(networks=islice(onnx_blocks.generated(1), 8), wanted={"float32": 2})
+    monkeypatch.setattr(write, "pool", {"litert": of_litert, "onnxruntime": of_onnx}.__getitem__)
     place = tmp_path / "a kit"
     assert main(["pack", "kit", str(place), "--device", "my-phone"]) == 0
     assert "4 models" in capsys.readouterr().out
@@ -174,6 +175,14 @@ def test_a_kit_is_written_whole(
     assert {path.name for path in place.iterdir()} == {"models", "kit.json"} | {
         path.name for path in write.FILES.iterdir()
     }
+    assert {Path(name).suffix for name in found} == {".tflite"}
+    other = tmp_path / "other kit"
+    assert main(["pack", "kit", str(other), "--device", "my-phone", "--runtime", "onnxruntime"]) == 0
+    assert "2 models" in (said := capsys.readouterr().out) and "onnxruntime_times.py" in said
+    assert {path.suffix for path in (other / "models").iterdir()} == {".onnx"}
+    # a script that is for the other kit says so
+    assert "--runtime onnxruntime" in run(sys.executable, place / "onnxruntime_times.py").stderr
+    assert "no .tflite" in run("sh", other / "measure.sh", "--tool", "/bin/true").stderr
     assert main(["pack", "kit", str(place), "--device", "my-phone"]) == 2
     assert "--force writes it again" in capsys.readouterr().err
     (place / "kit.json").unlink()
@@ -330,8 +339,6 @@ def test_this_machine_is_measured_with_litert(
 def test_this_machine_is_measured_with_onnx_runtime(tmp_path: Path, lacking: Callable[[str], NoReturn]) -> None:
     if find_spec("onnxruntime") is None:
         lacking("needs ONNX Runtime: pip install onnxruntime")
-    from latlint.training import onnx_blocks
-
     kit = a_kit(tmp_path / "kit")
     (kit / "models" / "plain.onnx").write_bytes(next(c for n, c in onnx_blocks.generated(1) if n.startswith("plain")))
     (kit / "kit.json").write_text(

@@ -21,6 +21,11 @@ const COLOURS = {
   source: ["source of the time", () => ({ of: (kernel) => `s-${kernel.source}`, means: Object.entries(SOURCES).map(([source, label]) => [`s-${source}`, label]) })],
 };
 
+/* What became of a kernel since a commit, where that is known. */
+const CHANGES = { added: "added", removed: "removed", slower: "slower", faster: "faster", alike: "changed, takes as long", same: "as before" };
+const changeBy = (ms) => (Math.abs(ms) < 0.0005 ? "alike" : ms > 0 ? "slower" : "faster");
+const byChange = () => ({ of: (kernel) => `c-${kernel.change || "none"}`, means: [...Object.entries(CHANGES), ["none", "not compared"]].map(([change, label]) => [`c-${change}`, label]) });
+
 /** What the colours mean that are there, with the time of each; in the order of the time where they have none of their own. */
 function legendOf(kernels, overhead_ms, whole, colour, label, ordered) {
   const sums = colour.means

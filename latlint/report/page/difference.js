@@ -7,10 +7,8 @@ const changes = data.changes.map((each) => {
   return { ...each, by: each.before && each.after ? each.after.latency_ms - each.before.latency_ms : null };
 });
 
-const CHANGES = { added: "added", removed: "removed", slower: "slower", faster: "faster", alike: "changed, takes as long", same: "as before" };
-COLOURS.change = ["what changed", () => ({ of: (kernel) => `c-${kernel.change}`, means: Object.entries(CHANGES).map(([change, label]) => [`c-${change}`, label]) })];
+COLOURS.change = ["what changed", byChange];
 
-const signed = (ms) => (Math.abs(ms) < 0.0005 ? "±0 ms" : `${ms > 0 ? "+" : "−"}${inMs(Math.abs(ms))}`);
 const mood = (each) => (each.by === null || each.within || Math.abs(each.by) < 0.0005 ? "" : each.by > 0 ? "bad" : "good");
 const taking = (side) => (side ? `${side.lower_bound ? "≥ " : ""}${inMs(side.latency_ms)}` : "–");
 
@@ -23,7 +21,7 @@ function stateOf(change) {
   const pairs = (change.pairs || []).map(([old, now, what], index) => {
     const pair = { index, old: sides[0][old], now: sides[1][now], what: what === undefined ? "" : word(what), changed: what !== undefined };
     pair.by = (pair.now ? pair.now.ms : 0) - (pair.old ? pair.old.ms : 0);
-    const become = !pair.changed ? "same" : !pair.old ? "added" : !pair.now ? "removed" : Math.abs(pair.by) < 0.0005 ? "alike" : pair.by > 0 ? "slower" : "faster";
+    const become = !pair.changed ? "same" : !pair.old ? "added" : !pair.now ? "removed" : changeBy(pair.by);
     for (const kernel of [pair.old, pair.now]) if (kernel) Object.assign(kernel, { pair, change: become });
     return Object.assign(pair, { change: become });
   });
@@ -55,6 +53,7 @@ function showTotals() {
     more > 0 && make("div", { class: "foot" }, make("button", { type: "button", onclick: () => { show.most = Infinity; parts.drawTotals(); } }, `Show ${counted(more, "more line")}`)));
     return heads;
   };
+  onPaper.push(() => { show.most = Infinity; parts.drawTotals(); });
   section("changes", "Before and after", changes.length > 1 && "Choose a line to see what makes the difference.").append(card);
 }
 
@@ -184,6 +183,7 @@ function drawPairs() {
       make("table", {}, make("caption", { class: "hidden" }, `Kernels of ${shown.model} on ${shown.target} that changed`), make("thead", {}, heads),
         make("tbody", {}, wanted.slice(0, rows.most).map((pair) => make("tr", { "data-index": pair.index, class: pair === parts.picked ? "chosen" : "", onclick: () => pick(pair) }, PAIRS.map((column) => make("td", { class: classOf(column) }, column.cell(pair)))))))),
     make("div", { class: "foot" }, make("span", { role: "status" }, `${counted(wanted.length, "kernel")}, ${signed(total(wanted.map((pair) => pair.by)))}`),
+      notOnPaper(more),
       more > 0 && make("button", { type: "button", onclick: () => { rows.most = Infinity; drawPairs(); } }, `Show ${counted(more, "more kernel")}`))]));
   return heads;
 }

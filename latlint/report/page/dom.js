@@ -32,6 +32,13 @@ function section(id, title, hint, ...controls) {
   return body;
 }
 
+/* Nobody can press a button on paper: before the page is printed, each list shows all that it has. Of kernels that would be many pages: there the
+   paper says how many are left out. */
+const onPaper = [];
+window.addEventListener("beforeprint", () => onPaper.forEach((showAll) => showAll()));
+
+const notOnPaper = (more) => more > 0 && make("span", { class: "paper" }, `${more} more are not on paper: show them, then print`);
+
 function choice(label, options, onchange, properties = {}) {
   const select = make("select", { onchange: () => onchange(select.value), ...properties },
     options.map(([value, text]) => make("option", { value }, text)));
@@ -54,8 +61,8 @@ function middle(name) {
 /** A name that may go on in the next line after each slash or hyphen, and before an @. */
 const breakable = (name) => name.split(/(?<=[/-])|(?=@)/).flatMap((part, index) => (index ? [make("wbr"), part] : [part]));
 
-/** Text in which `code` stands between backticks. */
-const prose = (text) => text.split("`").map((part, index) => (index % 2 ? make("code", {}, part) : part));
+/** Text in which `code` stands between backticks, and *a term* between stars. */
+const prose = (text) => text.replace(/^- /, "• ").split("`").map((part, index) => (index % 2 ? make("code", {}, part) : part.split(/\*(\w[^*]*)\*/).map((piece, at) => (at % 2 ? make("em", {}, piece) : piece))));
 
 /** What unfolds. Of a function the content is made when it is first opened. */
 function folded(summary, content, properties = {}) {

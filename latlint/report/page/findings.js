@@ -51,6 +51,11 @@ function showFindings() {
     ...(findings.length > 1 ? [choice("Rank by", Object.entries(RANKS).map(([key, [label]]) => [key, label]), (value) => { show.rank = value; redraw(); })] : []),
   ).append(list);
   showFinding.all = () => { Object.assign(show, { severity: "all", model: "all", most: Infinity }); redraw(); };
+  onPaper.push(() => {
+    show.most = Infinity;
+    redraw();
+    for (const fix of list.querySelectorAll(".fix")) fix.unfold();
+  });
   redraw();
 }
 

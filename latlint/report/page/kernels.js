@@ -45,7 +45,7 @@ function detailsOf(kernel, whole, where, ...more) {
       make("span", { class: "hint" }, `${percent(kernel.ms, whole)} of ${where}`), more),
     make("dl", {},
       pair("runs as", kernel.implementation), pair("on", kernel.processor), pair("in", kernel.inputs), pair("out", kernel.outputs), pair("type", kernel.dtype),
-      pair("source", kernel.source), pair("MACs", kernel.macs && size(kernel.macs)), pair("time per MAC", perMac(kernel)),
+      pair("source", kernel.source), pair("before", kernel.before), pair("MACs", kernel.macs && size(kernel.macs)), pair("time per MAC", perMac(kernel)),
       pair("bytes", kernel.bytes && size(kernel.bytes)), pair("because", kernel.reason), pair(kernel.nodeCount > 1 ? "nodes" : "node", nodes && make("span", { class: "code lines" }, nodes))),
   ];
 }

@@ -13,6 +13,7 @@ function showLatencies() {
     ...(many && over.length ? [choice("Show", [["all", "all"], ["over", "over budget"]], (value) => { show.only = value; redraw(); })] : []),
     ...(predictions.length > 1 ? [choice("Order", orders(), (value) => { show.order = value; redraw(); })] : []),
   ).append(list);
+  onPaper.push(() => { show.most = Infinity; redraw(); });
   redraw();
 }
 

@@ -26,6 +26,7 @@ function showMatrix() {
     choice("Order", orders(), (value) => { show.order = value; redraw(); }, { id: "matrix-order" }),
   ).append(card);
   document.getElementById("matrix-order").value = show.order;
+  onPaper.push(() => { show.most = Infinity; redraw(); });
   redraw();
 }
 

@@ -23,6 +23,8 @@ function size(number) {
   return String(number);
 }
 
+const signed = (ms) => (Math.abs(ms) < 0.0005 ? "±0 ms" : `${ms > 0 ? "+" : "−"}${inMs(Math.abs(ms))}`);
+
 /** As text has it: `+0.4%`, `−12%`, `×25`. */
 function change(ratio) {
   if (ratio >= 10) return `×${ratio.toFixed(0)}`;

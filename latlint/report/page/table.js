@@ -60,6 +60,7 @@ function drawRows() {
   fill(parts.foot,
     make("span", { role: "status" }, `${counted(wanted.length, "kernel")}, ${inMs(sum)}, ${percent(sum, chosen.latency_ms)}`
       + (wanted.length === kernels.length ? `; overhead ${inMs(chosen.overhead_ms)}${chosen.free ? `; ${counted(chosen.free, "op")} without a kernel` : ""}` : "")),
+    notOnPaper(more),
     more > 0 && make("button", { type: "button", onclick: () => { table.most = Infinity; drawRows(); } }, `Show ${counted(more, "more kernel")}`));
   return heads;
 }

@@ -8,6 +8,7 @@ function showTimeline() {
   parts.timeline = section("timeline", "Timeline", "Kernels in the order in which they run, as wide as they are slow. Point at one, or use the arrow keys, for its details; + and − zoom.",
     ...(models.some((model) => predictions.filter((each) => each.model === model).length > 1)
       ? [choice("Scale", [["share", "each to full width"], ["ms", "same milliseconds"]], (value) => { lanes.scale = value; drawTimeline(); })] : []));
+  onPaper.push(() => { lanes.all = true; drawTimeline(); });
 }
 
 function drawTimeline() {

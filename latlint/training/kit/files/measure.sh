@@ -63,6 +63,7 @@ esac
 command -v "$tool" > /dev/null || die "$tool: no such program: name benchmark_model with --tool, or pip install ai-edge-litert"
 cd "$(dirname "$0")" || die "no way into the kit's folder"
 [ -d models ] || die "no folder models here: run the copy of this script that lies in the kit"
+case $(echo models/*.tflite) in 'models/*.tflite') die "no .tflite models here: latlint pack kit writes them with --runtime litert" ;; esac
 
 # The cores, as a mask. Fastest: those of the highest clock, and of these the last ones.
 clock() { cat "$sys/devices/system/cpu/cpu$1/cpufreq/cpuinfo_max_freq" 2> /dev/null || echo 0; }

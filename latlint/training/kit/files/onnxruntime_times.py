@@ -37,6 +37,9 @@ def main() -> int:
     processor = options.processor or f"cpu-{options.threads}-onnxruntime"
     if not re.fullmatch(r"[A-Za-z0-9._-]+", processor) or options.threads < 1 or options.passes < 1:
         parser.error("expected a processor of letters, digits, dots and dashes, and threads and passes above 0")
+    models = sorted((KIT / "models").glob("*.onnx"))
+    if not models:
+        sys.exit("no .onnx models here: latlint pack kit writes them with --runtime onnxruntime")
     if options.cores:
         os.sched_setaffinity(0, cores(options.cores))
     out = KIT / "results" / processor
@@ -50,7 +53,7 @@ def main() -> int:
     }
     (out / "run.txt").write_text("".join(f"{key}={value}\n" for key, value in about.items()), "utf-8")
     for number in range(1, options.passes + 1):
-        rows = [(path.name, timed_ms(path, options)) for path in sorted((KIT / "models").glob("*.onnx"))]
+        rows = [(path.name, timed_ms(path, options)) for path in models]
         with (out / f"pass-{number}.csv").open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([("model", "latency_ms"), *rows])
         print(f"pass {number} of {options.passes}: {len(rows)} models")
