@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.metadata import distribution
 from pathlib import Path
 
 from here import CORPORA, compare
@@ -57,11 +58,16 @@ _LATLINT = (sys.executable, "-m", "latlint")
 def _minutes(command: list[str]) -> float:
     """How long the command took; it must succeed."""
     print("$", " ".join(command), flush=True)
-    # measure.sh finds the Python package's tool beside this Python
-    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    path = os.pathsep.join((str(_tool().parent), os.environ["PATH"]))
     start = time.perf_counter()
     subprocess.run(command, check=True, env={**os.environ, "PATH": path})
     return (time.perf_counter() - start) / 60
+
+
+def _tool() -> Path:
+    """The program that ``pip install ai-edge-litert`` has put into an environment, which a person has switched on."""
+    files = distribution("ai-edge-litert").files or ()
+    return next(Path(str(each.locate())).resolve() for each in files if each.name == "litert-benchmark")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ function showSummary() {
     tiles.push(tile(sorted.length > 1 ? "Fastest" : "Latency", inMs(sorted[0].latency_ms), sorted.length > 1 ? named(sorted[0]) : `90% within ${range(sorted[0])}`));
     if (sorted.length > 1) tiles.push(tile("Slowest", inMs(sorted.at(-1).latency_ms), named(sorted.at(-1))));
     const least = predictions.reduce((low, each) => (low.coverage <= each.coverage ? low : each));
-    tiles.push(tile("Coverage", `${(100 * least.coverage).toFixed(0)}%`, predictions.length > 1 ? `at least; ${named(least)}` : "of the time is from measured kernels", least.coverage < 0.8 ? "warn" : ""));
+    tiles.push(tile(predictions.length > 1 ? "Lowest coverage" : "Coverage", `${(100 * least.coverage).toFixed(0)}%`, predictions.length > 1 ? named(least) : "of the time is from measured kernels", least.coverage < 0.8 ? "warn" : ""));
   }
   if (data.command === "check") {
     const parts = ["error", "warning", "note"].filter(count).map((severity) => counted(count(severity), severity));
