@@ -51,6 +51,8 @@ _ACTIVATIONS = frozenset("hard_swish gelu elu leaky_relu prelu relu relu6 tanh s
 #: What the kernels of convolutions, products and additions clamp to as they store their results.
 _FUSED = frozenset({"relu", "relu6"})
 _ABSORBS = CONVOLUTIONS | {"fully_connected", "add"}
+#: Arithmetic clamps as well. Another activation behind it is mostly part of what it computes.
+_CLAMPS = frozenset({"sub", "mul", "div"})
 
 
 #: An activation, and the op before it.
@@ -110,6 +112,7 @@ def _absorber(view: View, node: Node) -> Node | None:
     if node.kind not in _ACTIVATIONS or prod(view.shape(node.outputs[0])[:-1]) <= 1:
         return None
     before = view.source(node)
-    if before is None or before.kind not in _ABSORBS or view.sole_reader(before) is not node:
+    absorbs = _ABSORBS | _CLAMPS if node.kind in _FUSED else _ABSORBS
+    if before is None or before.kind not in absorbs or view.sole_reader(before) is not node:
         return None
     return before if before.attributes.get("activation", "none") == "none" else None

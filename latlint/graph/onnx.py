@@ -86,13 +86,14 @@ def read_onnx(data: wire.Buffer, path: str, shapes: Sequence[InputShape] = ()) -
                 f"beyond what latlint reads: a name of {len(text):,} characters, at most {MAX_NAME:,}", "LAT006", path
             )
     opened = _leaves_open(model)
+    reader = None
     try:
-        graph = _Reader(model, lean, path, shapes).graph()
+        reader = _Reader(model, lean, path, shapes)
+        graph = reader.graph()
         return replace(graph, left_open=_LeftOpen(lean, path)) if opened else graph
     except ImpossibleError as problem:
-        raise _error(
-            f"the graph cannot be as the file has it: {problem}; export the model again", "LAT007", path
-        ) from None
+        todo = f"{reader.left_open() if reader else ''}export the model again"
+        raise _error(f"the graph cannot be as the file has it: {problem}; {todo}", "LAT007", path) from None
 
 
 def _error(message: str, code: str, path: str) -> LatlintError:
@@ -258,6 +259,15 @@ class _Reader:
                 if dim.dim_param:
                     symbols[dim.dim_param] = 1
             dim.dim_value = symbols.get(dim.dim_param, 1)
+
+    def left_open(self) -> str:
+        """What to state first where a size that is taken as 1 may be what is wrong; empty where the file leaves none open."""
+        if not self.opened:
+            return ""
+        name, open_axes = self.opened[0][0], {axis for each, axis, _ in self.opened if each == self.opened[0][0]}
+        shape = self.inference.types[name].shape or ()
+        stated = "x".join("?" if axis in open_axes else str(dim) for axis, dim in enumerate(shape))
+        return f"sizes of {name!r} that it leaves open are taken as 1: state them (--shape {name}={stated}), or "
 
     def _take_inputs(self, names: list[str]) -> None:
         by_name = {value.name: value for value in self.model.graph.input}

@@ -545,8 +545,15 @@ def _only(kind: str, *inputs: int) -> Callable[[Call], Result]:
 
 
 def _recurrent(kind: str) -> Callable[[Call], Result]:
+    gates = {"lstm": 4, "gru": 3, "rnn": 1}[kind]
+
     def describe_recurrent(call: Call) -> Result:
         names = ("hidden_size", "direction")
+        units, directions = call.attributes.get("hidden_size"), 2 if call.get("direction") == "bidirectional" else 1
+        own = call.shape(1) if call.op in ("LSTM", "GRU", "RNN") else None
+        if units and own and len(own) == 3 and -1 not in own and own[:2] != (directions, gates * units):
+            said = f"weights of {'x'.join(map(str, own))}"
+            raise ImpossibleError(f"{said} for {directions} direction{'s' * (directions > 1)} of {units} units")
         return Result(kind, {name: call.attributes[name] for name in names if name in call.attributes})
 
     return describe_recurrent

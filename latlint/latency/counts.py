@@ -96,14 +96,16 @@ def pool(kernel: Kernel) -> Terms:
     return {"pool.taps": written(kernel) * taps_of(kernel), "pool.elements": written(kernel)}
 
 
-def calls(kernel: Kernel) -> float:
-    """What the calls of one round cost, in first calls: later rounds of a loop find code and tensors in the cache."""
-    return (1.0 + WARM_CALL * (kernel.repeat - 1.0)) / kernel.repeat
-
-
 #: A call in a loop, in calls of an op that runs once. Six nets by Keras, loop over unrolled, take 1.0 to 2.3 on LiteRT 2.3 on x86-64;
 #: with this they are predicted at 0.95 to 1.8 on the phones, with 1 at 1.3 to 2.6.
 WARM_CALL = 0.55
+
+
+def calls(kernel: Kernel, warm: float = WARM_CALL) -> float:
+    """What the calls of one round cost, in first calls: later rounds of a loop find code and tensors in the cache, and cost ``warm`` of them."""
+    return (1.0 + warm * (kernel.repeat - 1.0)) / kernel.repeat
+
+
 #: How a converter writes a recurrent op that its runtime has no kernel for.
 LOOP = "loop"
 

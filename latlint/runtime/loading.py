@@ -9,7 +9,7 @@ kernels by version and type that ``benchmarks/onnxruntime_kernels.py`` writes; a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from math import inf
 from typing import Any
@@ -247,7 +247,8 @@ def _against_schemas(graph: Graph, file: str) -> Iterator[Missing]:
         domain, _, op = node.native.rpartition("::")
         # one of control flow reads also what its graphs have written
         schema = None if node.attributes.get("followed") else _schema(file, f"{domain}::{op}", node.version)
-        if schema is not None and (wrong := _unlike(node, schema)):
+        wrong = _unlike(node, schema) if schema is not None else ""
+        if wrong := wrong or (_CHECKS[op](graph, node) if op in _CHECKS and not domain else ""):
             found.setdefault((node.native, node.version, wrong), []).append(node.index)
     for (name, version, wrong), nodes in found.items():
         yield Missing(name, version, version, tuple(nodes), wrong=wrong)
@@ -271,6 +272,46 @@ def _unlike(node: Node, schema: _Schema) -> str:
             return f"with another kind of '{name[:40]}'"
     missing_ones = [name for name in schema.required if name not in node.native_attributes]
     return f"without '{missing_ones[0]}'" if missing_ones else ""
+
+
+def _no_cell(graph: Graph, node: Node) -> str:
+    """What ``DeepCpuLstmOp`` and its like do not take (``rnn/lstm_base.h``, ``rnn_helpers.h``); activations are one list for all directions."""
+    given = node.native_attributes
+    if given.get("layout", 0):
+        return "with the batch first ('layout' is 1)"
+    directions = 2 if given.get("direction") == "bidirectional" else 1
+    named = [name.lower() for name in given.get("activations", ())]
+    wanted = directions * {"LSTM": 3, "GRU": 2, "RNN": 1}[node.native]
+    if named and len(named) != wanted:
+        return f"with {counted(len(named), 'activation')} where it takes {wanted}"
+    strange = next((name for name in named if name not in _ACTIVATIONS), "")
+    return f"with an activation '{strange[:40]}'" if strange else ""
+
+
+_ACTIVATIONS = frozenset(
+    "sigmoid tanh relu softsign softplus hardsigmoid leakyrelu thresholdedrelu scaledtanh elu affine".split()
+)
+
+
+def _no_resize(graph: Graph, node: Node) -> str:
+    """Linear and cubic ones work on whole images (``tensor/upsamplebase.h``, ``ScalesValidation``)."""
+    mode = node.native_attributes.get("mode", "nearest")
+    read, made = (graph.tensors[tensors[0]].shape for tensors in (node.native_inputs, node.outputs))
+    if mode == "nearest" or not read or not made or len(read) != len(made) or min(*read, *made) < 1:
+        return ""
+    kept, rank = [a == b for a, b in zip(read, made, strict=True)], len(read)
+    taken = rank == 2 or (rank == 4 and kept[0] and (kept[1] or kept[3]))
+    if mode == "linear":
+        taken |= rank == 3 or (rank == 5 and kept[0] and kept[1])
+    return "" if taken else f"that is {mode} over these of {rank} dimensions"
+
+
+#: What kernels of ONNX Runtime's CPU provider refuse when they are made, of what schemas allow.
+_CHECKS: Mapping[str, Callable[[Graph, Node], str]] = {
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), _no_cell),
+    "Resize": _no_resize,
+    "LRN": lambda _, node: "over an even 'size'" if node.native_attributes.get("size", 1) % 2 == 0 else "",
+}
 
 
 @lru_cache(maxsize=4096)

@@ -285,6 +285,13 @@ q = mul m r
 y = sub p q
 z = conv2d y 64 kernel=1
 """
+PRODUCT = """# pixel-4/cpu-1large
+x = input 1x112x112x64
+a = conv2d x 64 kernel=1
+b = mul a x
+c = relu b
+d = conv2d c 64 kernel=1
+"""
 SPILLING = """# galaxy-s24/npu@litert
 x = input 1x256x256x64
 a = conv2d x 64 kernel=3
@@ -307,6 +314,8 @@ b = conv2d a 64 kernel=3
         pytest.param("LAT246", LARGE, "@xnnpack", "", id="built-in kernels have no such step"),
         pytest.param("LAT325", STATISTICS, "axes=0,1,2", "axes=1,2", id="instance normalisation is no training"),
         pytest.param("LAT325", STATISTICS, "r = rsqrt w", "r = square w", id="no normalisation"),
+        pytest.param("LAT242", PRODUCT, "c = relu b", "c = tanh b", id="a product clamps, and does nothing else"),
+        pytest.param("LAT242", PRODUCT, "b = mul a x", "b = maximum a x", id="a maximum does not clamp"),
         pytest.param("LAT252", SPILLING, "1x256x256x64", "1x128x128x64", id="fits"),
     ],
 )

@@ -297,6 +297,16 @@ def test_a_chain_that_would_grow_without_end_is_not_folded() -> None:
     assert max(len(tensor.value or ()) for tensor in graph.tensors) <= 1024
 
 
+def test_where_an_open_size_may_be_what_is_wrong_it_is_asked_for() -> None:
+    for channels, words in (
+        ("C", r"state them \(--shape x=1x\?x8x8\), or export"),
+        (4, "channels in 1 groups on an input of 4; export"),
+    ):
+        content = model([ONE("Conv", ["x", "w"], ["y"])], {"x": [1, channels, 8, 8], "w": [8, 3, 3, 3]})
+        with pytest.raises(LatlintError, match=words):
+            read(content)
+
+
 def test_a_symbolic_batch_is_one_and_said_so() -> None:
     graph = read(model([ONE("Relu", ["x"], ["y"])], {"x": ["N", 3, 8, 8]}))
     assert shapes(graph, graph.outputs) == [(1, 3, 8, 8)]

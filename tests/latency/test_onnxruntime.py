@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import helper, numpy_helper
 
 from latlint.graph.onnx import read_onnx
 from latlint.latency import engine
@@ -92,3 +93,44 @@ def test_rows_are_whole_inferences_and_types_of_nodes() -> None:
     rows = rows_of([work], [Timing([2e6, 1e6], {"Conv": 5e5, "Gemm": 1.0})])
     assert rows.ns.tolist() == [1e6, 1e6, 1e6, 5e5]  # a type that takes next to nothing says nothing
     assert np.all(rows.counts[0] >= rows.counts[3])
+
+
+def in_control_flow(op: str, rounds: int) -> bytes:
+    """A Sin of 64 values in each round of a Loop, on each step of a Scan, or in a branch."""
+    value = helper.make_tensor_value_info
+    state = (64,)
+    sin, kept = helper.make_node("Sin", ["v"], ["w"]), helper.make_node("Identity", ["c"], ["d"])
+    constants = [
+        numpy_helper.from_array(np.array(rounds, np.int64), "n"),
+        numpy_helper.from_array(np.zeros(state, np.float32), "h"),
+    ]
+    given = [value("x", 1, state)]
+    if op == "Loop":
+        ends = [value("i", 7, ()), value("c", 9, ()), value("v", 1, state)], [value("d", 9, ()), value("w", 1, state)]
+        node = helper.make_node("Loop", ["n", "", "x"], ["y"], body=helper.make_graph([sin, kept], "b", *ends))
+    elif op == "Scan":
+        add = helper.make_node("Add", ["h0", "w"], ["h1"])
+        ends = [value("h0", 1, state), value("v", 1, state)], [value("h1", 1, state), value("w", 1, state)]
+        given = [value("x", 1, (rounds, *state))]
+        node = helper.make_node(
+            "Scan", ["h", "x"], ["y", "s"], body=helper.make_graph([sin, add], "b", *ends), num_scan_inputs=1
+        )
+    else:
+        sin.input[0], given = "x", [*given, value("c", 9, ())]
+        branches = [helper.make_graph([sin], name, [], [value("w", 1, state)]) for name in "ab"]
+        node = helper.make_node("If", ["c"], ["y"], then_branch=branches[0], else_branch=branches[1])
+    graph = helper.make_graph([node], "g", given, [value("y", 1, None)], constants)
+    return bytes(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+    )
+
+
+@pytest.mark.parametrize(
+    ("op", "rounds", "microseconds"), [("Loop", 10, 14.6), ("Loop", 100, 88), ("Scan", 100, 83), ("If", 1, 7)]
+)
+def test_control_flow_takes_about_what_onnxruntime_takes(op: str, rounds: int, microseconds: float) -> None:
+    """Measured with 1.32.0 on one x86-64 core with AVX-512: processor time, the least of many runs."""
+    graph, target = read_onnx(in_control_flow(op, rounds), "m"), bundled()[TARGET]
+    found = engine.predict(graph, plan(graph, target.processor), target, model="m", sha256="")
+    assert not found.unknown
+    assert 1 / 2 < found.latency_ms * 1000 / microseconds < 2

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, defs, helper
@@ -139,6 +140,85 @@ def test_a_node_unlike_its_schema_is_refused_as_onnxruntime_does(name: str, runt
         runtime.InferenceSession(wrong, providers=["CPUExecutionProvider"])
     runtime.InferenceSession(right, providers=["CPUExecutionProvider"])
     assert lacking(right) == []
+
+
+def cell(op: str, *, directions: int = 1, **attributes: Any) -> bytes:
+    """A recurrent op of 8 units on 5 steps of 8 values."""
+    rows = {"LSTM": 32, "GRU": 24, "RNN": 8}[op]
+    parts = [
+        helper.make_tensor(name, TensorProto.FLOAT, (directions, rows, 8), bytes(directions * rows * 32), raw=True)
+        for name in "wr"
+    ]
+    graph = helper.make_graph(
+        [helper.make_node(op, ["x", "w", "r"], ["y"], hidden_size=8, **attributes)], "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [5, 2, 8])], [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)], parts,
+    )  # fmt: skip
+    return bytes(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8).SerializeToString()
+    )
+
+
+def resized(mode: str, *factors: float) -> bytes:
+    scales = helper.make_tensor("s", TensorProto.FLOAT, (len(factors),), factors)
+    graph = helper.make_graph(
+        [helper.make_node("Resize", ["x", "", "s"], ["y"], mode=mode)], "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4, 8, 8, 8][: len(factors)])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)], [scales],
+    )  # fmt: skip
+    return bytes(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8).SerializeToString()
+    )
+
+
+#: What schemas allow and a kernel refuses -> the file, what is said of it, and one that is right.
+NOT_MADE: dict[str, tuple[bytes, str, bytes]] = {
+    "batch first": (cell("LSTM", layout=1), "with the batch first ('layout' is 1)", cell("LSTM", layout=0)),
+    "batch first, GRU": (cell("GRU", layout=1), "with the batch first ('layout' is 1)", cell("GRU", linear_before_reset=1)),
+    "too few activations": (
+        cell("LSTM", activations=["Sigmoid", "Tanh"]), "with 2 activations where it takes 3", cell("LSTM", activations=["Sigmoid", "Tanh", "Relu"]),
+    ),
+    "activations of one direction": (
+        cell("GRU", directions=2, direction="bidirectional", activations=["Sigmoid", "Tanh"]), "with 2 activations where it takes 4",
+        cell("GRU", directions=2, direction="bidirectional", activations=["Sigmoid", "Tanh"] * 2),
+    ),
+    "an activation of no cell": (cell("RNN", activations=["Gelu"]), "with an activation 'gelu'", cell("RNN", activations=["Softsign"])),
+    "linear over channels": (
+        resized("linear", 1, 2, 2, 2), "that is linear over these of 4 dimensions", resized("linear", 1, 2, 2, 1),
+    ),
+    "cubic over a volume": (
+        resized("cubic", 1, 1, 2, 2, 2), "that is cubic over these of 5 dimensions", resized("linear", 1, 1, 2, 2, 2),
+    ),
+    "cubic over channels": (
+        resized("cubic", 1, 2, 2, 2), "that is cubic over these of 4 dimensions", resized("cubic", 1, 2, 2, 1),
+    ),
+    "an even window": (node_of("LRN", ["x"], size=2), "over an even 'size'", node_of("LRN", ["x"], size=3)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NOT_MADE)
+def test_what_a_kernel_refuses_of_what_its_schema_allows(name: str, runtime: ModuleType) -> None:
+    wrong, words, right = NOT_MADE[name]
+    assert [each.wrong for each in lacking(wrong)] == [words]
+    assert lacking(right) == []
+
+    def run(content: bytes) -> None:
+        session = runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        session.run(None, {each.name: np.ones(each.shape, np.float32) for each in session.get_inputs()})
+
+    run(right)
+    with pytest.raises(Exception, match="ONNXRuntimeError"):
+        run(wrong)
+
+
+def test_weights_of_another_number_of_directions_or_units_are_refused() -> None:
+    for attributes in ({"direction": "bidirectional"}, {"hidden_size": 16}):
+        model = onnx.ModelProto.FromString(cell("LSTM"))
+        node = model.graph.node[0]
+        kept = [each for each in node.attribute if each.name not in attributes]
+        del node.attribute[:]
+        node.attribute.extend([*kept, *(helper.make_attribute(name, value) for name, value in attributes.items())])
+        with pytest.raises(LatlintError, match="weights of 1x32x8 for"):
+            read_onnx(model.SerializeToString(), "m.onnx")
 
 
 def test_control_flow_reads_what_its_graphs_write_and_is_no_fault(runtime: ModuleType) -> None:
