@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from latlint.latency.packs import Pack
+    from latlint.training.kit.results import Run
     from latlint.training.user.build import Built
     from latlint.training.user.readers import Profile
 
 _DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+#: A median difference between passes of a kit, as a share, above which a device was not at rest.
+_RESTLESS = 0.1
 _PROCESSOR = re.compile(rf"({'|'.join(KINDS)})(-[A-Za-z0-9._-]{{1,59}})?")
 
 
@@ -167,6 +171,7 @@ class Options(NamedTuple):
     runtime: str | None
     threads: int | None
     vendor: str | None = None
+    designed: bool = False
 
 
 def _build(profiles: Sequence[Profile], options: Options, output: Path) -> Built:
@@ -174,8 +179,8 @@ def _build(profiles: Sequence[Profile], options: Options, output: Path) -> Built
     from latlint.latency.packs import write_pack
     from latlint.training.user.build import Wanted, build
 
-    device, processor, *_ = options
-    wanted = Wanted(str(device), str(processor), options.like, options.runtime, options.threads, options.vendor)
+    named = options._asdict() | {"device": str(options.device), "processor": str(options.processor)}
+    wanted = Wanted(**named)
     built = build(profiles, wanted)
     write_pack(built.pack, output)
     return built
@@ -202,9 +207,8 @@ def _build_kit(measurements: tuple[str, ...], options: Options, output: Path, fo
     built = []
     for run in runs:
         processor = _named(run.processor, "processor", _PROCESSOR)
-        chosen = Options(
-            device, processor, options.like, options.runtime or run.runtime, options.threads or run.threads, run.vendor
-        )
+        runtime, threads = options.runtime or run.runtime, options.threads or run.threads
+        chosen = Options(device, processor, options.like, runtime, threads, run.vendor, designed=True)
         built.append(_build(run.profiles, chosen, places[processor]))
     if format_name == "json":
         documents = [_document(each, place) for each, place in zip(built, places.values(), strict=True)]
@@ -212,7 +216,7 @@ def _build_kit(measurements: tuple[str, ...], options: Options, output: Path, fo
         _console.emit(dump({"schema": "latlint.pack-kit-build/1", "packs": documents, "failed": failed}))
         return 0
     for run, each in zip(runs, built, strict=True):
-        _console.emit(_summary(each, places[run.processor]))
+        _console.emit(_summary(each, places[run.processor], run))
         if run.failed:
             _console.emit(f"warning: no time of {counted(len(run.failed), 'model')}: {clean(', '.join(run.failed))}\n")
     return 0
@@ -336,7 +340,24 @@ def _beside_the_simplest(built: Built) -> list[str]:
     return [f"warning: this pack predicts with {built.model}: {held}; {advice}"]
 
 
-def _summary(built: Built, output: Path) -> str:
+def _of_a_kit(run: Run) -> list[str]:
+    """What the errors of held-out models mean for a kit, and whether its passes agree."""
+    lines = ["a kit's models are chosen to differ: others are predicted better than one of these by the rest"]
+    if not run.spreads:
+        return lines
+    median, (worst, most) = (
+        sorted(run.spreads.values())[len(run.spreads) // 2],
+        max(run.spreads.items(), key=itemgetter(1)),
+    )
+    lines.append(
+        f"passes of a model differ by {100 * median:.1f}% in the median, at most by {100 * most:.1f}%: {clean(worst, 60)}"
+    )
+    if median > _RESTLESS:
+        lines.append("warning: the device was warm or busy: let it cool down, close what runs on it, and measure again")
+    return lines
+
+
+def _summary(built: Built, output: Path, run: Run | None = None) -> str:
     from latlint.training.user.build import PRIORS
 
     style = _console.style()
@@ -365,12 +386,14 @@ def _summary(built: Built, output: Path) -> str:
                 Cell(clean(found["worst_model"], 60), ("dim",)),
             ]
         )
-    held = "on models held out in turn; a family column in the CSV holds out what is alike together"
+    held = "on models held out in turn" + (
+        "" if run else "; a family column in the CSV holds out what is alike together"
+    )
     lines += [
         *table(rows, "<>>>>><", style, indent=2),
         "",
         style.paint(held, "dim"),
-        *_beside_the_simplest(built),
+        *(_of_a_kit(run) if run else _beside_the_simplest(built)),
         f"written to {clean(str(output))}",
     ]
     return "\n".join(lines) + "\n"

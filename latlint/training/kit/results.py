@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +30,8 @@ _RUNTIMES: Mapping[tuple[str, str], str] = {
 @dataclass(frozen=True, slots=True)
 class Run:
     """What was measured on one processor: a profile for each model, of its fastest pass. ``runtime`` is ``None`` where the tool does not tell.
-    ``vendor``: whose instructions its CPU has; ``failed``: the models that have no time on it."""
+    ``vendor``: whose instructions its CPU has; ``failed``: the models that have no time on it; ``spreads``: by how much the slowest pass of a model
+    lies above its fastest, as a share of that, of those with several."""
 
     processor: str
     threads: int
@@ -37,6 +39,7 @@ class Run:
     vendor: str
     profiles: tuple[Profile, ...]
     failed: tuple[str, ...]
+    spreads: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +82,19 @@ def _run(folder: Path, models: Path, known: frozenset[str]) -> Run:
     said = dict(line.partition("=")[::2] for line in _text(folder / "run.txt").splitlines())
     whole: dict[str, Profile] = {}
     ops: dict[str, Profile] = {}
+    passes: dict[str, list[float]] = defaultdict(list)
     for path, name, number in _outputs(folder):
         file = _model(f"{name}.tflite", path, known)
         [profile] = read_file(path, models / file)
         found = ops if number == "profile" else whole
         found[file] = _faster(profile, found.get(file))
+        if found is whole:
+            passes[file].append(profile.total_ms)
     for path in sorted(folder.glob("*.csv")):
         for profile in read_file(path):
             file = _model(profile.model.name, path, known)
             whole[file] = _faster(replace(profile, model=models / file), whole.get(file))
+            passes[file].append(profile.total_ms)
     if not whole:
         raise LatlintError("no times in this folder: run the script again", path=str(folder))
     runtime = _runtime(folder, said)
@@ -100,6 +107,7 @@ def _run(folder: Path, models: Path, known: frozenset[str]) -> Run:
         vendor="x86" if said.get("system", "").endswith(("x86_64", "i686", "AMD64")) else "arm",
         profiles=tuple(_with_ops(whole[file], ops.get(file), file) for file in sorted(whole.keys() - refused)),
         failed=tuple(sorted(failed | {Path(file).stem for file in refused})),
+        spreads={file: max(all_ms) / min(all_ms) - 1 for file, all_ms in sorted(passes.items()) if len(all_ms) > 1},
     )
 
 

@@ -73,7 +73,9 @@ FALLBACK = "cpu-fallback"
 class Wanted:
     """What the pack shall be for. ``like``: the target whose costs to start from (a glob may name several), by default the one that fits best
     of all that are known; ``runtime``: names a file of ``rules/``, by default the donor's; ``threads``: by default as the processor's name says;
-    ``vendor``: whose instructions a CPU has, ``arm`` or ``x86``, by default the donor's."""
+    ``vendor``: whose instructions a CPU has, ``arm`` or ``x86``, by default the donor's. ``designed``: the models are a kit's, each there for what the
+    others do not tell. Held out in turn, such models say of costs that they are unknown, and nothing of how well they are known together: one of the
+    simplest models is never taken for it."""
 
     device: str
     processor: str
@@ -81,6 +83,7 @@ class Wanted:
     runtime: str | None = None
     threads: int | None = None
     vendor: str | None = None
+    designed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +177,8 @@ def build(profiles: Sequence[Profile], wanted: Wanted, given: Mapping[str, Named
     _check_units(profiles, donors)
     best = closest(donors, everything)
     ratios = held_out(donors, parts_of([profile.family or str(profile.model) for profile in profiles]))
-    model = chosen(ratios, TRANSFER if _has(best.target, wanted.vendor) else PRIORS)
+    fair = {name: each for name, each in ratios.items() if not (wanted.designed and name in SIMPLEST)}
+    model = chosen(fair, TRANSFER if _has(best.target, wanted.vendor) else PRIORS)
     costs = best.from_priors() if model == PRIORS else best.fit()
     limits = bounds(best, model)
     pack = _pack(wanted, pool, best, costs, profiles, ratios[model], limits, alone=model == PRIORS)
