@@ -6,7 +6,8 @@
     python benchmarks/here.py --networks 20           # so many of them, evenly spread by name
 
 Prints one row a network: predicted and measured milliseconds (one thread, LiteRT with XNNPACK), error, and the spread of the
-measurement: how far the median of its passes lies above the best. ``--check`` fails where the median or the mean error is above the corpus's limit.
+measurement: how far the median of its passes lies above the best. A host does not keep its speed for ten minutes: some generated networks are timed before the
+machine is measured, before the published ones and after them, and what they say of its drift is printed (and taken out of no error). ``--check`` fails where the median or the mean error is above the corpus's limit.
 The largest network of edge-compat has 339 billion multiply-accumulates, and each is run fifteen times: those 39 take as long as the machine needs, some eight
 minutes on a core with AVX-512, and 2 GB of memory. Needs the model files (``--shared``, by default ../shared) and ``pip install '.[train]' ai-edge-litert``.
 """
@@ -17,19 +18,26 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from itertools import islice, pairwise
 from math import inf
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from latlint.graph import read
 from latlint.latency.engine import times, workload
 from latlint.latency.packs import Pack, read_pack
 from latlint.runtime import plan
+from latlint.training.blocks import generated
 from latlint.training.clock import Timing
 from latlint.training.corpus import unpack_file, unpacked
 from latlint.training.profile_here import measure, profile_here
+
+Array = NDArray[np.float64]
+#: Each so many of the generated networks is a reference, timed for so many seconds.
+EVERY, REFERENCE_S = 20, 0.6
 
 
 class Corpus(NamedTuple):
@@ -77,12 +85,16 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="fail where an error is above the corpus's limit")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
+        reference = _reference(Path(scratch))
+        marks = [_mark_ns(reference)]
         if options.pack is None:
             profile_here(Path(scratch, "pack"), budget_s=options.budget, progress=_progress)
+            marks.append(_mark_ns(reference))
         pack = options.pack or Path(scratch, "pack")
         fine = compare(
             options.corpus, options.shared, Path(scratch, "networks"), pack, options.networks, options.seconds
         )
+        print(said_of_drift([*marks, _mark_ns(reference)]))
     return int(options.check and not fine)
 
 
@@ -99,6 +111,28 @@ def compare(
     measured = measure(paths, budget_s=seconds * len(paths), progress=_progress)
     errors = np.abs(_report(paths, predicted_ms(pack, paths), measured))
     return bool(np.median(errors) <= corpus.median and errors.mean() <= corpus.mean)
+
+
+def _reference(scratch: Path) -> list[Path]:
+    """Some of the networks that a machine is measured with."""
+    paths = []
+    for name, content in islice(generated(), 0, None, EVERY):
+        paths.append(scratch / f"reference-{name}.tflite")
+        paths[-1].write_bytes(content)
+    return paths
+
+
+def _mark_ns(reference: Sequence[Path]) -> Array:
+    """What they take now, (networks,)."""
+    return np.array([each.best_ns for each in measure(reference, budget_s=REFERENCE_S * len(reference))])
+
+
+def said_of_drift(marks: Sequence[Array]) -> str:
+    """By how much the time of the reference networks changed from mark to mark, in the median."""
+    named = ("while the machine was measured", "while the networks were timed")[1 - len(marks) :]
+    steps = [float(np.median(after / before)) - 1 for before, after in pairwise(marks)]
+    said = ", ".join(f"{step:+.1%} {when}" for step, when in zip(steps, named, strict=True))
+    return f"{len(marks[0])} reference networks changed by {said}"
 
 
 def predicted_ms(pack: Pack, paths: Sequence[Path]) -> list[float]:

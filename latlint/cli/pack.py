@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 #: A median difference between passes of a kit, as a share, above which a device was not at rest.
 _RESTLESS = 0.1
+#: A pack whose held-out error is larger says nothing that its models would not.
+_POOR_PERCENT = 50.0
 _PROCESSOR = re.compile(rf"({'|'.join(KINDS)})(-[A-Za-z0-9._-]{{1,59}})?")
 
 
@@ -318,6 +320,8 @@ def _document(built: Built, output: Path) -> dict[str, object]:
         "timed_kernels": built.kernels,
         "accuracy": card["processors"][name]["accuracy"],
         "predicts_with": built.model,
+        "share": round(built.share, 4),
+        "doubtful": [{"measurement": source, "times": times} for source, times in built.doubtful.items()],
         "simplest_mean_error_percent": round(min(_mean_percent(built.others[name]) for name in SIMPLEST), 2),
         "held_out": [{"measurement": source, "error": error} for source, error in built.errors.items()],
     }
@@ -328,16 +332,37 @@ def _mean_percent(errors: Mapping[str, float]) -> float:
 
 
 def _beside_the_simplest(built: Built) -> list[str]:
-    """What the simplest models would be off by, and that one of them is better where it is."""
-    from latlint.training.evaluation import SIMPLEST
+    """What the simplest models would be off by, and how far the pack follows one of them."""
+    from latlint.training.evaluation import ROOFLINE, SIMPLEST
     from latlint.training.user.build import TRANSFER
 
     least = min(SIMPLEST, key=lambda name: _mean_percent(built.others[name]))
-    if built.model not in SIMPLEST:
-        return [f"{least}, held out likewise, is off by {_mean_percent(built.others[least]):.1f}% in the mean"]
-    held = f"costs of single kernels, held out likewise, are off by {_mean_percent(built.others[TRANSFER]):.1f}% in the mean"
-    advice = "measure more models, or start from a device more like it (--like)"
-    return [f"warning: this pack predicts with {built.model}: {held}; {advice}"]
+    if built.model == ROOFLINE:
+        held = f"costs of single kernels, held out likewise, are off by {_mean_percent(built.others[TRANSFER]):.1f}% in the mean"
+        advice = "measure more models, or start from a device more like it (--like)"
+        return [f"warning: this pack predicts with {built.model}: {held}; {advice}"]
+    found = [f"{least}, held out likewise, is off by {_mean_percent(built.others[least]):.1f}% in the mean"]
+    if built.share < 0.95:
+        found.append(
+            f"its times go {built.share:.0%} of the way from {ROOFLINE} to its kernels', as held-out models ask for"
+        )
+    if (off := _mean_percent(built.errors)) > _POOR_PERCENT:
+        found.append(
+            f"warning: models that were held out are off by {off:.0f}% in the mean: are all times of one processor, runtime and number of threads?"
+        )
+    return found
+
+
+def _times_off(times: float) -> str:
+    return f"{times:.2g} times what" if times >= 1 else f"{1 / times:.2g} times less than"
+
+
+def _doubtful(built: Built) -> list[str]:
+    """The measurements to look at before using the pack."""
+    return [
+        f"warning: {clean(source)}: {_times_off(times)} the other models let expect: measure it again, or leave it out"
+        for source, times in built.doubtful.items()
+    ]
 
 
 def _of_a_kit(run: Run) -> list[str]:
@@ -394,6 +419,7 @@ def _summary(built: Built, output: Path, run: Run | None = None) -> str:
         "",
         style.paint(held, "dim"),
         *(_of_a_kit(run) if run else _beside_the_simplest(built)),
+        *_doubtful(built),
         f"written to {clean(str(output))}",
     ]
     return "\n".join(lines) + "\n"

@@ -9,8 +9,8 @@ A card is one JSON object (milliseconds, nanoseconds per unit of a term, gigabyt
                 card's ``terms`` and ``covers`` are its own; by default its kind), ``interval`` by precision (``level``, ``low``,
                 ``high``: logarithms of measured over predicted, for a ``difficulty`` of 1), ``evidence`` by precision (how many
                 families of networks use each implementation), ``spread`` (what a derived time adds to an interval, a logarithm; by
-                default log 2), ``bounds`` (``start_ms``, ``mac_ns``, ``byte_ns`` of the simplest model of what was measured, and between
-                how many times ``low`` and ``high`` of it a time lies), ``title`` and ``accuracy`` for people; one that is not the
+                default log 2), ``version`` by precision (of the compiler that the times were measured with, where it changes them), ``bounds`` (``start_ms``, ``mac_ns``, ``byte_ns`` of the simplest model of what was measured, and between
+                how many times ``low`` and ``high`` of it a time lies, and how far ``share`` it goes from it, by default all the way: 1), ``title`` and ``accuracy`` for people; one that is not the
                 host's also ``queue`` (``scale``, ``dispatch_ms``, ``start_ms``, ``copy_gb_per_s``) and ``fallback`` (the
                 processor that runs the rest)
 ``defaults``    by name of a processor without ``@``: the runtime for each dialect of a graph, ``{"npu": {"tflite": "litert", ...}}``
@@ -189,6 +189,10 @@ def _costs(card: Mapping[str, Any], arrays: Arrays, terms: int, at: str) -> None
         limits = _object(card, "bounds", f"{at}.")
         for key in ("start_ms", "mac_ns", "byte_ns", "low", "high"):
             _number(limits.get(key), f"{at}.bounds.{key}", 0)
+        _number(limits.get("share", 1), f"{at}.bounds.share", 0, 1)
+    if "version" in card:
+        for precision in _object(card, "version", f"{at}."):
+            _text(card["version"], precision, f"{at}.version.")
     if "evidence" in card:
         for precision in _object(card, "evidence", f"{at}."):
             _numbers(_object(card["evidence"], precision, f"{at}.evidence."), f"{at}.evidence ", 0)

@@ -261,13 +261,15 @@ def times(work: Workload, target: Target) -> Times:
 
 
 def _bounded(work: Workload, found: Times, limits: Mapping[str, float]) -> Times:
-    """``found`` no faster and no slower than ``low`` and ``high`` times what the simplest model of the pack's measurements says: a start, and a rate
-    for each multiply-accumulate and byte. What is unknown has no such bounds."""
+    """``found`` no faster and no slower than ``low`` and ``high`` times what the simplest model of the pack's measurements says, a start and a rate
+    for each multiply-accumulate and byte, and ``share`` of the way from that to it, as logarithms. What is unknown has no such bounds."""
     total = float(found.kernels.sum()) + found.overhead_ms
     simple = float(counts(work) @ np.array([limits["start_ms"], limits["mac_ns"] * 1e-6, limits["byte_ns"] * 1e-6]))
     if work.unknown or not total > 0 or not simple > 0:
         return found
-    factor = min(max(total, limits["low"] * simple), limits["high"] * simple) / total
+    within = min(max(total, limits["low"] * simple), limits["high"] * simple)
+    share = limits.get("share", 1.0)
+    factor = simple ** (1 - share) * within**share / total
     return Times(found.kernels * factor, found.overhead_ms * factor, found.predicted, found.border_ms * factor)
 
 

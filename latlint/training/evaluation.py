@@ -65,10 +65,10 @@ class Simple(NamedTuple):
         return np.asarray(counts @ np.array(self))
 
 
+#: The simplest predictor that knows most.
+ROOFLINE = "a roofline of MACs and bytes"
 #: The simplest predictors by name: how many of the counts they use. One that is no better has learnt nothing of what kernels run.
-SIMPLEST: Mapping[str, int] = MappingProxyType(
-    {"a constant": 1, "a constant and a rate for each MAC": 2, "a roofline of MACs and bytes": 3}
-)
+SIMPLEST: Mapping[str, int] = MappingProxyType({"a constant": 1, "a constant and a rate for each MAC": 2, ROOFLINE: 3})
 
 
 def simple(counts: Array, times: Array, used: int = 3) -> Simple:

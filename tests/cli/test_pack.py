@@ -122,7 +122,7 @@ def test_wrong_options_get_one_line(latlint: Run, table: Path, change: tuple[str
     ("text", "message"),
     [
         ("model,ms\n", "times.csv: unknown column 'ms'"),
-        ("model,latency_ms\nmobilenet_v2.tflite,10\n", "1 measured models are too few: at least 5"),
+        ("model,latency_ms\nmobilenet_v2.tflite,10\n", "1 measured model is too few: at least 5"),
         ("model,latency_ms\n" + "".join(f"m{i}.tflite,1\n" for i in range(5)), "m0.tflite: no such file"),
     ],
 )

@@ -402,7 +402,7 @@ def test_the_chance_of_a_miss_agrees_with_the_interval(predictions: Predict) -> 
 
 
 def test_bounds_hold_the_total_between_multiples_of_the_simplest_model(model: Callable[[str], Path]) -> None:
-    """Kernels and overhead keep their shares; what is unknown has no bounds."""
+    """And draw it to them; kernels and overhead keep their shares; what is unknown has no bounds."""
     known = phones()["pixel-4/gpu"]
     graph = read(model("mobilenet_v2.tflite"))
     work = engine.workload(plan(graph, known.processor))
@@ -412,19 +412,23 @@ def test_bounds_hold_the_total_between_multiples_of_the_simplest_model(model: Ca
     simple = 1.0 + macs * 1e-9 + moved * 1e-9
     assert ones == 1 and macs > 1e8 and moved > 1e7
 
-    def limited(low: float, high: float, work: engine.Workload = work) -> engine.Times:
-        bounds = {"start_ms": 1.0, "mac_ns": 1e-3, "byte_ns": 1e-3, "low": low, "high": high}
+    def limited(low: float, high: float, work: engine.Workload = work, **share: float) -> engine.Times:
+        bounds = {"start_ms": 1.0, "mac_ns": 1e-3, "byte_ns": 1e-3, "low": low, "high": high, **share}
         processors = {**known.pack.card["processors"], "gpu": {**known.card, "bounds": bounds}}
         card = {**known.pack.card, "processors": processors}
         return engine.times(work, Target(known.name, Pack(card, known.pack.arrays), "gpu"))
 
-    for low, high, wanted in (
-        (0.0, 1e9, total),
-        (1.0, 1.0, simple),
-        (10.0, 20.0, 10 * simple),
-        (0.0, 0.1, simple / 10),
+    for low, high, share, wanted in (
+        (0.0, 1e9, {}, total),
+        (1.0, 1.0, {}, simple),
+        (10.0, 20.0, {}, 10 * simple),
+        (0.0, 0.1, {}, simple / 10),
+        (0.0, 1e9, {"share": 1.0}, total),
+        (0.0, 1e9, {"share": 0.25}, simple**0.75 * total**0.25),
+        (0.0, 0.1, {"share": 0.5}, simple / 10**0.5),
+        (0.0, 1e9, {"share": 0.0}, simple),
     ):
-        found = limited(low, high)
+        found = limited(low, high, **share)
         assert float(found.kernels.sum()) + found.overhead_ms == pytest.approx(wanted)
         assert found.kernels * (total / wanted) == pytest.approx(free.kernels)
     assert limited(1.0, 1.0, work._replace(unknown=frozenset({0}))).overhead_ms == pytest.approx(free.overhead_ms)

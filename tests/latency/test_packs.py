@@ -258,6 +258,8 @@ def where(**changes: Any) -> Change:
 GPU = ("processors", "gpu")
 ENVELOPE = ("covers", "gpu", "envelope", "convolution_2d:float32")
 
+BOUNDS = {"start_ms": 1.0, "mac_ns": 1.0, "byte_ns": 1.0, "low": 0.5, "high": 2.0, "share": 0.5}
+
 DAMAGES: dict[str, Change] = {
     "another schema": set_at("schema", "latlint.plan/1"),
     "a version that is none": set_at("schema", "latlint.pack/one"),
@@ -325,6 +327,10 @@ DAMAGES: dict[str, Change] = {
     "an accuracy in words": set_at(*GPU, "accuracy", {"float32": {"mean_error_percent": "small"}}),
     "a family's error in words": set_at(*GPU, "accuracy", {"float32": {"by_family_percent": {"resnet": "small"}}}),
     "families as a list": set_at(*GPU, "accuracy", {"float32": {"by_family_percent": [1.0]}}),
+    "a version that is a number": set_at(*GPU, "version", {"float32": 2.5}),
+    "one version for all": set_at(*GPU, "version", "2.50"),
+    "more than all the way from a bound": set_at(*GPU, "bounds", {**BOUNDS, "share": 1.5}),
+    "a bound without start": set_at(*GPU, "bounds", {**BOUNDS, "start_ms": None}),
     "evidence in words": set_at(*GPU, "evidence", "much"),
     "evidence for no precision": set_at(*GPU, "evidence", {"conv": 3}),
     "fewer families than none": set_at(*GPU, "evidence", {"float32": {"conv": -1}}),

@@ -20,7 +20,7 @@ from latlint.latency.packs import Target, read_pack, write_pack
 from latlint.runtime import plan
 from latlint.training import hierarchy
 from latlint.training.columns import Columns
-from latlint.training.user.build import MIN_MODELS, TRANSFER, Built, Donor, Wanted, bounds, build, parts_of
+from latlint.training.user.build import MIN_MODELS, Built, Donor, Wanted, bounds, build, of_version, once, parts_of
 from latlint.training.user.matching import kernel_times
 from latlint.training.user.readers import OpTime, Profile, read_all
 from latlint.training.user.transfer import (
@@ -411,7 +411,7 @@ def test_a_time_may_lie_twice_beyond_the_measured_models() -> None:
     for models, beyond in ((5, 2.0), (20, 2.0)):
         counts = np.stack([np.ones(models), np.arange(1.0, models + 1), np.zeros(models)], axis=1)
         took = counts[:, 1] * np.where(np.arange(models) % 2, 1.1, 0.9)
-        limits = bounds(SimpleNamespace(counts=counts, samples=SimpleNamespace(total_ns=took)), TRANSFER)  # type: ignore[arg-type]
+        limits = bounds(SimpleNamespace(counts=counts, samples=SimpleNamespace(total_ns=took)))  # type: ignore[arg-type]
         ratios = took / limits.simple.ns(counts)
         assert limits.high / ratios.max() == pytest.approx(beyond) and ratios.min() / limits.low == pytest.approx(
             beyond
@@ -522,9 +522,36 @@ def test_units_that_are_mixed_or_wrong_are_told(model: Model, targets: dict[str,
             build(scaled, wanted)
 
 
+def test_units_are_mixed_where_half_of_the_times_are_others(model: Model, targets: dict[str, Target]) -> None:
+    profiles = measured([model(name) for name in SMALL], targets["pixel-4/cpu-1large"], 1.0, 0.05)
+    half = [dataclasses.replace(p, total_ms=p.total_ms * (1000 if at % 2 else 1)) for at, p in enumerate(profiles)]
+    with pytest.raises(LatlintError, match=r"let expect, and so are 2 others: are the units mixed\?") as raised:
+        build(half, Wanted("mine", "cpu-1large"))
+    assert raised.value.path == half[1].source
+
+
+def test_a_time_that_is_far_from_the_others_is_named(model: Model, targets: dict[str, Target]) -> None:
+    profiles = measured([model(name) for name in SMALL], targets["pixel-4/cpu-1large"], 1.0, 0.05)
+    wanted = Wanted("mine", "cpu-1large", "pixel-4/*")
+    assert not build(profiles, wanted).doubtful
+    profiles[3] = dataclasses.replace(profiles[3], total_ms=profiles[3].total_ms * 10)
+    assert build(profiles, wanted).doubtful == {profiles[3].source: pytest.approx(10, rel=0.2)}
+
+
+def test_a_model_counts_once_however_often_it_was_measured(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    a, again = tmp_path / "a.tflite", tmp_path / "sub" / ".." / "a.tflite"
+    profiles = [Profile(a, "1", 5.0), Profile(tmp_path / "b.tflite", "2", 50.0), Profile(again, "3", 4.0)]
+    assert [profile.source for profile in once(profiles)] == ["3", "2"]
+    assert [profile.source for profile in once([*profiles, Profile(a, "4", 8.0)])] == ["1", "2"]
+    with pytest.raises(LatlintError, match=r"9 ms for a\.tflite, and 4 ms in 3: which is it\?") as raised:
+        once([*profiles, Profile(a, "4", 9.0)])
+    assert raised.value.path == "4"
+
+
 def test_too_few_models_are_refused(model: Model) -> None:
     profiles = [Profile(model("mobilenet_v2.tflite"), f"{n}", 30.0) for n in range(9)]
-    with pytest.raises(LatlintError, match=f"1 measured models are too few: at least {MIN_MODELS}"):
+    with pytest.raises(LatlintError, match=f"1 measured model is too few: at least {MIN_MODELS}"):
         build(profiles, Wanted("mine", "gpu"))
 
 
@@ -558,6 +585,35 @@ def test_an_npu_is_found_from_five_jobs_of_ai_hub(model: Model, tmp_path: Path) 
     mine = written(built, tmp_path / "pack")["mine/npu"]
     for name in ("mobilenet_v3_small.tflite", "vit_tiny.onnx"):
         assert total_ms(model(name), mine) == pytest.approx(1.6 * total_ms(model(name), truth), rel=0.1)
+
+
+def test_costs_of_the_compilers_version_that_was_used_are_the_start() -> None:
+    """By default what the runtime's name states; of the nearest version, where nobody measured the same; all, where none states it."""
+    npus = [each for name, each in bundled().items() if name.endswith("/npu@qnn")]
+    stated = {each.name: each.card["version"]["int16"] for each in npus}
+    assert {*stated.values()} == {"2.45", "2.50"}
+    for version, nearest in (
+        ("", "2.50"),
+        ("2.50.0.26", "2.50"),
+        ("2.41.0", "2.45"),
+        ("2.51", "2.50"),
+        ("3.0", "2.50"),
+    ):
+        found = of_version(npus, "int16", version)
+        assert [each.name for each in found] == [name for name, of in stated.items() if of == nearest], version
+    cpus = [each for name, each in bundled().items() if name.startswith("pixel-4/cpu")]
+    assert of_version(cpus, "float32", "2.50") == cpus
+
+
+def test_a_pack_starts_from_the_version_that_its_measurements_state(model: Model) -> None:
+    known = {name: bundled()[name] for name in ("iq-8275/npu@litert", "iq-9075/npu@litert")}
+    assert [each.card["version"]["float32"] for each in known.values()] == ["2.45", "2.50"]
+    for truth, version in zip(known.values(), ("2.45.1", "2.50.0"), strict=True):
+        other = next(each for each in known.values() if each is not truth)
+        profiles = measured([model(name) for name in SMALL if name != "one_gelu.tflite"], other, 1.3, 0.0)
+        stating = [dataclasses.replace(profile, version=version) for profile in profiles]
+        assert build(stating, Wanted("mine", "npu"), known).donor == truth.name
+        assert build(stating, Wanted("mine", "npu", "iq-*/npu@litert"), known).donor == other.name
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ precisions:
     ],
 )
 def test_as_many_names_pick_a_job_as_tell_it_from_the_others(wanted: str, ms: float) -> None:
-    assert perf_yaml.measured_ms(PUBLISHED, wanted) == ms
+    assert perf_yaml.measured(PUBLISHED, wanted).ms == ms
 
 
 def test_lists_are_left_out_and_what_follows_them_is_not() -> None:
@@ -94,6 +94,23 @@ def test_a_profile_is_its_models(tmp_path: Path) -> None:
     [found] = read_all([f"m.onnx={path}#Samsung Galaxy S24/onnx"])
     assert (found.model, found.total_ms, found.ops) == (Path("m.onnx"), 0.528, ())
     assert found.source == f"{path}#Samsung Galaxy S24/onnx"
+
+
+def test_the_version_that_compiled_a_network_is_read_where_it_is_stated(tmp_path: Path) -> None:
+    path = tmp_path / "perf.yaml"
+    path.write_text(_with("inference_time_milliseconds: 0.556", OWN), "utf-8")
+    jobs = {
+        "QCS8275 (Proxy)/tflite": "2.41.0.251128145156_191518",
+        "Samsung Galaxy S24/tflite/float": "2.50.1",
+        "onnx": "",
+    }
+    assert [each.version for each in read_all([f"m.onnx={path}#{job}" for job in jobs])] == [*jobs.values()]
+
+
+#: A job that states its own version.
+OWN = """inference_time_milliseconds: 0.556
+              tool_versions:
+                qairt: 2.50.1"""
 
 
 def _with(old: str, new: str) -> str:
@@ -152,7 +169,7 @@ def test_without_a_model_the_message_says_how_to_name_it(tmp_path: Path) -> None
 )
 def test_a_hostile_file_is_an_error(hostile: str) -> None:
     with pytest.raises(ValueError, match=r"no job in it|line 1: expected"):
-        perf_yaml.measured_ms(hostile, "")
+        perf_yaml.measured(hostile, "")
 
 
 def test_a_file_beyond_the_limit_is_not_read(tmp_path: Path) -> None:

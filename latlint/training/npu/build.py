@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from latlint.runtime.kinds import kind
 from latlint.training.columns import Columns
 from latlint.training.coverage import covers
 from latlint.training.evaluation import accuracy, interval
-from latlint.training.npu.measurements import CURRENT, OLDER, Cell, devices, ratios
+from latlint.training.npu.measurements import CURRENT, OLDER, PRECISIONS, Cell, devices, ratios
 from latlint.training.npu.study import NPU, Fitted, Study, columns, levels
 
 Array = NDArray[np.float64]
@@ -123,6 +124,7 @@ def _npu_card(
         },
         "theta": f"npu@{runtime}/theta",
         "terms": entry,
+        "version": {precision: newest(own, precision).version for precision in PRECISIONS},
         # what enters, leaves and starts an inference are terms
         "queue": {"scale": 1.0, "dispatch_ms": 0.0, "start_ms": 0.0, "copy_gb_per_s": 5.0},
         "fallback": HOST,
@@ -137,14 +139,19 @@ def _theta(study: Study, fitted: Sequence[Fitted], own: Sequence[Cell]) -> Array
         for precision in each.precisions:
             if not each.part.covers(own[0].runtime, precision):
                 continue
-            measured = [cell for cell in own if cell.precision == precision] or own
-            newest = max(measured, key=lambda cell: cell.version)._replace(precision=precision)
-            level = {name: _index(each.known[name], value) for name, (value,) in levels([newest]).items()}
+            cell = newest(own, precision)
+            level = {name: _index(each.known[name], value) for name, (value,) in levels([cell]).items()}
             log_cost = each.costs.log_cost(level)
             if level["chip"] < 0:
-                log_cost = log_cost + _speed(fitted, newest)
+                log_cost = log_cost + _speed(fitted, cell)
             theta[columns(precision)] = np.exp(log_cost) * 1e6
     return theta
+
+
+def newest(own: Sequence[Cell], precision: str) -> Cell:
+    """A cell of the version whose costs a device and runtime get in a precision, from its ``own`` cells: the newest one that measured it, or anything."""
+    measured = [cell for cell in own if cell.precision == precision] or own
+    return max(measured, key=lambda cell: cell.version)._replace(precision=precision)
 
 
 def _speed(fitted: Sequence[Fitted], cell: Cell) -> float:
@@ -169,12 +176,15 @@ def _covers(study: Study, precisions: Sequence[str]) -> dict[str, Any]:
 
 
 def difference(study: Study, built: Mapping[str, Pack], output: Path) -> float:
-    """By how much predictions of packs built now and of those in ``output`` differ at most, relatively, over all cells."""
+    """By how much predictions of packs built now and of those in ``output`` differ at most, relatively, over all cells; without end where one says another
+    version."""
     worst = 0.0
     for device, pack in built.items():
         known = read_pack(output / device)
         for key in [name for name in pack.card["processors"] if name.startswith("npu@")]:
             now, then = (Target(key, each, key) for each in (pack, known))
+            if now.card["version"] != then.card.get("version"):
+                return inf
             for works in study.works.values():
                 for work in works.values():
                     ratio = total_ms(work, now) / total_ms(work, then)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from latlint.errors import LatlintError
 from latlint.graph import read
@@ -26,7 +28,7 @@ from latlint.runtime.kinds import kind, kind_of
 from latlint.runtime.types import Processor
 from latlint.training import hierarchy
 from latlint.training.columns import Columns
-from latlint.training.evaluation import SIMPLEST, Simple, accuracy, interval, simple
+from latlint.training.evaluation import ROOFLINE, SIMPLEST, Simple, accuracy, interval, simple
 from latlint.training.measurements import cores_of
 from latlint.training.user.matching import kernel_times
 from latlint.training.user.readers import Profile
@@ -40,6 +42,7 @@ from latlint.training.user.transfer import (
     predicted_ns,
     whole_times,
 )
+from latlint.words import counted
 
 Array = NDArray[np.float64]
 
@@ -47,6 +50,11 @@ Array = NDArray[np.float64]
 MIN_MODELS = 5
 #: A time this many times away from the others, relative to what is predicted, is in another unit. Microseconds are 1000 times off.
 UNIT_FACTOR = 100.0
+#: No two times of the same model are further apart.
+REPEATED = 2.0
+#: A time this many times away from what the others let expect, and this many times as far as most of them, is doubtful: measured wrongly, or of a model that
+#: runs unlike the others.
+DOUBTFUL, UNLIKE = 3.0, 5.0
 #: More models are held out in this many parts.
 PARTS = 10
 #: Nodes of a forest are counted with 16 bits.
@@ -55,7 +63,7 @@ MAX_NODES = 1 << 16
 DIRECTIONS = 4
 #: The width of an interval, as a logarithm, below which no few measurements bring it.
 MIN_WIDTH = 0.1
-#: What a pack predicts with where nothing else is better: a known processor's costs, moved.
+#: What a pack predicts with: a known processor's costs, moved.
 TRANSFER = "transfer"
 #: What a host's pack may predict with in its place, where no known processor is much like it: costs that start from what instructions and bytes let
 #: expect (``Term.prior_ns``).
@@ -63,8 +71,12 @@ PRIORS = "priors"
 #: How many times beyond what the measured models took, relative to the simplest model of them, a prediction may lie. Less for more models was tried: CPUs
 #: then err by two to four points more on families held out.
 BEYOND = 2.0
-#: How many standard errors the simplest model must err less by, to be taken: few models that are held out tell little.
+#: How many standard errors ``PRIORS`` must err less by, to be taken: few models that are held out tell little.
 NOISE = 2.0
+#: How far the costs of kernels are trusted before anything is held out: all the way from the roofline's time to theirs (``share``), give or take this.
+TRUST = 0.3
+#: How sure it must be that the roofline errs less, for it to be taken alone.
+SURE = 0.975
 #: The CPU that runs what another processor leaves, taken over from the donor and never measured.
 FALLBACK = "cpu-fallback"
 
@@ -74,8 +86,8 @@ class Wanted:
     """What the pack shall be for. ``like``: the target whose costs to start from (a glob may name several), by default the one that fits best
     of all that are known; ``runtime``: names a file of ``rules/``, by default the donor's; ``threads``: by default as the processor's name says;
     ``vendor``: whose instructions a CPU has, ``arm`` or ``x86``, by default the donor's. ``designed``: the models are a kit's, each there for what the
-    others do not tell. Held out in turn, such models say of costs that they are unknown, and nothing of how well they are known together: one of the
-    simplest models is never taken for it."""
+    others do not tell. Held out in turn, such models say of costs that they are unknown, and nothing of how well they are known together: they are
+    trusted all the way (``share``). ``version``: of the compiler that made what was timed, by default what most measurements state, or the runtime's name."""
 
     device: str
     processor: str
@@ -84,13 +96,15 @@ class Wanted:
     threads: int | None = None
     vendor: str | None = None
     designed: bool = False
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
     """``pack``, and how it came about: the donor's name, how many times faster than the donor, models, timed kernels, held-out
-    errors by model (predicted over measured, minus one). ``model``: what the pack predicts with, ``TRANSFER``, ``PRIORS`` or one of ``SIMPLEST``; ``others``: the
-    errors of each that was tried, of the same models held out in the same parts."""
+    errors by model (predicted over measured, minus one). ``model``: what the pack predicts with, ``TRANSFER``, ``PRIORS`` or, where these are worth nothing,
+    ``ROOFLINE``; ``share``: how far its times go from the roofline's to that model's (see ``share``); ``others``: the errors of each that was tried, of the
+    same models held out in the same parts; ``doubtful``: by measurement, how many times what the others let expect (``_doubtful``)."""
 
     pack: Pack
     donor: str
@@ -98,7 +112,9 @@ class Built:
     kernels: int
     errors: Mapping[str, float]
     model: str
+    share: float
     others: Mapping[str, Mapping[str, float]]
+    doubtful: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -166,31 +182,66 @@ def build(profiles: Sequence[Profile], wanted: Wanted, given: Mapping[str, Named
     candidates = [known[name] for name in select_targets((wanted.like,), known)] if wanted.like else [*kin.values()]
     priced = {_terms(target) for target in candidates}
     known = {name: target for name, target in known.items() if _terms(target) in priced}
-    models = sorted({str(profile.model) for profile in profiles})
-    if len(models) < MIN_MODELS:
-        raise LatlintError(f"{len(models)} measured models are too few: at least {MIN_MODELS} are needed")
+    profiles = once(profiles)
+    if len(profiles) < MIN_MODELS:
+        raise LatlintError(
+            f"{counted(len(profiles), 'measured model')} {'is' if len(profiles) == 1 else 'are'} too few: at least {MIN_MODELS} are needed"
+        )
     planned = _planned(profiles, wanted, candidates)
+    precision = _most_common(work.plan.precision for each in planned.values() for work in each.works)
+    version = wanted.version or _most_common(profile.version for profile in profiles if profile.version)
+    if not wanted.like:
+        candidates = of_version(candidates, precision, version)
+        known = {target.name: target for target in of_version([*known.values()], precision, version)}
     totals = np.array([profile.total_ms * 1e6 for profile in profiles])
     pool = Pool(list(known.values()), wanted, lambda processor: planned[processor.plan_key], totals)
     donors = [pool.donor(target) for target in candidates]
     everything = np.ones(len(profiles), bool)
     _check_units(profiles, donors)
     best = closest(donors, everything)
-    ratios = held_out(donors, parts_of([profile.family or str(profile.model) for profile in profiles]))
-    fair = {name: each for name, each in ratios.items() if not (wanted.designed and name in SIMPLEST)}
-    model = chosen(fair, TRANSFER if _has(best.target, wanted.vendor) else PRIORS)
+    groups = parts_of([profile.family or str(profile.model) for profile in profiles])
+    ratios = held_out(donors, groups)
+    model = chosen(ratios, TRANSFER if _has(best.target, wanted.vendor) else PRIORS)
     costs = best.from_priors() if model == PRIORS else best.fit()
-    limits = bounds(best, model)
-    pack = _pack(wanted, pool, best, costs, profiles, ratios[model], limits, alone=model == PRIORS)
+    trusted, errors = 1.0, ratios[model]
+    if not wanted.designed:
+        trusted = share(ratios[model], ratios[ROOFLINE], groups)
+        errors = leaned(ratios[model], ratios[ROOFLINE], groups)
+    limits = bounds(best)._replace(share=trusted)
+    pack = _pack(wanted, pool, best, costs, profiles, errors, limits, alone=model == PRIORS)
     return Built(
         pack=pack,
         donor=best.target.name,
         faster=float(np.exp(-np.median(best.log_ratios))),
         kernels=int(np.isfinite(best.samples.kernel_ns).sum()),
-        errors=_errors(profiles, ratios[model]),
-        model=model,
+        errors=_errors(profiles, errors),
+        model=model if trusted else ROOFLINE,
+        share=trusted,
         others={name: _errors(profiles, each) for name, each in ratios.items()},
+        doubtful=_doubtful(profiles, best),
     )
+
+
+def once(profiles: Sequence[Profile]) -> list[Profile]:
+    """Every model once, by its file, with the measurement whose time is the median of its own; of two, the shorter one.
+
+    Raises LatlintError where they contradict each other.
+    """
+    of: dict[Path, list[Profile]] = {}
+    for profile in profiles:
+        of.setdefault(profile.model.resolve(), []).append(profile)
+    found = []
+    for same in of.values():
+        ordered = sorted(same, key=lambda profile: profile.total_ms)
+        least, most = ordered[0], ordered[-1]
+        if most.total_ms > REPEATED * least.total_ms:
+            message = (
+                f"{most.total_ms:g} ms for {most.model.name}, and {least.total_ms:g} ms in {least.source}: which is it? "
+                f"Times of one model are of one processor, runtime and number of threads"
+            )
+            raise LatlintError(message, path=most.source)
+        found.append(ordered[(len(ordered) - 1) // 2])
+    return found
 
 
 def _has(target: Target, vendor: str | None) -> bool:
@@ -215,6 +266,29 @@ def _processor(wanted: Wanted, donor: Processor) -> Processor:
 def _terms(target: Target) -> tuple[str, ...]:
     """What a target's costs are of: those of others can only be compared with them where they are of the same."""
     return tuple(target.pack.card["terms"][terms_of(target.card)])
+
+
+def _most_common(values: Iterable[str]) -> str:
+    """What most are, the first of them in order; empty where there are none."""
+    found = Counter(values)
+    return min(found, key=lambda value: (-found[value], value), default="")
+
+
+def of_version(targets: Sequence[Target], precision: str, version: str = "") -> list[Target]:
+    """Those whose costs in a precision are what the compiler's ``version`` makes of a network, by default that which their runtime's name states: of the
+    nearest version that any of them states, and all where none does. A kernel that no measured model has costs what it costs there, which nothing tells otherwise.
+    """
+    stated = {each.name: each.card.get("version", {}).get(precision) for each in targets}
+    far = {
+        each.name: abs(_number(of) - _number(version or each.runtime)) for each in targets if (of := stated[each.name])
+    }
+    return [each for each in targets if not far or far.get(each.name) == min(far.values())]
+
+
+def _number(version: str) -> int:
+    """The first two numbers of a version, which may have a name before it, as one."""
+    found = re.search(r"(\d+)(?:\.(\d+))?", version)
+    return 1000 * int(found[1]) + int(found[2] or 0) if found else 0
 
 
 def _like_runtime(known: Mapping[str, Target], runtime: str | None) -> dict[str, Target]:
@@ -406,14 +480,19 @@ def closest(donors: Sequence[Donor], models: NDArray[np.bool_]) -> Donor:
 
 
 def _check_units(profiles: Sequence[Profile], donors: Sequence[Donor]) -> None:
-    """Times in microseconds are a thousand times too long, for one model or for all of them."""
+    """Times in microseconds are a thousand times too long, for one model, for some or for all of them."""
     ratios = closest(donors, np.ones(len(profiles), bool)).log_ratios
-    far = np.abs(ratios - np.median(ratios)) > log(UNIT_FACTOR)
-    if far.any():
-        at = int(np.flatnonzero(far)[0])
-        factor = float(np.exp(ratios[at] - np.median(ratios)))
+    order = np.argsort(ratios, kind="stable")
+    steps = np.diff(ratios[order])
+    if steps.max() > log(UNIT_FACTOR):
+        # the smaller part is the wrong one; of two halves the longer times
+        cut = int(steps.argmax()) + 1
+        wrong, others = (order[:cut], order[cut:]) if cut < len(order) / 2 else (order[cut:], order[:cut])
+        at = min(wrong.tolist())
+        factor = float(np.exp(ratios[at] - np.median(ratios[others])))
+        more = f", and so are {counted(len(wrong) - 1, 'other')}" if len(wrong) > 1 else ""
         message = (
-            f"{profiles[at].total_ms:g} ms for {profiles[at].model.name} is {factor:.2g} times what the other models let expect: "
+            f"{profiles[at].total_ms:g} ms for {profiles[at].model.name} is {factor:.2g} times what the other models let expect{more}: "
             f"are the units mixed? Times are in milliseconds"
         )
         raise LatlintError(message, path=profiles[at].source)
@@ -427,6 +506,13 @@ def _check_units(profiles: Sequence[Profile], donors: Sequence[Donor]) -> None:
             raise LatlintError(message)
 
 
+def _doubtful(profiles: Sequence[Profile], donor: Donor) -> dict[str, float]:
+    """Measurements that are ``DOUBTFUL``: how many times what the others let expect, by the donor that fits them best."""
+    off = donor.log_ratios - np.median(donor.log_ratios)
+    far = np.abs(off) > max(log(DOUBTFUL), UNLIKE * float(np.median(np.abs(off))))
+    return {profiles[at].source: float(np.exp(off[at])) for at in np.flatnonzero(far).tolist()}
+
+
 def parts_of(names: Sequence[str]) -> list[NDArray[np.bool_]]:
     """What to hold out together, masks: those of one name; at most ``PARTS`` parts. Where all have one name, each by itself: something must stay."""
     if len({*names}) == 1:
@@ -437,23 +523,24 @@ def parts_of(names: Sequence[str]) -> list[NDArray[np.bool_]]:
 
 
 class Bounds(NamedTuple):
-    """A time is at least ``low`` and at most ``high`` times what the simplest model of the measured models says of it (``engine.times``)."""
+    """A time is at least ``low`` and at most ``high`` times what the simplest model of the measured models says of it (``engine.times``), and goes ``share``
+    of the way from that to a pack's own, as logarithms."""
 
     simple: Simple
     low: float
     high: float
+    share: float = 1.0
 
-    def ns(self, counted: Array, transferred: Array) -> Array:
-        """``transferred`` times within the bounds, for models of these ``engine.counts``, (models, 3)."""
+    def ns(self, counted: Array, own: Array) -> Array:
+        """A pack's ``own`` times within the bounds, for models of these ``engine.counts``, (models, 3). Of what is free by the simplest model it knows nothing."""
         simple = self.simple.ns(counted)
-        return np.asarray(np.clip(transferred, self.low * simple, self.high * simple))
+        within = np.clip(own, self.low * simple, self.high * simple)
+        return np.where(simple > 0, simple ** (1 - self.share) * within**self.share, own)
 
 
-def bounds(donor: Donor, model: str) -> Bounds:
-    """What the measured models let be, by a roofline of them; one of the simplest models is a time of its own."""
+def bounds(donor: Donor) -> Bounds:
+    """What the measured models let be, by a roofline of them."""
     counted, total = donor.counts, donor.samples.total_ns
-    if model in SIMPLEST:
-        return Bounds(simple(counted, total, SIMPLEST[model]), 1.0, 1.0)
     roofline = simple(counted, total)
     took = total / roofline.ns(counted)
     return Bounds(roofline, float(took.min()) / BEYOND, float(took.max()) * BEYOND)
@@ -467,24 +554,56 @@ def held_out(donors: Sequence[Donor], groups: Iterable[NDArray[np.bool_]]) -> di
     for out in groups:
         donor = closest(donors, ~out)
         kept, held = donor.only(~out), donor.only(out)
-        moved = kept.fit()
-        for name, ratios in found.items():
-            costs = kept.from_priors() if name == PRIORS else moved
-            limits = bounds(kept, name)
-            ratios[out] = limits.ns(held.counts, predicted_ns(held.samples, costs)) / held.samples.total_ns
+        limits, took = bounds(kept), kept.samples.total_ns
+        costs = {TRANSFER: kept.fit(), **{name: kept.from_priors() for name in priors}}
+        for name, each in costs.items():
+            found[name][out] = limits.ns(held.counts, predicted_ns(held.samples, each)) / held.samples.total_ns
+        for name, used in SIMPLEST.items():
+            found[name][out] = simple(kept.counts, took, used).ns(held.counts) / held.samples.total_ns
     return found
 
 
 def chosen(ratios: Mapping[str, Array], usual: str = TRANSFER) -> str:
-    """What to predict with, by held-out ``ratios``: the ``usual`` one, or the best of the others that err less by more than noise, ``NOISE`` standard errors
-    of the difference over the models."""
-    off = {name: np.abs(ratio - 1) for name, ratio in ratios.items()}
-    better = [usual]
-    for name in ratios.keys() - {usual}:
-        gap = off[usual] - off[name]
-        if gap.mean() > NOISE * gap.std(ddof=1) / len(gap) ** 0.5:
-            better.append(name)
-    return min(better, key=lambda name: (float(off[name].mean()), name))
+    """Whose costs to predict with, by held-out ``ratios``: the ``usual`` ones, or, for a host, those of ``PRIORS`` where they err less by more than
+    noise, ``NOISE`` standard errors of the difference over the models."""
+    if PRIORS not in ratios:
+        return usual
+    gap = np.abs(ratios[usual] - 1) - np.abs(ratios[PRIORS] - 1)
+    return PRIORS if gap.mean() > NOISE * gap.std(ddof=1) / len(gap) ** 0.5 else usual
+
+
+def share(own: Array, roofline: Array, groups: Sequence[NDArray[np.bool_]]) -> float:
+    """How far to go from the roofline's times to a pack's own, as logarithms, from 0 to 1, by predicted over measured of both on models held out.
+
+    It is the slope of the measured times over the own ones, both relative to the roofline's: costs that follow noise are too far from it, and a slope below one
+    draws them back (van Houwelingen and le Cessie, *Predictive value of statistical models*, 1990). A group, a mask of what was held out together,
+    has one voice, and the noise is the own times' error. Before any is heard the slope is normal about one with ``TRUST``: few models move it little.
+    Where the roofline's logarithms err less by more than noise (Student's t of the voices, ``SURE``), it is zero.
+    """
+    said = roofline > 0
+    voices = np.array([out[said] / out[said].sum() for out in groups if out[said].any()])
+    if not len(voices):
+        return 1.0
+    own, roofline = own[said], roofline[said]
+    worse = voices @ (np.abs(np.log(own)) - np.abs(np.log(roofline)))
+    if len(worse) > 1 and worse.mean() > stdtrit(len(worse) - 1, SURE) * worse.std(ddof=1) / len(worse) ** 0.5:
+        return 0.0
+    theirs, measured = np.log(own / roofline), -np.log(roofline)
+    weight = voices.sum(axis=0)
+    noise = float(weight @ (measured - theirs) ** 2) / len(voices)
+    believed = noise / TRUST**2
+    slope = (float(weight @ (theirs * measured)) + believed) / max(float(weight @ theirs**2) + believed, 1e-12)
+    return min(max(slope, 0.0), 1.0)
+
+
+def leaned(own: Array, roofline: Array, groups: Sequence[NDArray[np.bool_]]) -> Array:
+    """Predicted over measured, (models,), of what ``share`` makes of a pack's own times and the roofline's, by what the other groups alone say."""
+    found = np.ones(len(own))
+    for out in groups:
+        others = [other[~out] for other in groups if other is not out]
+        part = share(own[~out], roofline[~out], others)
+        found[out] = np.where(roofline[out] > 0, roofline[out] ** (1 - part) * own[out] ** part, own[out])
+    return found
 
 
 # ----------------------------------------------------------------------------------------------------------------- pack
@@ -519,13 +638,13 @@ def _pack(
             "byte_ns": limits.simple.byte_ns,
             "low": limits.low,
             "high": limits.high,
+            "share": limits.share,
         },
     }
-    simplest = limits.low == limits.high
     arrays: dict[str, NDArray[Any]] = {f"{name}/theta": costs.theta}
     processors = {name: card}
     covers = {donor.processor.kind: _covers(donor, alone=alone)}
-    if simplest:  # nothing is said of single kernels, and the interval is of whole times
+    if not limits.share:  # nothing is said of single kernels, and the interval is of whole times
         card["spread"] = 0.0
         covers[donor.processor.kind]["measured_terms"] = []
     models = list(donor.columns.models)

@@ -19,24 +19,34 @@ _OTHER = tuple("&*!|>%@`{[?")
 _EMPTY = ("{}", "[]")
 
 _TIME, _STATUS = "inference_time_milliseconds", "job_status"
+#: Where a component's files, for any device, say by runtime which tools compiled them; QAIRT's version among these.
+_ASSETS, _TOOLS, _QAIRT = "universal_assets", "tool_versions", "qairt"
 
 
 class Row(NamedTuple):
-    """One job: where it stands in the file, and what it says."""
+    """One job: where it stands in the file, and what it says; ``version``: of QAIRT, which compiled the network, empty where it is not stated."""
 
     device: str
     runtime: str
     precision: str
     component: str
     facts: Mapping[str, Any]
+    version: str = ""
 
     @property
     def name(self) -> str:
         return "/".join(self[:4])
 
 
-def measured_ms(text: str, wanted: str) -> float:
-    """The time of the one job that ``wanted`` picks: names of a device, a runtime, a precision and a component in any order, with / between
+class Measured(NamedTuple):
+    """The time of a job, and the version of QAIRT that compiled the network, empty where it is not stated."""
+
+    ms: float
+    version: str
+
+
+def measured(text: str, wanted: str) -> Measured:
+    """What the file says of the one job that ``wanted`` picks: names of a device, a runtime, a precision and a component in any order, with / between
     them, as many as tell it from the others. Raises ``ValueError``."""
     found = rows(text)
     chosen = found
@@ -51,7 +61,7 @@ def measured_ms(text: str, wanted: str) -> float:
         raise ValueError(
             f"{row.name}: no {_TIME} (job_status: {row.facts.get(_STATUS, 'not stated')}): pick another job"
         )
-    return _positive(row)
+    return Measured(_positive(row), row.version)
 
 
 def _positive(row: Row) -> float:
@@ -75,7 +85,7 @@ def rows(text: str) -> list[Row]:
     if "models" in data and "precisions" not in data:
         raise ValueError("the form of older releases, with models: take the file from one that has precisions in it")
     found = [
-        Row(device, runtime, precision, component, facts)
+        Row(device, runtime, precision, component, facts, _version(of_component, runtime, facts))
         for precision, of_precision in _objects(data, "precisions").items()
         for component, of_component in _objects(of_precision, "components").items()
         for device, of_device in _objects(of_component, "performance_metrics").items()
@@ -86,6 +96,13 @@ def rows(text: str) -> list[Row]:
             "no job in it: expected precisions, components, performance_metrics, a device and a runtime, one within the other"
         )
     return found
+
+
+def _version(component: Mapping[str, Any], runtime: str, job: Mapping[str, Any]) -> str:
+    """The version of QAIRT that a job states, or the component's files for its runtime."""
+    files = _objects(component, _ASSETS).get(runtime, {})
+    stated = [each[_TOOLS].get(_QAIRT) for each in (job, files) if isinstance(each.get(_TOOLS), dict)]
+    return next((version for version in stated if isinstance(version, str)), "")
 
 
 def _objects(data: Mapping[str, Any], key: str) -> dict[str, dict[str, Any]]:

@@ -50,13 +50,15 @@ class OpTime:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One measured model: the file it was read from, its whole time, the times of its ops (empty where only the whole is known)."""
+    """One measured model: the file it was read from, its whole time, the times of its ops (empty where only the whole is known); ``version``: of the
+    compiler that made what was timed, empty where it is not stated."""
 
     model: Path
     source: str
     total_ms: float
     ops: tuple[OpTime, ...] = ()
     family: str = ""
+    version: str = ""
 
 
 def read_all(arguments: Sequence[str]) -> list[Profile]:
@@ -329,7 +331,8 @@ def _ai_hub(profile: Mapping[str, Any], path: Path, model: Path | None) -> Profi
 
 def _perf_yaml(path: Path, job: str, model: Path | None) -> Profile:
     try:
-        total = perf_yaml.measured_ms(_text(path, perf_yaml.MAX_BYTES), job)
+        found = perf_yaml.measured(_text(path, perf_yaml.MAX_BYTES), job)
     except ValueError as error:
         raise _error(path, str(error)) from None
-    return Profile(model or _model_beside(path), f"{path}#{job}" if job else str(path), total)
+    source = f"{path}#{job}" if job else str(path)
+    return Profile(model or _model_beside(path), source, found.ms, version=found.version)
