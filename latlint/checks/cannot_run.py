@@ -43,7 +43,13 @@ RULE = Rule("LAT012", "cannot-run", "error")
 
 def check(subject: Subject) -> Iterator[Finding]:
     settings, prediction = subject.settings, subject.prediction
-    run = {node for kernel in subject.plan.kernels if not kernel.free for node in kernel.nodes}
+    plan, delegates = subject.plan, subject.graph.format == "tflite"
+    run = {
+        node
+        for kernel in plan.kernels
+        if (plan.partitions[kernel.partition].executor == "builtin" if delegates else not kernel.free)
+        for node in kernel.nodes
+    }
     found = missing(subject.graph, subject.target.processor.runtime, run)
     unprepared = _unprepared(subject.plan)
     if not found and not unprepared:

@@ -7,7 +7,7 @@ Slots and defaults are those of ``tensorflow/lite/schema/schema.fbs``; what they
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from latlint.graph.flatbuffer import BOOL, FLOAT32, INT8, INT32, MalformedError, Table
@@ -226,6 +226,7 @@ def _conv_2d(op: Operands) -> Attributes:
     data, weights = _data(op), _weights(op)
     _check_bias(op, weights, 0)
     groups = _groups(data[3], weights[3]) if data and weights else None
+    _typed(op, (6,))
     return _window(op, _strides(op.options, (5, 4), 1)) | _known(groups=groups, activation=op.activation(3))
 
 
@@ -342,6 +343,7 @@ def _fully_connected(op: Operands) -> Attributes:
     _check_bias(op, _weights(op, 2), 0)
     if (order := op.options.number(1, INT8)) not in (0, 1):
         raise impossible(f"weights in an order {order} that there is not")
+    _typed(op, (4,))
     return {"keep_num_dims": op.options.number(2, BOOL, False), "activation": op.activation(0)}
 
 
@@ -389,8 +391,12 @@ def _axis_from_input(slot: int) -> Callable[[Operands], Attributes]:
 
 
 def _gather(op: Operands) -> Attributes:
-    axis = _axis(op.options.number(0, INT32), op.shape(0))
-    return _known(axis=axis, batch_dims=op.options.number(1, INT32))
+    axis, batch, indices = _axis(op.options.number(0, INT32), op.shape(0)), op.options.number(1, INT32), op.shape(1)
+    if axis is not None and indices is not None:
+        counted = batch + len(indices) if batch < 0 else batch
+        if not 0 <= counted <= min(axis, len(indices)):
+            raise impossible(f"{batch} batch dimensions of {len(indices)}, along axis {axis}")
+    return _known(axis=axis, batch_dims=batch)
 
 
 def _check_count(op: Operands, slot: int, count: int, what: str) -> None:
@@ -432,7 +438,11 @@ def _svdf(op: Operands) -> Attributes:
 
 
 def _squeeze(op: Operands) -> Attributes:
-    return _known(axes=_axes(op.options.vector(0, "i"), op.shape(0)))
+    shape = op.shape(0)
+    axes = _axes(op.options.vector(0, "i"), shape)
+    if shape and axes and (long := [axis for axis in axes if shape[axis] > 1]):
+        raise impossible(f"axis {long[0]} of {shape[long[0]]} to leave out")
+    return _known(axes=axes)
 
 
 def _pads(op: Operands) -> tuple[tuple[int, int], ...] | None:
@@ -459,8 +469,12 @@ def _pad_v2(op: Operands) -> Attributes:
 
 
 def _mirror_pad(op: Operands) -> Attributes:
-    mode = "symmetric" if op.options.number(0, INT8) == 1 else "reflect"
-    return _known(pads=_pads(op), mode=mode)
+    mode, pads, shape = op.options.number(0, INT8), _pads(op), op.shape(0)
+    if mode not in (0, 1):
+        raise impossible(f"a mode {mode} that there is not")
+    if pads and shape and any(max(sides) > dim - (mode == 0) > 0 for sides, dim in zip(pads, shape, strict=True)):
+        raise impossible(f"more to mirror than {'x'.join(map(str, shape))} has")
+    return _known(pads=pads, mode="symmetric" if mode else "reflect")
 
 
 def _batch_space(op: Operands) -> Attributes:
@@ -509,8 +523,18 @@ def _resize_nearest(op: Operands) -> Attributes:
     return {"align_corners": op.options.number(0, BOOL, False), "half_pixel": op.options.number(1, BOOL, False)}
 
 
-def _block(op: Operands) -> Attributes:
-    return {"block": _strides(op.options, (0,))[0]}
+def _space_to_depth(op: Operands) -> Attributes:
+    (block,), shape = _strides(op.options, (0,)), op.shape(0)
+    if shape and len(shape) == 4 and any(dim % block for dim in shape[1:3] if dim > 1):  # an open one is taken as 1
+        raise impossible(f"blocks of {block} on {shape[1]}x{shape[2]}")
+    return {"block": block}
+
+
+def _depth_to_space(op: Operands) -> Attributes:
+    (block,), shape = _strides(op.options, (0,)), op.shape(0)
+    if shape and len(shape) == 4 and shape[3] > 1 and shape[3] % block**2:
+        raise impossible(f"blocks of {block} of {shape[3]} channels")
+    return {"block": block}
 
 
 def _leaky_relu(op: Operands) -> Attributes:
@@ -521,7 +545,29 @@ def _elu(op: Operands) -> Attributes:
     return {"alpha": 1.0}
 
 
+#: How many types of tensors LiteRT 2.3 knows; int32 and int64.
+_TYPES, _INDICES = 23, (2, 4)
+
+
+def _typed(op: Operands, slots: Sequence[int], known: Collection[int] = range(_TYPES)) -> None:
+    """Options that name a type, which Prepare, or the converter of options (``flatbuffer_conversions.cc``), must know."""
+    for slot in slots:
+        if (code := op.options.number(slot, INT8)) not in known:
+            raise impossible(f"an option of type {code}, which it does not take")
+
+
+def _shape(op: Operands) -> Attributes:
+    _typed(op, (0,), _INDICES)
+    return {}
+
+
+def _arg(op: Operands) -> Attributes:
+    _typed(op, (0,), _INDICES)
+    return _axis_from_input(1)(op)
+
+
 def _cast(op: Operands) -> Attributes:
+    _typed(op, (0, 1))
     # Not from the options, which old converters left empty.
     output = op.outputs[0] if op.outputs else None
     return _known(to=output.dtype if output else None)
@@ -565,8 +611,8 @@ _BUILTINS: dict[str, Builtin] = {
     "SPLIT_V": Builtin("split_v", 79, _splits(2)),
     "SOFTMAX": Builtin("softmax", 9, _softmax),
     "LOG_SOFTMAX": Builtin("log_softmax", 36, _log_softmax),
-    "ARG_MAX": Builtin("arg_max", 40, _axis_from_input(1)),
-    "ARG_MIN": Builtin("arg_min", 57, _axis_from_input(1)),
+    "ARG_MAX": Builtin("arg_max", 40, _arg),
+    "ARG_MIN": Builtin("arg_min", 57, _arg),
     "CUMSUM": Builtin("cumsum", 102, _cumsum),
     "GATHER": Builtin("gather", 23, _gather),
     "PACK": Builtin("pack", 59, _pack),
@@ -584,11 +630,12 @@ _BUILTINS: dict[str, Builtin] = {
     "STRIDED_SLICE": Builtin("strided_slice", 32, _strided_slice),
     "RESIZE_BILINEAR": Builtin("resize_bilinear", 15, _resize_bilinear),
     "RESIZE_NEAREST_NEIGHBOR": Builtin("resize_nearest", 74, _resize_nearest),
-    "DEPTH_TO_SPACE": Builtin("depth_to_space", 94, _block),
-    "SPACE_TO_DEPTH": Builtin("space_to_depth", 19, _block),
+    "DEPTH_TO_SPACE": Builtin("depth_to_space", 94, _depth_to_space),
+    "SPACE_TO_DEPTH": Builtin("space_to_depth", 19, _space_to_depth),
     "LEAKY_RELU": Builtin("leaky_relu", 75, _leaky_relu),
     "ELU": Builtin("elu", 0, _elu),
     "CAST": Builtin("cast", 37, _cast),
+    "SHAPE": Builtin("shape", 55, _shape),
     "L2_NORMALIZATION": Builtin("l2_normalization", 12, _activation_at(0)),
     "LSTM": Builtin("lstm", 14, _activation_at(0)),
     "UNIDIRECTIONAL_SEQUENCE_LSTM": Builtin("lstm", 71, _activation_at(0)),

@@ -40,7 +40,7 @@ class Missing(NamedTuple):
 
 def missing(graph: Graph, runtime: str, run: Collection[int] | None = None) -> list[Missing]:
     """What keeps ``runtime``, a file of ``rules/``, from loading a file, in the order of the graph; nothing where there is no table. ``run``
-    are the nodes that it still has when it looks for kernels, where it takes some away before."""
+    are the nodes that it still has when it looks for kernels, where it, or a delegate, takes some away before."""
     if graph.format == "onnx":
         return list(_missing_of_onnx(graph, runtime, run))
     table = _newest(runtime)
@@ -58,7 +58,7 @@ def missing(graph: Graph, runtime: str, run: Collection[int] | None = None) -> l
         Missing(op, version, newest, tuple(nodes), place) for (op, version, newest, place), nodes in found.items()
     ]
     unloadable = {index for each in lacking for index in each.nodes}
-    return [*lacking, *_operands_refused(graph, _operands(runtime), unloadable)]
+    return [*lacking, *_operands_refused(graph, _operands(runtime), unloadable, run)]
 
 
 _BUILTIN = frozenset(BUILTIN_NAMES)
@@ -84,7 +84,9 @@ def _operands(runtime: str) -> str:
     return _operands(fallback) if isinstance(fallback, str) else ""
 
 
-def _operands_refused(graph: Graph, file: str, known: Collection[int]) -> Iterator[Missing]:
+def _operands_refused(
+    graph: Graph, file: str, known: Collection[int], run: Collection[int] | None
+) -> Iterator[Missing]:
     """Nodes whose operands no kernel takes: how many there are, their types, and whether they are quantised as it needs."""
     if not file or graph.as_if:
         return
@@ -101,7 +103,10 @@ def _operands_refused(graph: Graph, file: str, known: Collection[int]) -> Iterat
         if node.native == "CONV_2D" and problem is None and _is_shifted(graph, node):
             what = "", "with zero points for weights that are quantised by channel"
         elif problem is None:
-            continue
+            unlike = _UNLIKE.get(node.native) if run is None or node.index in run else None
+            what = "", unlike(graph, node) if unlike else ""
+            if not what[1]:
+                continue
         elif problem == "count":
             what = "", f"with {counted(len(read), 'input')} and {counted(len(written), 'output')}"
         else:
@@ -170,6 +175,45 @@ def _native_inputs(node: Node) -> tuple[int, ...]:
     while inputs and inputs[-1] < 0:
         inputs.pop()
     return tuple(inputs)
+
+
+def _requantises(*dtypes: str) -> Callable[[Graph, Node], str]:
+    """An op of these types that moves values as they are."""
+
+    def check(graph: Graph, node: Node) -> str:
+        moved = [graph.tensors[i] for i in (*node.inputs, *node.outputs) if i >= 0 and graph.tensors[i].dtype in dtypes]
+        same = {(each.quantization.scales, each.quantization.zero_points) for each in moved if each.quantization}
+        return "whose operands are not quantised alike" if len(same) > 1 else ""
+
+    return check
+
+
+def _logistic(graph: Graph, node: Node) -> str:
+    made = graph.tensors[node.outputs[0]]
+    wanted = 1 / 32768 if made.dtype == "int16" else 1 / 256
+    given = made.quantization.scales[:1] if made.quantization and made.dtype in _FEW_BITS else ()
+    return f"with an output scale of {given[0]:g}, not {wanted:g}" if given and given[0] != wanted else ""
+
+
+def _concatenation(graph: Graph, node: Node) -> str:
+    activation = node.attributes.get("activation", "none")
+    return f"with a fused {activation}" if activation != "none" else _requantises("int8")(graph, node)
+
+
+def _bilinear(_: Graph, node: Node) -> str:
+    both = node.attributes.get("align_corners") and node.attributes.get("half_pixel")
+    return "with aligned corners and half pixels" if both else ""
+
+
+#: What built-in kernels refuse when they are prepared (``Prepare`` of each in ``kernels/``, asked of LiteRT 2.3) of operands of the right types.
+_UNLIKE: Mapping[str, Callable[[Graph, Node], str]] = {
+    "CONCATENATION": _concatenation,
+    "LOGISTIC": _logistic,
+    "RESIZE_BILINEAR": _bilinear,
+    **dict.fromkeys(
+        ("EXPAND_DIMS", "PACK", "PADV2", "REDUCE_MAX", "REDUCE_MIN"), _requantises("int8", "uint8", "int16")
+    ),
+}
 
 
 _STATES = {"": " that is not quantised", "0": "", "z": " with a zero point", "c": " quantised by channel"}

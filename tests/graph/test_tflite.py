@@ -387,7 +387,7 @@ def weights(*shape: int) -> T:
         ("GATHER", ("GatherOptions", {"Axis": -1, "BatchDims": 1}), [IMAGE, T((4,), "int32", [0] * 4), OUT], {"axis": 3, "batch_dims": 1}),
         ("PACK", ("PackOptions", {"Axis": -1, "ValuesCount": 2}), [IMAGE, IMAGE, T((1, 8, 8, 16, 2))], {"axis": 4}),
         ("UNPACK", ("UnpackOptions", {"Axis": -1, "Num": 1}), [IMAGE, OUT], {"axis": 3}),
-        ("ARG_MAX", None, [IMAGE, constant(-1), OUT], {"axis": 3}),
+        ("ARG_MAX", ("ArgMaxOptions", {"OutputType": 2}), [IMAGE, constant(-1), OUT], {"axis": 3}),
         ("CUMSUM", ("CumsumOptions", {"Reverse": True}), [IMAGE, constant(1), OUT], {"axis": 1, "exclusive": False, "reverse": True}),
         ("EXPAND_DIMS", None, [IMAGE, constant(-1), OUT], {"axis": 4}),
         ("SQUEEZE", ("SqueezeOptions", {"SqueezeDims": [-4]}), [IMAGE, T((8, 8, 16))], {"axes": (0,)}),
@@ -625,6 +625,22 @@ REFUSED_BY_LITERT: dict[str, tuple[list[T], Op, str]] = {
     "a stride beyond 16 bits": (
         [IMAGE, FILTER, weights(16), OUT], Op("CONV_2D", [0, 1, 2], [3], ("Conv2DOptions", {**CONV[1], "StrideW": 65535})), "of 65,535",
     ),
+    "a type that there is not": ([IMAGE, IMAGE], Op("CAST", [0], [1], ("CastOptions", {"InDataType": 30})), "an option of type 30"),
+    "a bias of no type": (
+        [IMAGE, FILTER, weights(16), OUT], Op("CONV_2D", [0, 1, 2], [3], ("Conv2DOptions", {**CONV[1], "QuantizedBiasType": 99})), "an option of type 99",
+    ),
+    "sizes that are no integers": ([IMAGE, T((4,), "int32")], Op("SHAPE", [0], [1], ("ShapeOptions", {"OutType": 0})), "an option of type 0"),
+    "places that are no integers": (
+        [IMAGE, constant([1]), T((1, 8, 16), "int32")], Op("ARG_MAX", [0, 1], [2], ("ArgMaxOptions", {"OutputType": 9})), "an option of type 9",
+    ),
+    "more batches than axes": (
+        [T((2, 4)), constant([[0], [1]]), T((2, 1))], Op("GATHER", [0, 1], [2], ("GatherOptions", {"BatchDims": 1})), "1 batch dimensions of 2",
+    ),
+    "an axis that is long": ([T((1, 4)), T((1,))], Op("SQUEEZE", [0], [1], ("SqueezeOptions", {"SqueezeDims": [1]})), "axis 1 of 4 to leave out"),
+    "a mirror of no kind": ([T((1, 4)), constant([[0, 0], [1, 1]]), T((1, 6))], Op("MIRROR_PAD", [0, 1], [2], ("MirrorPadOptions", {"Mode": 7})), "a mode 7"),
+    "too much to mirror": ([T((1, 4)), constant([[0, 0], [4, 0]]), T((1, 8))], Op("MIRROR_PAD", [0, 1], [2], ("MirrorPadOptions", {"Mode": 0})), "more to mirror"),
+    "uneven blocks": ([IMAGE, OUT], Op("SPACE_TO_DEPTH", [0], [1], ("SpaceToDepthOptions", {"BlockSize": 3})), "blocks of 3 on 8x8"),
+    "blocks of few channels": ([IMAGE, OUT], Op("DEPTH_TO_SPACE", [0], [1], ("DepthToSpaceOptions", {"BlockSize": 3})), "blocks of 3 of 16 channels"),
     "no shape to make": ([IMAGE, T((4, 4), "int32"), OUT], Op("RESHAPE", [0, 1], [2]), "makes a fixed shape of 1 elements"),
 }  # fmt: skip
 

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from latlint.api import check
 from latlint.data import data_dir
 from latlint.graph.tflite import read_tflite
 from latlint.runtime.loading import missing
+from latlint.settings import Settings
 from tests.graph.test_tflite import CONV, IMAGE, OUT, Body, Op, T, build, constant, weights
 
 RUNTIMES = ("tflite-2.10/builtin", "litert-2.3/xnnpack", "tflite-2.10/gpu-delegate")
@@ -25,6 +27,7 @@ def int8(*shape: int, data: bool = False, scales: int = 1, point: int = 0) -> T:
 
 
 INT8_IMAGE, INT8_FILTER = int8(1, 8, 8, 16), int8(16, 3, 3, 16, data=True, scales=16)
+INT8_ROW = int8(1, 16)
 INT32_BIAS = T((16,), "int32", np.zeros(16), scales=(0.25,) * 16, zero_points=(0,) * 16)
 FILTER, BIAS = weights(16, 3, 3, 16), weights(16)
 
@@ -64,6 +67,37 @@ CASES: dict[str, tuple[list[T], Op, str, list[T], Op]] = {
         [T((1, 16), "int16", scales=(0.5,), zero_points=(0,)), T((1, 16), "int16", scales=(1 / 32768,), zero_points=(0,))],
         Op("TANH", [0], [1]),
     ),
+    "an activation of a concatenation": (
+        [ROW, ROW, T((1, 32))], Op("CONCATENATION", [0, 1], [2], ("ConcatenationOptions", {"Axis": 1, "FusedActivationFunction": 1})), "with a fused relu",
+        [ROW, ROW, T((1, 32))], Op("CONCATENATION", [0, 1], [2], ("ConcatenationOptions", {"Axis": 1})),
+    ),
+    "joined values of other scales": (
+        [INT8_ROW, INT8_ROW._replace(scales=(0.25,)), int8(1, 32)], Op("CONCATENATION", [0, 1], [2], ("ConcatenationOptions", {"Axis": 1}), 2),
+        "whose operands are not quantised alike",
+        [INT8_ROW, INT8_ROW, int8(1, 32)], Op("CONCATENATION", [0, 1], [2], ("ConcatenationOptions", {"Axis": 1}), 2),
+    ),
+    "stacked values of other scales": (
+        [INT8_ROW, INT8_ROW._replace(scales=(0.25,)), int8(2, 1, 16)], Op("PACK", [0, 1], [2], ("PackOptions", {"ValuesCount": 2}), 2),
+        "whose operands are not quantised alike",
+        [INT8_ROW, INT8_ROW, int8(2, 1, 16)], Op("PACK", [0, 1], [2], ("PackOptions", {"ValuesCount": 2}), 2),
+    ),
+    "a dimension more and another scale": (
+        [INT8_ROW, constant(0), int8(1, 1, 16)._replace(scales=(0.25,))], Op("EXPAND_DIMS", [0, 1], [2]), "whose operands are not quantised alike",
+        [INT8_ROW, constant(0), int8(1, 1, 16)], Op("EXPAND_DIMS", [0, 1], [2]),
+    ),
+    "a sigmoid of any scale": (
+        [INT8_ROW, INT8_ROW], Op("LOGISTIC", [0], [1], None, 2), "with an output scale of 0.5, not 0.00390625",
+        [INT8_ROW, INT8_ROW._replace(scales=(1 / 256,), zero_points=(-128,))], Op("LOGISTIC", [0], [1], None, 2),
+    ),
+    "a largest value of another scale": (
+        [INT8_ROW, constant([1]), int8(1)._replace(scales=(0.25,))], Op("REDUCE_MAX", [0, 1], [2], ("ReducerOptions", {}), 2), "whose operands are not quantised alike",
+        [INT8_ROW, constant([1]), int8(1)], Op("REDUCE_MAX", [0, 1], [2], ("ReducerOptions", {}), 2),
+    ),
+    "corners and half pixels": (
+        [IMAGE, constant([4, 4]), OUT], Op("RESIZE_BILINEAR", [0, 1], [2], ("ResizeBilinearOptions", {"AlignCorners": True, "HalfPixelCenters": True}), 3),
+        "with aligned corners and half pixels",
+        [IMAGE, constant([4, 4]), OUT], Op("RESIZE_BILINEAR", [0, 1], [2], ("ResizeBilinearOptions", {"HalfPixelCenters": True}), 3),
+    ),
     "text": ([T((1, 16), "string"), ROW], Op("SQRT", [0], [1]), "string, to float32", [ROW, ROW], Op("SQRT", [0], [1])),
 }  # fmt: skip
 
@@ -101,6 +135,18 @@ def test_what_litert_runs_is_not(name: str) -> None:
     data = file(tensors, op)
     assert runs(data)
     assert all(missing(read_tflite(data, "m.tflite"), runtime) == [] for runtime in RUNTIMES)
+
+
+@pytest.mark.parametrize(
+    ("name", "delegated"), [("a sigmoid of any scale", True), ("joined values of other scales", False)]
+)
+def test_what_a_delegate_takes_is_prepared_by_no_built_in_kernel(name: str, delegated: bool, tmp_path: Path) -> None:
+    tensors, op, *_ = CASES[name]
+    path = tmp_path / "m.tflite"
+    path.write_bytes(file(tensors, op))
+    targets = ("pixel-4/cpu-1large", "pixel-4/cpu-1large@xnnpack")
+    found = check([str(path)], Settings(root=tmp_path, targets=targets)).findings
+    assert {each.target for each in found if each.code == "LAT012"} == set(targets[: 1 if delegated else 2])
 
 
 def test_operands_of_another_order_are_counted_as_the_file_has_them() -> None:
