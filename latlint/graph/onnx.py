@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import prod
@@ -389,6 +390,9 @@ class _Reader:
                     else "has no name"
                 )
                 raise ImpossibleError(f"{_label(node)} has an attribute that {what}")
+        if len({attribute.name for attribute in node.attribute}) < len(node.attribute):
+            twice = next(name for name, many in Counter(each.name for each in node.attribute).items() if many > 1)
+            raise ImpossibleError(f"{_label(node)} has the attribute {_quoted(twice)} more than once")
 
     def _execution_order(self, steps: list[Step], known: set[str]) -> list[Step]:
         """``steps`` so that each comes after what it reads; as they are when they already do."""

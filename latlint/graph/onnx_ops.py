@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from latlint.graph.inputs import dims_text
 from latlint.graph.ops import UNKNOWN
 from latlint.graph.padding import same_padding
 from latlint.graph.types import Tensor
@@ -127,11 +128,13 @@ def _pairs_of(begins: Sequence[int], ends: Sequence[int]) -> tuple[int, ...]:
 def _window(call: Call, kernel: tuple[int, ...], *, pool: bool = False) -> Attributes:
     """``kernel``, ``stride``, ``dilation`` and explicit ``padding`` of a convolution or pool over ``len(kernel)`` dims."""
     rank = len(kernel)
-    stride = _positive(call.get("strides") or (1,) * rank, "stride")
-    dilation = _positive(call.get("dilations") or (1,) * rank, "dilation")
-    pads = tuple(call.get("pads") or (0,) * 2 * rank)
+    stride = _positive(call.get("strides", (1,) * rank), "stride")
+    dilation = _positive(call.get("dilations", (1,) * rank), "dilation")
+    pads = tuple(call.get("pads", (0,) * 2 * rank))
     if not len(stride) == len(dilation) == rank or len(pads) != 2 * rank:
         raise ImpossibleError(f"strides, dilations or pads that do not fit a window of {rank} dimensions")
+    if min(pads) < 0:
+        raise ImpossibleError(f"a padding of {min(pads)}")
     shape = call.shape(0)
     if shape is not None and len(shape) != rank + 2:
         raise ImpossibleError(f"a window of {rank} dimensions on an input of {len(shape)}")
@@ -181,12 +184,14 @@ def _resolved_pads(
 
 
 def _kernel(call: Call, weights: tuple[int, ...] | None) -> tuple[int, ...] | None:
-    kernel = call.get("kernel_shape") or (weights[2:] if weights and len(weights) > 2 else None)
-    if kernel is None or (weights is not None and len(kernel) != len(weights) - 2):
-        if kernel is not None:
-            raise ImpossibleError(f"a kernel of {len(kernel)} dimensions with weights of {len(weights or ())}")
+    kernel = call.get("kernel_shape", weights[2:] if weights and len(weights) > 2 else None)
+    if kernel is None:
         return None
-    return None if -1 in kernel else _positive(kernel, "kernel size")
+    if weights is not None and len(kernel) != len(weights) - 2:
+        raise ImpossibleError(f"a kernel of {len(kernel)} dimensions with weights of {len(weights)}")
+    if weights is not None and any(size not in (taps, -1) for size, taps in zip(weights[2:], kernel, strict=True)):
+        raise ImpossibleError(f"a kernel of {dims_text(kernel)} with weights of {dims_text(weights[2:])}")
+    return None if -1 in kernel and "kernel_shape" not in call.attributes else _positive(kernel, "kernel size")
 
 
 def _convolution(call: Call, data: int = 0, weights: int = 1) -> Result:
@@ -224,14 +229,19 @@ def _conv_transpose(call: Call) -> Result:
     attributes |= _window(
         Call(call.op, {**call.attributes, "auto_pad": "NOTSET"}, call.inputs, call.outputs, call.opset), kernel
     )
+    extra = call.get("output_padding", (0,) * len(kernel))
+    steps = zip(attributes["stride"], attributes["dilation"], strict=True)
+    if len(extra) != len(kernel) or any(not 0 <= e < max(step) for e, step in zip(extra, steps, strict=True)):
+        raise ImpossibleError(
+            f"an output_padding of {dims_text(extra)}, not one below stride or dilation for each dimension"
+        )
     out = call.output_shape()
     if shape and out and len(out) == len(shape) and -1 not in out[2:] and -1 not in shape[2:]:
         # the padding of the convolution that it transposes, from its output to its input
         begins, ends = [], []
-        given = tuple(call.get("pads") or (0,) * 2 * len(kernel))
+        given = tuple(call.get("pads", (0,) * 2 * len(kernel)))
         lower = call.get("auto_pad") != "SAME_UPPER"
         fixed = call.get("auto_pad", "NOTSET") in ("NOTSET", "", "VALID") and "output_shape" not in call.attributes
-        extra = call.get("output_padding") or (0,) * len(kernel)
         for i, (k, s, d) in enumerate(zip(kernel, attributes["stride"], attributes["dilation"], strict=True)):
             total = max(s * (shape[2 + i] - 1) + extra[i] + (k - 1) * d + 1 - out[2 + i], 0)
             begin = given[i] if fixed else (total - total // 2 if lower else total // 2)
@@ -249,7 +259,7 @@ def _pool(kind: str) -> Callable[[Call], Result]:
         if kind == "l2_pool2d" and call.get("p", 2) != 2:
             return Result(UNKNOWN, {})
         attributes = _window(call, _positive(kernel, "kernel size"), pool=True) | {"activation": "none"}
-        pads = tuple(call.get("pads") or (0,) * 2 * len(kernel))
+        pads = tuple(call.get("pads", (0,) * 2 * len(kernel)))
         plain = _pairs_of(pads[: len(kernel)], pads[len(kernel) :])
         if call.get("ceil_mode", 0) and "auto_pad" not in attributes and attributes.get("padding", plain) != plain:
             attributes["ceil_mode"] = True

@@ -119,6 +119,8 @@ class Bodies:
     def _if(self, node: Node, depth: int) -> Node:
         """The branch that is taken, where that is known, else the one with more work."""
         reader, numbers = self.reader, node.attributes["subgraphs"]
+        if not node.inputs:
+            raise impossible(f"node {node.index} ({node.native[:80]}) has no condition")
         taken = reader.sizes.array(node.inputs[0])
         if taken is not None and taken.size == 1:
             scope, _ = self._branch(numbers[0 if taken.item() else 1], node.inputs[1:], depth)
