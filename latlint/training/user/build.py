@@ -71,7 +71,7 @@ PRIORS = "priors"
 #: How many times beyond what the measured models took, relative to the simplest model of them, a prediction may lie. Less for more models was tried: CPUs
 #: then err by two to four points more on families held out.
 BEYOND = 2.0
-#: How many standard errors ``PRIORS`` must err less by, to be taken: few models that are held out tell little.
+#: How many standard errors costs must err less by than the usual ones, to be taken: few models that are held out tell little.
 NOISE = 2.0
 #: How far the costs of kernels are trusted before anything is held out: all the way from the roofline's time to theirs (``share``), give or take this.
 TRUST = 0.3
@@ -564,12 +564,13 @@ def held_out(donors: Sequence[Donor], groups: Iterable[NDArray[np.bool_]]) -> di
 
 
 def chosen(ratios: Mapping[str, Array], usual: str = TRANSFER) -> str:
-    """Whose costs to predict with, by held-out ``ratios``: the ``usual`` ones, or, for a host, those of ``PRIORS`` where they err less by more than
-    noise, ``NOISE`` standard errors of the difference over the models."""
-    if PRIORS not in ratios:
-        return usual
-    gap = np.abs(ratios[usual] - 1) - np.abs(ratios[PRIORS] - 1)
-    return PRIORS if gap.mean() > NOISE * gap.std(ddof=1) / len(gap) ** 0.5 else usual
+    """Whose costs to predict with, by held-out ``ratios``: the ``usual`` ones, or, for a host, the others of ``TRANSFER`` and ``PRIORS`` where they err less
+    by more than noise, ``NOISE`` standard errors of the difference over the models."""
+    for other in {TRANSFER, PRIORS} & ratios.keys() - {usual}:
+        gap = np.abs(ratios[usual] - 1) - np.abs(ratios[other] - 1)
+        if gap.mean() > NOISE * gap.std(ddof=1) / len(gap) ** 0.5:
+            return other
+    return usual
 
 
 def share(own: Array, roofline: Array, groups: Sequence[NDArray[np.bool_]]) -> float:
