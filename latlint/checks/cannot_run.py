@@ -32,6 +32,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from latlint.checks.types import Finding, Rule, Subject
+from latlint.checks.view import View, view
 from latlint.graph.tflite_ops import BUILTIN_NAMES
 from latlint.runtime.loading import Missing, missing
 from latlint.runtime.rules import load_rules
@@ -43,15 +44,7 @@ RULE = Rule("LAT012", "cannot-run", "error")
 
 def check(subject: Subject) -> Iterator[Finding]:
     settings, prediction = subject.settings, subject.prediction
-    plan, delegates = subject.plan, subject.graph.format == "tflite"
-    run = {
-        node
-        for kernel in plan.kernels
-        if (plan.partitions[kernel.partition].executor == "builtin" if delegates else not kernel.free)
-        for node in kernel.nodes
-    }
-    found = missing(subject.graph, subject.target.processor.runtime, run)
-    unprepared = _unprepared(subject.plan)
+    found, unprepared = view(subject).planned(_missing), _unprepared(subject.plan)
     if not found and not unprepared:
         return
     title = load_rules(subject.target.processor.runtime).title
@@ -79,6 +72,18 @@ def _unprepared(plan: Plan) -> dict[tuple[str, str], list[int]]:
         if why.code == "NOT_PREPARED":
             found.setdefault((why.values["native"], why.values["why"]), []).append(index)
     return found
+
+
+def _missing(view: View) -> list[Missing]:
+    graph, plan = view.subject.graph, view.subject.plan
+    delegates = graph.format == "tflite"
+    run = {
+        node
+        for kernel in plan.kernels
+        if (plan.partitions[kernel.partition].executor == "builtin" if delegates else not kernel.free)
+        for node in kernel.nodes
+    }
+    return missing(graph, plan.runtime, run)
 
 
 def _named(each: Missing) -> str:

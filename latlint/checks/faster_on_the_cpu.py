@@ -64,13 +64,17 @@ def check(subject: Subject) -> Iterator[Finding]:
         return
     if not 0 < len(seen.graph.nodes) <= MOST_OPS:
         return
-    found = max((each for each in _hosts(seen)), key=lambda each: each[1].low_ms, default=None)
+    found = seen.priced(_best)
     if found is None or found[1].low_ms <= 0:
         return
     target, gain = found
     took_ms = seen.total_ms - gain.ms
     message = f"the {seen.place} takes {format_ms(seen.total_ms)}, {target.name} {format_ms(took_ms)}"
     yield from seen.judge(RULE, message, [], fix="run it on that CPU", gain=gain)
+
+
+def _best(view: View) -> tuple[Target, Gain] | None:
+    return max(_hosts(view), key=lambda each: each[1].low_ms, default=None)
 
 
 def _hosts(view: View) -> Iterator[tuple[Target, Gain]]:

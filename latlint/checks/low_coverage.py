@@ -33,12 +33,11 @@ def check(subject: Subject) -> Iterator[Finding]:
     prediction, wanted = subject.prediction, subject.settings.min_coverage
     if prediction.placement:  # that nothing has a latency there is said of the target
         return
-    unknown = [kernel for kernel in prediction.kernels if kernel.source == "unknown"]
-    derived = sum(kernel.source == "derived" for kernel in prediction.kernels)
     reasons = []
     if prediction.unknown:
         reasons.append(f"not known, and left out of the latency: {named_counts(prediction.unknown)}")
     if prediction.coverage < wanted:
+        derived = sum(kernel.source == "derived" for kernel in prediction.kernels)
         rest = f" ({counted(derived, 'kernel')} estimated without measurements of the kind)" if derived else ""
         reasons.append(f"coverage {floored(prediction.coverage)} is below min-coverage {floored(wanted)}{rest}")
     if not reasons:
@@ -46,6 +45,6 @@ def check(subject: Subject) -> Iterator[Finding]:
     yield RULE.finding(
         subject,
         "; ".join(reasons),
-        nodes=tuple(name for kernel in unknown for name in kernel.nodes),
+        nodes=tuple(name for kernel in prediction.kernels if kernel.source == "unknown" for name in kernel.nodes),
         latency_ms=prediction.latency_ms,
     )

@@ -123,12 +123,16 @@ class _Slow(NamedTuple):
 
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
-    groups: dict[str, list[_Slow]] = {}
-    slow = _slow(seen)
-    for each, reason in zip(slow, _reasons(seen, slow), strict=True):
-        groups.setdefault(reason, []).append(each)
-    for reason, found in groups.items():
+    for reason, found in seen.priced(_by_reason).items():
         yield from _finding(seen, reason, sorted(found, key=lambda each: each.best_ms - each.ms))
+
+
+def _by_reason(view: View) -> dict[str, list[_Slow]]:
+    groups: dict[str, list[_Slow]] = {}
+    slow = _slow(view)
+    for each, reason in zip(slow, _reasons(view, slow), strict=True):
+        groups.setdefault(reason, []).append(each)
+    return groups
 
 
 def _judged(view: View) -> dict[tuple[str, str], list[int]]:

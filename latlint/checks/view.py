@@ -104,6 +104,11 @@ class View:
         known: T = self.scene.planned[key][1]
         return known
 
+    def priced(self, find: Callable[[View], T], label: str = "") -> T:
+        """``planned`` of a function that looks at prices too: found once for all names of a target."""
+        target = self.subject.target
+        return self.planned(find, (label or find, id(target.pack), target.key))
+
     def tensor(self, index: int) -> Tensor:
         return self.scene.graph.tensors[index]
 
@@ -167,6 +172,9 @@ class View:
 
         ``label`` names the edit: targets that plan alike share the edited graph's plan by it.
         """
+        return self.priced(lambda view: view._gain(label, edit), label)
+
+    def _gain(self, label: str, edit: Edit) -> Gain | None:
         if self._spending is None:
             self._spending = self._spent()
         return self.scene.alternatives.gain(label, edit, self._spending, self.subject.target, self.plan.precision)

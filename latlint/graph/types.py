@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf
+from math import inf, prod
 from types import MappingProxyType
 from typing import Any
 
@@ -72,14 +72,8 @@ class Tensor(Record):
     @property
     def elements(self) -> int | None:
         """How many elements, or ``None`` where the shape is not fully known."""
-        if self.shape is None:
-            return None
-        count = 1
-        for dim in self.shape:
-            if dim < 0:
-                return None
-            count *= dim
-        return count
+        shape = self.shape
+        return None if shape is None or (shape and min(shape) < 0) else prod(shape)
 
     @property
     def size_bytes(self) -> int | None:

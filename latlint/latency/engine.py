@@ -41,8 +41,6 @@ PLACEMENT = "placement alone: nobody timed this target, so that nothing here is 
 #: Why a kernel has no known cost whose op is understood.
 UNSIZED = "the sizes of what it reads or writes are not known, and so not what it takes"
 UNTYPED = "no kernel computes in {dtype} there, so what it takes is not known"
-#: The fields of a ``KernelPrediction`` before its latency, its source (empty: by the target), and those after.
-Told = tuple[tuple[Any, ...], str, tuple[Any, ...]]
 
 
 class Part(NamedTuple):
@@ -88,8 +86,12 @@ class Workload(NamedTuple):
     implementations: tuple[str, ...]
     implementation: NDArray[np.intp]
     once: tuple[CostModel, str] | None
-    #: What predictions say of each kernel whatever the target, from the first one on.
-    told: list[Told]
+    #: Partition of each kernel.
+    partition: NDArray[np.intp]
+    #: Multiply-accumulates of one inference.
+    macs: int
+    #: What predictions say of each kernel, from the first one on: of those that a target prices (no ``source``) all but that and the latency.
+    told: list[KernelPrediction]
     #: What the data of a pack exercise of a part, by its cost model and the identity of the pack's ``covers``: targets have these in common.
     exercised: dict[tuple[CostModel, int], Exercised]
 
@@ -127,6 +129,8 @@ def workload(plan: Plan) -> Workload:
         implementations=tuple(names),
         implementation=np.array(implementation, np.intp)[which],
         once=_once(models, plan.precision),
+        partition=np.array([kernel.partition for kernel in kernels], np.intp),
+        macs=sum([kernel.all_macs for kernel in kernels if kernel.macs]),
         told=[],
         exercised={},
     )
@@ -404,14 +408,14 @@ def predict(
         interval=level,
         overhead_ms=found.overhead_ms,
         coverage=coverage,
-        macs=sum(kernel.all_macs for kernel in plan.kernels),
+        macs=work.macs,
         partitions=tuple(
             PartitionPrediction(
                 part.executor,
                 part.nodes,
                 spent,
             )
-            for part, spent in zip(plan.partitions, _partitions_ms(plan, found), strict=True)
+            for part, spent in zip(plan.partitions, _partitions_ms(work, found), strict=True)
         ),
         kernels=tuple(_kernels(graph, work, found)),
         border_ms=found.border_ms,
@@ -437,35 +441,39 @@ def _unknown(graph: Graph, work: Workload) -> dict[str, int]:
     return dict(Counter(names).most_common())
 
 
-def _partitions_ms(plan: Plan, found: Times) -> list[float]:
+def _partitions_ms(work: Workload, found: Times) -> list[float]:
     """What the kernels of each partition take."""
-    numbers = np.array([kernel.partition for kernel in plan.kernels], np.intp)
-    spent: list[float] = np.bincount(numbers, found.kernels, len(plan.partitions)).tolist()
-    return spent[: len(plan.partitions)]
+    count = len(work.plan.partitions)
+    spent: list[float] = np.bincount(work.partition, found.kernels, count).tolist()
+    return spent[:count]
 
 
 def _kernels(graph: Graph, work: Workload, found: Times) -> Iterator[KernelPrediction]:
-    """Each kernel of the plan with its time. Made anew for each target, so that it is on the hot path."""
+    """Each kernel of the plan with its time. On the hot path: what no target prices is the same for all."""
     if not work.told:
         work.told.extend(_told(graph, work))
     times, predicted = found.kernels.tolist(), found.predicted.tolist()
-    for (before, source, after), latency_ms, known in zip(work.told, times, predicted, strict=True):
-        fields = (*before, latency_ms, source or ("predicted" if known else "derived"), *after)
-        yield KernelPrediction._make(fields)
+    for told, latency_ms, known in zip(work.told, times, predicted, strict=True):
+        if told.source:
+            yield told
+        else:
+            yield KernelPrediction._make((*told[:6], latency_ms, "predicted" if known else "derived", *told[8:]))
 
 
-def _told(graph: Graph, work: Workload) -> Iterator[Told]:
+def _told(graph: Graph, work: Workload) -> Iterator[KernelPrediction]:
     fallbacks = work.plan.fallbacks
     for index, kernel in enumerate(work.plan.kernels):
+        nodes = tuple([graph.nodes[node].name for node in kernel.nodes])
         if (
             kernel.free
             and kernel.sized
             and kernel.repeat == 1
             and not (kernel.inputs or kernel.outputs or kernel.weight_bytes or kernel.macs)
         ):
-            nodes = tuple([graph.nodes[node].name for node in kernel.nodes])
-            before = (index, kernel.partition, nodes, kernel.op, kernel.linked, kernel.implementation)
-            yield before, "free", (0, 0, kernel.free, kernel.explain, (), (), kernel.input_dtype)
+            yield KernelPrediction(
+                index, kernel.partition, nodes, kernel.op, kernel.linked, kernel.implementation, 0.0, "free",
+                0, 0, kernel.free, kernel.explain, (), (), kernel.input_dtype,
+            )  # fmt: skip
             continue
         fallback = fallbacks.get(kernel.nodes[0]) if kernel.nodes else None
         reason = kernel.free or ("" if kernel.sized else UNSIZED) or kernel.reason
@@ -475,20 +483,23 @@ def _told(graph: Graph, work: Workload) -> Iterator[Told]:
             and _lacks_type(kernel, model_of(work.plan.partitions[kernel.partition].executor))
         ):
             reason = UNTYPED.format(dtype=kernel.input_dtype)
-        nodes = tuple([graph.nodes[node].name for node in kernel.nodes])
         again = (f"run {kernel.repeat} times, once in each round of its loop",) if kernel.repeat > 1 else ()
-        yield (
-            (index, kernel.partition, nodes, kernel.op, kernel.linked, kernel.implementation),
-            "free" if kernel.free else "unknown" if index in work.unknown else "",
-            (
-                kernel.all_macs,
-                kernel.bytes * kernel.repeat,
-                reason or (sentence(fallback) if fallback else ""),
-                kernel.explain + again,
-                kernel.inputs if kernel.sized else None,
-                kernel.outputs if kernel.sized else None,
-                kernel.input_dtype,
-            ),
+        yield KernelPrediction(
+            index=index,
+            partition=kernel.partition,
+            nodes=nodes,
+            op=kernel.op,
+            linked=kernel.linked,
+            implementation=kernel.implementation,
+            latency_ms=0.0,
+            source="free" if kernel.free else "unknown" if index in work.unknown else "",
+            macs=kernel.all_macs,
+            bytes=kernel.bytes * kernel.repeat,
+            reason=reason or (sentence(fallback) if fallback else ""),
+            explain=kernel.explain + again,
+            inputs=kernel.inputs if kernel.sized else None,
+            outputs=kernel.outputs if kernel.sized else None,
+            dtype=kernel.input_dtype,
         )
 
 

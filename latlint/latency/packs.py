@@ -251,7 +251,7 @@ def _whole(card: dict[str, Any], common: Path) -> tuple[dict[str, Any], frozense
         if not isinstance(entries, dict):
             continue
         parts = {name: _NAMED.fullmatch(each) for name, each in entries.items() if isinstance(each, str)}
-        named = {name: _part(_found(common, f"{match[1]}.json"), section) for name, match in parts.items() if match}
+        named = {name: _part(common, f"{match[1]}.json", section) for name, match in parts.items() if match}
         found[section] = entries | named
         checked |= {(section, name) for name in named}
     return found, frozenset(checked)
@@ -267,8 +267,9 @@ def _found(common: Path, name: str) -> Path:
 
 
 @lru_cache(maxsize=64)
-def _part(path: Path, section: str) -> Any:
-    """What the file ``path`` holds, the same object for all packs. Its name is that of its content, so that it need not be read again."""
+def _part(common: Path, name: str, section: str) -> Any:
+    """What the file ``name`` holds, the same object for all packs. Its name is that of its content, so that it need not be read again."""
+    path = _found(common, name)
     found = read_part(path)
     cards.check_entry(section, found, f"{COMMON}/{path.name}")
     return found

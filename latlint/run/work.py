@@ -145,12 +145,20 @@ def predict_graph(
 
     plans = Plans(graph)
     works: dict[int, engine.Workload] = {}
+    made: dict[str, Prediction] = {}
+    pack = None
     for target in _loading(targets, graph.dialect, model, named):
         planned = plans.of(target.processor)
         if id(planned.kernels) not in works:
             works[id(planned.kernels)] = engine.workload(planned)
         work = works[id(planned.kernels)]._replace(plan=planned)
-        yield engine.predict(graph, work.plan, target, model=model, sha256=sha256, work=work), work.plan, target
+        if target.pack is not pack:  # what has another name besides, has it in the same pack
+            pack, made = target.pack, {}
+        if target.key in made:
+            made[target.key] = replace(made[target.key], target=target.name)
+        else:
+            made[target.key] = engine.predict(graph, planned, target, model=model, sha256=sha256, work=work)
+        yield made[target.key], planned, target
 
 
 def _loading(targets: Iterable[NamedTarget], dialect: str, model: str, named: Collection[str]) -> list[Target]:

@@ -110,10 +110,10 @@ class Acceptance(NamedTuple):
             return self._refuse("LACKS_TENSOR", native=native)
         if terms.max_version is not None and node.version > terms.max_version:
             return self._refuse("VERSION", native=native, version=node.version, newest=terms.max_version)
-        counts = {"inputs": sum(tensor >= 0 for tensor in node.inputs), "outputs": len(node.outputs)}
-        for what, allowed in (("inputs", terms.inputs), ("outputs", terms.outputs)):
-            if allowed and counts[what] not in allowed:
-                return self._refuse("COUNT", what=what, given=counts[what], allowed=either(allowed))
+        if terms.inputs and (given := len(node.inputs) - node.inputs.count(-1)) not in terms.inputs:
+            return self._refuse("COUNT", what="inputs", given=given, allowed=either(terms.inputs))
+        if terms.outputs and len(node.outputs) not in terms.outputs:
+            return self._refuse("COUNT", what="outputs", given=len(node.outputs), allowed=either(terms.outputs))
         return None
 
     def _of_form(self, context: Context, node: Node, terms: Terms) -> Refusal | None:

@@ -83,7 +83,7 @@ class Context:
     def shape(self, index: int) -> tuple[int, ...]:
         """The tensor's shape; a shape or size that is not known reads as empty, a dimension as 1."""
         shape = self.tensor(index).shape or ()
-        return shape if min(shape, default=1) >= 1 else tuple(max(dim, 1) for dim in shape)
+        return shape if not shape or min(shape) >= 1 else tuple(max(dim, 1) for dim in shape)
 
     def is_constant(self, index: int) -> bool:
         return index in self.constants or self.graph.tensors[index].constant
@@ -134,8 +134,10 @@ class Context:
         members = frozenset(nodes)
         chosen = [self.graph.nodes[index] for index in members]
         written = {t for node in chosen for t in node.outputs}
-        read = {t for node in chosen for t in self.runtime_inputs(node) if t not in written}
-        left = {t for t in written if t in self.graph_outputs or any(n not in members for n, _ in self.uses.get(t, ()))}
+        read = {t for node in chosen for t in node.inputs if t >= 0 and t not in written and not self.is_constant(t)}
+        left = written & self.graph_outputs
+        if len(members) < len(self.graph.nodes):
+            left |= {t for t in written for node, _ in self.uses.get(t, ()) if node not in members}
         return self._bytes(read), self._bytes(left - self.constants)
 
     def _bytes(self, tensors: Iterable[int]) -> int:

@@ -149,15 +149,15 @@ class DelegatePlanner(NamedTuple):
 
     def _kernel(self, context: Context, index: int, fused: Sequence[int], apart: str) -> Kernel:
         node = context.graph.nodes[index]
-        if any(tensor in context.constants for tensor in node.outputs):
+        if not context.constants.isdisjoint(node.outputs):
             return kernel(context, (node,), "unpack", free="unpacked once, when the model is loaded")
         merged = [context.graph.nodes[other] for other in fused]
-        pad = next((other for other in merged if other.kind == "pad"), None)
-        attributes = dict(node.attributes)
+        pad = next((other for other in merged if other.kind == "pad"), None) if merged else None
+        attributes = node.attributes
         known: dict[str, Any] = {}
         if pad is not None:
             (top, bottom), (left, right) = pad.attributes["pads"][1:3]
-            attributes["padding"] = (top, bottom, left, right)
+            attributes = {**attributes, "padding": (top, bottom, left, right)}
             known["pointwise"] = False
         rule, why = choose(self.kernels[node.kind], Facts(context, node, **known))
         merges = [f"does the work of {other.kind} {'before' if other is pad else 'after'} it" for other in merged]

@@ -98,12 +98,12 @@ def kernel(
         op=main.kind,
         implementation=implementation,
         nodes=tuple([node.index for node in nodes]),
-        inputs=tuple(map(dims, (*operands, *linked))),
-        outputs=tuple(map(dims, outputs)),
+        inputs=tuple([dims(tensor) for tensor in (*operands, *linked)]),
+        outputs=tuple([dims(tensor) for tensor in outputs]),
         linked=(() if activation == "none" else (activation,)) + followers,
         input_dtype=_type_of(operands, computes),
         output_dtype=_type_of(outputs, computes),
-        attributes=MappingProxyType(dict(attributes)),
+        attributes=attributes if isinstance(attributes, MappingProxyType) else MappingProxyType(dict(attributes)),
         macs=0 if free else macs(context.graph, main),
         weight_bytes=0 if free else _bytes(context.streamed(main), computes),
         threads=threads,
@@ -128,4 +128,4 @@ def _type_of(tensors: Sequence[Tensor], computes: Mapping[str, str]) -> str:
 
 
 def _bytes(tensors: Sequence[Tensor], computes: Mapping[str, str]) -> int:
-    return int(sum((t.elements or 0) * ITEM_BYTES.get(computes.get(t.dtype, t.dtype), 0) for t in tensors))
+    return int(sum([(t.elements or 0) * ITEM_BYTES.get(computes.get(t.dtype, t.dtype), 0) for t in tensors]))

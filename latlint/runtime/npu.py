@@ -62,7 +62,7 @@ class NpuPlanner(DelegatePlanner):
 
     def _compiled(self, context: Context, indices: Sequence[int], group: Group | None) -> Kernel:
         nodes = [context.graph.nodes[index] for index in indices]
-        if any(tensor in context.constants for tensor in nodes[0].outputs):
+        if not context.constants.isdisjoint(nodes[0].outputs):
             return kernel(context, nodes, "unpack", free="unpacked once, when the model is compiled")
         if _keeps(context, nodes[0]):
             return kernel(context, nodes, "none", free="a value by another name")

@@ -8,6 +8,7 @@ from latlint.graph.ops import CONVOLUTIONS, MATRIX
 from latlint.graph.types import Graph, Node, Tensor
 
 _RECURRENT = frozenset({"lstm", "gru", "rnn", "svdf"})
+_MADE_OF_THEM = CONVOLUTIONS | MATRIX | _RECURRENT
 
 
 def tensor_at(graph: Graph, indices: tuple[int, ...], slot: int) -> Tensor | None:
@@ -18,11 +19,13 @@ def tensor_at(graph: Graph, indices: tuple[int, ...], slot: int) -> Tensor | Non
 def dims(tensor: Tensor) -> tuple[int, ...]:
     """The tensor's shape with a dimension that is not known taken as 1."""
     shape = tensor.shape or ()
-    return shape if min(shape, default=0) >= 0 else tuple(1 if dim < 0 else dim for dim in shape)
+    return shape if not shape or min(shape) >= 0 else tuple(1 if dim < 0 else dim for dim in shape)
 
 
 def macs(graph: Graph, node: Node) -> int:
     """Multiply-accumulates of the ops that are made of them (convolutions and matrix products), padding counted as work."""
+    if node.kind not in _MADE_OF_THEM:
+        return 0
     data, output = tensor_at(graph, node.inputs, 0), tensor_at(graph, node.outputs, 0)
     if data is None or output is None or not data.shape or not output.shape:
         return 0
@@ -42,6 +45,4 @@ def macs(graph: Graph, node: Node) -> int:
         # every weight once for every row of the input
         matrices = (graph.tensors[i] for i in node.inputs if i >= 0 and graph.tensors[i].constant)
         return prod(read[:-1]) * sum(tensor.elements or 0 for tensor in matrices if len(tensor.shape or ()) > 1)
-    if node.kind in CONVOLUTIONS:
-        return made * kernel * read[-1] // groups
-    return 0
+    return made * kernel * read[-1] // groups

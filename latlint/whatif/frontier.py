@@ -119,7 +119,7 @@ _well_shaped: dict[tuple[tuple[str, ...], str, str], Workload] = {}
 
 def frontier(target: Target, group: str, dtype: str) -> Frontier:
     """The frontier of ``group`` on ``target`` for activations of ``dtype``; empty where nothing like it was measured."""
-    key = (target.name, target.key, str(target.pack.card.get("sha256", "")), group, dtype)
+    key = (target.device, target.key, str(target.pack.card.get("sha256", "")), group, dtype)
     if key not in _known:
         processor = target.processor
         like = alike(processor, dtype in FLOATS), group, dtype
