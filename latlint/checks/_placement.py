@@ -16,6 +16,7 @@ from latlint.whatif.edits import EditedGraph
 from latlint.words import counted
 
 if TYPE_CHECKING:
+    from latlint.whatif.gain import Gain
     from latlint.whatif.pricing import Edit
 
 #: Refusals of nodes that the delegate would take but for the others.
@@ -137,6 +138,11 @@ def brief(why: Refusal, by: str = "the delegate") -> str:
     return str(why.values["why"]) if why.code == "FORM" else sentence(why._replace(values={**why.values, "by": by}))
 
 
+def gain_if_taken(view: View, nodes: Sequence[int]) -> Gain | None:
+    """What it would save if the delegate took ``nodes``, in ascending order, whichever rule asks."""
+    return view.gain(f"{','.join(map(str, nodes))} taken", lambda graph: as_if_taken(graph, nodes))
+
+
 def as_if_taken(graph: Graph, nodes: Iterable[int]) -> Graph | None:
     """``graph`` with ops that the delegate takes in the place of ``nodes``: as many values in and out, in floating point and in at
     most four dimensions. ``None`` where that says nothing, as for ops that do the model's work."""
@@ -180,7 +186,7 @@ def findings(
     ``label`` tells the findings of one rule on one model apart.
     """
     indices = [node.index for node in nodes]
-    gain = view.gain(f"{rule.code} {label}", edit or (lambda graph: as_if_taken(graph, indices)))
+    gain = view.gain(f"{rule.code} {label}", edit) if edit else gain_if_taken(view, indices)
     others = len(set(refused(view)) - set(indices))
     if others and (gain is None or gain.ms < view.least_gain_ms):
         message = f"{message} (so {'is' if others == 1 else 'are'} {counted(others, 'other op')}, which must go as well for this to pay)"

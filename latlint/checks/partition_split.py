@@ -44,7 +44,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from latlint.checks._placement import advice, as_if_taken, at_the_ends, brief, refused, takes_no_floats, takes_whole
+from latlint.checks._placement import advice, at_the_ends, brief, gain_if_taken, refused, takes_no_floats, takes_whole
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import View, view
 from latlint.latency.types import Gain
@@ -80,7 +80,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         fix = f"they may stay there, at an end of the model{f' ({what})' if what else ''}"
         yield from seen.judge(RULE, message, nodes, fix=fix, severity="note")
         return
-    gain = seen.gain("LAT201", lambda graph: as_if_taken(graph, sorted(mendable)))
+    gain = gain_if_taken(seen, sorted(mendable))
     fix = f"{what or 'replace them by ops that it takes'}{_culprit(seen, mendable)}"
     if not _taken(seen) and (gain is None or gain.ms < seen.least_gain_ms):
         # Whether it pays or not, a budget for the processor is held against another one.
@@ -116,8 +116,7 @@ def _culprit(seen: View, left: dict[int, Refusal]) -> str:
         return ""
     alone: dict[str, Gain] = {}
     for kind, _ in kinds.most_common(_PRICED):
-        mended = [index for index in sorted(left) if seen.graph.nodes[index].kind == kind]
-        gain = seen.gain(f"LAT201 {kind}", lambda graph, mended=mended: as_if_taken(graph, mended))  # type: ignore[misc]
+        gain = gain_if_taken(seen, [index for index in sorted(left) if seen.graph.nodes[index].kind == kind])
         if gain is not None and gain.low_ms > 0 and gain.ms >= seen.least_gain_ms:
             alone[kind] = gain
     best = max(alone, key=lambda kind: alone[kind].ms, default="")

@@ -16,11 +16,13 @@ from latlint.checks.view import View, view
 from latlint.graph import read
 from latlint.graph.types import Graph
 from latlint.latency import engine
+from latlint.runtime import plan
 from latlint.settings import Settings
 from latlint.units import format_ms
 from latlint.whatif import pricing
 from latlint.whatif.edits import EditedGraph, dead_nodes, with_channels
 from latlint.whatif.gain import Gain
+from tests.targets import bundled
 
 RULE = Rule("LAT999", "a-rule", "warning")
 GELU = """
@@ -334,3 +336,31 @@ def test_runtimes_of_different_formats_do_not_share_what_is_seen(model: Callable
     assert sum(map(len, alone.values()))
     assert {target: checks.run(subject(graph, target)) for target in targets} == alone
     assert {target: checks.run(subject(graph, target)) for target in targets[::-1]} == alone
+
+
+def test_ops_that_two_rules_would_mend_are_planned_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LAT201 asks for all refused ops, LAT205 for those of more than four dimensions: here the same."""
+    drawn = """
+    x = input 1x28x28x48
+    a = conv2d x 48 kernel=3
+    b = reshape a -> 1x28x28x2x24
+    c = relu b
+    d = reshape c -> 1x28x28x48
+    e = conv2d d 48 kernel=3
+    """
+    planned = []
+    monkeypatch.setattr(pricing, "plan", lambda graph, processor: planned.append(graph) or plan(graph, processor))
+    assert {"LAT201", "LAT205"} <= found(sketch(drawn), "pixel-4/gpu").keys()
+    kinds = [tuple(node.kind for node in graph.nodes) for graph in planned]
+    assert kinds and len(set(kinds)) == len(kinds)
+
+
+def test_what_no_target_prices_is_said_once_for_all(model: Callable[[str], Path]) -> None:
+    graph = read(model("resnet18.onnx"))
+    targets = [bundled()[name] for name in ("pixel-4/cpu-1large", "pixel-4/cpu-1med")]
+    made = plan(graph, targets[0].processor)
+    work = engine.workload(made)
+    one, other = (engine.predict(graph, made, target, model="m", sha256="", work=work).kernels for target in targets)
+    free = [kernel for kernel in one if kernel.source == "free"]
+    assert free and all(a is b for a, b in zip(one, other, strict=True) if a.source == "free")
+    assert all(a.latency_ms < b.latency_ms for a, b in zip(one, other, strict=True) if a.source != "free")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import latlint
 from latlint.errors import LatlintError
+from latlint.latency import engine
 from latlint.settings import Budget, Settings
 
 Model = Callable[[str], Path]
@@ -71,3 +73,21 @@ def test_memory_is_that_of_the_graph_that_each_runtime_gets(tmp_path: Path) -> N
     alone = {name: peak for target in targets for name, peak in peaks(target).items()}
     assert len(set(alone.values())) > 1
     assert peaks(*targets) == alone
+
+
+def test_what_a_target_is_called_besides_is_worked_out_once(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    priced = []
+    times = engine.times
+    monkeypatch.setattr(engine, "times", lambda work, target: priced.append(target.name) or times(work, target))
+    report = latlint.check(
+        model("mobilenet_v3_small.tflite"), Settings(targets=("galaxy-s24/npu", "galaxy-s24/npu@litert"))
+    )
+    assert report.findings and priced
+    one, other = (
+        [replace(each, target="", fingerprint="") for each in report.findings if each.target == name]
+        for name in report.targets
+    )
+    assert one == other
+    first, second = report.predictions
+    assert replace(first, target=second.target) == second and first.target != second.target
+    assert "galaxy-s24/npu@litert" not in priced
