@@ -38,6 +38,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from latlint.checks.types import Finding, Rule, Subject
+from latlint.checks.view import View, view
 from latlint.graph.types import Node
 from latlint.words import counted
 
@@ -45,7 +46,7 @@ RULE = Rule("LAT322", "dynamic-quantization", "warning", (), "measured")
 
 
 def check(subject: Subject) -> Iterator[Finding]:
-    found = [node for node in subject.graph.nodes if node.native.rpartition("::")[2] == "ConvInteger"]
+    found = view(subject).shared(_quantised_at_run_time)
     if not found:
         return
     grouped = [node for node in found if _groups(node) > 1]
@@ -56,6 +57,10 @@ def check(subject: Subject) -> Iterator[Finding]:
     )
     finding = RULE.finding(subject, message, nodes=tuple(dict.fromkeys(node.name for node in found)))
     yield finding if grouped else _milder(finding)
+
+
+def _quantised_at_run_time(view: View) -> list[Node]:
+    return [node for node in view.scene.original.nodes if node.native.rpartition("::")[2] == "ConvInteger"]
 
 
 def _milder(finding: Finding) -> Finding:

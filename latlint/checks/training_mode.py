@@ -56,7 +56,7 @@ _LONGEST = 12
 
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
-    stated = [node for node in seen.scene.original.nodes if _in_training(node)]
+    stated = seen.shared(_stated)
     spelt = seen.shared(_batch_statistics)
     if stated:
         counts = Counter(node.native or node.kind for node in stated)
@@ -75,6 +75,10 @@ def check(subject: Subject) -> Iterator[Finding]:
         nodes = [node for nodes in spelt for node in nodes]
         fix = "export the model for inference"
         yield from seen.judge(RULE, message, nodes, fix=fix, gain=seen.gain("LAT325", without), severity=RULE.severity)
+
+
+def _stated(view: View) -> list[Node]:
+    return [node for node in view.scene.original.nodes if _in_training(node)]
 
 
 def _in_training(node: Node) -> bool:

@@ -34,7 +34,12 @@ class ModelFile(NamedTuple):
         """What the file says; see ``read``. ``as_if``: the precision in which a float model is to be planned."""
         try:
             found: Graph = self.format.read(self.source, self.name, shapes)
-            return replace(found, as_if=as_if) if as_if and found.precision.startswith("float") else found
+            if not as_if:
+                return found
+            if found.precision.startswith("float"):
+                return replace(found, as_if=as_if)
+            note = f"judged as it is, not in {as_if}: it computes in {found.precision}, and only a float model can be converted"
+            return replace(found, notes=(*found.notes, note))
         finally:
             self.source.forget()
 

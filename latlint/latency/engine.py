@@ -417,7 +417,7 @@ def predict(
             )
             for part, spent in zip(plan.partitions, _partitions_ms(work, found), strict=True)
         ),
-        kernels=tuple(_kernels(graph, work, found)),
+        kernels=_kernels(graph, work, found),
         border_ms=found.border_ms,
         delegate=plan.delegate,
         placement=not target.timed,
@@ -448,16 +448,19 @@ def _partitions_ms(work: Workload, found: Times) -> list[float]:
     return spent[:count]
 
 
-def _kernels(graph: Graph, work: Workload, found: Times) -> Iterator[KernelPrediction]:
-    """Each kernel of the plan with its time. On the hot path: what no target prices is the same for all."""
+def _kernels(graph: Graph, work: Workload, found: Times) -> tuple[KernelPrediction, ...]:
+    """Each kernel of the plan with its time. On the hot path: what no target prices is the same for all, and in large graphs most of them."""
     if not work.told:
         work.told.extend(_told(graph, work))
-    times, predicted = found.kernels.tolist(), found.predicted.tolist()
-    for told, latency_ms, known in zip(work.told, times, predicted, strict=True):
-        if told.source:
-            yield told
-        else:
-            yield KernelPrediction._make((*told[:6], latency_ms, "predicted" if known else "derived", *told[8:]))
+    kernels = list(work.told)
+    for part in work.parts:
+        at = list(part.positions)
+        for position, latency_ms, known in zip(
+            at, found.kernels[at].tolist(), found.predicted[at].tolist(), strict=True
+        ):
+            told, source = kernels[position], "predicted" if known else "derived"
+            kernels[position] = KernelPrediction._make((*told[:6], latency_ms, source, *told[8:]))
+    return tuple(kernels)
 
 
 def _told(graph: Graph, work: Workload) -> Iterator[KernelPrediction]:

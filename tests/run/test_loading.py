@@ -91,3 +91,14 @@ def test_what_a_target_is_called_besides_is_worked_out_once(model: Model, monkey
     first, second = report.predictions
     assert replace(first, target=second.target) == second and first.target != second.target
     assert "galaxy-s24/npu@litert" not in priced
+
+
+@pytest.mark.parametrize("precision", ["w8a8", "float16"])
+def test_a_quantised_model_is_judged_as_it_is_and_that_is_said(model: Model, precision: str) -> None:
+    plain, asked = (
+        latlint.check(model("mobilenet_v2_int8.tflite"), Settings(targets=("galaxy-s24/npu",), precision=each))
+        for each in ("", precision)
+    )
+    ((note,),) = (set(b.notes) - set(a.notes) for a, b in zip(plain.predictions, asked.predictions, strict=True))
+    assert precision in note and "int8" in note
+    assert asked.predictions[0].latency_ms == plain.predictions[0].latency_ms
