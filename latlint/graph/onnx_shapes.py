@@ -531,13 +531,8 @@ def _slice(
     step = [1] * len(begin) if steps is None else steps.tolist()
     index = [slice(None)] * data.ndim
     for a, b, axis, s in zip(begin, end, along, step, strict=True):
-        index[axis] = slice(int(a), _slice_end(int(b), int(s), data.shape[axis]), int(s))
+        index[axis] = slice(int(a), int(b), int(s))
     return data[tuple(index)]
-
-
-def _slice_end(end: int, step: int, dim: int) -> int | None:
-    """The end as Python's slices have it: ``None`` for a backward slice that runs through element 0."""
-    return None if step < 0 and end < -dim else end
 
 
 def _cast(attrs: dict[str, Any], data: Array) -> Array:

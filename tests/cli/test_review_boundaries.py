@@ -58,10 +58,24 @@ def test_a_waiver_of_a_model_that_cannot_be_read_is_not_called_unused(
     assert "LAT904" not in {code for code, *_ in found(checked(latlint))}, "what b.tflite takes is not known"
 
 
+def test_a_line_of_the_baseline_for_a_model_that_cannot_be_read_is_not_called_unused(
+    latlint: Run, repository: Path, model: Model
+) -> None:
+    limit = '[[budgets]]\nmax = "1us"\n'
+    (repository / "latlint.toml").write_text(f'targets = ["pixel-4/gpu"]\nselect = ["LAT0", "LAT1", "LAT9"]\n{limit}')
+    put(repository, model(FAST), "a.tflite")
+    assert latlint("baseline").status == 0
+    (repository / "a.tflite").write_bytes(b"nonsense")
+    assert "LAT906" not in {code for code, *_ in found(checked(latlint))}, "what a.tflite takes is not known"
+    (repository / "a.tflite").unlink()
+    put(repository, model(FAST), "b.tflite")
+    assert "LAT906" in {code for code, *_ in found(checked(latlint))}, "it is gone"
+
+
 def test_a_model_that_moved_and_changed_is_known_by_its_name(
     latlint: Run, git: Callable[..., None], repository: Path, model: Model
 ) -> None:
-    put(repository, model(MEDIUM), "old/net.tflite")
+    put(repository, model("one_gelu.tflite"), "old/net.tflite")  # whose ops tell nothing
     git("add", ".")
     git("commit", "-m", "A model")
     (repository / "old/net.tflite").unlink()

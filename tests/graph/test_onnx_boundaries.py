@@ -143,3 +143,13 @@ def test_what_the_file_declares_is_believed_of_ops_that_nobody_knows() -> None:
     strange = [ONE("Mystery", ["x"], ["where"], domain="acme"), *nodes[1:]]
     assert shape(read(strange, [4, 4], {"where": [2, 7]})) == (2, 7)
     assert shape(read(strange, [4, 4], {"where": ["rank", 7]})) == (-1, 7)
+
+
+def test_where_an_input_leaves_a_size_open_runtimes_plan_by_what_the_file_declares() -> None:
+    """ONNX Runtime plans before it runs: a size that inference leaves open is then what the file says."""
+    nodes = [ONE("NonZero", ["x"], ["where"]), ONE("Cast", ["where"], ["y"], to=TensorProto.FLOAT)]
+    graph = read(nodes, ["N", 4], {"where": [2, 7]})
+    assert shape(graph) == (2, -1)
+    assert graph.left_open is not None
+    left = graph.left_open()
+    assert (left["x"].shape, left["y"].shape) == ((-1, 4), (2, 7))

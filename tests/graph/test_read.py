@@ -15,6 +15,7 @@ import pytest
 
 from latlint.errors import LatlintError
 from latlint.graph import read
+from latlint.graph.detect import lfs_pointer
 
 POINTER = """version https://git-lfs.github.com/spec/v1
 oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393
@@ -96,6 +97,13 @@ def test_a_pointer_with_windows_line_ends_or_no_size_is_still_one(tmp_path: Path
     assert "2.0 kB" in refusal(path).message
     path.write_text(POINTER.split("size", maxsplit=1)[0])
     assert refusal(path).code == "LAT002"
+
+
+def test_a_pointer_has_less_than_1024_bytes() -> None:
+    """As Git LFS has it (docs/spec.md): what is longer begins like one and is none."""
+    text = POINTER.format(size=2000).encode()
+    assert lfs_pointer(text.ljust(1023, b"\n"))
+    assert lfs_pointer(text.ljust(1024, b"\n")) is None
 
 
 def test_an_empty_file_is_empty(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import latlint
 from latlint.graph import Graph
 from latlint.graph.onnx import read_onnx
 from latlint.runtime import Kernel, Plan, Processor, plan
+from latlint.runtime.partition import Epoch, keep_largest
 from tests.targets import bundled
 
 GPU, CPU = "tflite-2.10/gpu-delegate", "tflite-2.10/builtin"
@@ -185,3 +186,9 @@ def test_groups_divide_the_work_of_a_transposed_convolution(groups: int, sides: 
     node = ONE("ConvTranspose", ["x", "w"], ["y"], group=groups)
     graph = converted([node], [1, 8, *[4] * sides], w=filters(8, 8 // groups, *[2] * sides))
     assert sum(kernel.macs for kernel in plan(graph, CORE).kernels) == 4**sides * 2**sides * 8 * 8 // groups
+
+
+def test_of_partitions_of_one_size_the_first_are_kept() -> None:
+    split = [Epoch(True, (0, 1)), Epoch(False, (2,)), Epoch(True, (3, 4)), Epoch(True, (5, 6)), Epoch(True, (7,))]
+    for count, kept in ((1, [0]), (2, [0, 2]), (3, [0, 2, 3])):
+        assert [at for at, epoch in enumerate(keep_largest(split, count)) if epoch.delegated] == kept

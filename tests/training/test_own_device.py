@@ -566,6 +566,16 @@ def test_onnx_runtime_events_may_lack_runs(tmp_path: Path, model: Model) -> None
     assert found.total_ms == pytest.approx(0.11)
 
 
+def test_the_first_run_of_onnx_runtime_does_not_count(tmp_path: Path, model: Model) -> None:
+    """It allocates memory and warms up caches."""
+    node = {"cat": "Node", "name": "a_kernel_time", "dur": 100, "args": {"op_name": "Conv"}}
+    runs = [{"cat": "Session", "name": "model_run", "dur": dur} for dur in (900, 200, 220)]
+    path = tmp_path / "p.json"
+    path.write_text(json.dumps([node, *runs]), "utf-8")
+    [found] = read_all([f"{model('resnet18.onnx')}={path}"])
+    assert found.total_ms == pytest.approx(0.21)
+
+
 def test_an_npu_is_found_from_five_jobs_of_ai_hub(model: Model, tmp_path: Path) -> None:
     """Five networks tell how fast a chip is against a known one, through the JSON that a profile job leaves."""
     truth = bundled()["galaxy-s24/npu@litert"]
