@@ -2,6 +2,7 @@
 
     python benchmarks/accuracy.py            # every family held out in turn, from the model files, through the planner
     python benchmarks/accuracy.py --quick    # four families
+    python benchmarks/accuracy.py --packs    # after it whether the bundled packs are what training gives, without planning the files again
     python benchmarks/accuracy.py --record   # the whole, and write benchmarks/accuracy.json, which the tests hold the cards against
 
 For each family of architectures, the predictors of all targets are trained on the other families and predict every model of the
@@ -24,11 +25,10 @@ import latlint.training  # isort: skip  # noqa: F401 (before NumPy: it says on h
 import numpy as np
 
 from latlint.training.calibrate import TOLD_OF_TRANSFORMERS, record, stretches
-from latlint.training.corpus import unpacked
-from latlint.training.design import Design, build
+from latlint.training.design import Design, of
 from latlint.training.evaluation import LEVEL
 from latlint.training.held_out import HeldOut, hold_out
-from latlint.training.measurements import Series, load
+from latlint.training.measurements import Series
 
 RECORD = Path(__file__).with_name("accuracy.json")
 #: What quotes the record.
@@ -60,6 +60,11 @@ def main() -> int:
     parser.add_argument("--full", action="store_true", help="hold out every family (the default)")
     parser.add_argument("--record", action="store_true", help=f"write {RECORD.name} beside this file")
     parser.add_argument("--check", action="store_true", help="exit 1 where a limit is exceeded")
+    parser.add_argument(
+        "--packs",
+        action="store_true",
+        help="also that the bundled packs follow from the data (latlint.training --check)",
+    )
     parser.add_argument("--npu", action="store_true", help="NPUs instead: see npu.py beside this file")
     parser.add_argument("--litert", action="store_true", help="LiteRT as it ships instead: see litert.py beside it")
     options = parser.parse_args()
@@ -74,7 +79,7 @@ def main() -> int:
         return npu.run(options.shared, transfer=options.full, record=options.record, check=options.check)
     if options.quick and (options.full or options.record):
         parser.error("--quick does not go with --full or --record")
-    design = build(load(options.shared / "data"), unpacked(options.shared / "corpus"))
+    design = of(options.shared)
     held_out = hold_out(design, QUICK if options.quick else None, lambda family: print(f"  {family}", file=sys.stderr))
     rows = [row(series, held_out, design) for series in design.measurements.series]
     print_table(rows)
@@ -99,7 +104,12 @@ def main() -> int:
             for page in PAGES:
                 page.write_text(with_tables(page.read_text("utf-8"), record), "utf-8")
     print("\n".join(broken), file=sys.stderr, end="\n" if broken else "")
-    return 1 if options.check and broken else 0
+    failed = options.check and bool(broken)
+    if options.packs:
+        from latlint.training.__main__ import main as training
+
+        failed |= bool(training(["--check", "--shared", str(options.shared)]))
+    return int(failed)
 
 
 def with_tables(page: str, record: dict[str, Any]) -> str:

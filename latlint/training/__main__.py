@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import gc
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +14,9 @@ from latlint.data import data_dir
 from latlint.latency.catalogue import write_index
 from latlint.latency.packs import Pack, prune_common, read_pack, write_pack
 from latlint.training import ai_hub_cpu, calibrate, derived, litert, servers
-from latlint.training.corpus import unpacked
 from latlint.training.design import Design
-from latlint.training.design import build as build_design
+from latlint.training.design import of as design_of
 from latlint.training.held_out import hold_out, predicted_ms
-from latlint.training.measurements import load
 from latlint.training.npu import build as npu
 from latlint.training.npu import study as npu_study
 
@@ -26,7 +24,8 @@ from latlint.training.npu import study as npu_study
 TOLERANCE = 0.01
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code for ``arguments``, by default those of the command line."""
     parser = argparse.ArgumentParser(prog="python -m latlint.training", description=__doc__)
     parser.add_argument("--shared", type=Path, default=Path("../shared"), help="directory with data/ and corpus/")
     parser.add_argument("--output", type=Path, default=data_dir("predictors"), help="where the packs go")
@@ -34,7 +33,7 @@ def main() -> int:
         "--check", action="store_true", help="compare with the packs in --output instead of writing them"
     )
     parser.add_argument("--only", choices=sorted(_SOURCES), help="the packs from one source")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if not (options.shared / "data").is_dir():
         parser.error(f"{options.shared}: no data/ here; the measurements are not part of the repository")
     gc.set_threshold(200_000, 20, 20)  # as ``latlint.__main__`` sets it
@@ -46,7 +45,7 @@ def main() -> int:
 
 def _phones(shared: Path, output: Path, check: bool) -> int:
     """CPUs and GPUs of phones."""
-    design = build_design(load(shared / "data"), unpacked(shared / "corpus"))
+    design = design_of(shared)
     if check:
         return _check(design, output)
     held_out = hold_out(design, progress=lambda family: print(f"held out {family}", file=sys.stderr))

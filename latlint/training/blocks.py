@@ -23,25 +23,30 @@ STAGES: Mapping[int, tuple[int, ...]] = {
 WHOLE = 4
 
 
-def generated() -> Iterator[tuple[str, bytes]]:
+def generated(wanted: Callable[[str], bool] = lambda name: True) -> Iterator[tuple[str, bytes]]:
     """Names and TFLite files, all of them some hundred megabytes: ``<kind>-<resolution>`` for a fragment and ``<kind>-net<number>`` for a small
-    network; ``<kind>-int8-<…>`` for those that are quantised."""
+    network; ``<kind>-int8-<…>`` for those that are quantised. Only those whose name is ``wanted`` are made."""
+    return ((name, make()) for name, make in _makers() if wanted(name))
+
+
+def _makers() -> Iterator[tuple[str, Callable[[], bytes]]]:
     for kind, block in BLOCKS.items():
         for size in STAGES:
-            yield f"{kind}-{size}", _fragment(block, size, random.Random(f"{kind} {size}"))
+            yield f"{kind}-{size}", partial(_fragment, block, size, random.Random(f"{kind} {size}"))
         for number in range(WHOLE):
-            yield f"{kind}-net{number}", _network(block, random.Random(f"{kind} net {number}"))
+            yield f"{kind}-net{number}", partial(_network, block, random.Random(f"{kind} net {number}"))
     for kind in QUANTISED:
         block = BLOCKS[kind]
         for size in STAGES:
-            yield f"{kind}-int8-{size}", _fragment(block, size, random.Random(f"{kind} int8 {size}"), quantized=True)
-        yield f"{kind}-int8-net0", _network(block, random.Random(f"{kind} int8 net"), quantized=True)
+            chance = random.Random(f"{kind} int8 {size}")
+            yield f"{kind}-int8-{size}", partial(_fragment, block, size, chance, quantized=True)
+        yield f"{kind}-int8-net0", partial(_network, block, random.Random(f"{kind} int8 net"), quantized=True)
     for kind in LARGE:
         for size in (224, 320):
-            yield f"{kind}-{size}", _large(BLOCKS[kind], size, random.Random(f"{kind} {size}"))
+            yield f"{kind}-{size}", partial(_large, BLOCKS[kind], size, random.Random(f"{kind} {size}"))
     for number in range(WHOLE):
-        yield f"transformer-net{number}", _transformer(random.Random(f"transformer net {number}"))
-        yield f"audio-net{number}", _audio(random.Random(f"audio net {number}"))
+        yield f"transformer-net{number}", partial(_transformer, random.Random(f"transformer net {number}"))
+        yield f"audio-net{number}", partial(_audio, random.Random(f"audio net {number}"))
 
 
 def _large(block: Block, size: int, chance: random.Random) -> bytes:

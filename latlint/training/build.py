@@ -31,15 +31,23 @@ def build(design: Design, models: NDArray[np.bool_]) -> dict[str, Pack]:
     cpus = cpu.fit(design, models)
     gpus = gpu.fit(design, models)
     names = [model for model, keep in zip(design.measurements.models, models, strict=True) if keep]
+    on_cpus = covers(cpu.measured_terms(design), [design.cpu[p][name] for p in design.cpu for name in names])
     return {
-        device: _pack(design, device, column, cpus, gpus[device], names)
+        device: _pack(design, device, column, cpus, gpus[device], names, on_cpus)
         for column, device in enumerate(design.measurements.devices)
     }
 
 
 def _pack(
-    design: Design, device: str, column: int, cpus: Mapping[str, Any], gpu_model: gpu.GpuModel, models: Sequence[str]
+    design: Design,
+    device: str,
+    column: int,
+    cpus: Mapping[str, Any],
+    gpu_model: gpu.GpuModel,
+    models: Sequence[str],
+    on_cpus: Mapping[str, Any],
 ) -> Pack:
+    """``on_cpus``: what the models cover on CPUs, the same for all devices."""
     facts = design.measurements.devices[device]
     arrays: dict[str, NDArray[Any]] = {"gpu/theta": gpu_model.theta}
     for name, forest in gpu_model.forests.items():
@@ -63,7 +71,7 @@ def _pack(
                 gpu.measured_terms(design, column),
                 [design.gpu[device][name] for name in models if name in design.gpu[device]],
             ),
-            "cpu": covers(cpu.measured_terms(design), [design.cpu[p][name] for p in design.cpu for name in models]),
+            "cpu": on_cpus,
         },
         **vocabulary(*CPU.models, *GPU.models),
         "forests": {f"gpu/{name}": forest.depth for name, forest in gpu_model.forests.items()},

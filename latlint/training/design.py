@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from latlint.latency.engine import Part, Workload, workload
 from latlint.runtime import plan
 from latlint.runtime.types import Kernel, Plan, Processor
 from latlint.training.columns import Columns
-from latlint.training.measurements import CPU_RUNTIME, KernelTime, Measurements
+from latlint.training.corpus import unpacked
+from latlint.training.measurements import CPU_RUNTIME, KernelTime, Measurements, load
 
 #: The kinds of op whose kernels the measurements list.
 LISTED = frozenset(["conv2d", "depthwise_conv2d", "fully_connected", "mean", "concat", "max_pool2d", "average_pool2d"])
@@ -68,6 +70,12 @@ def build(measurements: Measurements, corpus: Path) -> Design:
                 if model in measurements.kernels[device]:
                     gpu[device][model] = workload(plan(graph, gpus[device]))
     return Design(measurements, cpu, gpu, _rows(measurements, gpu))
+
+
+@cache
+def of(shared: Path) -> Design:
+    """What ``build`` makes of the measurements and model files in ``shared``, once in a process."""
+    return build(load(shared / "data"), unpacked(shared / "corpus"))
 
 
 def listed(planned: Plan) -> list[int]:

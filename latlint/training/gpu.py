@@ -109,7 +109,7 @@ def _forests(rows: KernelRows, train: Mask, column: int, theta: Array) -> dict[s
                 )
                 for seed in SEEDS
             )
-            found[str(name)] = flatten(*(booster.dump_model() for booster in boosters))
+            found[str(name)] = flatten(*(booster.model_to_string() for booster in boosters))
     return found
 
 

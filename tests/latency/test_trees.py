@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from latlint.latency.trees import Forest, flatten
+from latlint.latency.trees import flatten
 
 Rows = NDArray[np.float32]
 
@@ -47,7 +47,7 @@ def test_a_forest_predicts_what_lightgbm_predicts(settings: dict[str, Any]) -> N
     new = rows(500, seed=2)
     expected = np.asarray(booster.predict(new))
     assert expected.std() > 0.5
-    np.testing.assert_allclose(flatten(booster.dump_model()).predict(new), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(flatten(booster.model_to_string()).predict(new), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_a_row_on_a_threshold_goes_left_and_the_next_number_right() -> None:
@@ -56,35 +56,31 @@ def test_a_row_on_a_threshold_goes_left_and_the_next_number_right() -> None:
     booster = lightgbm.train(SETTINGS, data, 20)
     expected = np.asarray(booster.predict(train))
     assert expected[0] < 0.1 < 0.9 < expected[-1]
-    np.testing.assert_allclose(flatten(booster.dump_model()).predict(train), expected, atol=1e-5)
+    np.testing.assert_allclose(flatten(booster.model_to_string()).predict(train), expected, atol=1e-5)
 
 
 def test_trees_that_are_one_leaf_are_their_constant() -> None:
     train = rows(100, seed=3)
     booster = lightgbm.train(SETTINGS, lightgbm.Dataset(train, np.full(100, 2.5)), 3)
-    forest = flatten(booster.dump_model())
+    forest = flatten(booster.model_to_string())
     assert forest.depth == 0
     np.testing.assert_allclose(forest.predict(train), booster.predict(train), rtol=1e-6)
 
 
 def test_a_forest_of_no_trees_is_zero() -> None:
-    forest = flatten({"tree_info": []})
+    forest = flatten("")
     assert forest.predict(rows(7, seed=4)).tolist() == [0.0] * 7
 
 
 def test_no_rows_are_no_predictions() -> None:
-    forest = flatten(trained(rows(200, seed=5), rounds=3).dump_model())
+    forest = flatten(trained(rows(200, seed=5), rounds=3).model_to_string())
     assert forest.predict(np.empty((0, 5), np.float32)).shape == (0,)
 
 
 def test_the_depth_is_that_of_the_deepest_leaf() -> None:
-    def leaf(value: float) -> dict[str, Any]:
-        return {"leaf_value": value}
-
-    def split(threshold: float, left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
-        return {"split_feature": 0, "threshold": threshold, "left_child": left, "right_child": right}
-
-    deep = split(4, split(2, leaf(1), split(3, leaf(2), leaf(3))), leaf(4))
-    forest: Forest = flatten({"tree_info": [{"tree_structure": deep}, {"tree_structure": leaf(10)}]})
+    """As LightGBM writes trees: children below zero are leaves."""
+    deep = "split_feature=0 0 0\nthreshold=4 2 3\nleft_child=1 -1 -2\nright_child=-4 2 -3\nleaf_value=1 2 3 4"
+    leaf = "split_feature=\nthreshold=\nleft_child=\nright_child=\nleaf_value=10"
+    forest = flatten(f"Tree=0\n{deep}\n\nTree=1\n{leaf}\n")
     assert forest.depth == 3
     assert forest.predict(np.array([[2], [3], [4], [5]], np.float32)).tolist() == [11, 12, 13, 14]

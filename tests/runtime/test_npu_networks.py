@@ -10,7 +10,7 @@ import pytest
 
 from latlint.graph import read
 from latlint.graph.types import Graph
-from latlint.runtime import plan
+from latlint.runtime import Plans
 from latlint.runtime.types import Processor
 from latlint.training.npu.measurements import networks
 from latlint.training.npu.study import unpacked
@@ -48,8 +48,9 @@ def test_networks_are_planned_whole_and_have_the_layers_that_were_published(
     far: dict[str, tuple[int, tuple[int, ...]]] = {}
     near = 0
     for name, graph in graphs:
+        plans = Plans(graph)  # as a run has it: two of the runtimes plan alike
         for runtime in reversed(RUNTIMES if name in whole else RUNTIMES[:1]):
-            planned = plan(graph, Processor("npu", f"qnn-2.50/{runtime}", "npu", "qualcomm", "hexagon", "float16"))
+            planned = plans.of(Processor("npu", f"qnn-2.50/{runtime}", "npu", "qualcomm", "hexagon", "float16"))
             if name in whole and [part.executor for part in planned.partitions] != ["npu"]:
                 left[name, runtime] = planned.fallbacks
         assert planned.converted is not None  # by LiteRT, whose layers were counted

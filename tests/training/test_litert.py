@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,21 @@ from tests.targets import bundled
 
 
 @pytest.fixture(scope="module")
-def networks(shared: Path) -> list[Network]:
-    return RASPBERRY_PI.measured(shared)
+def measured(shared: Path) -> Callable[[Subject], list[Network]]:
+    """What each subject has run, read and planned once."""
+    found: dict[str, list[Network]] = {}
+
+    def of(subject: Subject) -> list[Network]:
+        if subject.target not in found:
+            found[subject.target] = subject.measured(shared)
+        return found[subject.target]
+
+    return of
+
+
+@pytest.fixture
+def networks(measured: Callable[[Subject], list[Network]]) -> list[Network]:
+    return measured(RASPBERRY_PI)
 
 
 @pytest.mark.slow
@@ -39,14 +53,16 @@ def test_an_artifact_that_is_measured_under_several_names_is_one_network(shared:
 
 
 @pytest.mark.parametrize("subject", litert.SUBJECTS, ids=lambda subject: subject.target)
-def test_the_bundled_packs_follow_from_the_times(subject: Subject, shared: Path) -> None:
+def test_the_bundled_packs_follow_from_the_times(
+    subject: Subject, measured: Callable[[Subject], list[Network]]
+) -> None:
     known = read_pack(data_dir("predictors") / subject.directory)
-    assert subject.difference(subject.measured(shared), known) < 0.01
+    assert subject.difference(measured(subject), known) < 0.01
 
 
-def test_the_gpu_runs_whole_what_it_ran(shared: Path) -> None:
+def test_the_gpu_runs_whole_what_it_ran(measured: Callable[[Subject], list[Network]]) -> None:
     """The delegate of TensorFlow Lite 2.10 refuses ten of them."""
-    found = GALAXY_S26.measured(shared)
+    found = measured(GALAXY_S26)
     assert len(found) >= 24
     for each in found:
         assert [part.executor for part in each.work.plan.partitions] == ["mldrift"], each.name

@@ -44,10 +44,9 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Fragments at the lowest resolutions of every kind of block: the fastest to make and to run."""
     directory = tmp_path_factory.mktemp("networks")
     paths = []
-    for name, content in blocks.generated():
-        if name.endswith(("-7", "-14", "-net0")):
-            paths.append(directory / f"{name}.tflite")
-            paths[-1].write_bytes(content)
+    for name, content in blocks.generated(lambda name: name.endswith(("-7", "-14", "-net0"))):
+        paths.append(directory / f"{name}.tflite")
+        paths[-1].write_bytes(content)
     return paths
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, partial
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -45,15 +46,24 @@ UNMEASURED = 1.5
 def packs(study: Study, shared: Path, fitted: Sequence[Fitted], held_out: Array | None) -> dict[str, Pack]:
     """Packs of all devices, calibrated where families were held out."""
     scale = ratios(shared / "data", shared / "corpus")
+    covered = cache(partial(_covers, study))
     found = {}
     for device, facts in devices().items():
         measured = str(facts.get("like", device))
-        pack = _pack(study, fitted, device, measured, scale.get(device, 1.0))
+        pack = _pack(study, fitted, device, measured, scale.get(device, 1.0), covered)
         found[device] = pack if held_out is None else _calibrated(study, held_out, pack, measured)
     return found
 
 
-def _pack(study: Study, fitted: Sequence[Fitted], device: str, measured: str, scale: float) -> Pack:
+def _pack(
+    study: Study,
+    fitted: Sequence[Fitted],
+    device: str,
+    measured: str,
+    scale: float,
+    covered: Callable[[tuple[str, ...]], dict[str, Any]],
+) -> Pack:
+    """``covered``: what the networks of some precisions cover, the same for all devices."""
     facts = devices()[device]
     cells = [cell for cell in study.cells if cell.device == measured]
     runtimes = sorted({cell.runtime for cell in cells})
@@ -62,12 +72,12 @@ def _pack(study: Study, fitted: Sequence[Fitted], device: str, measured: str, sc
     found: dict[str, Any] = {"cpu": covers([], [])}
     for runtime in runtimes:
         own = [cell for cell in cells if cell.runtime == runtime]
-        precisions = [p for p in study.works if _networks(own, p) >= FEWEST]
+        precisions = tuple(p for p in study.works if _networks(own, p) >= FEWEST)
         name = f"npu@{runtime}"
         arrays[f"{name}/theta"] = _theta(study, fitted, own) * scale
         entry = "-".join(("npu", *precisions))
         processors[name] = _npu_card(facts, runtime, own, precisions, entry, device != measured)
-        found[entry] = _covers(study, precisions)
+        found[entry] = covered(precisions)
     entries = {each["terms"]: list(NPU.names) for each in processors.values() if "terms" in each}
     card = {
         "device": device,

@@ -98,6 +98,12 @@ def _family(name: str, family: str) -> str:
 
 def jobs(data: Path, corpus: Path, first: tuple[int, ...] = FIRST_RELEASE, unit: str = "npu") -> list[Job]:
     """Jobs of the networks here that ran wholly on an NPU, or on another ``unit``, from the release ``first`` on."""
+    return [job for job in _jobs(data, corpus, unit) if job.release >= first]
+
+
+@cache
+def _jobs(data: Path, corpus: Path, unit: str) -> tuple[Job, ...]:
+    """Those of all releases: a quarter of a million rows, which are read once."""
     files = {}
     with (corpus / "ai-hub" / "networks.csv").open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
@@ -107,11 +113,11 @@ def jobs(data: Path, corpus: Path, first: tuple[int, ...] = FIRST_RELEASE, unit:
     with gzip.open(data / "ai-hub" / "measurements.csv.gz", "rt", encoding="utf-8") as file:
         rows = csv.reader(file)
         head = next(rows)
-        # of a quarter of a million rows, those of other units are never looked at by name
+        # those of other units are never looked at by name
         at = head.index("unit")
         of_unit = (dict(zip(head, row, strict=True)) for row in rows if row[at] == unit.upper())
         found = (_job(row, files, runtimes, precisions, unit) for row in of_unit)
-        return [job for job in found if job is not None and job.release >= first]
+        return tuple(job for job in found if job is not None)
 
 
 def _job(
