@@ -93,16 +93,19 @@ def test_a_prelu_has_a_slope_a_channel_or_an_element(alpha: str, taken: bool) ->
 
 
 @pytest.mark.parametrize(
-    ("channels", "outputs", "fits"),
+    ("channels", "outputs", "side", "fits"),
     [
-        (56, 32, True),  # 14 x 8 slices of 16 halves: 3,584 bytes, and eight slices of outputs, both to the letter
-        (64, 28, True),
-        (60, 32, False),  # 3,840 bytes
-        (48, 36, False),  # 3,456 bytes, but nine slices of outputs
+        (56, 32, 1, True),  # 14 x 8 slices of 16 halves: 3,584 bytes, and eight slices of outputs, both to the letter
+        (64, 28, 1, True),
+        (60, 32, 1, False),  # 3,840 bytes
+        (48, 36, 1, False),  # 3,456 bytes, but nine slices of outputs
+        (3, 32, 4, True),  # outputs alone are padded: 16 taps of 3 x 32 halves, 3,072 bytes
+        (60, 29, 1, True),  # inputs alone: 3,480 bytes
+        (59, 31, 1, False),  # 3,720 bytes
     ],
 )
-def test_constant_memory_holds_as_much_as_there_is(channels: int, outputs: int, fits: bool) -> None:
-    kernel = sole(planned(f"x = input 1x8x8x{channels}\ny = conv2d x {outputs} kernel=1"))
+def test_constant_memory_holds_as_much_as_there_is(channels: int, outputs: int, side: int, fits: bool) -> None:
+    kernel = sole(planned(f"x = input 1x8x8x{channels}\ny = conv2d x {outputs} kernel={side}"))
     assert any("bytes of weights fit constant memory (3584)" in line for line in kernel.explain) is fits
 
 
