@@ -33,7 +33,7 @@ from latlint.runtime import plan
 from latlint.training.blocks import generated
 from latlint.training.clock import Timing
 from latlint.training.corpus import unpack_file, unpacked
-from latlint.training.profile_here import measure, profile_here
+from latlint.training.profile_here import interpreter_class, measure, profile_here
 
 Array = NDArray[np.float64]
 #: Each so many of the generated networks is a reference, timed for so many seconds.
@@ -54,9 +54,17 @@ def convolutional(corpora: Path, _: Path) -> list[Path]:
 
 
 def int8(corpora: Path, _: Path) -> list[Path]:
-    """Without one network that LiteRT 2.3 does not load: XNNPACK refuses the scales of a convolution."""
-    found = sorted((unpacked(corpora) / "tflite_int8").glob("*.tflite"))
-    return [path for path in found if path.stem != "seresnet18"]
+    """Those that LiteRT loads: XNNPACK refuses the scales of a convolution in some."""
+    return [path for path in sorted((unpacked(corpora) / "tflite_int8").glob("*.tflite")) if _loads(path)]
+
+
+def _loads(path: Path) -> bool:
+    try:
+        interpreter_class()(model_path=str(path)).allocate_tensors()
+    except RuntimeError as error:
+        print(f"LiteRT does not load {path.stem}: {error}", file=sys.stderr)
+        return False
+    return True
 
 
 def edge_compat(corpora: Path, scratch: Path) -> list[Path]:
