@@ -109,6 +109,12 @@ def test_text_that_is_no_shape(text: str) -> None:
         parse_dims(text)
 
 
+def test_a_shape_has_as_many_elements_as_its_bound_and_no_more() -> None:
+    assert parse_dims("65536x32768") == (65536, 32768)  # 2^31
+    with pytest.raises(ValueError, match="at most"):
+        parse_dims("65536x32769")
+
+
 def test_an_op_whose_operands_make_no_sense_has_an_unknown_shape() -> None:
     tensors = [Tensor("x", (1, 8), "float32"), Tensor("w", (4, 0), "float32", True), Tensor("y", (1, 4), "float32")]
     node = Node(0, "fc", "fully_connected", "FULLY_CONNECTED", (0, 1), (2,))
