@@ -119,6 +119,11 @@ def test_line_feeds_of_other_systems_are_none_of_the_content() -> None:
         decoded(b"# latlint lock 1\n\xff\n", "latlint.lock")
 
 
+def test_a_byte_order_mark_is_none_of_the_content() -> None:
+    text = to_text("lock", "a remark", [("net.tflite", "pixel-4/gpu")])
+    assert list(records(f"\ufeff{text}", "lock", "latlint.lock")) == list(records(text, "lock", "latlint.lock"))
+
+
 @pytest.mark.parametrize(
     "line", ['\\"' * 100_000, '"' * 200_000, '"\\' * 100_000, '"a' * 100_000, '"a" ' * 50_000 + "\\"]
 )
