@@ -20,7 +20,7 @@ import select
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -396,7 +396,13 @@ def taken(form: Form, loader: Loader) -> tuple[set[Word], bool]:
     found = {word for word in (*starts, *alike) if runs(word)}
     if len(found) > _ANY:
         return found, len(values) > 2
-    return found | {word for each in found for word in _around(each) if runs(word)}, False
+    others = {word for each in found for word in _around(each) if _steered(places, word)}
+    return found | {word for word in others if runs(word)}, False
+
+
+def _steered(places: Sequence[Operand], word: Word) -> bool:
+    """Whether what steers an op is an integer. Kernels that do not look at its type read beyond its data where it is smaller, and take what lies there."""
+    return all(name in ("int32", "int64") for place, name in zip(places, word, strict=True) if place.steers)
 
 
 def _around(word: Word) -> Iterator[Word]:

@@ -246,7 +246,8 @@ counts as another sign; what is measured between them is what two measurements o
 ## Rules whose counterfactual is such a pair
 
 Taking the gates out of a squeeze-and-excitation network (LAT225) leaves the network without them, which was measured as well. No
-other rule's edit leads from one measured network to another.
+other rule's edit leads from one measured network to another. On CPUs its intervals are 1.75 times as wide as others: so wide, they hold nine tenths of each of the two
+families; as they were, 73 and 78 % of both. A gain whose interval includes zero is not stated.
 
 {gains}
 """

@@ -137,6 +137,10 @@ _VALUE_KINDS = {
 }  # fmt: skip
 
 
+#: Types that inference is not mistaken about.
+_CERTAIN = frozenset({"float32", "float64", "int32", "int64", "uint8", "int8", "bool", "string"})
+
+
 class _Reader:
     """``assume``: whether a size that nobody states is taken as 1; else it stays unknown."""
 
@@ -197,6 +201,7 @@ class _Reader:
             self.check(step.node, step.opsets)
             self.inference.node(step.node, step.opsets)
             self._take_constant_node(step.node)
+        self._check_declared(steps)
         steps = [step for step in steps if is_run(step)]
         for step in steps:
             if step.body is not None and step.body.trips == 0:
@@ -273,6 +278,8 @@ class _Reader:
     def _take_inputs(self, names: list[str]) -> None:
         by_name = {value.name: value for value in self.model.graph.input}
         for name in names:
+            if not by_name[name].HasField("type"):
+                raise ImpossibleError(f"the input {_quoted(name)} has no type")
             self.inference.add(name, cleaned(by_name[name].type))
         opened = {(name, axis) for name, axis, _ in self.opened}
         taken = {name: self.inference.types[name].shape or () for name, _, _ in self.opened}
@@ -285,7 +292,10 @@ class _Reader:
     def _take_constants(self) -> None:
         """The initializers: type and place of each, and the value of the small ones."""
         outside = 0
+        declared = {value.name: value for value in self.model.graph.input}
         for name, tensor in self.constants.items():
+            if name in declared:
+                self._check_stored(name, tensor, declared[name])
             if any(dim < 0 for dim in tensor.dims):
                 raise ImpossibleError(f"the weights {_quoted(name)} have a dimension of {min(tensor.dims)}")
             value = self._value(name, tensor)
@@ -294,7 +304,7 @@ class _Reader:
             if not tensor.data_type:
                 raise ImpossibleError(f"the weights {_quoted(name)} have no type")
             if tensor.data_location == TensorProto.EXTERNAL:
-                if not any(entry.key == "location" for entry in tensor.external_data):
+                if not any(entry.key == "location" and entry.value for entry in tensor.external_data):
                     raise ImpossibleError(f"the weights {_quoted(name)} lie in another file, and nothing says in which")
                 outside += 1
             elif payload is not None:
@@ -319,6 +329,26 @@ class _Reader:
             raise ImpossibleError(
                 f"the constant {_quoted(name)} does not hold as many numbers as its shape {_dims(tensor.dims)} needs"
             ) from None
+
+    def _check_stored(self, name: str, tensor: TensorProto, given: ValueInfoProto) -> None:
+        """Files of before IR version 4 name weights among the inputs as well."""
+        declared = given.type.tensor_type
+        dims = [dim.dim_value for dim in declared.shape.dim]
+        other = declared.HasField("shape") and (
+            len(dims) != len(tensor.dims) or any(0 < a != b for a, b in zip(dims, tensor.dims, strict=True))
+        )
+        if other or declared.elem_type not in (0, tensor.data_type):
+            raise ImpossibleError(f"the weights {_quoted(name)} are declared as an input of another type or shape")
+
+    def _check_declared(self, steps: Iterable[Step]) -> None:
+        """What ops of ONNX hand on has the type that the file says, where it says one (of small floats inference knows too little)."""
+        made = {name for step in steps if step.node.domain in _STANDARD for name in step.node.output}
+        for value in self.model.graph.value_info:
+            stated, known = value.type.tensor_type.elem_type, self.inference.types.get(value.name)
+            found = known.proto.tensor_type.elem_type if known is not None else 0
+            if found != stated and value.name in made and {DTYPES.get(found), DTYPES.get(stated)} <= _CERTAIN:
+                types = (DTYPES.get(each, f"type {each}") for each in (stated, found))
+                raise ImpossibleError("{} is declared as {}, and is {}".format(_quoted(value.name), *types))
 
     def _check_length(self, name: str, tensor: TensorProto, payload: wire.Payload) -> None:
         size = ITEM_BYTES.get(DTYPES.get(tensor.data_type, ""), 0)

@@ -18,6 +18,10 @@ class Gain(NamedTuple):
     low_ms: float
     high_ms: float
 
+    def widened(self, by: float) -> Gain:
+        """The same with an interval ``by`` times as wide."""
+        return Gain(self.ms, self.ms - by * (self.ms - self.low_ms), self.ms + by * (self.high_ms - self.ms))
+
     def chance_below(self, ms: float, interval: float) -> float:
         """Probability that less than ``ms`` is saved; errors are logistic, as those of predictions. ``interval``: the probability that
         ``low_ms`` to ``high_ms`` has."""

@@ -149,8 +149,9 @@ class References:
         """What the lock says of it, where there is no commit."""
         entry = self._entries.get((self._settings.relative(prediction.model), prediction.target))
         if entry is None:
-            where = LOCK_FILE if self._entries else "there is no commit yet and no line of " + LOCK_FILE
-            return Reference(None, f"it is new: {where} has no line for it; run `latlint lock`", is_new=True)
+            where = "" if self._entries else "there is no commit yet, and "
+            said = f"it is new: {where}{LOCK_FILE} has no line for it; run `latlint lock`"
+            return Reference(None, said, is_new=True)
         if entry.sha256 and prediction.sha256.startswith(entry.sha256):
             return Reference(prediction.latency_ms, self.name, gain=_NOTHING)
         if entry.pack != lock.pack_of(prediction):

@@ -95,6 +95,11 @@ def _operands_refused(
     of_tensor = [by_type.get(_quantised(tensor), "") for tensor in graph.tensors]
     found: dict[tuple[str, int, str, str], list[int]] = {}
     for node in graph.nodes:
+        if node.native in _OPERANDS and node.index not in known:
+            counts = len(_native_inputs(node)), len(node.outputs)
+            if counts[0] not in _OPERANDS[node.native][0] or counts[1] != _OPERANDS[node.native][1]:
+                said = f"with {counted(counts[0], 'input')} and {counted(counts[1], 'output')}"
+                found.setdefault((node.native, node.version, "", said), []).append(node.index)
         if node.native not in lines or node.index in known:
             continue
         read, written = _native_inputs(node), node.outputs
@@ -205,6 +210,16 @@ def _bilinear(_: Graph, node: Node) -> str:
     return "with aligned corners and half pixels" if both else ""
 
 
+#: How many inputs and outputs ops have that the list says nothing of.
+_OPERANDS: Mapping[str, tuple[tuple[int, ...], int]] = {
+    "READ_VARIABLE": ((1,), 1),
+    "ASSIGN_VARIABLE": ((2,), 0),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": ((20, 24), 1),
+    "BIDIRECTIONAL_SEQUENCE_RNN": ((12,), 2),
+    "UNIDIRECTIONAL_SEQUENCE_RNN": ((5,), 1),
+    "RNN": ((5,), 1),
+    "SVDF": ((5,), 1),
+}
 #: What built-in kernels refuse when they are prepared (``Prepare`` of each in ``kernels/``, asked of LiteRT 2.3) of operands of the right types.
 _UNLIKE: Mapping[str, Callable[[Graph, Node], str]] = {
     "CONCATENATION": _concatenation,
@@ -251,6 +266,8 @@ def _missing_of_onnx(graph: Graph, runtime: str, run: Collection[int] | None) ->
         newest = int(loads.get(name or "ai.onnx", version))
         if version > newest or (name == "IR" and version < 1):
             yield Missing(name or "ai.onnx", version, newest, ())
+    if graph.imports and all(name == "IR" for name, _ in graph.imports):
+        yield Missing("ai.onnx", 0, int(loads["ai.onnx"]), ())
     file = str(loads["kernels"])
     yield from _against_schemas(graph, str(loads["schemas"]))
     found: dict[tuple[str, int, int, str], list[int]] = {}

@@ -219,6 +219,19 @@ def test_real_models_have_what_they_are_known_for(
     assert set(finding.nodes) <= {node.name for node in graph.nodes}
 
 
+@pytest.mark.parametrize(("target", "wider"), [("pixel-4/cpu-1large", 1.75), ("pixel-4/gpu", 1.0)])
+def test_what_gates_cost_a_cpu_is_known_less_well(
+    model: Callable[[str], Path], target: str, wider: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = read(model("mobilenet_v3_small.tflite"))
+    plain = Gain(4.0, 3.5, 5.0)
+    monkeypatch.setattr(View, "gain", lambda self, label, edit: plain)
+    finding = found(graph, target)["LAT225"]
+    assert finding.gain_low_ms is not None and finding.gain_high_ms is not None
+    widths = [plain.ms - finding.gain_low_ms, finding.gain_high_ms - plain.ms]
+    assert widths == pytest.approx([wider * 0.5, wider * 1.0])
+
+
 @pytest.mark.parametrize("name", ["mobilenet_v2.tflite", "mobilenet_v2.onnx", "resnet18.onnx"])
 @pytest.mark.parametrize("target", ["pixel-4/gpu", "galaxy-s10/gpu", "iphone-xs/gpu", "pixel-4/cpu-1large"])
 def test_published_networks_have_no_error_and_nothing_unfounded(

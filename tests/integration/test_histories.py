@@ -276,7 +276,7 @@ class TestRelativeBudgets:
         shutil.rmtree(project.path / ".git")
         project.write("latlint.toml", RELATIVE)
         put(MEDIUM, "a.tflite")
-        succeeds(latlint("check"), "LAT104", "latlint.lock has no line for it")
+        succeeds(latlint("check"), "LAT104", "it is new: there is no commit yet, and latlint.lock has no line for it")
         succeeds(latlint("lock"))
         succeeds(latlint("check"), "1 within budget")
         put(SLOW, "a.tflite")

@@ -234,6 +234,58 @@ def test_control_flow_reads_what_its_graphs_write_and_is_no_fault(runtime: Modul
     assert lacking(content) == []
 
 
+def changed(change: Callable[[onnx.ModelProto], object]) -> bytes:
+    """``x`` times weights ``w``, and the largest of each row, with a change."""
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["m"]), helper.make_node("ArgMax", ["m"], ["y"], axis=1)]
+    value = helper.make_tensor_value_info
+    stored = helper.make_tensor("w", TensorProto.FLOAT, (4, 8), bytes(128), raw=True)
+    graph = helper.make_graph(nodes, "g", [value("x", 1, [2, 4])], [value("y", TensorProto.INT64, None)], [stored])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    change(model)
+    return bytes(model.SerializeToString())
+
+
+def outside(model: onnx.ModelProto, place: str) -> None:
+    stored = model.graph.initializer[0]
+    stored.ClearField("raw_data")
+    stored.data_location = TensorProto.EXTERNAL
+    stored.external_data.add(key="location", value=place)
+
+
+CONTRADICTIONS: dict[str, tuple[Callable[[onnx.ModelProto], object], str]] = {
+    "a value of another type": (
+        lambda m: m.graph.value_info.append(helper.make_tensor_value_info("m", TensorProto.INT32, None)), "'m' is declared as int32, and is float32",
+    ),
+    "weights of another shape": (
+        lambda m: m.graph.input.append(helper.make_tensor_value_info("w", TensorProto.FLOAT, [4, 9])), "'w' are declared as an input of another",
+    ),
+    "weights of another type": (
+        lambda m: m.graph.input.append(helper.make_tensor_value_info("w", TensorProto.INT32, [4, 8])), "'w' are declared as an input of another",
+    ),
+    "an input of no type": (lambda m: m.graph.input[0].ClearField("type"), "the input 'x' has no type"),
+    "weights that lie nowhere": (lambda m: outside(m, ""), "nothing says in which"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CONTRADICTIONS)
+def test_a_file_that_contradicts_itself_is_refused_as_onnxruntime_does(name: str, runtime: ModuleType) -> None:
+    change, words = CONTRADICTIONS[name]
+    with pytest.raises(LatlintError, match=words):
+        read_onnx(changed(change), "m.onnx")
+    with pytest.raises(Exception, match="ONNXRuntimeError"):
+        runtime.InferenceSession(changed(change), providers=["CPUExecutionProvider"])
+    right = changed(lambda m: m.graph.input.append(helper.make_tensor_value_info("w", TensorProto.FLOAT, [4, "N"])))
+    runtime.InferenceSession(right, providers=["CPUExecutionProvider"])
+    assert lacking(right) == []
+
+
+def test_a_file_that_imports_no_opset_is_not_loaded(runtime: ModuleType) -> None:
+    content = changed(lambda m: m.ClearField("opset_import"))
+    assert lacking(content)[0] == Missing("ai.onnx", 0, 28, ())
+    with pytest.raises(Exception, match="Missing opset"):
+        runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
+
+
 def test_a_tools_own_attribute_is_no_fault(runtime: ModuleType) -> None:
     content = node_of("Relu", ["x"], __mark="1")
     runtime.InferenceSession(content, providers=["CPUExecutionProvider"])

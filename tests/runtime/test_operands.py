@@ -28,6 +28,12 @@ def int8(*shape: int, data: bool = False, scales: int = 1, point: int = 0) -> T:
 
 INT8_IMAGE, INT8_FILTER = int8(1, 8, 8, 16), int8(16, 3, 3, 16, data=True, scales=16)
 INT8_ROW = int8(1, 16)
+#: A sequence of 4 steps of 8 values, weights of 4 gates, biases, two states, and what is read of them in which order.
+LSTM = [T((1, 4, 8)), *[weights(8, 8)] * 8, *[weights(8)] * 4, *[T((1, 8), variable=True)] * 2, T((1, 4, 8))]
+READ, CELL = (
+    [*range(9), -1, -1, -1, *range(9, 13), -1, -1, 13, 14],
+    ("UnidirectionalSequenceLSTMOptions", {"FusedActivationFunction": 4}),
+)
 INT32_BIAS = T((16,), "int32", np.zeros(16), scales=(0.25,) * 16, zero_points=(0,) * 16)
 FILTER, BIAS = weights(16, 3, 3, 16), weights(16)
 
@@ -98,12 +104,18 @@ CASES: dict[str, tuple[list[T], Op, str, list[T], Op]] = {
         "with aligned corners and half pixels",
         [IMAGE, constant([4, 4]), OUT], Op("RESIZE_BILINEAR", [0, 1], [2], ("ResizeBilinearOptions", {"HalfPixelCenters": True}), 3),
     ),
+    "a cell without its state": (
+        LSTM, Op("UNIDIRECTIONAL_SEQUENCE_LSTM", [*READ[:-2], 13], [15], CELL), "with 19 inputs and 1 output",
+        LSTM, Op("UNIDIRECTIONAL_SEQUENCE_LSTM", READ, [15], CELL),
+    ),
     "text": ([T((1, 16), "string"), ROW], Op("SQRT", [0], [1]), "string, to float32", [ROW, ROW], Op("SQRT", [0], [1])),
 }  # fmt: skip
 
 
 def file(tensors: list[T], op: Op) -> bytes:
-    given = tuple(index for index in op.inputs if tensors[index].data is None)
+    given = tuple(
+        index for index in op.inputs if index >= 0 and tensors[index].data is None and not tensors[index].variable
+    )
     return build(tensors, [op], tuple(dict.fromkeys(given)), op.outputs)
 
 
