@@ -158,7 +158,8 @@ def price(kernel: Kernel) -> Terms | None:
     pricing = _PRICING.get(kernel.implementation)
     if kernel.free:
         return {}
-    if pricing is None or is_unpriced(kernel) or not kernel.sized or not kernel.outputs:
+    unfollowed = kernel.implementation in ("If", "Loop", "Scan") and is_unpriced(kernel)
+    if pricing is None or unfollowed or not kernel.sized or not kernel.outputs:
         return None
     found = {f"ort.{name}": count for name, count in pricing(kernel).items()}
     touched = float(kernel.bytes)
