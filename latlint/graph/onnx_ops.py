@@ -560,10 +560,12 @@ def _recurrent(kind: str) -> Callable[[Call], Result]:
     def describe_recurrent(call: Call) -> Result:
         names = ("hidden_size", "direction")
         units, directions = call.attributes.get("hidden_size"), 2 if call.get("direction") == "bidirectional" else 1
-        own = call.shape(1) if call.op in ("LSTM", "GRU", "RNN") else None
-        if units and own and len(own) == 3 and -1 not in own and own[:2] != (directions, gates * units):
-            said = f"weights of {'x'.join(map(str, own))}"
-            raise ImpossibleError(f"{said} for {directions} direction{'s' * (directions > 1)} of {units} units")
+        rows = (directions, gates * units) if units else ()
+        for slot, wanted in ((1, rows), (2, (*rows, units))) if units and call.op in ("LSTM", "GRU", "RNN") else ():
+            own = call.shape(slot)
+            if own and len(own) == 3 and -1 not in own and own[: len(wanted)] != wanted:
+                said = f"weights of {'x'.join(map(str, own))}"
+                raise ImpossibleError(f"{said} for {directions} direction{'s' * (directions > 1)} of {units} units")
         return Result(kind, {name: call.attributes[name] for name in names if name in call.attributes})
 
     return describe_recurrent

@@ -219,6 +219,10 @@ def test_weights_of_another_number_of_directions_or_units_are_refused() -> None:
         node.attribute.extend([*kept, *(helper.make_attribute(name, value) for name, value in attributes.items())])
         with pytest.raises(LatlintError, match="weights of 1x32x8 for"):
             read_onnx(model.SerializeToString(), "m.onnx")
+    model = onnx.ModelProto.FromString(cell("LSTM"))
+    model.graph.initializer[1].CopyFrom(helper.make_tensor("r", TensorProto.FLOAT, (1, 32, 4), bytes(512), raw=True))
+    with pytest.raises(LatlintError, match="weights of 1x32x4 for 1 direction of 8 units"):
+        read_onnx(model.SerializeToString(), "m.onnx")
 
 
 def test_control_flow_reads_what_its_graphs_write_and_is_no_fault(runtime: ModuleType) -> None:
