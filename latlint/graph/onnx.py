@@ -268,9 +268,10 @@ class _Reader:
 
     def left_open(self) -> str:
         """What to state first where a size that is taken as 1 may be what is wrong; empty where the file leaves none open."""
-        if not self.opened:
+        name = self.opened[0][0] if self.opened else ""
+        if name not in self.inference.types:  # what is wrong was found before the inputs were taken
             return ""
-        name, open_axes = self.opened[0][0], {axis for each, axis, _ in self.opened if each == self.opened[0][0]}
+        open_axes = {axis for each, axis, _ in self.opened if each == name}
         shape = self.inference.types[name].shape or ()
         stated = "x".join("?" if axis in open_axes else str(dim) for axis, dim in enumerate(shape))
         return f"sizes of {name!r} that it leaves open are taken as 1: state them (--shape {name}={stated}), or "

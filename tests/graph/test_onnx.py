@@ -881,6 +881,11 @@ def _emptied(model: ModelProto) -> None:
     del model.graph.node[0].attribute[0].ints[:]
 
 
+def _nameless_input(model: ModelProto) -> None:
+    model.graph.input[0].type.tensor_type.shape.dim[0].Clear()  # open, so that a message would say how to state it
+    model.graph.input.add()
+
+
 def _short_bias(model: ModelProto) -> None:
     model.graph.initializer[1].CopyFrom(numpy_helper.from_array(np.zeros(5, np.float32), "b"))
 
@@ -905,13 +910,14 @@ def _typeless(model: ModelProto) -> None:
         (_edited(lambda model: None, pads=[-1] * 4), "a padding of -1"),
         (_edited(lambda model: None, kernel_shape=[1, 1]), "a kernel of 1x1 with weights of 3x3"),
         (_edited(lambda model: None, "ConvTranspose", (4, 8, 3, 3), output_padding=[1, 1]), "an output_padding of 1x1"),
+        (_edited(_nameless_input), "an input has no name"),
         (_edited(_short_bias), "a bias of 5 for 8 channels"),
         (_edited(_nowhere), "lie in another file, and nothing says in which"),
         (_edited(_typeless), "the weights 'w' have no type"),
         (_edited(lambda model: None, "ConvTranspose", (5, 8, 3, 3)), "a filter for 5 channels on an input of 4"),
         (_edited(lambda model: None, "QuantizeLinear", (3,), axis=1), "3 scales for 4 slices along axis 1"),
     ],
-    ids="name kind twice auto_pad empty negative other_kernel output_padding bias location type transposed scales".split(),
+    ids="name kind twice auto_pad empty negative other_kernel output_padding nameless bias location type transposed scales".split(),
 )  # fmt: skip
 def test_what_onnx_runtime_refuses_is_impossible(data: bytes, words: str) -> None:
     with pytest.raises(LatlintError) as caught:

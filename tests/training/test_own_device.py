@@ -221,6 +221,7 @@ def test_a_profile_of_onnx_runtime_is_matched_to_its_model(model: Model, tmp_pat
         ("model,latency_ms\nm.tflite,3 ms\n", "expected milliseconds, got '3 ms'"),
         ("model,latency_ms\nm.tflite,1,2\n", "line 2: more fields than the header"),
         ("model,latency_ms\n,1\n", "line 2: no model"),
+        ("model,latency_ms\nm\0.tflite,1\n", "line 2: no model"),
         ("model,latency_ms\n", "no rows"),
         ("", "columns missing"),
         ("[{", "not whole JSON"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -227,9 +228,10 @@ def once(profiles: Sequence[Profile]) -> list[Profile]:
 
     Raises LatlintError where they contradict each other.
     """
-    of: dict[Path, list[Profile]] = {}
+    of: dict[str, list[Profile]] = {}
     for profile in profiles:
-        of.setdefault(profile.model.resolve(), []).append(profile)
+        # links that lead to each other are no file, which is said where the file is read; Path.resolve raises
+        of.setdefault(os.path.realpath(profile.model), []).append(profile)
     found = []
     for same in of.values():
         ordered = sorted(same, key=lambda profile: profile.total_ms)

@@ -132,7 +132,7 @@ def _row(row: Mapping[str | None, Any], line: int, path: Path) -> Profile:
     if None in row:
         raise _error(path, f"line {line}: more fields than the header has")
     name = (row[MODEL_COLUMN] or "").strip()
-    if not name:
+    if not name or "\0" in name:
         raise _error(path, f"line {line}: no model")
     time = _time(row[TIME_COLUMN], path, f"line {line}: {TIME_COLUMN}")
     return Profile(path.parent / name, f"{path}:{line}", time, family=(row.get(FAMILY_COLUMN) or "").strip())
