@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -52,6 +53,19 @@ def no_pull_request() -> None:
 def interruptible() -> None:
     """What a shell starts in the background ignores an interrupt, and so would all that the tests start and interrupt."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def archived(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """``archived(path)``: a directory with the contents of a ``.tar.xz``."""
+
+    def unpack(path: Path) -> Path:
+        directory = tmp_path_factory.mktemp("archived")
+        with tarfile.open(path) as archive:
+            archive.extractall(directory, filter="data")
+        return directory
+
+    return unpack
 
 
 @pytest.fixture(scope="session")

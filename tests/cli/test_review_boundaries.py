@@ -47,11 +47,17 @@ def put(repository: Path, source: Path, name: str) -> None:
     shutil.copy(source, repository / name)
 
 
+def configure(repository: Path, more: str) -> None:
+    """One GPU, and what is said of files, budgets and what suppresses findings."""
+    text = f'targets = ["pixel-4/gpu"]\nselect = ["LAT0", "LAT1", "LAT9"]\n{more}'
+    (repository / "latlint.toml").write_text(text)
+
+
 def test_a_waiver_of_a_model_that_cannot_be_read_is_not_called_unused(
     latlint: Run, repository: Path, model: Model
 ) -> None:
     waiver = '[[waivers]]\ncode = "LAT101"\nmodel = "*.tflite"\nreason = "ships in spring"\n'
-    (repository / "latlint.toml").write_text(f'targets = ["pixel-4/gpu"]\nselect = ["LAT0", "LAT1", "LAT9"]\n{waiver}')
+    configure(repository, waiver)
     put(repository, model(FAST), "a.tflite")
     assert [code for code, *_ in found(checked(latlint))] == ["LAT904"], "all was looked at, and nothing is covered"
     (repository / "b.tflite").write_bytes(b"nonsense")
@@ -62,7 +68,7 @@ def test_a_line_of_the_baseline_for_a_model_that_cannot_be_read_is_not_called_un
     latlint: Run, repository: Path, model: Model
 ) -> None:
     limit = '[[budgets]]\nmax = "1us"\n'
-    (repository / "latlint.toml").write_text(f'targets = ["pixel-4/gpu"]\nselect = ["LAT0", "LAT1", "LAT9"]\n{limit}')
+    configure(repository, limit)
     put(repository, model(FAST), "a.tflite")
     assert latlint("baseline").status == 0
     (repository / "a.tflite").write_bytes(b"nonsense")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -276,11 +275,8 @@ ORDINARY: dict[str, tuple[float, float, float]] = {
 
 
 @pytest.fixture(scope="module")
-def recurrent(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("recurrent")
-    with tarfile.open(Path(__file__).with_name("recurrent.tar.xz")) as archive:
-        archive.extractall(directory, filter="data")
-    return directory
+def recurrent(archived: Callable[[Path], Path]) -> Path:
+    return archived(Path(__file__).with_name("recurrent.tar.xz"))
 
 
 @pytest.mark.slow

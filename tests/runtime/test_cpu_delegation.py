@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import tarfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -17,11 +17,8 @@ VERSIONS = ("2.10", "2.15")
 
 
 @pytest.fixture(scope="module")
-def probes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("probes")
-    with tarfile.open(Path(__file__).with_name("xnnpack_probes.tar.xz")) as archive:
-        archive.extractall(directory, filter="data")
-    return directory
+def probes(archived: Callable[[Path], Path]) -> Path:
+    return archived(Path(__file__).with_name("xnnpack_probes.tar.xz"))
 
 
 @cache
