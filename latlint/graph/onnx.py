@@ -16,7 +16,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped] 
 from latlint.errors import LatlintError
 from latlint.graph import wire
 from latlint.graph.inputs import InputShape, dims_text, fitting, open_notes
-from latlint.graph.onnx_bodies import Step, enter, is_run, leave, repeat
+from latlint.graph.onnx_bodies import Step, enter, is_run, leave, repeat, settled
 from latlint.graph.onnx_bodies import steps as bodies
 from latlint.graph.onnx_ops import Call, ImpossibleError, Result, describe
 from latlint.graph.onnx_parts import (
@@ -217,8 +217,10 @@ class _Reader:
                     *step.node.input[:1],
                     *dict.fromkeys(filter(None, step.body.outputs[step.body.branch])),
                 ]
+        outputs = [value.name for value in graph.output]
+        steps = settled(self.inference, steps, self.constants, outputs)
         self._take_quantization(steps)
-        return self._build(steps, inputs, [value.name for value in graph.output])
+        return self._build(steps, inputs, outputs)
 
     # --- What is known before any node -------------------------------------------------------------------------------------
 

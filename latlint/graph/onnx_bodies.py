@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from math import inf, prod
 from typing import Any, Protocol
 
@@ -238,6 +238,64 @@ def is_run(step: Step) -> bool:
         return True
     decided = all(body.node.op_type != "If" or body.branch == number for body, number in step.within)
     return step.role != "entry" and decided and repeat(step) != 0
+
+
+def settled(
+    inference: Inference, steps: Iterable[Step], constants: Container[str], outputs: Iterable[str]
+) -> list[Step]:
+    """``steps``, in an order in which they run, with its branch in the place of each If whose condition is known, and without what only
+    such a condition read.
+
+    No runtime runs such an If: ONNX Runtime's constant folding puts the branch in its place, and so do the simplifiers that converters
+    call. Exporters write one around each Squeeze of a dimension whose size they do not know. ``outputs``: what the model hands on.
+    """
+    made: list[Step] = []
+    called: dict[str, str] = {}
+    spare: set[str] = set()
+    for step in steps:
+        within = tuple((body, branch) for body, branch in step.within if not _is_settled(body))
+        step = step._replace(within=within) if len(within) < len(step.within) else step
+        body = step.body
+        if body is None or not _is_settled(body):
+            made.append(step)
+            continue
+        spare.add(body.node.input[0])
+        written = {name for inner in body.steps[body.branch] for name in inner.node.output}
+        for name, result in zip(body.node.output, body.outputs[body.branch], strict=False):
+            if not name:
+                continue
+            if result in inference.values:
+                inference.values.setdefault(name, inference.values[result])
+            if result in written and result not in called and result not in constants:
+                called[result] = name
+            else:
+                same = NodeProto(op_type="Identity", name=step.node.name, input=[result], output=[name])
+                made.append(step._replace(node=same, body=None, role=""))
+    if not spare:
+        return made
+    for step in made if called else ():
+        for names in (step.node.input, step.node.output):
+            if not called.keys().isdisjoint(names):
+                names[:] = [_last(called, name) for name in names]
+    read, kept = set(outputs), []
+    for step in reversed(made):
+        written = set(step.node.output)
+        if written <= spare and written.isdisjoint(read) and written <= inference.values.keys():
+            spare.update(step.node.input)
+        else:
+            read.update(step.node.input)
+            kept.append(step)
+    return kept[::-1]
+
+
+def _is_settled(body: Body) -> bool:
+    return body.node.op_type == "If" and not body.weighed
+
+
+def _last(called: Mapping[str, str], name: str) -> str:
+    while name in called:
+        name = called[name]
+    return name
 
 
 def _work(inference: Inference, step: Step) -> float:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, NodeProto, TensorProto, helper, load, numpy_helper
 
 from latlint.errors import LatlintError
 from latlint.graph import Graph
@@ -202,9 +203,61 @@ def test_control_flow_lacks_what_it_runs_by(op: str, inputs: list[str], words: s
         shapes_of_runtime(data, x=np.zeros((1, 8), np.float32), m=np.int64(1))
 
 
-def test_a_branch_that_is_decided_counts() -> None:
-    graph = read(branches(constant("if", True, bool)))
-    assert [n.kind for n in graph.nodes] == ["relu", "if", "tanh"] and not graph.notes
+def squeezed(inner: Sequence[NodeProto], else_nodes: Sequence[NodeProto], more: Sequence[NodeProto] = ()) -> bytes:
+    """``x`` of 1x8 without a dimension, if that is one: an If as PyTorch's exporter writes it around a Squeeze."""
+    branch = [body(nodes, [], [value(nodes[-1].output[0])]) for nodes in (inner, else_nodes)]
+    ops = [
+        node("Relu", ["x"], ["a"]),
+        node("Shape", ["a"], ["shape"]),
+        node("Gather", ["shape", "zero"], ["size"]),
+        node("Equal", ["size", "one"], ["c"]),
+        node("If", ["c"], ["r"], name="choice", then_branch=branch[0], else_branch=branch[1]),
+        node("Tanh", ["r"], ["y"]),
+    ]
+    given = [constant("zero", 0, np.int64), constant("one", 1, np.int64), constant("axis", [0], np.int64)]
+    return model([*ops, *more], [value("x", [1, 8])], [value("y"), *(value(n.output[0]) for n in more)], given)
+
+
+SQUEEZE = [node("Squeeze", ["a", "axis"], ["s"])]
+SAME = [node("Identity", ["a"], ["s"])]
+NESTED = [
+    node("If", ["c"], ["n"], then_branch=body(SQUEEZE, [], [value("s")]), else_branch=body(SAME, [], [value("s")]))
+]
+
+
+@pytest.mark.parametrize(
+    ("data", "kinds"),
+    [
+        (squeezed(SQUEEZE, SAME), ["relu", "squeeze", "tanh"]),
+        (squeezed(SAME, SQUEEZE), ["relu", "identity", "tanh"]),
+        (squeezed(NESTED, SAME), ["relu", "squeeze", "tanh"]),
+        # what others read as well stays
+        (
+            squeezed(SQUEEZE, SAME, [node("Cast", ["size"], ["z"], to=F32)]),
+            ["relu", "shape", "gather", "squeeze", "tanh", "cast"],
+        ),
+        (branches(constant("if", True, bool)), ["relu", "tanh"]),
+    ],
+)
+def test_the_branch_that_is_decided_stands_in_the_place_of_its_if(data: bytes, kinds: list[str]) -> None:
+    graph = read(data)
+    assert [n.kind for n in graph.nodes] == kinds and not graph.notes
+    assert not any(n.inner for n in graph.nodes)
+    written = {i for n in graph.nodes for i in n.outputs}
+    assert all(i in written or i in graph.inputs or graph.tensors[i].constant for n in graph.nodes for i in n.inputs)
+
+
+@pytest.mark.parametrize("inner", [SQUEEZE, SAME, NESTED])
+def test_onnx_runtime_puts_the_branch_in_the_place_of_its_if(tmp_path: Path, inner: list[NodeProto]) -> None:
+    from latlint.runtime import Processor, plan
+
+    data, options = squeezed(inner, SAME), onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    saved = load(options.optimized_model_filepath)
+    planned = plan(read(data), Processor("cpu-1", "onnxruntime-1.32/cpu", "cpu", "x86"))
+    run = [kernel.implementation for kernel in planned.kernels if kernel.implementation != "none"]
+    assert run == [n.op_type for n in saved.graph.node]
 
 
 def test_a_loop_within_a_loop_multiplies() -> None:
