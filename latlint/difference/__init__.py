@@ -11,6 +11,8 @@ from latlint.difference.types import Base, Difference, ModelChange
 from latlint.errors import LatlintError
 from latlint.outcome import InputError
 from latlint.project.git import Change, Repository, repository
+from latlint.project.repository import top_of
+from latlint.records import NamedTuple
 from latlint.run.past import predict_at, predict_now
 from latlint.run.targets import load_packs, resolve_targets
 from latlint.run.work import predict_graph
@@ -50,28 +52,36 @@ def since(revision: str, paths: Sequence[str], settings: Settings) -> Difference
     answer, and for a path that is in neither state.
     """
     targets, assumed = _timed(settings)
-    repo = repository(paths[0] if paths else settings.root)
+    repo = _outermost(repository(paths[0]), settings) if paths else repository(settings.root)
     base = Base(revision, repo.merge_base(revision))
-    below = [_known(repo, base, path) for path in paths] or [repo.relative(settings.root)]
+    homes: dict[Change, _Home] = {}
     found: dict[Change, ModelChange] = {}
     alone: dict[Change, list[Launch]] = {}
     errors: list[InputError] = []
-    for change in repo.model_changes(base.commit, below):
-        if paths or any(map(settings.names_model, _files(repo, change))):
-            try:
-                before, after = _states(repo, base, change, targets, settings)
-            except LatlintError as error:
-                errors.append(InputError(error.path or "", error.code, error.message))
-                continue
-            found[change] = _model_change(change, before, after)
-            if not (before and after):
-                alone[change] = launches(*(before or after)[0])
+    below = [repo.relative(path) for path in paths] or [repo.relative(settings.root)]
+    notes: list[str] = []
+    parts = list(_homes(_Home(repo, base.commit, "", tuple(below)), errors, notes))
+    for path in paths:
+        _refuse_unknown(path, base, parts)
+    for home in parts:
+        for within in home.repository.model_changes(home.commit, home.below):
+            change = Change(within.old and home.prefix + within.old, within.new and home.prefix + within.new)
+            homes[change] = home
+            if paths or any(map(settings.names_model, _files(repo, change))):
+                try:
+                    before, after = _states(repo, home, base, change, targets, settings)
+                except LatlintError as error:
+                    errors.append(InputError(error.path or "", error.code, error.message))
+                    continue
+                found[change] = _model_change(change, before, after)
+                if not (before and after):
+                    alone[change] = launches(*(before or after)[0])
     for old, new in _renamed(alone):
         del found[old], found[new]
         change = Change(old.old, new.new)
-        found[change] = _model_change(change, *_states(repo, base, change, targets, settings))
+        found[change] = _model_change(change, *_states(repo, homes[old], base, change, targets, settings))
     models = tuple(found[change] for change in sorted(found, key=lambda change: change.path))
-    return Difference(models, base, tuple(errors), _names(targets), (*settings.notes, *assumed))
+    return Difference(models, base, tuple(errors), _names(targets), (*settings.notes, *assumed, *notes))
 
 
 def as_text(file: str, settings: Settings) -> str:
@@ -98,14 +108,73 @@ def _timed(settings: Settings) -> tuple[list[NamedTarget], tuple[str, ...]]:
     return targets, assumed
 
 
-def _known(repo: Repository, base: Base, path: str) -> str:
-    """``path`` from the top of the repository; it must be there or have been there."""
-    relative = repo.relative(path)
-    if not os.path.lexists(path) and not repo.has(base.commit, relative):
+class _Home(NamedTuple):
+    """A repository, or a submodule of one: its commit at the base (``None`` for a submodule that is new), what the paths of its files begin
+    with as seen from the outermost one, and the paths of its own that are wanted."""
+
+    repository: Repository
+    commit: str | None
+    prefix: str
+    below: tuple[str, ...]
+
+
+def _outermost(inner: Repository, settings: Settings) -> Repository:
+    """The repository of the configuration if ``inner`` is it or a submodule of it: a base is a commit of that one, as it is for `check`."""
+    found = inner
+    limit = top_of(Path(os.path.realpath(settings.root)))
+    while limit and found.root != limit and (top := top_of(found.root.parent)) and top.is_relative_to(limit):
+        outer = repository(top)
+        if outer.relative(found.root) not in outer.submodules():
+            return inner
+        found = outer
+    return found if found.root == limit else inner
+
+
+def _homes(home: _Home, errors: list[InputError], notes: list[str]) -> Iterator[_Home]:
+    """The repository ``home`` and its submodules, as far as its paths lead: an error for one of whose history too little is here, a note on one
+    that has moved and is not here at all."""
+    yield home
+    then = home.repository.submodules(home.commit) if home.commit else {}
+    now = home.repository.submodules()
+    for path in sorted({*then, *now}):
+        root, shown, commit = home.repository.root / path, home.prefix + path, then.get(path)
+        below = tuple(dict.fromkeys(_within(path, home.below)))
+        if not below:
+            continue
+        if not os.path.lexists(root / ".git"):
+            if commit != now.get(path):
+                notes.append(f"the submodule {shown} has changed and is not checked out: its models are not compared")
+            continue
+        inner = repository(root)
+        if commit and not inner.knows(commit):
+            message = f"was at {commit[:7]}, which is not here: run git fetch in it, with its history"
+            errors.append(InputError(shown, "LAT005", message))
+            continue
+        yield from _homes(_Home(inner, commit, f"{shown}/", below), errors, notes)
+
+
+def _within(submodule: str, below: Iterable[str]) -> Iterator[str]:
+    """What of a submodule is at and ``below`` paths of the repository that it is in."""
+    for path in below:
+        if path == "." or f"{submodule}/".startswith(f"{path}/"):
+            yield "."
+        elif path.startswith(f"{submodule}/"):
+            yield path.removeprefix(f"{submodule}/")
+
+
+def _refuse_unknown(path: str, base: Base, homes: Sequence[_Home]) -> None:
+    """Raises LatlintError for a path that neither is there nor was."""
+    if os.path.lexists(path):
+        return
+    relative = homes[0].repository.relative(path)
+    if not any(
+        home.commit and home.repository.has(home.commit, relative.removeprefix(home.prefix))
+        for home in homes
+        if relative.startswith(home.prefix)
+    ):
         raise LatlintError(
             f"no such file, neither here nor at {base.revision}; check the path", code="LAT005", path=path
         )
-    return relative
 
 
 def _files(repo: Repository, change: Change) -> Iterable[str]:
@@ -113,15 +182,16 @@ def _files(repo: Repository, change: Change) -> Iterable[str]:
 
 
 def _states(
-    repo: Repository, base: Base, change: Change, targets: Sequence[NamedTarget], settings: Settings
+    repo: Repository, home: _Home, base: Base, change: Change, targets: Sequence[NamedTarget], settings: Settings
 ) -> tuple[Planned, Planned]:
-    """What a model was at the base and what it is now, on each target; nothing where it was not or is no more."""
+    """What a model was at the base, in ``home``, and what it is now, on each target; nothing where it was not or is no more."""
     before: Planned = []
     after: Planned = []
-    if change.old and (entry := repo.entry(base.commit, change.old)):
+    entry = change.old and home.commit and home.repository.entry(home.commit, change.old.removeprefix(home.prefix))
+    if change.old and entry:
         shown, shapes = f"{base.revision}:{change.old}", settings.input_shapes(repo.root / change.old)
         try:
-            before = predict_at(repo, entry, shown, shapes, targets, settings.precision)
+            before = predict_at(home.repository, entry, shown, shapes, targets, settings.precision)
         except LatlintError as error:
             raise LatlintError(error.message, code=error.code, path=shown) from None
     if change.new:

@@ -149,6 +149,16 @@ class Repository:
         listed = self._git("ls-tree", "-z", "--full-tree", commit, "--", path).partition("\t")[0].split()
         return listed[2] if len(listed) == 3 and listed[1] == "commit" else None
 
+    def submodules(self, commit: str | None = None) -> dict[str, str]:
+        """The commit of each submodule by its path, as a commit of this repository has it, or as the next one would."""
+        listed = (
+            self._git("ls-tree", "-r", "-z", "--full-tree", commit)
+            if commit
+            else self._git("ls-files", "-z", "--stage")
+        )
+        found = (line.partition("\t") for line in listed.split("\0") if line.startswith("160000 "))
+        return {path: facts.split()[2 if commit else 1] for facts, _, path in found}
+
     def has(self, commit: str, path: str) -> bool:
         """Whether a commit has ``path``, a file or a directory."""
         return self._try("cat-file", "-e", f"{commit}:{path}") is not None
@@ -212,13 +222,14 @@ class Repository:
             return ""
         return hashlib.sha256(self._content(entry, subprocess.PIPE)).hexdigest()
 
-    def model_changes(self, commit: str, below: Sequence[str] = (".",)) -> list[Change]:
-        """What happened to the model files at and ``below`` some paths from ``commit`` to the working tree, sorted.
+    def model_changes(self, commit: str | None, below: Sequence[str] = (".",)) -> list[Change]:
+        """What happened to the model files at and ``below`` some paths from ``commit``, or from none, to the working tree, sorted.
 
         Files that git ignores are left out, those that it does not know yet are new. A file that is gone and a new one with the same
         content are one that was renamed.
         """
-        before = {entry.path: entry for entry in self._entries(commit, below, is_model_name)}
+        entries = self._entries(commit, below, is_model_name) if commit else ()
+        before = {entry.path: entry for entry in entries}
         after, elsewhere = self._working_tree(below)
         changes = [
             Change(path, path)

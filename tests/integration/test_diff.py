@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from onnx import TensorProto, helper
 
 from latlint.cli import main
-
-if TYPE_CHECKING:
-    from tests.integration.conftest import Project
+from tests.integration.conftest import Project
 
 pytestmark = pytest.mark.slow
 
@@ -255,6 +255,81 @@ def test_a_model_in_lfs_is_taken_from_what_was_fetched(
     put(project, f".git/lfs/objects/{oid[:2]}/{oid[2:4]}/{oid}", old)
     found = differences("--base", "HEAD")
     assert found["lfs.onnx", "lfs.onnx"] == found["plain.onnx", "plain.onnx"]
+
+
+class TestSubmodules:
+    """A submodule `libs/a` with two models, and one in it, `libs/a/deep`, with another; ``main`` has them as they were."""
+
+    @pytest.fixture
+    def libraries(self, project: Project, tmp_path: Path) -> Path:
+        def library(name: str, *models: str) -> Path:
+            origin = Project(tmp_path / name, project.environment)
+            origin.path.mkdir()
+            origin.git("init", "--quiet", "--initial-branch", "main")
+            for at, model in enumerate(models):
+                put(origin, model, network([f"Conv {32 * (at + 1)}", "Relu"]))
+            committed(origin)
+            return origin.path
+
+        deep, outer = library("deep", "d.onnx"), library("outer", "a.onnx", "b.onnx")
+        allowed = ("-c", "protocol.file.allow=always")
+        project.run(
+            "git",
+            *allowed,
+            "submodule",
+            "--quiet",
+            "add",
+            str(deep),
+            "deep",
+            below=os.path.relpath(outer, project.path),
+        )
+        committed(Project(outer, project.environment))
+        put(project, "top.onnx", network())
+        project.git(*allowed, "submodule", "--quiet", "add", str(outer), "libs/a")
+        project.git(*allowed, "submodule", "--quiet", "update", "--init", "--recursive")
+        committed(project)
+        return project.path / "libs/a"
+
+    def test_their_models_are_compared_with_the_commits_that_the_base_has(
+        self, project: Project, libraries: Path, differences: Callable[..., dict[Any, Any]]
+    ) -> None:
+        inner = Project(libraries, project.environment)
+        put(inner, "a.onnx", network())
+        put(inner, "deep/d.onnx", network(["Conv 64"]))
+        (libraries / "b.onnx").unlink()
+        a, b, d = ("libs/a/a.onnx",) * 2, ("libs/a/b.onnx", None), ("libs/a/deep/d.onnx",) * 2
+        assert set(differences("--base", "HEAD")) == {a, b, d}, "in the working tree"
+        for each in (Project(libraries / "deep", project.environment), inner, project):
+            committed(each)
+        assert set(differences("--base", "HEAD~1")) == {a, b, d}, "committed"
+        assert set(differences("--base", "HEAD~1", "libs/a/deep")) == {d}
+        assert set(differences("--base", "HEAD~1", "libs/a/b.onnx")) == {b}
+        assert set(differences("--base", "HEAD~1", "a/a.onnx", below="libs")) == {a}
+        assert set(differences("--base", "HEAD~1", below="libs/a")) == {
+            ("a.onnx",) * 2,
+            ("b.onnx", None),
+            ("deep/d.onnx",) * 2,
+        }
+
+    def test_one_that_is_new_has_new_models(
+        self, project: Project, libraries: Path, differences: Callable[..., dict[Any, Any]]
+    ) -> None:
+        project.git("rm", "--quiet", "--cached", "libs/a", ".gitmodules")
+        committed_without = project.git("commit-tree", project.git("write-tree").strip(), "-m", "Before").strip()
+        project.git("reset", "--quiet", "--soft", committed_without)
+        project.git("add", "--all")
+        assert set(differences("--base", "HEAD")) == {(None, f"libs/a/{each}.onnx") for each in ("a", "b", "deep/d")}
+
+    def test_what_is_not_here_is_said(self, project: Project, libraries: Path, latlint: Run) -> None:
+        project.git("update-index", "--cacheinfo", f"160000,{'ab' * 20},libs/a")
+        project.git("commit", "--quiet", "--message", "Elsewhere")
+        done = latlint("diff", "--base", "HEAD", *TARGET)
+        assert done.returncode == 2 and "libs/a: was at ababab" in done.stdout, done.stdout
+        shutil.rmtree(libraries)
+        libraries.mkdir()
+        assert latlint("diff", "--base", "HEAD", *TARGET).stdout == "no model has changed since HEAD\n"
+        done = latlint("diff", "--base", "HEAD~1", *TARGET)
+        assert done.returncode == 0 and "note: the submodule libs/a has changed and is not checked out" in done.stdout
 
 
 @pytest.mark.parametrize(
