@@ -203,6 +203,32 @@ def test_a_loop_takes_about_as_long_as_its_rounds_one_by_one(name: str) -> None:
         assert 1 / 1.5 < one.latency_ms / other.latency_ms < 1.5, target
 
 
+#: What ONNX Runtime 1.32.0 takes for an op and for its steps one by one, in ms: one x86-64 core with AVX-512, its thread's own clock, the least of many runs.
+ONNXRUNTIME: dict[tuple[str, int, int, int, int], tuple[float, float]] = {
+    ("LSTM", 1, 50, 64, 128): (0.184, 0.451),
+    ("LSTM", 1, 20, 128, 256): (0.304, 0.496),
+    ("LSTM", 2, 50, 64, 64): (0.130, 0.628),
+    ("LSTM", 1, 20, 16, 32): (0.013, 0.104),
+    ("GRU", 1, 50, 64, 128): (0.151, 0.459),
+    ("GRU", 1, 100, 40, 64): (0.101, 0.711),
+    ("RNN", 1, 50, 64, 128): (0.082, 0.133),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ONNXRUNTIME, ids=str)
+def test_onnxruntimes_recurrent_ops_and_small_nodes_take_what_was_measured(
+    what: tuple[str, int, int, int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind, directions, *sizes = what
+    for name, size in zip(("STEPS", "WIDTH", "UNITS"), sizes, strict=True):
+        monkeypatch.setitem(globals(), name, size)
+    for made, measured in zip((as_op, unrolled), ONNXRUNTIME[what], strict=True):
+        found = predicted(made(kind, directions), "x86-64-avx512/cpu-1@onnxruntime")
+        assert not found.unknown
+        assert 1 / 1.5 < found.latency_ms / measured < 1.5, (made.__name__, found.latency_ms)
+
+
 def fused(steps: int, width: int, units: int) -> Graph:
     """A Keras ``LSTM`` as TensorFlow's converter writes it."""
     tensors = [T((1, steps, width)), *[weights(units, width)] * 4, *[weights(units, units)] * 4, *[weights(units)] * 4]

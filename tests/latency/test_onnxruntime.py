@@ -15,7 +15,7 @@ from latlint.latency.models.onnxruntime import MODEL, TERMS
 from latlint.runtime import Kernel, plan
 from latlint.training.clock import Timing
 from latlint.training.onnx_blocks import generated
-from latlint.training.profile_onnxruntime import node_times, rows_of
+from latlint.training.profile_onnxruntime import node_times, profiling_ns, rows_of
 from tests.targets import bundled
 
 EXPORTED = Path(__file__).parents[1] / "exporters"
@@ -93,6 +93,28 @@ def test_rows_are_whole_inferences_and_types_of_nodes() -> None:
     rows = rows_of([work], [Timing([2e6, 1e6], {"Conv": 5e5, "Gemm": 1.0})])
     assert rows.ns.tolist() == [1e6, 1e6, 1e6, 5e5]  # a type that takes next to nothing says nothing
     assert np.all(rows.counts[0] >= rows.counts[3])
+
+
+def test_what_a_profile_adds_to_each_node_is_taken_off() -> None:
+    contents = dict(generated(each=1))
+    target = bundled()[TARGET]
+    works = [
+        engine.workload(plan(read_onnx(contents[name], name), target.processor))
+        for name in ("plain-float32-0", "inverted-float32-0", "dense-float32-0")
+    ]
+    added, times = 1700.0, list[Timing]()
+    for work, each_ns in zip(works, (400.0, 3000.0, 2e5), strict=True):
+        ops = [kernel.implementation for kernel in work.plan.kernels if not kernel.free]
+        spent = {op: each_ns * ops.count(op) for op in set(ops)}
+        nodes = {op: ns + added * ops.count(op) for op, ns in spent.items()}
+        times.append(Timing([sum(spent.values())], nodes if each_ns < 1e5 else spent))
+    assert profiling_ns(works, times) == pytest.approx(added)
+    assert profiling_ns(works[2:], times[2:]) == 0  # of large nodes nobody can tell
+    rows = rows_of(works, times)
+    inverted = rows.ns[rows.network == 1]
+    whole, nodes = inverted[:3], inverted[3:]
+    assert np.allclose(whole, times[1].best_ns)
+    assert nodes.sum() == pytest.approx(times[1].best_ns, rel=0.05)  # but for what takes next to nothing
 
 
 def in_control_flow(op: str, rounds: int) -> bytes:
