@@ -68,6 +68,15 @@ def test_reading_the_state_of_an_lstm_changes_neither_time_nor_macs(predicted: A
     assert not with_state["unknown"]
 
 
+def test_what_an_lstm_computes_is_not_saved_by_a_delegate_that_takes_it(checked: Any) -> None:
+    """No stand-in says what its products would take on the GPU: two tensors more to give out made it one for 0.1 ms."""
+    for name in ("with", "without"):
+        _, _, findings, _ = checked(f"02-lstm-state-outputs/lstm_{name}_state.onnx", GPU)
+        (finding,) = (finding for finding in findings if finding["code"] == "LAT201")
+        assert (finding["severity"], finding["gain_ms"]) == ("warning", None)
+        assert "name the CPU as the target" in finding["message"]
+
+
 @pytest.mark.parametrize("target", [GPU, CPU])
 def test_ops_with_effects_are_no_dead_branch(checked: Any, target: str) -> None:
     _, _, findings, _ = checked("03-streaming-assign-variable/streaming.tflite", target)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from latlint.checks.types import Finding, Rule
 from latlint.checks.view import View
-from latlint.graph.ops import CONVOLUTIONS, MATRIX, UNARY
+from latlint.graph.ops import CONVOLUTIONS, MATRIX, RECURRENT, UNARY
 from latlint.graph.types import Graph, Node
 from latlint.runtime.reasons import Refusal, sentence
 from latlint.whatif.edits import EditedGraph
@@ -152,7 +152,7 @@ def as_if_taken(graph: Graph, nodes: Iterable[int]) -> Graph | None:
         tensors = [t for t in (*node.inputs, *node.outputs) if t >= 0 and not graph.tensors[t].constant]
         if (
             not node.outputs
-            or node.kind in CONVOLUTIONS | MATRIX
+            or node.kind in CONVOLUTIONS | MATRIX | RECURRENT
             or any(graph.tensors[t].elements is None for t in tensors)
         ):
             return None

@@ -82,7 +82,7 @@ KINDS = UNARY | BINARY | CONVOLUTIONS | MATRIX | POOLS | REDUCTIONS | MOVEMENT |
 #: Kinds that may have no inputs or no outputs.
 _OPEN = frozenset({UNKNOWN, "call", "if", "while", "constant", "random", "variable", "assign_variable"})
 #: Kinds of which a later output may be the only one that is wanted.
-_RECURRENT = frozenset({"lstm", "gru", "rnn"})
+RECURRENT = frozenset({"lstm", "gru", "rnn"})
 _TWO_INPUTS = CONVOLUTIONS | MATRIX | BINARY
 
 
@@ -91,5 +91,5 @@ def lacks_operand(kind: str, inputs: Sequence[int], outputs: Sequence[int]) -> b
     if kind in _OPEN:
         return False
     least = 2 if kind in _TWO_INPUTS else 1
-    written = outputs if kind in _RECURRENT else outputs[:1]
+    written = outputs if kind in RECURRENT else outputs[:1]
     return len(inputs) < least or min(inputs[:least]) < 0 or max(written, default=-1) < 0
