@@ -6,6 +6,7 @@ The inputs lie in ../shared/cases, beside the repository; tests of their kinds, 
 from __future__ import annotations
 
 import json
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -172,3 +173,27 @@ def test_a_reshape_by_an_open_batch_is_sized_as_the_runtime_does(predicted: Any,
 def test_a_static_delegate_leaves_a_graph_with_dynamic_tensors_alone(predicted: Any) -> None:
     prediction = predicted("16-dynamic-tensors/dynamic.tflite", GPU)
     assert {part["processor"] for part in prediction["partitions"]} == {"builtin"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("file", "state"),
+    [
+        ("02-lstm-state-outputs/lstm_with_state.onnx", "compared after a run"),
+        ("03-streaming-assign-variable/streaming.tflite", "compared"),
+        ("06-open-size-pass/detector.onnx", "compared after a run"),
+        ("07-zero-ms-pass/compiled_for_edgetpu.tflite", "LiteRT refuses"),
+        ("12-vela-scratch/scratch.tflite", "LiteRT refuses"),
+        ("13-if-branches/if.onnx", "compared after a run"),
+        ("14-unknown-unnamed/two_custom_ops.tflite", "LiteRT refuses"),
+        ("15-dynamic-reshape-shape/flatten_open_batch.tflite", "compared after a run"),
+    ],
+)
+def test_the_runtime_says_the_same(cases: Path, file: str, state: str) -> None:
+    """Every tensor has the size that LiteRT or ONNX Runtime gives it, and what is not understood does not load."""
+    pytest.importorskip("ai_edge_litert")
+    pytest.importorskip("onnxruntime")
+    compare = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "sizes.py"))["compare"]
+    said, counts, wrong = compare(cases / file)
+    assert said == state, wrong
+    assert state == "LiteRT refuses" or (not wrong and set(counts) == {"equal"}), wrong
