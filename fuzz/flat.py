@@ -61,6 +61,12 @@ _SIZES = {code: struct.calcsize(f"<{code}") for code in "bB?iIqQfd"}
 _RANGES = {"b": (-128, 127), "B": (0, 255), "?": (0, 1), "i": (-(2**31), 2**31 - 1), "I": (0, 2**32 - 1),
            "q": (-(2**63), 2**63 - 1), "Q": (0, 2**64 - 1)}  # fmt: skip
 
+#: The slots of a table in the order in which they are written.
+_WIDEST_FIRST = {
+    kind: sorted(slots, key=lambda slot: -(_SIZES.get(slots[slot], 4) if isinstance(slots[slot], str) else 4))
+    for kind, slots in SCHEMA.items()
+}
+
 
 def parse(data: bytes, most: int = 2048) -> Tree:
     """The tree of a file, at most ``most`` items of a vector; raises ``struct.error`` or ``ValueError`` for one that is too broken."""
@@ -125,10 +131,12 @@ class _Writer:
 
     def _table(self, tree: Tree) -> int:
         schema = SCHEMA[tree["kind"]]
-        slots = sorted(slot for slot in tree if slot != "kind")
+        slots = [slot for slot in schema if slot in tree]
         offsets = [0] * (slots[-1] + 1 if slots else 0)
         inline = bytearray(4)
-        for slot in sorted(slots, key=lambda s: -self._width(schema[s])):
+        for slot in _WIDEST_FIRST[tree["kind"]]:
+            if slot not in tree:
+                continue
             offsets[slot] = len(inline)
             what = schema[slot]
             if isinstance(what, str) and what in _SIZES:
@@ -149,10 +157,6 @@ class _Writer:
                 self._point(at + offsets[slot], self._child(tree[slot], schema[slot]))
         return at
 
-    @staticmethod
-    def _width(what: Any) -> int:
-        return _SIZES.get(what, 4) if isinstance(what, str) else 4
-
     def _point(self, spot: int, target: int) -> None:
         struct.pack_into("<I", self.out, spot, target - spot)
         self.spots.append((spot, "I"))
@@ -171,7 +175,11 @@ class _Writer:
             for index, item in enumerate(value):
                 self._point(at + 4 + 4 * index, self._table(item))
         else:
-            self.out += struct.pack(f"<{len(value)}{what[1]}", *(fitted(item, what[1]) for item in value))
+            layout = f"<{len(value)}{what[1]}"
+            try:
+                self.out += struct.pack(layout, *value)
+            except (OverflowError, struct.error):
+                self.out += struct.pack(layout, *(fitted(item, what[1]) for item in value))
         return at
 
 
@@ -188,10 +196,10 @@ def fitted(value: Any, code: str) -> Any:
     return number if low <= number <= high else low + (number - low) % (high - low + 1)
 
 
-def mutate(data: bytes, dice: random.Random) -> bytes:
-    """A file that differs in one to four things that mean something; broken on top of that now and then."""
+def mutate(data: bytes, dice: random.Random, rounds: int = 1) -> bytes:
+    """A file that differs in one to four things that mean something, for each of ``rounds``; broken on top of that now and then."""
     tree = parse(data)
-    for _ in range(dice.choice((1, 1, 1, 2, 2, 3, 4))):
+    for _ in range(sum(dice.choice((1, 1, 1, 2, 2, 3, 4)) for _ in range(rounds))):
         _edit(tree, dice)
     writer = _Writer()
     out = writer.file(tree)

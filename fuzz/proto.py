@@ -31,13 +31,13 @@ _OTHERS = ("FusedConv", "QLinearAdd", "QLinearConcat", "QuickGelu", "Attention",
 _MAX_BYTES = 20_000
 
 
-def mutate(data: bytes, dice: random.Random) -> bytes:
-    """A file that differs in one to four things that a parser accepts, or whose lengths lie now and then.
+def mutate(data: bytes, dice: random.Random, rounds: int = 1) -> bytes:
+    """A file that differs in one to four things that a parser accepts, for each of ``rounds``, or whose lengths lie now and then.
 
     Raises DecodeError when ``data`` itself cannot be parsed.
     """
     model = ModelProto.FromString(data)
-    for _ in range(dice.choice((1, 1, 1, 2, 2, 3, 4))):
+    for _ in range(sum(dice.choice((1, 1, 1, 2, 2, 3, 4)) for _ in range(rounds))):
         _edit(model, dice)
     if model.ByteSize() > _MAX_BYTES:
         return data

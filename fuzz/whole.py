@@ -1,10 +1,13 @@
-"""Fuzzing of the whole way, in process and without coverage: ``python fuzz/whole.py tflite``, ``onnx`` or ``texts``, ``--minutes N`` or ``--runs N``.
+"""Fuzzing of the whole way, in process and without coverage: ``python fuzz/whole.py tflite``, ``onnx`` or ``texts``.
 
 ``tflite`` and ``onnx``: edits of small models through the command line: check with every rule and a random format, predict with
 ``--explain``, diff of two (the other one of any format), a lock written and compared, textconv. ``texts``: edits of configurations, locks,
-baselines, packs and measurements. A file system in memory as ``--work`` is faster, and each process needs a directory and a ``--seed`` of its
-own. Anything but exit code 0, 1 or 2, an internal error (LAT009 included), a lock that is not up to date as soon as it is
-written, 5 s of processor time or 512 MB is a finding: it is kept in ``found/`` of the working directory, and the exit code is 1.
+baselines, packs and measurements. An execution is one edited file from the command line to the report. Anything but exit code 0, 1 or 2, an
+internal error (LAT009 included), a lock that is not up to date as soon as it is written, a result that differs when it comes from the cache,
+5 s of processor time for a command line or 512 MB is a finding: the files are kept in ``found/`` of the working directory, and the exit code is 1.
+
+A file system in memory as ``--work`` is faster, and each process needs a directory and a ``--seed`` of its own. With ``--counts FILE`` a run goes on where
+the one before it ended, on the same state of the code; ``python fuzz/whole.py total FILE...`` adds up what several processes ran.
 """
 
 from __future__ import annotations
@@ -12,28 +15,42 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import hashlib
 import io
+import json
 import os
 import random
 import re
 import resource
 import shutil
 import signal
+import struct
+import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Iterator, Sequence
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 
 FORMS = ("tflite", "onnx")
+#: A directory with a .git, which is asked; git refuses it.
+REPOSITORY = "repository"
 SECONDS_AN_INPUT = 5.0
 MEMORY_MB = 512
 #: Executions between two lines of progress.
-SAY_EVERY = 50_000
+SAY_EVERY = 20_000
+#: Models of most command lines: fewer than start a second process.
+MODELS_A_LINE = 12
+#: What is done with models, as often as it stands here.
+WAYS = (*("check",) * 6, *("predict",) * 2, *("lock",) * 2, *("diff",) * 2, "textconv")
+#: Whose edits are read, as often; a pack that is built takes as long as twenty of the others.
+TEXTS = (*("latlint.toml",) * 16, *("latlint.lock",) * 8, *("latlint.baseline",) * 8, *("pack",) * 8, "measured.csv")
 #: One of each kind of processor and each runtime; those that cannot load a file say so.
 TARGETS = (
     "pixel-4/gpu",
@@ -57,7 +74,7 @@ PACKS = {
 }
 
 CONFIGURATION = """\
-targets = ["pixel-4/gpu", "pixel-4/cpu-*"]
+targets = ["pixel-4/gpu", "pixel-4/cpu-1l*"]
 models = ["**/*.onnx", "*.tflite"]
 exclude = ["build/**"]
 gate = "point"
@@ -113,8 +130,14 @@ _BITS = (
     "é",
     "'''",
 )
-#: A string, a number or a word.
-_WORD = re.compile(rb'"[^"\n]*"|[-+]?[0-9.]+(?:e[-+]?[0-9]+)?[a-z%]*|[A-Za-z_-]+|\[[^\[\]\n]*\]')
+#: Bytes of a file that an edit looks at.
+_PART = 2000
+_LINE = re.compile(rb"[^\n]*\n")
+#: What may stand for each other: values of all kinds, or words.
+_VALUE = re.compile(
+    rb'"[^"\n]*"|\["[^\[\]\n]*\]|\d{4}-\d\d-\d\d|[-+]?\b[0-9][0-9.]*(?:e[-+]?[0-9]+)?[a-z%]*|\b(?:true|false)\b'
+)
+_NAME = re.compile(rb"[A-Za-z_-]+")
 _VALUES = (
     *(
         "0",
@@ -154,13 +177,19 @@ class HangError(Exception):
 
 
 def edited_text(data: bytes, dice: random.Random) -> bytes:
-    """``data`` with some of its words and values in another's place (most of them stay files that are read to their end), or with
-    parts deleted, doubled, or replaced by what means something in one of the formats."""
-    for _ in range(dice.choice((1, 1, 2, 6))):
-        words = list(_WORD.finditer(data)) if dice.random() < 0.7 else []
-        if words:
-            at, end = dice.choice(words).span()
-            piece = dice.choice((dice.choice(words).group(), dice.choice(_VALUES).encode(), b""))
+    """``data`` without some of its lines, or with its lines, words or values in another's place (many of them stay files that are read to
+    their end), or with parts deleted, doubled, or replaced by what means something in one of the formats."""
+    for _ in range(dice.choice((1, 1, 2, 4))):
+        # A part of it: to find the words of a megabyte takes longer than all that follows.
+        start = dice.randrange(max(len(data) - _PART, 0) + 1)
+        what = dice.choice((_LINE, _LINE, *(_VALUE,) * 5, _NAME, _NAME, None))
+        if what and (found := [each.span() for each in what.finditer(data, start, start + _PART)]):
+            (at, end), (other, until) = dice.choice(found), dice.choice(found)
+            alike = data[other:until]
+            if what is _VALUE:
+                piece = dice.choice((alike, dice.choice(_VALUES).encode()))
+            else:
+                piece = dice.choice((b"", b"", alike) if what is _LINE else (alike, alike, b""))
         else:
             at, end = sorted(dice.randrange(len(data) + 1) for _ in range(2))
             end = min(end, at + dice.choice((1, 4, 30, 1000)))
@@ -170,8 +199,19 @@ def edited_text(data: bytes, dice: random.Random) -> bytes:
     return data[:1_000_000]
 
 
-def said(*arguments: str) -> tuple[int, str]:
-    """The exit code of the command line, and what it said on stderr."""
+def edited_model(data: bytes, form: str, dice: random.Random) -> bytes:
+    """``data`` after no edit, or up to a dozen."""
+    import flat
+    import proto
+
+    rounds = dice.randint(0, 3)
+    with contextlib.suppress(ValueError, proto.DecodeError, struct.error):
+        return ((flat if form == "tflite" else proto).mutate(data, dice, rounds) or data) if rounds else data
+    return data
+
+
+def said(*arguments: str) -> tuple[int, str, str]:
+    """The exit code of the command line, and what it said on stdout and on stderr."""
     from latlint.cli import main
 
     out, err = io.StringIO(), io.StringIO()
@@ -181,80 +221,103 @@ def said(*arguments: str) -> tuple[int, str]:
     assert status in (0, 1, 2), f"exit code {status}"
     assert "internal error" not in text and "LAT009" not in text, text[-2000:]
     assert "Traceback" not in text
-    return status, text
+    return status, out.getvalue(), text
 
 
-def model(form: str, dice: random.Random, seeds: dict[str, list[bytes]]) -> tuple[str, dict[str, bytes]]:
-    """One model of ``form``, or two of which the other is of any, one way of those there are."""
-    import flat
-    import proto
+def models(form: str, dice: random.Random, seeds: dict[str, list[bytes]]) -> Iterator[str]:
+    """Edited models of ``form`` one way of those there are, on one target: what came of each."""
+    # Most command lines are of several models, as a directory is linted: each is an execution.
+    count = dice.choice((1, *(MODELS_A_LINE,) * 7))
+    place = dice.choice((REPOSITORY, *(".",) * 31))  # to ask git takes longer than most models
+    names = []
+    for number in range(count):
+        names.append(os.path.join(place, f"{number}.{form}"))  # noqa: PTH118 - as users write it
+        Path(names[-1]).write_bytes(edited_model(dice.choice(seeds[form]), form, dice))
+    target = ("--target", dice.choice(TARGETS))
+    way = dice.choice(WAYS)
+    if way == "diff":
+        for name in names:
+            of = dice.choice(FORMS)
+            other = os.path.join(place, f"other.{of}")  # noqa: PTH118
+            Path(other).write_bytes(edited_model(dice.choice(seeds[of]), of, dice))
+            yield "diff refused" if said("diff", name, other, *target, "--no-config")[0] else "diff"
+    elif way == "textconv":
+        for name in names:
+            status, out, err = said("textconv", name)
+            yield "textconv refused" if status or err or "cannot be read" in out else "textconv"
+    elif way == "check":
+        asked = ("check", *names, *target, "--no-config", "--format", dice.choice(_formats()), "--budget", "1us")
+        first = said(*asked, "--no-cache")
+        if dice.random() < 0.05:
+            assert said(*asked) == said(*asked) == first, "what comes from the cache differs"
+        yield from _outcomes(way, names, first[2])
+    else:
+        _, _, err = said("predict", *names, *target, "--no-config", "--explain", "--all-kernels", "--no-cache")
+        refused = _refused(err)
+        if way == "lock" and (sound := [name for name in names if name not in refused]):
+            status, _, why = said("lock", *sound, *target)
+            assert status == 0, why
+            assert said("lock", "--check", *sound, *target)[0] == 0, "the lock is not up to date"
+            Path("latlint.lock").unlink(missing_ok=True)
+        yield from _outcomes(way, names, err)
+    shutil.rmtree(os.environ["LATLINT_CACHE_DIR"], ignore_errors=True)
 
-    files = {}
-    for name in ("a", "b")[: dice.choice((1, 1, 2))]:
-        form = form if name == "a" else dice.choice(FORMS)
-        data = dice.choice(seeds[form])
-        for _ in range(dice.randint(0, 3)):
-            with contextlib.suppress(ValueError, proto.DecodeError, __import__("struct").error):
-                data = (flat if form == "tflite" else proto).mutate(data, dice) or data
-        files[f"{name}.{form}"] = data
-    for name, data in files.items():
-        Path(name).write_bytes(data)
-    names, target = list(files), dice.choice(TARGETS)
-    if len(names) == 2:
-        return f"diff {said('diff', *names, '-t', target, '--no-config')[0]}", files
+
+def _refused(err: str) -> set[str]:
+    return set(re.findall(r"^latlint: error: ([^:]+): ", err, re.MULTILINE))
+
+
+def _outcomes(way: str, names: Sequence[str], err: str) -> Iterator[str]:
+    refused = _refused(err)
+    for name in names:
+        yield f"{way} refused" if name in refused else way
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """The formats of a report; SARIF, which has the pages of all rules, half as often as others."""
     from latlint.report import formats
 
-    way = dice.choice(("check", "check", "check", "predict", "lock", "textconv"))
-    if way == "check":
-        status, _ = said("check", *names, "-t", target, "--no-config", "--format", dice.choice(formats()), "-b", "1us")
-    elif way == "predict":
-        status, _ = said("predict", *names, "-t", target, "--no-config", "--explain", "--all-kernels")
-    elif way == "lock":
-        status, _ = said("lock", *names, "-t", target)
-        if status == 0:
-            again, text = said("lock", "--check", *names, "-t", target)
-            assert again == 0, text
-        Path("latlint.lock").unlink(missing_ok=True)
-    else:
-        status, _ = said("textconv", *names)
-    return f"{way} {status}", files
+    return tuple(each for each in formats() for _ in range(1 if each.startswith("sarif") else 2))
 
 
-def texts(dice: random.Random, seeds: dict[str, list[bytes]]) -> tuple[str, dict[str, bytes]]:
-    """One file of those that a repository holds beside models, or of a pack, and a run that reads it."""
-    name = dice.choice(("latlint.toml", "latlint.toml", "latlint.lock", "latlint.baseline", "pack", "measured.csv"))
+def texts(dice: random.Random, seeds: dict[str, list[bytes]]) -> Iterator[str]:
+    """One file of those that a repository holds beside models, or of a pack, and runs that read it. The model is always the same, and comes from the cache."""
+    name = dice.choice(TEXTS)
     if name == "pack":
         pack, target = dice.choice(list(PACKS.items()))
         name = f"{pack}/{dice.choice(('card.json', 'card.json', 'arrays.bin'))}"
     place, source = Path(name), seeds[name][0]
-    data = edited_text(source, dice)
-    place.write_bytes(data)
+    place.write_bytes(edited_text(source, dice))
     try:
         if place.parent.name in PACKS:
-            status, _ = said("check", "m.onnx", "--no-config", "--pack", place.parent.name, "-t", target)
+            asked = [("check", "m.onnx", "--no-config", "--pack", place.parent.name, "--target", target)]
         elif name == "measured.csv":
-            command = ("pack", "build", name, "--device", "d", "--processor", "gpu", "--output", "built")
-            status, _ = said(*command)
+            asked = [("pack", "build", name, "--device", "d", "--processor", "gpu", "--output", "built")]
         elif name == "latlint.toml":
-            status, _ = said("check", "m.onnx")
-            said("config", "check")
+            asked = [("check", "m.onnx"), ("config", "check")]
         else:
-            status, _ = said("check", "m.onnx", "-t", "pixel-4/gpu")
-            said("lock", "--check", "m.onnx", "-t", "pixel-4/gpu")
+            asked = [("check", "m.onnx", *_ON), ("lock", "--check", "m.onnx", *_ON)]
+        if dice.random() < 0.5:  # what one refuses, most often the others refuse as well
+            asked = [dice.choice(asked)]
+        yield f"{name} refused" if {2} == {said(*each)[0] for each in asked} else name
     finally:
         place.write_bytes(source) if place.parent.name in PACKS else place.unlink()
         shutil.rmtree("built", ignore_errors=True)
-    return f"{name} {status}", {name: data}
+
+
+_ON = ("--target", "pixel-4/gpu")
 
 
 def prepared(work: Path) -> dict[str, list[bytes]]:
-    """The working directory, a repository of its own, and what edits start from."""
+    """The working directory, which is in no repository but has one, and what edits start from."""
     import seeds
 
     from latlint.data import data_dir
 
+    os.environ["LATLINT_CACHE_DIR"] = os.fspath(work / "cache")
     shutil.rmtree(work / "here", ignore_errors=True)
-    (work / "here" / ".git").mkdir(parents=True)
+    (work / "here" / REPOSITORY / ".git").mkdir(parents=True)
     (work / "found").mkdir(exist_ok=True)
     os.chdir(work / "here")
     found = {form: list(seeds.seeds(form)) for form in FORMS}
@@ -268,66 +331,141 @@ def prepared(work: Path) -> dict[str, list[bytes]]:
     found |= {"latlint.toml": [CONFIGURATION.encode()], "measured.csv": [MEASURED.encode()]}
     # An input that is refused as a whole shows nothing of what reads it.
     Path("latlint.toml").write_text(CONFIGURATION)
-    status, text = said("config", "check")
+    status, _, text = said("config", "check")
     assert status == 0, text
     Path("latlint.toml").unlink()
-    said("lock", "m.onnx", "-t", "pixel-4/gpu")
-    said("baseline", "m.onnx", "-t", "pixel-4/gpu")
+    said("lock", "m.onnx", *_ON)
+    said("baseline", "m.onnx", *_ON)
     for name in ("latlint.lock", "latlint.baseline"):
         found[name] = [Path(name).read_bytes() if Path(name).exists() else b"# latlint baseline 1\n"]
         Path(name).unlink(missing_ok=True)
     return found
 
 
-def summary(number: int, findings: int) -> str:
-    """What was done so far, with the processor time and the peak of this process."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    return (
-        f"{number:,} executions in {time.process_time():,.0f} s of processor time, peak {peak} MB, {findings} findings"
+class Counts:
+    """What was run on one state of the code, as a file keeps it between runs."""
+
+    def __init__(self, file: Path | None, what: str, seed: int) -> None:
+        self.file = file
+        self.head: dict[str, Any] = {"code": code_state(), "what": what, "seed": seed}
+        self.rounds, self.seconds, self.peak_mb, self.findings = 0, 0.0, 0, 0
+        self.outcomes: Counter[str] = Counter()
+        if file and file.exists():
+            before = json.loads(file.read_text())
+            if {key: before[key] for key in self.head} != self.head:
+                raise SystemExit(f"{file} is of {before['what']}, seed {before['seed']}, code {before['code']}")
+            self.rounds, self.seconds, self.peak_mb = before["rounds"], before["seconds"], before["peak_mb"]
+            self.findings, self.outcomes = before["findings"], Counter(before["outcomes"])
+        self._before, self._start = self.seconds, processor_seconds()
+
+    @property
+    def executions(self) -> int:
+        return self.outcomes.total() + self.findings
+
+    def save(self) -> None:
+        self.seconds = self._before + processor_seconds() - self._start
+        self.peak_mb = max(self.peak_mb, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
+        if self.file:
+            names = ("rounds", "executions", "seconds", "peak_mb", "findings")
+            found = self.head | {name: getattr(self, name) for name in names} | {"outcomes": dict(self.outcomes)}
+            self.file.write_text(json.dumps(found, indent=1) + "\n")
+
+    def __str__(self) -> str:
+        refused = sum(count for outcome, count in self.outcomes.items() if outcome.endswith(" refused"))
+        return (
+            f"{self.head['what']}: {self.executions:,} executions, {refused / max(self.executions, 1):.0%} refused, in {self.seconds:,.0f} s of "
+            f"processor time ({1000 * self.seconds / max(self.executions, 1):.2f} ms each), peak {self.peak_mb} MB, {self.findings} findings"
+        )
+
+
+def processor_seconds() -> float:
+    """Of this process and of git, where it was asked."""
+    both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(each.ru_utime + each.ru_stime for each in both)
+
+
+def code_state() -> str:
+    """The commit, with the hash of what differs from it."""
+    git = ["git", "-C", str(HERE.parent)]
+    commit = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
+    change = subprocess.run(
+        [*git, "diff", "HEAD", "--", "latlint", "rules", "predictors", "fuzz"], capture_output=True, check=True
     )
+    return commit.stdout.strip() + (f"+{hashlib.sha256(change.stdout).hexdigest()[:8]}" if change.stdout else "")
+
+
+def total(files: Sequence[Path]) -> int:
+    """Print what ``files`` have together, for each state of the code and each kind of input."""
+    sums: dict[tuple[str, str], Counts] = {}
+    for file in files:
+        found = json.loads(file.read_text())
+        one = sums.setdefault((found["code"], found["what"]), Counts(None, found["what"], 0))
+        one.outcomes.update(found["outcomes"])
+        one.findings += found["findings"]
+        one.seconds += found["seconds"]
+        one.peak_mb = max(one.peak_mb, found["peak_mb"])
+    for (code, _), one in sorted(sums.items()):
+        print(f"{code} {one}")
+        for outcome, count in sorted(one.outcomes.items()):
+            print(f"    {count:>9,} {outcome}")
+    return 1 if any(one.findings for one in sums.values()) else 0
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=(*FORMS, "texts"))
-    parser.add_argument("--minutes", type=float, default=5.0)
-    parser.add_argument("--runs", type=int, default=10**9)
+    parser.add_argument("what", choices=(*FORMS, "texts", "total"))
+    parser.add_argument("files", nargs="*", type=Path, help="for total: what --counts wrote")
+    parser.add_argument("--minutes", type=float, default=10**6)
+    parser.add_argument(
+        "--runs", type=int, default=10_000, help="executions, with those that --counts has (default: %(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--work", type=Path, default=HERE.parent / ".fuzz" / "whole")
+    parser.add_argument("--work", type=Path, help="working directory, in no git repository (default: a temporary one)")
+    parser.add_argument(
+        "--counts",
+        type=Path,
+        metavar="FILE",
+        help="go on from, and keep in FILE, what was run on this state of the code",
+    )
     options = parser.parse_args()
-    work = options.work.absolute()
+    if options.what == "total":
+        return total(options.files)
+    work = (options.work or Path(tempfile.mkdtemp(prefix="latlint-fuzz-"))).absolute()
     work.mkdir(parents=True, exist_ok=True)
-    os.environ["LATLINT_CACHE_DIR"] = os.devnull
+    counts = Counts(options.counts and options.counts.absolute(), options.what, options.seed)
     start_from = prepared(work)
-    one: Callable[[random.Random, dict[str, list[bytes]]], tuple[str, dict[str, bytes]]]
-    one = texts if options.what == "texts" else partial(model, options.what)
+    one = texts if options.what == "texts" else partial(models, options.what)
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_MB << 20, MEMORY_MB << 20))
 
     def hang(number: int, frame: object) -> None:
         raise HangError(f"more than {SECONDS_AN_INPUT} s")
 
     signal.signal(signal.SIGPROF, hang)
-    outcomes: Counter[str] = Counter()
-    start, number, findings = time.monotonic(), 0, 0
-    while number < options.runs and time.monotonic() - start < options.minutes * 60:
-        number += 1
-        dice = random.Random(f"{options.seed} {number}")
+    gc.collect()
+    gc.freeze()
+    start, say = time.monotonic(), SAY_EVERY
+    while counts.executions < options.runs and time.monotonic() - start < options.minutes * 60:
+        counts.rounds += 1
+        dice = random.Random(f"{options.seed} {counts.rounds}")
         try:
             signal.setitimer(signal.ITIMER_PROF, SECONDS_AN_INPUT)
-            outcome, _ = one(dice, start_from)
-            outcomes[outcome] += 1
+            counts.outcomes.update(one(dice, start_from))
         except Exception as error:
-            findings += 1
-            kept = work / "found" / f"{options.what}-{options.seed}-{number}"
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            counts.findings += 1
+            kept = work / "found" / f"{options.what}-{options.seed}-{counts.rounds}"
             shutil.copytree(".", kept, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*PACKS, ".git"))
             (kept / "report.txt").write_text(f"{type(error).__name__}: {error}")
-            print(f"found {kept.name}: {type(error).__name__}: {str(error)[-300:]}", flush=True)
+            print(f"found {kept}: {type(error).__name__}: {str(error)[-300:]}", flush=True)
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
-        if number % SAY_EVERY == 0:
-            print(summary(number, findings), flush=True)
-    print(f"{summary(number, findings)}: {dict(sorted(outcomes.items()))}")
-    return 1 if findings else 0
+        if counts.executions >= say:
+            say += SAY_EVERY
+            counts.save()
+            print(counts, flush=True)
+    counts.save()
+    print(f"{counts}: {dict(sorted(counts.outcomes.items()))}")
+    return 1 if counts.findings else 0
 
 
 if __name__ == "__main__":

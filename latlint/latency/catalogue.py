@@ -34,7 +34,7 @@ def find_targets(directories: Iterable[Path] = ()) -> dict[str, Path]:
     Raises ``LatlintError`` (LAT901) for a directory without packs and for a card that names no targets.
     """
     bundled = data_dir("predictors")
-    found = _indexed(bundled)
+    found = dict(_indexed(bundled))
     for root in (*(() if found else (bundled,)), *directories):
         paths = sorted({*root.glob("card.json"), *root.glob("*/card.json")})
         if not paths and root != bundled:
@@ -54,7 +54,8 @@ def find_targets(directories: Iterable[Path] = ()) -> dict[str, Path]:
 INDEX = "targets.json"
 
 
-def _indexed(root: Path) -> dict[str, Path]:
+@lru_cache(maxsize=4)
+def _indexed(root: Path) -> Mapping[str, Path]:
     """The targets of the packs in ``root`` by its index; none where it has no index."""
     packs = ((root / directory, each["targets"]) for directory, each in _index(root).items())
     return {name: pack for pack, names in packs for name in names}
@@ -81,7 +82,7 @@ def write_index(root: Path) -> None:
         targets = [f"{card['device']}/{name}" for name in names(card)]
         index[path.parent.name] = {"card": written, "targets": targets}
     write_whole({root / INDEX: (json.dumps(index, indent=1) + "\n").encode()})
-    for known in (_index, known_cards):
+    for known in (_index, _indexed, known_cards):
         known.cache_clear()
 
 

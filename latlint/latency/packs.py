@@ -25,7 +25,17 @@ from latlint.data import data_dir
 from latlint.errors import LatlintError
 from latlint.files import write_whole
 from latlint.latency import cards
-from latlint.latency.catalogue import FORMAT, SCHEMA, find_targets, known_cards, names, read_blob, read_card, read_part
+from latlint.latency.catalogue import (
+    FORMAT,
+    SCHEMA,
+    find_targets,
+    known_cards,
+    names,
+    pack_stamp,
+    read_blob,
+    read_card,
+    read_part,
+)
 from latlint.latency.costs import UnpricedError, columns_of, costs
 from latlint.latency.terms import CostModel
 from latlint.latency.trees import Forest
@@ -210,8 +220,18 @@ def load_targets(directories: Iterable[Path] = ()) -> dict[str, NamedTarget]:
 
 def targets_in(found: Mapping[str, Path]) -> list[NamedTarget]:
     """The targets named by ``found``, in its order, with the packs in its directories. Raises ``LatlintError`` (LAT901)."""
-    packs = {directory: read_pack(directory) for directory in dict.fromkeys(found.values())}
+    bundled = data_dir("predictors")
+    packs = {
+        directory: _bundled(directory, pack_stamp(directory)) if directory.parent == bundled else read_pack(directory)
+        for directory in dict.fromkeys(found.values())
+    }
     return [named(name, packs[directory], name.partition("/")[2]) for name, directory in found.items()]
+
+
+@lru_cache(maxsize=64)
+def _bundled(directory: Path, stamp: str) -> Pack:
+    """A bundled pack, once a process: to check and assemble it takes longer than a small model takes. All of them are 9 MB."""
+    return read_pack(directory)
 
 
 def read_pack(directory: Path, *, unknown: bool = False) -> Pack:

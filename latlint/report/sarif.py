@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from latlint import __version__, address
@@ -107,6 +108,7 @@ def _run(category: str, results: list[dict[str, Any]], rules: Sequence[Check], n
     }
 
 
+@cache
 def _rule(check: Check) -> dict[str, Any]:
     rule = check.rule
     about = check.page.partition("## What it does\n")[2].partition("\n\n")[0] or check.summary

@@ -18,7 +18,7 @@ from latlint.data import data_dir
 from latlint.errors import LatlintError
 from latlint.latency import cards, catalogue, engine
 from latlint.latency.models import model_of
-from latlint.latency.packs import Pack, load_targets, prune_common, read_pack, write_pack
+from latlint.latency.packs import Pack, load_targets, prune_common, read_pack, targets_in, write_pack
 from latlint.runtime.types import Kernel
 from tests.targets import PHONES, phones
 
@@ -488,3 +488,17 @@ def test_a_bundled_pack_is_looked_through_where_a_byte_of_it_is_another(
     assert read_pack(tmp_path / "galaxy-s24").revision and len(looked) == 1
     (tmp_path / "galaxy-s24" / "arrays.bin").write_bytes(b"")
     assert "arrays.bin does not have the hash" in refusal(tmp_path / "galaxy-s24")
+
+
+def test_a_bundled_pack_is_read_once_a_process_unless_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another is read each time."""
+    shutil.copytree(data_dir("predictors") / "pixel-8a", tmp_path / "pixel-8a")
+    found = {"pixel-8a/gpu": tmp_path / "pixel-8a"}
+    assert targets_in(found)[0].pack is not targets_in(found)[0].pack
+    monkeypatch.setattr("latlint.latency.packs.data_dir", lambda name: tmp_path)
+    assert targets_in(found)[0].pack is targets_in(found)[0].pack
+    (tmp_path / "pixel-8a" / "arrays.bin").write_bytes(b"")
+    with pytest.raises(LatlintError, match=r"arrays\.bin does not have the hash"):
+        targets_in(found)
