@@ -78,7 +78,7 @@ def _best(view: View) -> tuple[Target, Gain] | None:
 
 
 def _hosts(view: View) -> Iterator[tuple[Target, Gain]]:
-    """What each CPU of the device saves over the target."""
+    """What each CPU of the device saves over the target, but for those that are known to save nothing."""
     from latlint.errors import LatlintError
     from latlint.latency import engine
     from latlint.latency.packs import Target
@@ -91,6 +91,8 @@ def _hosts(view: View) -> Iterator[tuple[Target, Gain]]:
         if not kind(processor.kind).host:
             continue
         target = Target(f"{pack.device}/{key}", pack, key)
+        if _least_ms(view, target) >= here.low_ms:  # then no interval of the difference is above zero
+            continue
         try:
             if processor.plan_key not in works:
                 works[processor.plan_key] = engine.workload(plan(view.subject.graph, processor))
@@ -109,6 +111,29 @@ def _hosts(view: View) -> Iterator[tuple[Target, Gain]]:
             below = hypot(here.latency_ms - here.low_ms, there.high_ms - there.ms)
             above = hypot((here.high_ms or here.latency_ms) - here.latency_ms, there.ms - there.low_ms)
             yield target, Gain(saved, saved - below, saved + above)
+
+
+def _least_ms(view: View, host: Target) -> float:
+    """What the model takes on a CPU at the least, as far as is known without a plan for it: what dense layers take (most NPUs are done with the whole
+    model before), and what the target leaves to it already."""
+    from latlint.latency.dense import least_ms
+
+    dense = least_ms(host, view.planned(_dense_macs))
+    left = host.key == view.subject.target.card["fallback"] and view.planned(_left)
+    return max(dense, sum(view.kernel_ms[place] for place in left)) if left else dense
+
+
+def _dense_macs(view: View) -> int:
+    """Multiply-accumulates that are as many wherever they run."""
+    from latlint.latency.dense import is_dense
+
+    return sum(kernel.all_macs for kernel in view.plan.kernels if is_dense(kernel))
+
+
+def _left(view: View) -> list[int]:
+    """The places in the plan of the kernels that run on the CPU."""
+    left = [part.executor != view.plan.delegate for part in view.plan.partitions]
+    return [place for place, kernel in enumerate(view.plan.kernels) if left[kernel.partition]]
 
 
 def _works(view: View) -> dict[tuple[str, ...], Workload]:

@@ -45,7 +45,7 @@ def plan(graph: Graph, processor: Processor) -> Plan:
         kernels=planned.kernels,
         partitions=planned.partitions,
         fallbacks=planned.fallbacks,
-        delegate=chosen.executors[0] if len(chosen.executors) > 1 else "",
+        delegate=chosen.delegate,
         notes=(*said, *converted.notes[len(taken.notes) :], *planned.notes, *_notes(converted)),
     )
     return _on_original_nodes(found, graph, converted) if converted.origins else found

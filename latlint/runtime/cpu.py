@@ -27,8 +27,8 @@ class CpuPlanner(NamedTuple):
     ops: Mapping[str, tuple[KernelRule, ...]]
 
     @property
-    def executors(self) -> tuple[str, ...]:
-        return (self.executor,)
+    def delegate(self) -> str:
+        return ""
 
     def plan(self, context: Context, nodes: Sequence[int], processor: Processor) -> Planned:
         kernels = tuple(self._kernel(context, context.graph.nodes[index]) for index in nodes)

@@ -62,8 +62,8 @@ class DelegatePlanner(NamedTuple):
     notes: tuple[str, ...] = ()
 
     @property
-    def executors(self) -> tuple[str, ...]:
-        return (self.executor, *planner(self.fallback).executors)
+    def delegate(self) -> str:
+        return self.executor
 
     def plan(self, context: Context, nodes: Sequence[int], processor: Processor) -> Planned:
         unpackers = context.unpackers(nodes, self.unpacks)
@@ -71,11 +71,10 @@ class DelegatePlanner(NamedTuple):
         dynamic = None if self.takes_dynamic else dynamic_graph(context, self.acceptance.by)
         refused = dict.fromkeys(nodes, dynamic) if dynamic else self._refusals(seen, nodes, unpackers)
         split = self._kept(epochs(seen, nodes, lambda index: index not in refused), refused)
-        rest = planner(self.fallback)
         return assembled(
             split,
             lambda members: self._delegated(seen, members),
-            lambda left: rest.plan(context, left, processor),
+            lambda left: planner(self.fallback).plan(context, left, processor),
             refused,
             (sentence(dynamic),)
             if dynamic

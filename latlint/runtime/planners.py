@@ -43,8 +43,8 @@ class Planner(Protocol):
     """A rules file that was read. It plans any nodes of a graph, so that one runtime can leave nodes to another."""
 
     @property
-    def executors(self) -> tuple[str, ...]:
-        """The executors that its partitions may have, its own first, then those of what runs the rest."""
+    def delegate(self) -> str:
+        """The executor of what it takes, where another runtime runs the rest; empty where it runs all itself."""
 
     def plan(self, context: Context, nodes: Sequence[int], processor: Processor) -> Planned:
         """``nodes``, which are in an execution order, on ``processor``; what other nodes write counts as computed."""

@@ -27,8 +27,8 @@ class GpuPlanner(NamedTuple):
     rules: GpuRules
 
     @property
-    def executors(self) -> tuple[str, ...]:
-        return (self.rules.executor, *planner(self.rules.fallback).executors)
+    def delegate(self) -> str:
+        return self.rules.executor
 
     def plan(self, context: Context, nodes: Sequence[int], processor: Processor) -> Planned:
         rules, rest = self.rules, planner(self.rules.fallback)

@@ -65,8 +65,8 @@ class OnnxRuntimePlanner(NamedTuple):
     native: bool = True
 
     @property
-    def executors(self) -> tuple[str, ...]:
-        return (self.executor,)
+    def delegate(self) -> str:
+        return ""
 
     def plan(self, context: Context, nodes: Sequence[int], processor: Processor) -> Planned:
         graph, wanted = context.graph, frozenset(nodes)

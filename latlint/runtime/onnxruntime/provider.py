@@ -33,10 +33,6 @@ class ProviderPlanner(DelegatePlanner):
     """See ``DelegatePlanner``; ``fallback`` is the CPU provider. There is one kernel for each node that the provider takes, though it may compile
     a partition as a whole."""
 
-    @property
-    def executors(self) -> tuple[str, ...]:
-        return (self.executor, _REST)
-
     def plan(self, context: Context, nodes: Sequence[int], processor: Processor) -> Planned:
         graph = context.graph
         draft = basic(graph)
