@@ -52,7 +52,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     from latlint.latency.models.npu import ON_CHIP  # the cost model, which no other processor has a use for
 
     seen = view(subject)
-    found = seen.planned(_beyond)
+    found = seen.launched(_beyond)
     share = sum(seen.kernel_ms[at] for at in found) / seen.total_ms if seen.total_ms else 0.0
     if not found or share < _LEAST:
         return

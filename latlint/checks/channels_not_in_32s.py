@@ -54,7 +54,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     from latlint.latency.models.npu import TILE  # the cost model, which no other processor has a use for
 
     seen = view(subject)
-    found, padding, counts = seen.planned(_uneven)
+    found, padding, counts = seen.launched(_uneven)
     if not found or padding < _LEAST:
         return
     named = ", ".join(map(str, sorted(counts)[:6])) + (", …" if len(counts) > 6 else "")

@@ -118,8 +118,8 @@ def _least_ms(view: View, host: Target) -> float:
     model before), and what the target leaves to it already."""
     from latlint.latency.dense import least_ms
 
-    dense = least_ms(host, view.planned(_dense_macs))
-    left = host.key == view.subject.target.card["fallback"] and view.planned(_left)
+    dense = least_ms(host, view.launched(_dense_macs))
+    left = host.key == view.subject.target.card["fallback"] and view.launched(_left)
     return max(dense, sum(view.kernel_ms[place] for place in left)) if left else dense
 
 

@@ -130,6 +130,8 @@ def check(subject: Subject) -> Iterator[Finding]:
 def _by_reason(view: View) -> dict[str, list[_Slow]]:
     groups: dict[str, list[_Slow]] = {}
     slow = _slow(view)
+    if sum(each.ms - each.best_ms for each in slow) < view.least_gain_ms:
+        return groups
     for each, reason in zip(slow, _reasons(view, slow), strict=True):
         groups.setdefault(reason, []).append(each)
     return groups
@@ -155,7 +157,7 @@ def _work(view: View) -> tuple[dict[int, int], Workload]:
     """The terms of these, and the row of each place there."""
     from latlint.latency import engine
 
-    places = sorted(place for found in view.planned(_judged).values() for place in found)
+    places = sorted(place for found in view.launched(_judged).values() for place in found)
     work = engine.workload(replace(view.plan, kernels=tuple([view.plan.kernels[place] for place in places])))
     return {place: row for row, place in enumerate(places)}, work
 
@@ -165,7 +167,7 @@ def _slow(view: View) -> list[_Slow]:
     from latlint.whatif.frontier import frontier
 
     slow: dict[int, _Slow] = {}
-    for (group, dtype), places in view.planned(_judged).items():
+    for (group, dtype), places in view.launched(_judged).items():
         known = [place for place in places if view.kernel_sources[place] == "predicted"]
         if not known:
             continue
@@ -185,7 +187,7 @@ def _reasons(view: View, slow: list[_Slow]) -> Iterator[str]:
 
     if not slow:
         return
-    rows, work = view.planned(_work)
+    rows, work = view.launched(_work)
     target = view.subject.target
     purposes = spent(work, target, [view.kernel_ms[place] for place in rows])
     usual = {id(curve): curve.spent(target) for curve in {id(each.curve): each.curve for each in slow}.values()}

@@ -45,8 +45,8 @@ class Scene:
     found: dict[Callable[[View], Any], Any] = field(default_factory=dict)
     #: What nodes are called in the user's file, by index.
     names: dict[int, str] = field(default_factory=dict)
-    #: What was found in a plan, by what names it and the identity of the plan, which is kept with it.
-    planned: dict[tuple[Hashable, int], tuple[Plan, Any]] = field(default_factory=dict)
+    #: What was found in a plan or its kernels, by what names it and the identity of these, which are kept with it.
+    planned: dict[tuple[Hashable, int], tuple[object, Any]] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
@@ -98,9 +98,17 @@ class View:
     def planned(self, find: Callable[[View], T], label: Hashable = None) -> T:
         """``find(self)`` of a function that looks at nothing but the graph and the plan: found once for all targets that plan alike. ``label``
         names what is found where it is not the function that tells."""
-        key = label or find, id(self.plan)
+        return self._once(find, label or find, self.plan)
+
+    def launched(self, find: Callable[[View], T]) -> T:
+        """``planned`` of a function that looks at nothing of the plan that says whose it is: found once for all runtimes whose rules differ in
+        nothing but their names."""
+        return self._once(find, find, self.plan.kernels)
+
+    def _once(self, find: Callable[[View], T], label: Hashable, of: object) -> T:
+        key = label, id(of)
         if key not in self.scene.planned:
-            self.scene.planned[key] = self.plan, find(self)
+            self.scene.planned[key] = of, find(self)
         known: T = self.scene.planned[key][1]
         return known
 

@@ -53,6 +53,8 @@ class Part(NamedTuple):
     features: NDArray[np.float32]
     classes: tuple[str, ...]
     launches: Array
+    #: ``positions``, to index arrays with.
+    at: NDArray[np.intp]
 
     @property
     def host(self) -> bool:
@@ -197,6 +199,7 @@ def _part(distinct: Sequence[Kernel], which: Sequence[int], model: CostModel, co
         features=np.array(features, np.float32).reshape(len(kernels), len(model.feature_names))[rows],
         classes=tuple([classes[row] for row in rows]),
         launches=np.array([float(kernel.launches * kernel.repeat) for kernel in kernels])[rows],
+        at=np.array(positions, np.intp),
     )
 
 
@@ -243,12 +246,13 @@ def times(work: Workload, target: Target) -> Times:
     predicted = np.zeros(len(kernels), bool)
     overhead = border = 0.0
     for part in work.parts:
-        at = list(part.positions)
-        kernels[at], predicted[at] = _part_times(work, part, target)
+        found_ms, known = _part_times(work, part, target)
+        kernels[part.at], predicted[part.at] = found_ms, known
         if not part.host:
             queue = target.card["queue"]
-            queued_ms = queued(kernels[at], part.launches, queue["scale"], queue["dispatch_ms"])
-            overhead += float((queued_ms - kernels[at]).sum())
+            if queue["dispatch_ms"] or queue["scale"] != 1:  # else nothing waits
+                queued_ms = queued(found_ms, part.launches, queue["scale"], queue["dispatch_ms"])
+                overhead += float((queued_ms - found_ms).sum())
     offloaded = work.offloaded
     once = _once_ms(work, target)
     if offloaded:
@@ -324,7 +328,7 @@ def _exercised(work: Workload, part: Part, covers: Mapping[str, Any]) -> Exercis
 def _inside(work: Workload, part: Part, covers: Mapping[str, Any]) -> NDArray[np.bool_]:
     """Which kernels lie within what was measured of their class, or not more than ``ENVELOPE_MARGIN`` times beyond."""
     measured: Mapping[str, Any] = covers["envelope"]
-    at, slack = list(part.positions), _SLACK_OF_HOSTS if part.host else _SLACK
+    at, slack = part.at, _SLACK_OF_HOSTS if part.host else _SLACK
     ends = np.array([measured.get(name, _NOWHERE) for name in work.envelopes])[work.envelope[at]]
     size = work.sizes[at]
     return np.asarray(np.all((size >= ends[:, 0] - slack) & (size <= ends[:, 1] + slack), axis=1))
@@ -454,9 +458,9 @@ def _kernels(graph: Graph, work: Workload, found: Times) -> tuple[KernelPredicti
         work.told.extend(_told(graph, work))
     kernels = list(work.told)
     for part in work.parts:
-        at = list(part.positions)
+        at = part.at
         for position, latency_ms, known in zip(
-            at, found.kernels[at].tolist(), found.predicted[at].tolist(), strict=True
+            part.positions, found.kernels[at].tolist(), found.predicted[at].tolist(), strict=True
         ):
             told, source = kernels[position], "predicted" if known else "derived"
             kernels[position] = KernelPrediction._make((*told[:6], latency_ms, source, *told[8:]))

@@ -68,6 +68,8 @@ _BUILTIN = frozenset(BUILTIN_NAMES)
 def _newest(runtime: str) -> Mapping[str, int]:
     """Op -> the newest version with a kernel, in the release that ``runtime`` belongs to."""
     rules = load_rules(runtime)
+    if "versions" in rules.loads:
+        return {op: int(version) for version, ops in _lines(str(rules.loads["versions"])).items() for op in ops.split()}
     if rules.versions:
         return {op: int(version) for version, ops in rules.versions.items() for op in ops}
     fallback = rules.data.get("fallback")

@@ -20,8 +20,8 @@ class Rules(NamedTuple):
     """One rules file. ``kind`` says which planner reads ``data`` (``runtime.planners``), ``takes`` which dialect its graphs are in
     (``Graph.dialect``): others are planned as if converted to it; ``reads`` names the dialect of the only
     files that it loads, where planning is in another; ``converter`` which conversion, where there is more than one (``runtime.CONVERSIONS``); ``title`` is what sentences call it, with its version. ``versions`` are the ops
-    that its release has kernels for, by the newest version of each, and ``loads`` the newest versions of what it reads and the list of its kernels,
-    where those go by types too (``runtime.loading``)."""
+    that its release has kernels for, by the newest version of each, and ``loads`` the newest versions of what it reads and the lists of its kernels,
+    by types and by versions, where several files have the same (``runtime.loading``)."""
 
     name: str
     kind: str

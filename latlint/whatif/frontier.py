@@ -156,7 +156,7 @@ def spent(work: Workload, target: Target, kernel_ms: Sequence[float] | Array) ->
     found = np.zeros((len(work.plan.kernels), len(PURPOSES)))
     for part in work.parts:
         cost = part.terms * target.costs(part.model)
-        rows = list(part.positions)
+        rows = part.at
         found[rows] = cost @ _purposes(part.model)
         found[rows] *= (np.asarray(kernel_ms)[rows] / np.maximum(cost.sum(axis=1), 1e-12))[:, None]
     return found
