@@ -30,7 +30,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from latlint.graph.tflite_ops import BUILTIN_NAMES
-from latlint.runtime.rules import load_rules
+from latlint.runtime.loading import newest_versions
 
 FILE = Path(__file__).parents[1] / "rules" / "litert-2.3" / "kernels.txt"
 #: What outputs of a fixed range are quantised to, by op; else half, and 3 where there is a zero point.
@@ -287,8 +287,7 @@ def written(form: Form, names: tuple[str, ...], ranges: tuple[float, int] | None
 
 
 def _version(op: str) -> int:
-    versions = load_rules("litert-2.3/xnnpack").versions
-    return next(int(version) for version, ops in versions.items() if op in ops)
+    return newest_versions("litert-2.3/xnnpack")[op]
 
 
 def _data(operand: Operand, dtype: str) -> Any:

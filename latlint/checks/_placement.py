@@ -90,7 +90,7 @@ def refused(view: View) -> dict[int, Refusal]:
 
 def mendable(view: View) -> dict[int, Refusal]:
     """``refused``, without what no other op would mend: all of a model whose type the processor does not compute in."""
-    return {} if takes_no_floats(view) else refused(view)
+    return {} if not view.plan.fallbacks or takes_no_floats(view) else refused(view)
 
 
 def _refused(view: View) -> dict[int, Refusal]:

@@ -53,8 +53,10 @@ def check(subject: Subject) -> Iterator[Finding]:
 
     seen = view(subject)
     found = seen.launched(_beyond)
+    if not found:
+        return
     share = sum(seen.kernel_ms[at] for at in found) / seen.total_ms if seen.total_ms else 0.0
-    if not found or share < _LEAST:
+    if share < _LEAST:
         return
     kernels = seen.plan.kernels
     at = max(found, key=lambda each: found[each])

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 
 #: Of a larger graph, plans for the CPUs would take longer than all else.
 MOST_OPS = 4096
+_QUANTISED = frozenset("int4 int8 uint8 int16 uint16".split())
 
 RULE = Rule("LAT211", "faster-on-the-cpu", "warning", ("offload",), "measured")
 
@@ -86,13 +87,13 @@ def _hosts(view: View) -> Iterator[tuple[Target, Gain]]:
 
     here, pack = view.subject.prediction, view.subject.target.pack
     works, known = view.shared(_works), view.shared(_latencies)
-    for key in pack.card["processors"]:
-        processor = pack.processor(key)
-        if not kind(processor.kind).host:
+    for key, card in pack.card["processors"].items():
+        if not kind(card["processor"]["kind"]).host:
             continue
         target = Target(f"{pack.device}/{key}", pack, key)
         if _least_ms(view, target) >= here.low_ms:  # then no interval of the difference is above zero
             continue
+        processor = target.processor
         try:
             if processor.plan_key not in works:
                 works[processor.plan_key] = engine.workload(plan(view.subject.graph, processor))
@@ -118,9 +119,15 @@ def _least_ms(view: View, host: Target) -> float:
     model before), and what the target leaves to it already."""
     from latlint.latency.dense import least_ms
 
-    dense = least_ms(host, view.launched(_dense_macs))
-    left = host.key == view.subject.target.card["fallback"] and view.launched(_left)
-    return max(dense, sum(view.kernel_ms[place] for place in left)) if left else dense
+    dense = least_ms(host, view.launched(_dense_macs), floats=view.shared(_of_floats))
+    left = view.launched(_left) if host.key == view.subject.target.card["fallback"] else []
+    return max(dense, sum([view.kernel_ms[place] for place in left]))
+
+
+def _of_floats(view: View) -> bool:
+    """Whether no tensor that the model computes with is quantised."""
+    graph = view.subject.graph
+    return not graph.as_if and not any(tensor.dtype in _QUANTISED for tensor in graph.tensors)
 
 
 def _dense_macs(view: View) -> int:

@@ -32,6 +32,8 @@ DENSE: Mapping[str, tuple[tuple[str, ...], ...]] = MappingProxyType(
         ),
     }
 )
+#: How the terms of kernels of quantised numbers begin.
+_INTEGERS = ("i8.", "xnn.q8.")
 
 
 def is_dense(kernel: Kernel) -> bool:
@@ -39,19 +41,22 @@ def is_dense(kernel: Kernel) -> bool:
     return kernel.op == "fully_connected" or (kernel.op == "conv2d" and kernel.attributes.get("groups", 1) == 1)
 
 
-def least_ms(target: Target, macs: int) -> float:
-    """The least that ``macs`` multiply-accumulates of dense layers take on a host; 0 where its pack does not tell."""
+def least_ms(target: Target, macs: int, *, floats: bool = False) -> float:
+    """The least that ``macs`` multiply-accumulates of dense layers take on a host; 0 where its pack does not tell. ``floats``: nothing in the model is
+    quantised."""
     card: Mapping[str, Any] = target.card
-    columns = _columns(tuple(target.pack.card["terms"][terms_of(card)]))
+    columns = _columns(tuple(target.pack.card["terms"][terms_of(card)]), floats)
     if columns is None or "bounds" in card:
         return 0.0
     return macs * float((columns @ target.pack.arrays[card["theta"]]).min()) * 1e-6
 
 
 @lru_cache(maxsize=32)
-def _columns(terms: tuple[str, ...]) -> NDArray[np.float64] | None:
+def _columns(terms: tuple[str, ...], floats: bool) -> NDArray[np.float64] | None:
     """(alternatives, terms): one where an alternative of ``DENSE`` counts the term; ``None`` where a term is of other kernels, or one is not there."""
     counted = [{f"{prefix}{name}" for name in names} for prefix, each in DENSE.items() for names in each]
+    if floats:
+        counted = [names for names in counted if not any(name.startswith(_INTEGERS) for name in names)]
     if not all(name.startswith(tuple(DENSE)) for name in terms) or not set().union(*counted) <= {*terms}:
         return None
     return np.array([[float(name in names) for name in terms] for names in counted])

@@ -1,7 +1,8 @@
 """Which nodes a delegate takes, and why it refuses the others: what every rules file says in the same words.
 
 A delegate's op table says of each kind how many inputs and outputs it may have, of which types and ranks, which inputs must be constants,
-up to which version it is known, and with which facts (``runtime.facts``) it is refused.
+up to which version it is known, and with which facts (``runtime.facts``) it is refused. Kinds of which it says nothing more than that they are taken
+are words of ``plain``.
 """
 
 from __future__ import annotations

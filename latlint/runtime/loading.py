@@ -1,8 +1,8 @@
 """What a runtime loads: it looks each op up in a table of kernels before anything runs, and refuses a file with an op, a version of an op, or
 a type, that the table does not have ("Didn't find op for builtin opcode … version", "Could not find an implementation for …").
 
-The tables are in ``rules/``. Of TensorFlow Lite: ``versions`` of a rules file, or of the fallback that stands for the same release, list the names
-of ops by the newest version that has a kernel. Of ONNX Runtime: ``loads`` of a rules file names the newest versions of the format, and the list of
+The tables are in ``rules/``. Of TensorFlow Lite: ``versions`` of a rules file (or the file of lines that its ``loads`` name so, which rules of several runtimes
+share), or of the fallback that stands for the same release, list the names of ops by the newest version that has a kernel. Of ONNX Runtime: ``loads`` of a rules file names the newest versions of the format, and the list of
 kernels by version and type that ``benchmarks/onnxruntime_kernels.py`` writes; and of TensorFlow Lite the list of what operands each op takes, which
 ``benchmarks/litert_kernels.py`` writes. All were read off the runtimes themselves (``tests/runtime/test_loading.py``).
 """
@@ -43,7 +43,7 @@ def missing(graph: Graph, runtime: str, run: Collection[int] | None = None) -> l
     are the nodes that it still has when it looks for kernels, where it, or a delegate, takes some away before."""
     if graph.format == "onnx":
         return list(_missing_of_onnx(graph, runtime, run))
-    table = _newest(runtime)
+    table = newest_versions(runtime)
     found: dict[tuple[str, int, int, str], list[int]] = {}
     for node in graph.nodes:
         compiled_for = str(node.attributes.get("compiled_for", ""))
@@ -65,7 +65,7 @@ _BUILTIN = frozenset(BUILTIN_NAMES)
 
 
 @lru_cache(maxsize=32)
-def _newest(runtime: str) -> Mapping[str, int]:
+def newest_versions(runtime: str) -> Mapping[str, int]:
     """Op -> the newest version with a kernel, in the release that ``runtime`` belongs to."""
     rules = load_rules(runtime)
     if "versions" in rules.loads:
@@ -73,7 +73,7 @@ def _newest(runtime: str) -> Mapping[str, int]:
     if rules.versions:
         return {op: int(version) for version, ops in rules.versions.items() for op in ops}
     fallback = rules.data.get("fallback")
-    return _newest(fallback) if isinstance(fallback, str) else {}
+    return newest_versions(fallback) if isinstance(fallback, str) else {}
 
 
 @lru_cache(maxsize=32)
