@@ -93,7 +93,9 @@ def read_onnx(data: wire.Buffer, path: str, shapes: Sequence[InputShape] = ()) -
         graph = reader.graph()
         return replace(graph, left_open=_LeftOpen(lean, path)) if opened else graph
     except ImpossibleError as problem:
-        todo = f"{reader.left_open() if reader else ''}export the model again"
+        # where the graph cannot be whatever the open sizes are, none of them is the cause
+        asked = reader.left_open() if reader and _LeftOpen(lean, path).possible else ""
+        todo = f"{asked}export the model again"
         raise _error(f"the graph cannot be as the file has it: {problem}; {todo}", "LAT007", path) from None
 
 
@@ -119,14 +121,21 @@ class _LeftOpen:
 
     def __call__(self) -> Mapping[str, Tensor]:
         if self._found is None:
-            try:
-                graph = _Reader(
-                    ModelProto.FromString(self._lean.model), self._lean, self._path, (), assume=False
-                ).graph()
-            except (ImpossibleError, LatlintError):
-                graph = None
+            graph = self._graph()
             self._found = {tensor.name: tensor for tensor in graph.tensors} if graph else {}
         return self._found
+
+    @property
+    def possible(self) -> bool:
+        """Whether the graph can be with its open sizes unknown."""
+        return self._graph() is not None
+
+    def _graph(self) -> Graph | None:
+        model = ModelProto.FromString(self._lean.model)
+        try:
+            return _Reader(model, self._lean, self._path, (), assume=False).graph()
+        except (ImpossibleError, LatlintError):
+            return None
 
 
 #: The fields of an attribute that hold its value -> the kind that it then must say to be (``check_attribute`` in ONNX's checker.cc).
@@ -269,7 +278,7 @@ class _Reader:
             dim.dim_value = symbols.get(dim.dim_param, 1)
 
     def left_open(self) -> str:
-        """What to state first where a size that is taken as 1 may be what is wrong; empty where the file leaves none open."""
+        """What to state first where a size that is taken as 1 may be what is wrong; empty where none is."""
         name = self.opened[0][0] if self.opened else ""
         if name not in self.inference.types:  # what is wrong was found before the inputs were taken
             return ""

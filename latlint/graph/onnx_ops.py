@@ -14,7 +14,7 @@ from latlint.graph.ops import UNKNOWN
 from latlint.graph.padding import same_padding
 from latlint.graph.types import Tensor
 from latlint.records import NamedTuple
-from latlint.words import printable
+from latlint.words import counted, printable
 
 Attributes = dict[str, Any]
 
@@ -184,7 +184,9 @@ def _resolved_pads(
 
 
 def _kernel(call: Call, weights: tuple[int, ...] | None) -> tuple[int, ...] | None:
-    kernel = call.get("kernel_shape", weights[2:] if weights and len(weights) > 2 else None)
+    if weights is not None and len(weights) < 3:
+        raise ImpossibleError(f"weights of {counted(len(weights), 'dimension')}")
+    kernel = call.get("kernel_shape", weights and weights[2:])
     if kernel is None:
         return None
     if weights is not None and len(kernel) != len(weights) - 2:
@@ -194,14 +196,20 @@ def _kernel(call: Call, weights: tuple[int, ...] | None) -> tuple[int, ...] | No
     return None if -1 in kernel and "kernel_shape" not in call.attributes else _positive(kernel, "kernel size")
 
 
+def _groups(call: Call, filters: tuple[int, ...] | None) -> int:
+    """How many groups, which share the first dimension of the ``filters`` evenly."""
+    groups = int(call.get("group", 1))
+    if groups < 1 or (filters and filters[0] > 0 and filters[0] % groups):
+        raise ImpossibleError(f"{groups} groups" + (f" of {filters[0]} channels" if filters else ""))
+    return groups
+
+
 def _convolution(call: Call, data: int = 0, weights: int = 1) -> Result:
     """Conv and its quantised and fused forms; ``weights`` is the slot of the filter, of shape (O, I/groups, *kernel)."""
     filters, shape = call.shape(weights), call.shape(data)
     rank = len(shape) if shape else len(filters) if filters else len(call.get("kernel_shape") or ()) + 2
     kind = {3: "conv1d", 4: "conv2d", 5: "conv3d"}.get(rank, UNKNOWN)
-    groups = int(call.get("group", 1))
-    if groups < 1:
-        raise ImpossibleError(f"{groups} groups")
+    groups = _groups(call, filters)
     bias = call.shape(2) if call.op in ("Conv", "FusedConv") else None
     if bias is not None and filters and -1 not in (*bias, filters[0]) and bias != filters[:1]:
         raise ImpossibleError(f"a bias of {'x'.join(map(str, bias)) or 'one number'} for {filters[0]} channels")
@@ -220,7 +228,7 @@ def _conv_transpose(call: Call) -> Result:
     filters, shape = call.shape(1), call.shape(0)
     rank = len(shape) if shape else len(filters) if filters else 4
     kind = {4: "transpose_conv2d", 5: "transpose_conv3d"}.get(rank, UNKNOWN)
-    attributes: Attributes = {"groups": int(call.get("group", 1)), "activation": "none"}
+    attributes: Attributes = {"groups": _groups(call, filters), "activation": "none"}
     if filters and shape and len(shape) > 1 and min(filters[0], shape[1]) > 0 and filters[0] != shape[1]:
         raise ImpossibleError(f"a filter for {filters[0]} channels on an input of {shape[1]}")
     kernel = _kernel(call, filters)

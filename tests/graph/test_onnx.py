@@ -307,6 +307,54 @@ def test_where_an_open_size_may_be_what_is_wrong_it_is_asked_for() -> None:
             read(content)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "a filter of another number of channels",
+        "an attribute twice",
+        "an If without inputs",
+        "weights of the wrong rank",
+    ],
+)
+def test_an_open_size_that_cannot_be_what_is_wrong_is_not_asked_for(wrong: str) -> None:
+    conv = ONE("Conv", ["x", "w"], ["y"])
+    if wrong == "an attribute twice":
+        conv.attribute.extend([helper.make_attribute("group", 1)] * 2)
+    nodes = [ONE("If", [], ["y"])] if wrong.startswith("an If") else [conv]
+    weights = {"weights of the wrong rank": [8, 4], "a filter of another number of channels": [8, 3, 3, 3]}.get(
+        wrong, [8, 4, 3, 3]
+    )
+    content = model(nodes, {"x": ["N", 4, "H", 8]}, {"w": zeros(*weights)})
+    with pytest.raises(LatlintError) as caught:
+        read(content)
+    assert caught.value.code == "LAT007"
+    assert "state them" not in str(caught.value) and str(caught.value).endswith("export the model again")
+
+
+@pytest.mark.parametrize(
+    ("op", "weights", "groups", "words"),
+    [
+        ("Conv", [7, 2, 3, 3], 2, "2 groups of 7 channels"),
+        ("Conv", [2, 1, 3, 3], 4, "4 groups of 2 channels"),
+        ("Conv", [8, 4], 1, "weights of 2 dimensions"),
+        ("ConvTranspose", [4, 2, 3, 3], 3, "3 groups of 4 channels"),
+        ("ConvTranspose", [4, 2, 3, 3], 0, "0 groups"),
+        ("ConvTranspose", [4, 2], 1, "weights of 2 dimensions"),
+    ],
+)
+def test_filters_that_no_convolution_takes_are_refused_as_onnxruntime_does(
+    op: str, weights: list[int], groups: int, words: str
+) -> None:
+    content = model([ONE(op, ["x", "w"], ["y"], group=groups)], {"x": [1, 4, 8, 8]}, {"w": zeros(*weights)})
+    with pytest.raises(LatlintError, match=words):
+        read(content)
+    runtime = pytest.importorskip("onnxruntime")
+    content.ir_version = 9
+    with pytest.raises(Exception, match="group|dimensions|spatial"):
+        session = runtime.InferenceSession(content.SerializeToString(), providers=["CPUExecutionProvider"])
+        session.run(None, {"x": zeros(1, 4, 8, 8)})
+
+
 def test_a_symbolic_batch_is_one_and_said_so() -> None:
     graph = read(model([ONE("Relu", ["x"], ["y"])], {"x": ["N", 3, 8, 8]}))
     assert shapes(graph, graph.outputs) == [(1, 3, 8, 8)]
