@@ -606,7 +606,8 @@ def _placed(node: Node, step: Step) -> Node:
     if (body := step.body) is not None:
         attributes |= {"followed": True}
         attributes |= {"branch": ("then", "else")[body.branch]} if node.kind == "if" else {"trips": body.trips}
-    return replace(node, inner=bool(step.within), repeat=repeat(step), attributes=MappingProxyType(attributes))
+    inner = next((body.numbers[number] for body, number in reversed(step.within)), 0)
+    return replace(node, inner=inner, repeat=repeat(step), attributes=MappingProxyType(attributes))
 
 
 def _frozen(attributes: dict[str, Any]) -> Mapping[str, Any]:

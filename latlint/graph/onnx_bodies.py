@@ -27,12 +27,13 @@ _KINDS = {
 
 
 class Body:
-    """One node of control flow: ``node`` without its graphs, and for each of them the names of its inputs and outputs and its steps."""
+    """One node of control flow: ``node`` without its graphs, and for each of them its number, the names of its inputs and outputs and its steps."""
 
     def __init__(self, node: NodeProto) -> None:
         self.node = node
         #: How many inputs the file gives it; those behind are what its graphs write.
         self.given = len(node.input)
+        self.numbers: list[int] = []
         self.inputs: list[list[str]] = []
         self.outputs: list[list[str]] = []
         self.steps: list[list[Step]] = []
@@ -92,7 +93,8 @@ def steps(reader: Reader, step: Step, outer: Mapping[str, str], depth: int) -> I
     plain.output.extend(step.node.output)
     plain.attribute.extend(attribute for attribute in step.node.attribute if not attribute.HasField("g"))
     body = Body(plain)
-    named = [_names(reader, plain, graph, outer) for graph in graphs]
+    body.numbers = [reader.next_body() for _ in graphs]
+    named = [_names(reader, plain, graph, n, outer) for graph, n in zip(graphs, body.numbers, strict=True)]
     body.inputs = [[names[value.name] for value in graph.input] for graph, names in zip(graphs, named, strict=True)]
     body.outputs = [
         [names.get(value.name, value.name) for value in graph.output]
@@ -120,15 +122,17 @@ def steps(reader: Reader, step: Step, outer: Mapping[str, str], depth: int) -> I
     yield step._replace(node=plain, body=body, role="exit")
 
 
-def _names(reader: Reader, node: NodeProto, graph: GraphProto, outer: Mapping[str, str]) -> ChainMap[str, str]:
-    """What the names of ``graph`` are called in the model: its own ones get a prefix, others are those around it."""
+def _names(
+    reader: Reader, node: NodeProto, graph: GraphProto, number: int, outer: Mapping[str, str]
+) -> ChainMap[str, str]:
+    """What the names of ``graph``, which has this ``number``, are called in the model: its own ones get a prefix, others are those around it."""
     own = [value.name for value in graph.input] + [tensor.name for tensor in graph.initializer]
     own += [name for inner in graph.node for name in inner.output if name]
     every = [*own, *(name for inner in graph.node for name in (inner.name, inner.op_type, inner.domain, *inner.input))]
     every += [value.name for value in graph.output]
     if not all(isinstance(name, str) for name in every):
         raise ImpossibleError("a name in a graph of an If, Loop or Scan is not text")
-    prefix = f"{(node.name or ''.join(node.output[:1]))[:80]}#{reader.next_body()}/"
+    prefix = f"{(node.name or ''.join(node.output[:1]))[:80]}#{number}/"
     names = {name: prefix + name for name in own}
     for tensor in graph.initializer:
         reader.take_constant(names[tensor.name], tensor)

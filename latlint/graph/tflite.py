@@ -418,7 +418,7 @@ class _Reader:
             attributes=MappingProxyType(attributes),
             version=code.version,
             location=ByteRange(table.position, table.inline_bytes()),
-            inner=depth > 0,
+            inner=int(depth > 0),
         )
 
     def _options(self, operator: Table, builtin: Builtin) -> Table:

@@ -91,7 +91,8 @@ class Node(Record):
     a runtime that takes the format as it is: all inputs in the format's order, the steering ones among them, and the numbers,
     texts and lists among the attributes, ``None`` for what else there is. Empty where the reader does not keep them.
 
-    ``inner``: it stands in a body of control flow (a loop, a branch, a call), which a runtime keeps as a graph of its own.
+    ``inner``: it stands in a body of control flow (a loop, a branch, a call), which a runtime keeps as a graph of its own: the body's number, and 0
+    in the main graph. In a TFLite file all bodies are 1, for nothing tells them apart.
     ``repeat`` is how often one run of the model runs it, ``None`` where that depends on the data.
     """
 
@@ -106,7 +107,7 @@ class Node(Record):
     location: ByteRange | None = None
     native_inputs: tuple[int, ...] = ()
     native_attributes: Mapping[str, Any] = field(default_factory=lambda: NO_ATTRIBUTES)
-    inner: bool = False
+    inner: int = 0
     repeat: int | None = 1
 
 

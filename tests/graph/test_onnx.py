@@ -350,7 +350,7 @@ def test_filters_that_no_convolution_takes_are_refused_as_onnxruntime_does(
         read(content)
     runtime = pytest.importorskip("onnxruntime")
     content.ir_version = 9
-    with pytest.raises(Exception, match="group|dimensions|spatial"):
+    with pytest.raises(Exception, match=r"group|dimensions|spatial"):
         session = runtime.InferenceSession(content.SerializeToString(), providers=["CPUExecutionProvider"])
         session.run(None, {"x": zeros(1, 4, 8, 8)})
 

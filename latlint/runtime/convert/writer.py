@@ -356,7 +356,7 @@ class Writer:
             attributes=MappingProxyType(draft.attributes),
             version=versions[native],
             location=main.location if main else None,
-            inner=draft.within.inner if draft.within else False,
+            inner=draft.within.inner if draft.within else 0,
             repeat=draft.within.repeat if draft.within else 1,
         )
 

@@ -56,6 +56,8 @@ class Draft:
     #: and of those that changed, the value that each is like.
     sizes: dict[int, tuple[int, ...] | None] = field(default_factory=dict)
     likes: dict[int, int] = field(default_factory=dict)
+    #: Nodes of bodies of control flow -> the body's number: a runtime optimises each graph by itself.
+    bodies: dict[int, int] = field(default_factory=dict)
     changed: bool = False
     #: Whether something changed since the nodes were last brought into an order.
     _stale: bool = True
@@ -71,9 +73,19 @@ class Draft:
                 yield op
 
     def sole_user(self, tensor: int) -> Op | None:
-        """The one node that reads the value, once, where nothing else needs it."""
+        """The one node that reads the value, once, where nothing else needs it; none where it stands in another graph than what writes the value."""
         users = self.users.get(tensor, ())
-        return users[0] if len(users) == 1 and tensor not in self.outputs else None
+        if len(users) != 1 or tensor in self.outputs or (self.bodies and self._leaves(tensor, users[0])):
+            return None
+        return users[0]
+
+    def _leaves(self, tensor: int, user: Op) -> bool:
+        maker = self.producer.get(tensor)
+        return maker is not None and bool(maker.origins and user.origins) and self.body(maker) != self.body(user)
+
+    def body(self, op: Op) -> int:
+        """The graph that a node stands in: 0 is the main one."""
+        return self.bodies.get(op.origins[0], 0) if self.bodies and op.origins else 0
 
     def writer(self, tensor: int, *names: str) -> Op | None:
         """The node that writes a value, if it is of these types."""
@@ -350,6 +362,7 @@ def draft_of(graph: Graph) -> Draft:
     tensors, sizes = _as_left_open(graph)
     draft = Draft(tensors, frozenset(graph.inputs), frozenset(graph.outputs), opset, constants, len(graph.tensors))
     draft.sizes = sizes
+    draft.bodies = {node.index: node.inner for node in graph.nodes if node.inner}
     draft._opened = {index: tensors[index].shape or () for index in sizes}
     for node in graph.nodes:
         domain, _, name = node.native.rpartition("::")

@@ -291,13 +291,14 @@ _SHARED = 8
 
 
 def share_common(draft: Draft) -> None:
-    """ConstantSharing and CommonSubexpressionElimination: of nodes that compute the same from the same, the first stays."""
+    """ConstantSharing and CommonSubexpressionElimination: of nodes of one graph that compute the same from the same, the first stays."""
     seen: dict[object, Op] = {}
     for op in draft.ops():
         if op.op in _NEVER_FOLDED:
             continue
         inputs = tuple(_same_value(draft, tensor) for tensor in op.inputs)
-        key = (op.domain, op.op, op.version, inputs, tuple(sorted(op.attributes.items(), key=lambda item: item[0])))
+        attributes = tuple(sorted(op.attributes.items(), key=lambda item: item[0]))
+        key = (draft.body(op), op.domain, op.op, op.version, inputs, attributes)
         first = seen.setdefault(key, op)
         if first is op or len(first.outputs) != len(op.outputs) or any(t in draft.outputs for t in op.outputs):
             continue

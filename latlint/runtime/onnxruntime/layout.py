@@ -46,7 +46,19 @@ class _Blocks:
     def run(self) -> None:
         draft = self.draft
         draft.sort()
+        graphs: dict[int, list[Op]] = {}
         for op in draft.ops():
+            graphs.setdefault(draft.body(op), []).append(op)
+        for ops in graphs.values():
+            self._transform(ops)
+        draft.sort()
+
+    def _transform(self, ops: Sequence[Op]) -> None:
+        """The nodes of one graph: what others read leaves the layout."""
+        self.blocked, self.reordered = {}, {}
+        for op in ops:
+            if not op.alive:
+                continue
             if op.op in ("Conv", "FusedConv") and op.domain in ("", "com.microsoft"):
                 self._conv(op)
             elif op.op in ("MaxPool", "AveragePool") and not op.domain:
@@ -56,7 +68,6 @@ class _Blocks:
         for tensor, value in self.blocked.items():
             if value.left > 0:
                 self._reorder_output(value, tensor, value.op.position)
-        draft.sort()
 
     def _follow(self, op: Op) -> None:
         """Nodes that stay in the blocked layout where all that they read is in it."""

@@ -118,7 +118,7 @@ def _node(graph: Graph, draft: Draft, number: int, op: Op) -> Node:
         version=op.version if same else draft.opset,
         native_inputs=tuple(op.inputs),
         native_attributes=op.attributes,
-        inner=bool(main and main.inner),
+        inner=main.inner if main else 0,
         repeat=main.repeat if main else 1,
     )
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx import NodeProto, TensorProto, helper, load_model_from_string, numpy_helper, save_model
+from onnx import NodeProto, TensorProto, helper, load_model, load_model_from_string, numpy_helper, save_model
 
 from latlint.graph import Graph
 from latlint.graph import read as read_file
@@ -520,3 +520,48 @@ def test_a_shape_of_sizes_that_stay_is_a_constant_and_names_of_outputs_move(save
     planned = plan(read_onnx(memoryview(content), "m.onnx"), HERE)
     assert kernels(planned) == Counter({"Reshape": 1, "Split": 1})
     assert saved(content) == kernels(planned)
+
+
+def test_what_two_branches_compute_alike_each_computes_itself(saved: Saved, tmp_path: Path) -> None:
+    """Each graph is optimised by itself (``CommonSubexpressionElimination``): what is the same is merged within it, and not across."""
+    node, value = helper.make_node, helper.make_tensor_value_info
+    image = (1, 8, 16, 16)
+
+    def chosen(made: str) -> NodeProto:
+        heavy = [node("Sigmoid", ["x"], [f"{made}a"]), node("Sigmoid", ["x"], [f"{made}b"])]
+        heavy.append(node("Mul", [f"{made}a", f"{made}b"], [f"{made}c"]))
+        light = [node("Identity", ["x"], [f"{made}d"])]
+        heavy_graph = helper.make_graph(heavy, "heavy", [], [value(f"{made}c", TensorProto.FLOAT, image)])
+        light_graph = helper.make_graph(light, "light", [], [value(f"{made}d", TensorProto.FLOAT, image)])
+        return node("If", ["chosen"], [made], then_branch=heavy_graph, else_branch=light_graph)
+
+    nodes = [chosen("p"), chosen("q"), node("Sigmoid", ["x"], ["r"]), node("Sum", ["p", "q", "r"], ["y"])]
+    inputs = [value("chosen", TensorProto.BOOL, ()), value("x", TensorProto.FLOAT, image)]
+    graph = helper.make_graph(nodes, "g", inputs, [value("y", TensorProto.FLOAT, image)])
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9).SerializeToString()
+    found = kernels(plan(read_onnx(made, "m.onnx"), HERE))
+    assert found == {"If": 2, "Sigmoid": 3, "Mul": 2, "Sum": 1}
+    assert saved(made) == {"If": 2, "Sigmoid": 1, "Sum": 1}
+    ifs = [each for each in load_model(tmp_path / "saved.onnx").graph.node if each.op_type == "If"]
+    for each in ifs:
+        (heavy,) = (attribute.g for attribute in each.attribute if attribute.name == "then_branch")
+        assert Counter(inner.op_type for inner in heavy.node) == {"Sigmoid": 1, "Mul": 1}
+
+
+@pytest.mark.parametrize("op", ["Conv", "MatMul"])
+def test_nothing_is_fused_across_the_border_of_a_branch(op: str, saved: Saved) -> None:
+    node, value = helper.make_node, helper.make_tensor_value_info
+    shape, inside = ((1, 8, 16, 16), "Relu") if op == "Conv" else ((16, 8), "Add")
+    weights = np.ones((8, 8, 1, 1) if op == "Conv" else (8, 8), np.float32)
+    branches = [
+        helper.make_graph([node(kind, given, [made])], made, [], [value(made, TensorProto.FLOAT, shape)])
+        for kind, given, made in ((inside, ["c", "b"][: 2 - (op == "Conv")], "p"), ("Identity", ["x"], "q"))
+    ]
+    nodes = [node(op, ["x", "w"], ["c"]), node("If", ["k"], ["y"], then_branch=branches[0], else_branch=branches[1])]
+    inputs = [value("k", TensorProto.BOOL, ()), value("x", TensorProto.FLOAT, shape)]
+    constants = [numpy_helper.from_array(weights, "w"), numpy_helper.from_array(np.ones(8, np.float32), "b")]
+    graph = helper.make_graph(nodes, "g", inputs, [value("y", TensorProto.FLOAT, shape)], constants)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9).SerializeToString()
+    found = kernels(plan(read_onnx(made, "m.onnx"), HERE))
+    assert found - Counter({inside: 1}) == saved(made)
+    assert found[inside] == 1
