@@ -252,6 +252,22 @@ class TestSubmodules:
         commit(git)
         assert codes(checked(latlint, "--base", start)) == [("LAT103", "error")]
 
+    def test_a_model_of_a_submodule_in_a_submodule_is_compared(
+        self, latlint: Run, git: Git, library: Path, model: Model
+    ) -> None:
+        outer = git_in(library)
+        outer("submodule", "--quiet", "add", outer("remote", "get-url", "origin"), "deep")
+        commit(outer)
+        start = commit(git)
+        shutil.copy(model(SLOW), library / "deep" / "net.tflite")
+        for repository in (library / "deep", library):
+            commit(git_in(repository))
+        commit(git)
+        document = checked(latlint, "--base", start)
+        assert codes(document) == [("LAT103", "error")]
+        over = {each["model"]: each["verdict"]["word"] for each in document["predictions"]}
+        assert over == {"libs/a/net.tflite": "pass", "libs/a/deep/net.tflite": "fail"}
+
     def test_a_submodule_whose_history_is_not_here_is_not_judged(
         self, latlint: Run, git: Git, library: Path, model: Model
     ) -> None:
@@ -268,7 +284,50 @@ class TestSubmodules:
         assert "the submodule 'libs/a' was at ababab" in said(document, "LAT106")
 
 
+class TestWorkingTrees:
+    def test_a_linked_one_has_the_branches_of_the_repository(
+        self, latlint: Run, git: Git, put: Any, tmp_path: Path, model: Model, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        put(FAST, "net.tflite")
+        commit(git)
+        git("worktree", "add", "--quiet", "-b", "change", str(tmp_path / "linked"))
+        monkeypatch.chdir(tmp_path / "linked")
+        shutil.copy(model(SLOW), "net.tflite")
+        commit(git_in(Path.cwd()))
+        monkeypatch.setenv("GITHUB_BASE_REF", "trunk")
+        assert codes(checked(latlint)) == [("LAT103", "error")]
+
+    @pytest.mark.parametrize("moved", [False, True])
+    def test_what_a_sparse_checkout_leaves_out_is_not_gone(self, latlint: Run, git: Git, put: Any, moved: bool) -> None:
+        """A model that has come is new beside one that is only left out, and is the one that was moved out of what is left out."""
+        put(FAST, "left/net.tflite")
+        put(OTHER, "left/other.tflite")
+        put(OTHER, "in/other.tflite")
+        start = commit(git)
+        if moved:
+            git("rm", "--quiet", "left/net.tflite")
+        put(SLOW, "in/detector.tflite")
+        commit(git)
+        git("sparse-checkout", "set", "in")
+        assert not Path("left").exists()
+        assert codes(checked(latlint, "--base", start)) == [("LAT103", "error") if moved else ("LAT104", "note")]
+
+
 class TestWhatKeepsTheComparisonFromBeingMade:
+    def test_a_base_that_was_fetched_alone(
+        self, latlint: Run, git: Git, changed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The commit is here, and no history says that the change began there."""
+        git("switch", "--quiet", "--create", "change")
+        there = git_in(tmp_path)
+        there("clone", "--quiet", "--depth", "1", "--branch", "change", f"file://{Path.cwd()}", "here")
+        monkeypatch.chdir(tmp_path / "here")
+        git_in(Path.cwd())("fetch", "--quiet", "--depth", "1", "origin", "trunk")
+        monkeypatch.setenv("CI_MERGE_REQUEST_DIFF_BASE_SHA", changed)
+        document = checked(latlint)
+        assert codes(document) == [("LAT106", "error")]
+        assert "no common ancestor" in said(document, "LAT106") and "--unshallow" in said(document, "LAT106")
+
     def test_a_shallow_clone(
         self, latlint: Run, git: Git, changed: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: Any
     ) -> None:
