@@ -156,7 +156,7 @@ def main() -> int:
     clean = 0
     for path in files(sys.argv[1:]):
         state, counts, wrong = compare(path)
-        states[state] += 1
+        states[f"{path.suffix} {state}"] += 1
         totals += counts
         clean += state.startswith("compared") and not wrong
         if wrong or counts["unknown"]:
