@@ -70,9 +70,7 @@ CPU = (
 
 GPU: tuple[tuple[str, dict[str, Any]], ...] = (
     ("as shipped", {}),
-    ("terms alone, no trees", {"MIN_ROWS": sys.maxsize}),
-    ("trees of one seed", {"SEEDS": (1,)}),
-    ("every kernel weighs alike in the trees", {"WEIGHT_POWER": 0.0}),
+    ("terms that have a prior alone, costs of all GPUs at once", {"MIN_ROWS": sys.maxsize}),
     ("a constant in place of the queue", {"queued": lambda kernels, launches, scale, dispatch: scale * kernels}),
 )
 
@@ -133,7 +131,7 @@ def _numbered(groups: NDArray[np.intp]) -> NDArray[np.intp]:
 
 def _gpu_ratios(design: Design, patches: dict[str, Any]) -> Array:
     queued = mock.patch.object(engine, "queued", patches.get("queued", engine.queued))
-    with _one_cpu_fit(design), mock.patch.multiple(gpu, **{"SEEDS": gpu.SEEDS} | patches), queued:
+    with _one_cpu_fit(design), mock.patch.multiple(gpu, **{"MIN_ROWS": gpu.MIN_ROWS} | patches), queued:
         held_out = hold_out(design)
     return np.stack([held_out.ratios(each) for each in design.measurements.series if not kind_of(each.processor).host])
 

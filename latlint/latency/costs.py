@@ -59,7 +59,7 @@ def columns_of(known: tuple[str, ...], model: CostModel) -> NDArray[np.intp] | N
 def _relative(model: CostModel, name: str, known: Mapping[str, float], measured: Sequence[str], threads: int) -> float:
     """What the processor pays for a term, relative to its prior."""
     term = model.terms[name]
-    like = [(model.terms[other], cost) for other, cost in known.items() if other in model.terms and cost > 0]
+    like = [(model.terms[other], cost) for other, cost in known.items() if _tells(model, other, cost)]
     idle = _idle(model, known, measured, f"{name.partition('.')[0]}.") or _idle(model, known, measured, "")
     if not like:
         return float(threads**-term.parallel)
@@ -79,5 +79,10 @@ def _idle(
     return [
         (model.terms[name], cost)
         for name, cost in known.items()
-        if name.startswith(prefix) and name in model.terms and name not in exercised and cost > 0
+        if name.startswith(prefix) and name not in exercised and _tells(model, name, cost)
     ]
+
+
+def _tells(model: CostModel, name: str, cost: float) -> bool:
+    """Whether the cost of a term says how fast a processor is."""
+    return cost > 0 and name in model.terms and model.terms[name].prior_ns > 0

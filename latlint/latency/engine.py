@@ -1,6 +1,6 @@
 """Plan + device pack -> Prediction.
 
-``time = sum(theta * terms)``, times a correction by trees where kernels like this one were measured. What an inference costs besides
+``time = sum(theta * terms)``, times a correction by trees where a pack has some. What an inference costs besides
 its kernels is the overhead: on the host a constant, on a processor that work is sent to a start, and for each launch what the
 queue adds when the kernel is shorter than the time it takes to dispatch the next one, and copies where a model is split.
 """

@@ -33,7 +33,7 @@ UNCOMPUTED = frozenset({"bfloat16", "float8", "complex64", "complex128"})
 
 class Term(NamedTuple):
     """``prior_ns``: what one unit costs before any measurement, from instruction counts and typical latencies, on the processor that the
-    cost model names. ``parallel``: how much of it is divided by more threads: 1 all of it, 0 none (a kernel with one thread),
+    cost model names; 0 where nothing is known before. ``parallel``: how much of it is divided by more threads: 1 all of it, 0 none (a kernel with one thread),
     between the two what shares a cache, a memory bus or a barrier; below 0 what takes longer with more threads."""
 
     prior_ns: float

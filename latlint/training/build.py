@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from latlint.latency.cards import FOREST_PARTS
 from latlint.latency.packs import Pack, vocabulary
 from latlint.training import cpu, gpu
 from latlint.training.coverage import covers
@@ -50,9 +49,6 @@ def _pack(
     """``on_cpus``: what the models cover on CPUs, the same for all devices."""
     facts = design.measurements.devices[device]
     arrays: dict[str, NDArray[Any]] = {"gpu/theta": gpu_model.theta}
-    for name, forest in gpu_model.forests.items():
-        for part in FOREST_PARTS:
-            arrays[f"gpu/{name}/{part}"] = getattr(forest, part)
     processors: dict[str, Any] = {"gpu": _gpu_card(design, device, gpu_model)}
     for target, theta in cpus.items():
         owner, name = target.split("/")
@@ -74,7 +70,7 @@ def _pack(
             "cpu": on_cpus,
         },
         **vocabulary(*CPU.models, *GPU.models),
-        "forests": {f"gpu/{name}": forest.depth for name, forest in gpu_model.forests.items()},
+        "forests": {},
     }
     return Pack(card, arrays)
 

@@ -1,58 +1,35 @@
-"""GPU predictors: terms fitted to measured kernels, trees on what the terms miss, and a queue fitted to end-to-end times."""
+"""GPU predictors: costs of terms fitted to measured kernels, and a queue fitted to end-to-end times."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from latlint.latency.engine import queued
-from latlint.latency.trees import Forest, flatten
 from latlint.runtime.kinds import kind_of
+from latlint.training import nonnegative
 from latlint.training.design import GPU, Design, KernelRows, listed
-from latlint.training.hierarchy import Configurations, Strength
+from latlint.training.hierarchy import Configurations, Strength, Terms
 from latlint.training.hierarchy import fit as fit_costs
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-#: A class of kernels with fewer measured rows keeps the terms alone.
-MIN_ROWS = 40
-ROUNDS = 400
-#: Forests that differ only in their seed are averaged: what they disagree on is chance.
-SEEDS = (1, 2, 3)
+#: A class of kernels with fewer measured rows keeps the costs that the estimator of all GPUs gives those of its terms that have a prior.
+MIN_ROWS = 10
 #: Thousands of kernels were measured on each GPU: what they share is left freer than for CPUs, which have eighty times each.
 STRENGTH = Strength(scale=1e-3, shared=0.01)
-#: A row's weight is its time to this power: between every kernel alike (0) and every millisecond alike (1).
-WEIGHT_POWER = 0.75
-TREES: Mapping[str, Any] = {
-    "objective": "huber",
-    "alpha": 0.3,
-    "learning_rate": 0.05,
-    "num_leaves": 7,
-    "min_data_in_leaf": 10,
-    "lambda_l2": 5.0,
-    "feature_fraction": 0.5,
-    "bagging_fraction": 0.8,
-    "bagging_freq": 1,
-    "deterministic": True,
-    "force_row_wise": True,
-    "num_threads": 1,
-    "verbose": -1,
-}
 
 
 @dataclass(frozen=True)
 class GpuModel:
-    """One GPU's ``theta`` in ns per term, its forests by class of kernel, and its queue (see ``engine.queued``)."""
+    """One GPU's ``theta`` in ns per term, and its queue (see ``engine.queued``)."""
 
     theta: Array
-    forests: Mapping[str, Forest]
     queue: Mapping[str, float]
 
 
@@ -63,11 +40,10 @@ def fit(design: Design, models: Mask) -> dict[str, GpuModel]:
     end_to_end = {s.device: s.mean_ns for s in design.measurements.series if not kind_of(s.processor).host}
     found = {}
     for column, device in enumerate(design.gpu):
-        theta = costs[column]
-        forests = _forests(rows, models[rows.model], column, theta)
+        theta = _by_class(rows, models[rows.model], column, costs[column])
         queue, other = _queue(design, device, column, models, end_to_end[device], theta)
         theta = np.where([name.startswith(("other.", "matmul.")) for name in GPU.names], theta * other, theta)
-        found[device] = GpuModel(theta, forests, queue)
+        found[device] = GpuModel(theta, queue)
     return found
 
 
@@ -81,36 +57,34 @@ def measured_terms(design: Design, column: int) -> list[str]:
 
 
 def _costs(rows: KernelRows, train: Mask) -> Array:
-    """Costs of every term on every GPU, (devices, terms)."""
+    """Costs of every term on every GPU, (devices, terms); nothing for those that have no prior."""
     devices = rows.time_ns.shape[1]
-    return fit_costs(
-        rows.terms[train],
+    known = GPU.terms.prior > 0
+    costs = np.zeros((devices, len(known)))
+    costs[:, known] = fit_costs(
+        rows.terms[np.ix_(train, known)],
         rows.time_ns[train],
-        GPU.terms,
+        Terms(GPU.terms.prior[known], GPU.terms.parallel[known]),
         Configurations(np.arange(devices), np.zeros(devices)),
         STRENGTH,
     )
+    return costs
 
 
-def _forests(rows: KernelRows, train: Mask, column: int, theta: Array) -> dict[str, Forest]:
-    time = rows.time_ns[:, column]
-    summed = rows.terms @ theta
-    found = {}
+def _by_class(rows: KernelRows, train: Mask, column: int, shared: Array) -> Array:
+    """Costs on one GPU, (terms,), of each class of kernels by its own times; by ``shared``, where they are few."""
+    time = np.where(train, rows.time_ns[:, column], np.nan)
+    share = time / np.bincount(rows.model, np.nan_to_num(time))[rows.model]
+    theta = shared.copy()
+    operand = GPU.names.index("linked.operand")
+    theta[[name.endswith(".operand") for name in GPU.names]] = shared[operand]
+    theta[operand] = 0.0  # each class has its own
     for name in sorted(set(rows.classes)):
-        at = train & (rows.classes == name) & np.isfinite(time)
-        if at.sum() >= MIN_ROWS:
-            log_ratio, weight = np.log(time[at] / summed[at]), time[at] ** WEIGHT_POWER
-            boosters = (
-                lightgbm.train(
-                    {**TREES, "seed": seed},
-                    lightgbm.Dataset(rows.features[at], log_ratio, weight=weight),
-                    ROUNDS,
-                    keep_training_booster=True,  # else it is written as text and read again
-                )
-                for seed in SEEDS
-            )
-            found[str(name)] = flatten(*(booster.model_to_string() for booster in boosters))
-    return found
+        at = np.flatnonzero((rows.classes == name) & np.isfinite(time))
+        if len(at) >= MIN_ROWS:
+            columns = np.flatnonzero([term.startswith(f"{name}.") for term in GPU.names])
+            theta[columns] = nonnegative.fit(rows.terms[np.ix_(at, columns)], time[at], rows.model[at], share[at])
+    return theta
 
 
 def _queue(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from latlint.latency.packs import read_pack, write_pack
-from latlint.training import gpu, held_out
+from latlint.training import held_out
 from latlint.training.build import build
 from latlint.training.design import Design
 from latlint.training.held_out import hold_out, predicted_ms
@@ -46,12 +46,6 @@ def test_models_of_families_that_were_not_held_out_have_no_prediction(toy: Any) 
     np.testing.assert_array_equal(found.predicted_ms["toy/gpu", "float32"], [np.nan, 101.1, np.nan])
 
 
-@pytest.fixture
-def few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tenth of the trees: what the others would learn from is what these do."""
-    monkeypatch.setattr(gpu, "ROUNDS", 40)
-
-
 def falsified(design: Design, out: Any) -> Design:
     """``design`` with every time of the models in ``out`` a thousand times longer."""
     measured = design.measurements
@@ -71,7 +65,6 @@ def falsified(design: Design, out: Any) -> Design:
     return replace(design, measurements=replace(measured, kernels=kernels, series=series), rows=rows)
 
 
-@pytest.mark.usefixtures("few_trees")
 def test_what_is_built_without_a_family_does_not_depend_on_its_times(design: Design) -> None:
     out = np.array([family == "mobilenetv2" for family in design.measurements.families])
     honest, lied_to = build(design, ~out), build(falsified(design, out), ~out)
@@ -81,7 +74,6 @@ def test_what_is_built_without_a_family_does_not_depend_on_its_times(design: Des
             np.testing.assert_array_equal(array, lied_to[device].arrays[name], err_msg=f"{device} {name}")
 
 
-@pytest.mark.usefixtures("few_trees")
 def test_a_built_pack_predicts_the_same_when_it_is_read_again(design: Design, tmp_path: Path) -> None:
     out = np.array([family == "squeezenet" for family in design.measurements.families])
     packs = build(design, ~out)

@@ -113,14 +113,15 @@ def predicted_ns(samples: Samples, costs: Costs) -> Array:
 
 
 def directions(thetas: Sequence[Array], count: int) -> Array:
-    """The main ways in which the costs of known processors differ from each other, speed aside: (terms, at most ``count``).
+    """The main ways in which the costs of known processors differ from each other, speed aside: (terms, at most ``count``). A cost of nothing
+    does not tell how a processor differs.
 
     Columns are principal components of the logarithms, each as long as one standard deviation: what is multiplied with
     them is of order one.
     """
-    logs = np.log(np.maximum(np.array(thetas), 1e-9))
-    logs -= logs.mean(axis=1, keepdims=True)
-    logs -= logs.mean(axis=0)
+    known = np.ma.log(np.ma.masked_less_equal(np.array(thetas), 1e-9))
+    known -= known.mean(axis=1, keepdims=True)
+    logs = (known - known.mean(axis=0)).filled(0.0)
     if len(logs) < 2:
         return np.zeros((logs.shape[1], 0))
     _, lengths, axes = np.linalg.svd(logs, full_matrices=False)
