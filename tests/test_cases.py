@@ -175,6 +175,26 @@ def test_a_static_delegate_leaves_a_graph_with_dynamic_tensors_alone(predicted: 
     assert {part["processor"] for part in prediction["partitions"]} == {"builtin"}
 
 
+@pytest.mark.parametrize(
+    ("number", "read"),
+    [("04", False), ("07", True), ("08", True), ("16", True), ("17", True), ("22", False), ("29", True)],
+)
+def test_what_once_crashed_a_run_is_read_or_refused_in_one_line(
+    shared: Path, capsys: pytest.CaptureFixture[str], number: str, read: bool
+) -> None:
+    """Of two files of a case one may be refused: that of 17 which has scales for other channels."""
+    files = sorted(
+        each for each in (shared / "cases" / "hostile" / number).iterdir() if each.suffix in (".tflite", ".onnx")
+    )
+    codes = []
+    for file in files:
+        codes.append(main(["check", str(file), "--no-config", "-t", GPU, "-t", CPU]))
+        out, err = capsys.readouterr()
+        assert "internal" not in err and "Traceback" not in err
+        assert codes[-1] == 0 or err.count("latlint: error: ") == 1, out
+    assert (0 in codes) == read
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "state"),
