@@ -58,17 +58,21 @@ _LONGEST = 8
 
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
-    found = [gate for node in seen.graph.nodes if node.kind == "mul" and (gate := _gate(seen, node))]
+    found = seen.shared(_gates)
     if not found:
         return
 
-    gain = seen.gain("LAT225", without([(product, slot) for product, slot, _ in found]))
+    gain = seen.gain("LAT225", without([(product, slot) for product, slot, _ in found]), everywhere=True)
     if gain is not None and not seen.offloads:
         gain = gain.widened(WIDER)
     message = f"{counted(len(found), 'channel gate')} (squeeze-and-excitation)"
     nodes = [node for product, _, path in found for node in (*path, product)]
     fix = f"weigh {'its' if len(found) == 1 else 'their'} accuracy against a network without {'it' if len(found) == 1 else 'them'}"
     yield from seen.judge(RULE, message, nodes, fix=fix, gain=gain, severity="note")
+
+
+def _gates(view: View) -> list[tuple[Node, int, list[Node]]]:
+    return [gate for node in view.graph.nodes if node.kind == "mul" and (gate := _gate(view, node))]
 
 
 def _gate(view: View, product: Node) -> tuple[Node, int, list[Node]] | None:

@@ -38,8 +38,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.checks.view import view
-from latlint.graph.types import Graph
+from latlint.checks.view import View, view
+from latlint.graph.types import Graph, Node
 from latlint.whatif.edits import EditedGraph, dead_nodes
 from latlint.words import counted
 
@@ -48,8 +48,7 @@ RULE = Rule("LAT304", "dead-branch", "warning", (), "source")
 
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
-    dead = dead_nodes(seen.graph) if seen.graph.dialect == "tflite" and not seen.graph.origins else set()
-    found = [seen.graph.nodes[index] for index in sorted(dead)]
+    found = seen.shared(_dead)
     if not found or len(found) == len(seen.graph.nodes):
         return
 
@@ -61,3 +60,9 @@ def check(subject: Subject) -> Iterator[Finding]:
 
     message = f"no output is computed from {counted(len(found), 'op')}"
     yield from seen.judge(RULE, message, found, fix="remove them", gain=seen.gain("LAT304", without))
+
+
+def _dead(view: View) -> list[Node]:
+    if view.graph.dialect != "tflite" or view.graph.origins:
+        return []
+    return [view.graph.nodes[index] for index in sorted(dead_nodes(view.graph))]

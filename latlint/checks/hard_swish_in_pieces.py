@@ -56,7 +56,7 @@ RULE = Rule("LAT224", "hard-swish-in-pieces", "warning", (), "source")
 
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
-    found = [pieces for node in seen.graph.nodes if node.kind == "mul" and (pieces := _pieces(seen, node))]
+    found = seen.shared(_found)
     if not found:
         return
 
@@ -68,7 +68,13 @@ def check(subject: Subject) -> Iterator[Finding]:
 
     message = f"hard-swish ×{len(found)} in {counted(len(found[0][0]), 'op')}{' each' if len(found) > 1 else ''}, which no kernel before them absorbs"
     nodes = [node for pieces, _ in found for node in pieces]
-    yield from seen.judge(RULE, message, nodes, fix="export it as HARD_SWISH", gain=seen.gain("LAT224", joined))
+    yield from seen.judge(
+        RULE, message, nodes, fix="export it as HARD_SWISH", gain=seen.gain("LAT224", joined, everywhere=True)
+    )
+
+
+def _found(view: View) -> list[tuple[list[Node], int]]:
+    return [pieces for node in view.graph.nodes if node.kind == "mul" and (pieces := _pieces(view, node))]
 
 
 def _pieces(view: View, product: Node) -> tuple[list[Node], int] | None:

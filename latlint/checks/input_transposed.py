@@ -35,8 +35,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.checks.view import view
-from latlint.graph.types import Graph
+from latlint.checks.view import View, view
+from latlint.graph.types import Graph, Node
 from latlint.whatif.edits import EditedGraph
 
 RULE = Rule("LAT309", "input-transposed", "warning", (), "reported")
@@ -44,15 +44,7 @@ RULE = Rule("LAT309", "input-transposed", "warning", (), "reported")
 
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
-    found = [
-        node
-        for node in seen.graph.nodes
-        if node.kind == "transpose"
-        and node.inputs[:1]
-        and node.inputs[0] in seen.graph.inputs
-        and len(seen.scene.uses.get(node.inputs[0], ())) == 1
-        and seen.shape(node.inputs[0])
-    ]
+    found = seen.shared(_first)
     if not found:
         return
 
@@ -65,4 +57,19 @@ def check(subject: Subject) -> Iterator[Finding]:
 
     shapes = ", ".join("x".join(map(str, seen.shape(node.inputs[0]))) for node in found)
     message = f"an input of {shapes} is transposed first"
-    yield from seen.judge(RULE, message, found, fix="feed it in the order it is used", gain=seen.gain("LAT309", fed_so))
+    yield from seen.judge(
+        RULE, message, found, fix="feed it in the order it is used", gain=seen.gain("LAT309", fed_so, everywhere=True)
+    )
+
+
+def _first(view: View) -> list[Node]:
+    """The transposes that alone read an input."""
+    return [
+        node
+        for node in view.graph.nodes
+        if node.kind == "transpose"
+        and node.inputs[:1]
+        and node.inputs[0] in view.graph.inputs
+        and len(view.scene.uses.get(node.inputs[0], ())) == 1
+        and view.shape(node.inputs[0])
+    ]

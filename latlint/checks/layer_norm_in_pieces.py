@@ -81,7 +81,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     attends = any(node.kind == "batch_matmul" for node in seen.graph.nodes)
     fix = _FOR_ATTENTION if attends else "use batch normalisation, which folds into the layer before"
     nodes = [node for nodes in found for node in nodes]
-    yield from seen.judge(RULE, message, nodes, fix=fix, gain=seen.gain("LAT226", without))
+    yield from seen.judge(RULE, message, nodes, fix=fix, gain=seen.gain("LAT226", without, everywhere=True))
 
 
 def _norms(view: View) -> list[list[Node]]:

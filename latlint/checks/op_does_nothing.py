@@ -55,7 +55,7 @@ _SAME_SHAPE = frozenset(
 
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
-    paid = {node for kernel in seen.plan.kernels if not kernel.free for node in kernel.nodes}
+    paid = seen.paid
     found = [(node, slot) for node, slot in seen.shared(_idle_ops) if node.index in paid]
     if not found:
         return

@@ -49,7 +49,7 @@ _RESHAPES = frozenset({"reshape", "squeeze", "expand_dims", "flatten"})
 
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
-    paid = {node for kernel in seen.plan.kernels if not kernel.free for node in kernel.nodes}
+    paid = seen.paid
     found = [
         node
         for node in seen.graph.nodes

@@ -53,7 +53,7 @@ _AFFINE = frozenset({"mul", "add", "sub", "div", "batch_norm"})
 
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
-    found = [(node, tail) for node in seen.graph.nodes if node.kind in _WORK and (tail := _tail(seen, node))]
+    found = seen.shared(_tails)
     if not found:
         return
 
@@ -69,6 +69,10 @@ def check(subject: Subject) -> Iterator[Finding]:
     message = f"{len(nodes)} scales or shifts per channel follow {len(found)} convolutions or layers"
     gain = seen.gain("LAT307", folded)
     yield from seen.judge(RULE, message, nodes, fix="fold them into the weights and biases", gain=gain)
+
+
+def _tails(view: View) -> list[tuple[Node, list[Node]]]:
+    return [(node, tail) for node in view.graph.nodes if node.kind in _WORK and (tail := _tail(view, node))]
 
 
 def _tail(view: View, node: Node) -> list[Node]:

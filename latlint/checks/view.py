@@ -170,22 +170,29 @@ class View:
     def kernels(self) -> Iterator[tuple[Kernel, float]]:
         return zip(self.plan.kernels, self.kernel_ms, strict=True)
 
+    @property
+    def paid(self) -> frozenset[int]:
+        """The nodes whose kernels are launched."""
+        return self.launched(_paid)
+
     def ms(self, nodes: Iterable[Node]) -> float:
         """What the kernels of ``nodes`` take, each kernel once, whatever else was fused into it."""
         wanted = {node.index for node in nodes}
         return sum(ms for kernel, ms in self.kernels() if not wanted.isdisjoint(kernel.nodes))
 
-    def gain(self, label: str, edit: Edit) -> Gain | None:
+    def gain(self, label: str, edit: Edit, *, everywhere: bool = False) -> Gain | None:
         """What ``edit`` would save, with its interval; ``None`` where it cannot be made or the bound of edits is reached.
 
-        ``label`` names the edit: targets that plan alike share the edited graph's plan by it.
+        ``label`` names the edit: targets that plan alike share the edited graph's plan by it, and all targets the graph, where it is the same
+        ``everywhere``, because nothing of the plan decides it.
         """
-        return self.priced(lambda view: view._gain(label, edit), label)
+        return self.priced(lambda view: view._gain(label, edit, everywhere), label)
 
-    def _gain(self, label: str, edit: Edit) -> Gain | None:
+    def _gain(self, label: str, edit: Edit, everywhere: bool) -> Gain | None:
         if self._spending is None:
             self._spending = self._spent()
-        return self.scene.alternatives.gain(label, edit, self._spending, self.subject.target, self.plan.precision)
+        alternatives, target = self.scene.alternatives, self.subject.target
+        return alternatives.gain(label, edit, self._spending, target, self.plan.precision, everywhere=everywhere)
 
     def _spent(self) -> Spending:
         from latlint.whatif.pricing import Spending
@@ -242,6 +249,10 @@ class View:
         digits = len(shown.partition(" ")[0].partition(".")[2])
         interval = f"[{gain.low_ms:.{digits}f}–{gain.high_ms:.{digits}f}]".replace("-", "−")
         return f"{shown} {interval} ({percent(gain.ms / self.total_ms)})"
+
+
+def _paid(view: View) -> frozenset[int]:
+    return frozenset(node for kernel in view.plan.kernels if not kernel.free for node in kernel.nodes)
 
 
 def percent(share: float) -> str:

@@ -26,13 +26,17 @@ class Alternatives:
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
+        self._graphs: dict[str, Graph | None] = {}
         self._works: dict[tuple[str, ...], engine.Workload] = {}
         self._planned_ops: dict[tuple[str, ...], int] = {}
 
-    def gain(self, label: str, edit: Edit, now: Spending, target: Target, precision: str) -> Gain | None:
+    def gain(
+        self, label: str, edit: Edit, now: Spending, target: Target, precision: str, *, everywhere: bool = False
+    ) -> Gain | None:
         """What ``edit`` would save of what is spent ``now`` on ``target`` by a model of ``precision``, with its interval; ``None`` where
-        the edit cannot be made, the bound is reached, or what the edit changes has no known time. ``label`` names the edit."""
-        work = self._work(label, edit, target.processor)
+        the edit cannot be made, the bound is reached, or what the edit changes has no known time. ``label`` names the edit, which is the same
+        for all that plan alike, or ``everywhere``."""
+        work = self._work(label, edit, target.processor, everywhere)
         if work is None or len(work.unknown) != now.unknown:
             return None
         found = engine.times(work, target)
@@ -44,16 +48,23 @@ class Alternatives:
         after = Spending(spent, found.overhead_ms, total)
         return gain(now, after, target, precision)
 
-    def _work(self, label: str, edit: Edit, processor: Processor) -> engine.Workload | None:
+    def _work(self, label: str, edit: Edit, processor: Processor, everywhere: bool) -> engine.Workload | None:
         key = alike(processor)
         if (*key, label) not in self._works:
             planned = self._planned_ops.get(key, 0) + len(self._graph.nodes)
-            graph = edit(self._graph) if planned <= MAX_PLANNED_OPS else None
+            graph = self._edited(label, edit, everywhere) if planned <= MAX_PLANNED_OPS else None
             if graph is None or not _plannable(self._graph, graph, processor):
                 return None
             self._planned_ops[key] = planned
             self._works[(*key, label)] = engine.workload(plan(graph, processor))
         return self._works[(*key, label)]
+
+    def _edited(self, label: str, edit: Edit, everywhere: bool) -> Graph | None:
+        if not everywhere:
+            return edit(self._graph)
+        if label not in self._graphs:
+            self._graphs[label] = edit(self._graph)
+        return self._graphs[label]
 
 
 def _plannable(graph: Graph, edited: Graph, processor: Processor) -> bool:
