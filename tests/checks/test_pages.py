@@ -13,8 +13,7 @@ from latlint import checks
 from latlint.checks import Check
 from latlint.checks.docs import pages, write
 from latlint.checks.types import Finding
-from latlint.runtime.planners import planner
-from latlint.runtime.rules import runtimes
+from latlint.runtime.rules import load_rules, runtimes
 
 MECHANISM = [check for check in checks.checks() if check.rule.code[:4] in ("LAT2", "LAT3")]
 _EXAMPLE = r"## Example that {0}\n```text\n(.*?)```"
@@ -68,7 +67,11 @@ def test_a_page_has_all_its_parts(check: Check) -> None:
         "References",
     ]
     assert check.rule.confidence in ("measured", "source", "reported")
-    assert set(check.rule.about) <= {"host", "offload", *(planner(name).executors[0] for name in runtimes())}
+    assert set(check.rule.about) <= {
+        "host",
+        "offload",
+        *(str(load_rules(name).data.get("executor")) for name in runtimes()),
+    }
 
 
 def test_the_pages_in_docs_are_those_of_the_rules() -> None:

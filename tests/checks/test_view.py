@@ -85,6 +85,37 @@ def test_targets_that_plan_alike_share_the_edited_plan(monkeypatch: pytest.Monke
     assert [gain and gain.ms for gain in gains] == pytest.approx([0.0, 0.0, 0.0], abs=1e-9)
 
 
+@pytest.mark.parametrize(("everywhere", "made"), [(True, 1), (False, 2)])
+def test_what_nothing_of_the_plan_decides_is_edited_once(everywhere: bool, made: int) -> None:
+    graph, edits = sketch(GELU), []
+
+    def edit(given: Graph) -> Graph:
+        edits.append(given)
+        return given
+
+    for target in ("pixel-4/cpu-1large", "pixel-4/cpu-1large@xnnpack"):
+        assert view(subject(graph, target)).gain("x", edit, everywhere=everywhere) is not None
+    assert len(edits) == made
+
+
+def test_what_the_kernels_alone_decide_is_found_once_for_all_that_launch_them() -> None:
+    """Runtimes whose rules differ in their names share kernels, not what rules say of them."""
+    graph, looked = sketch(GELU), []
+
+    def find(seen: View) -> int:
+        looked.append(seen)
+        return len(seen.plan.kernels)
+
+    first = view(subject(graph, "galaxy-s25/npu@litert"))
+    other = view(subject(graph, "galaxy-s25/npu@qnn"))
+    other.plan = replace(other.plan, kernels=first.plan.kernels)
+    assert other.scene is first.scene
+    assert first.launched(find) == other.launched(find)
+    assert len(looked) == 1
+    assert first.planned(find) == other.planned(find)
+    assert len(looked) == 3
+
+
 def test_the_number_of_planned_ops_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pricing, "MAX_PLANNED_OPS", 7)
     seen = view(subject(sketch(GELU)))
@@ -225,7 +256,7 @@ def test_what_gates_cost_a_cpu_is_known_less_well(
 ) -> None:
     graph = read(model("mobilenet_v3_small.tflite"))
     plain = Gain(4.0, 3.5, 5.0)
-    monkeypatch.setattr(View, "gain", lambda self, label, edit: plain)
+    monkeypatch.setattr(View, "gain", lambda self, label, edit, **_: plain)
     finding = found(graph, target)["LAT225"]
     assert finding.gain_low_ms is not None and finding.gain_high_ms is not None
     widths = [plain.ms - finding.gain_low_ms, finding.gain_high_ms - plain.ms]
