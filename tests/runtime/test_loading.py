@@ -15,7 +15,7 @@ from latlint.cli import main
 from latlint.graph import read
 from latlint.graph.tflite_ops import BUILTIN_NAMES
 from latlint.graph.types import Graph
-from latlint.runtime.loading import _newest, missing
+from latlint.runtime.loading import missing, newest_versions
 from tests.graph.test_tflite import Body, Op, T, build, weights
 
 TF_2_10, TF_2_15, LITERT = "tflite-2.10/gpu-delegate", "tflite-2.15/xnnpack", "litert-2.3/xnnpack"
@@ -33,13 +33,15 @@ TF_2_10, TF_2_15, LITERT = "tflite-2.10/gpu-delegate", "tflite-2.15/xnnpack", "l
     ],
 )
 def test_the_newest_version_that_has_a_kernel(op: str, newest: tuple[int, int, int]) -> None:
-    assert tuple(_newest(runtime).get(op, 0) for runtime in (TF_2_10, TF_2_15, LITERT)) == newest
+    assert tuple(newest_versions(runtime).get(op, 0) for runtime in (TF_2_10, TF_2_15, LITERT)) == newest
 
 
 def test_a_release_never_forgets_a_version() -> None:
     for older, newer in ((TF_2_10, TF_2_15), (TF_2_15, LITERT)):
-        assert {op for op, version in _newest(older).items() if version > _newest(newer).get(op, 0)} == set()
-    assert set(_newest(LITERT)) <= set(BUILTIN_NAMES)
+        assert {
+            op for op, version in newest_versions(older).items() if version > newest_versions(newer).get(op, 0)
+        } == set()
+    assert set(newest_versions(LITERT)) <= set(BUILTIN_NAMES)
 
 
 @pytest.fixture
@@ -86,7 +88,7 @@ def one_op(code: int, version: int) -> bytes:
 @pytest.mark.parametrize("op", ["ABS", "CONV_2D", "FULLY_CONNECTED", "GELU", "TRANSPOSE_CONV", "PRELU"])
 def test_litert_itself_loads_that_version_and_no_newer_one(op: str) -> None:
     interpreter = pytest.importorskip("ai_edge_litert.interpreter")
-    newest, code = _newest(LITERT)[op], BUILTIN_NAMES.index(op)
+    newest, code = newest_versions(LITERT)[op], BUILTIN_NAMES.index(op)
     interpreter.Interpreter(model_content=one_op(code, newest))
     with pytest.raises(ValueError, match=f"Didn't find op for builtin opcode '{op}' version '{newest + 1}'"):
         interpreter.Interpreter(model_content=one_op(code, newest + 1))
