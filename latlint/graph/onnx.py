@@ -355,8 +355,10 @@ class _Reader:
     def _check_declared(self, steps: Iterable[Step]) -> None:
         """What ops of ONNX hand on has the type that the file says, where it says one (of small floats inference knows too little)."""
         made = {name for step in steps if step.node.domain in _STANDARD for name in step.node.output}
-        for value in self.model.graph.value_info:
+        for value in (*self.model.graph.value_info, *self.model.graph.output):
             stated, known = value.type.tensor_type.elem_type, self.inference.types.get(value.name)
+            if value.type.HasField("tensor_type") and stated not in DTYPES:
+                raise ImpossibleError(f"{_quoted(value.name)} is declared in type {stated}, which there is not")
             found = known.proto.tensor_type.elem_type if known is not None else 0
             if found != stated and value.name in made and {DTYPES.get(found), DTYPES.get(stated)} <= _CERTAIN:
                 types = (DTYPES.get(each, f"type {each}") for each in (stated, found))

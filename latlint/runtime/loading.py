@@ -342,6 +342,8 @@ def _no_cell(graph: Graph, node: Node) -> str:
     given = node.native_attributes
     if given.get("layout", 0):
         return "with the batch first ('layout' is 1)"
+    if given.get("clip", 1) <= 0:
+        return f"with a 'clip' of {given['clip']}"
     directions = 2 if given.get("direction") == "bidirectional" else 1
     named = [name.lower() for name in given.get("activations", ())]
     wanted = directions * {"LSTM": 3, "GRU": 2, "RNN": 1}[node.native]
@@ -369,10 +371,23 @@ def _no_resize(graph: Graph, node: Node) -> str:
     return "" if taken else f"that is {mode} over these of {rank} dimensions"
 
 
+def _no_pad(graph: Graph, node: Node) -> str:
+    mode = node.native_attributes.get("mode", "constant")
+    return "" if mode in ("constant", "reflect", "edge", "wrap") else f"with a mode '{str(mode)[:40]}'"
+
+
+def _no_clip(graph: Graph, node: Node) -> str:
+    """Bounds are numbers (``math/clip.cc``)."""
+    shapes = [graph.tensors[tensor].shape for tensor in node.native_inputs[1:3] if tensor >= 0]
+    return "with a bound of more than one number" if any(shape and shape != (1,) for shape in shapes) else ""
+
+
 #: What kernels of ONNX Runtime's CPU provider refuse when they are made, of what schemas allow.
 _CHECKS: Mapping[str, Callable[[Graph, Node], str]] = {
     **dict.fromkeys(("LSTM", "GRU", "RNN"), _no_cell),
     "Resize": _no_resize,
+    "Pad": _no_pad,
+    "Clip": _no_clip,
     "LRN": lambda _, node: "over an even 'size'" if node.native_attributes.get("size", 1) % 2 == 0 else "",
 }
 

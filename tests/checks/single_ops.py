@@ -39,7 +39,7 @@ def model(
         [node],
         op,
         [helper.make_tensor_value_info(name, dtype, list(shape)) for name, (shape, dtype) in inputs.items()],
-        [helper.make_tensor_value_info(name, out, None) for name in names],
+        [helper.make_tensor_value_info(names[0], out, None), *(onnx.ValueInfoProto(name=name) for name in names[1:])],
         [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
     )
     newest = {"Gelu": 20, "Mish": 18, "GroupNormalization": 21}.get(op, 17)

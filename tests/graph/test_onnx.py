@@ -47,7 +47,10 @@ def model(
         list(nodes),
         "g",
         [helper.make_tensor_value_info(name, kinds.get(name, F32), dims) for name, dims in inputs.items()],
-        [helper.make_tensor_value_info(name, kinds.get(name, F32), None) for name in outputs],
+        [
+            helper.make_tensor_value_info(name, kinds[name], None) if name in kinds else onnx.ValueInfoProto(name=name)
+            for name in outputs
+        ],
         tensors,
     )
     imports = [helper.make_opsetid("", opset), *(helper.make_opsetid(d, v) for d, v in (others or {}).items())]
@@ -906,7 +909,7 @@ def _edited(
     arrays = {"w": np.zeros(weights, np.float32), "b": np.zeros(8, np.float32)}
     node = helper.make_node(op, ["x", "w", "b"] if op == "Conv" else ["x", "w"], ["y"], name="it", **attributes)
     given = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4, 8, 8])
-    made = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    made = onnx.ValueInfoProto(name="y")
     graph = helper.make_graph([node], "g", [given], [made], [numpy_helper.from_array(a, n) for n, a in arrays.items()])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
     edit(model)
@@ -919,6 +922,10 @@ def _renamed_attribute(model: ModelProto) -> None:
 
 def _another_kind(model: ModelProto) -> None:
     model.graph.node[0].attribute[0].type = AttributeProto.FLOATS
+
+
+def _declare_output(model: ModelProto, dtype: int) -> None:
+    model.graph.output[0].type.tensor_type.elem_type = dtype
 
 
 def _twice(model: ModelProto) -> None:
@@ -964,8 +971,10 @@ def _typeless(model: ModelProto) -> None:
         (_edited(_typeless), "the weights 'w' have no type"),
         (_edited(lambda model: None, "ConvTranspose", (5, 8, 3, 3)), "a filter for 5 channels on an input of 4"),
         (_edited(lambda model: None, "QuantizeLinear", (3,), axis=1), "3 scales for 4 slices along axis 1"),
+        (_edited(lambda model: _declare_output(model, 7)), "'y' is declared as int64, and is float32"),
+        (_edited(lambda model: _declare_output(model, 0)), "'y' is declared in type 0, which there is not"),
     ],
-    ids="name kind twice auto_pad empty negative other_kernel output_padding nameless bias location type transposed scales".split(),
+    ids="name kind twice auto_pad empty negative other_kernel output_padding nameless bias location type transposed scales output none".split(),
 )  # fmt: skip
 def test_what_onnx_runtime_refuses_is_impossible(data: bytes, words: str) -> None:
     with pytest.raises(LatlintError) as caught:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from latlint.graph import Graph, Node, read
 from latlint.graph.onnx import read_onnx
@@ -48,7 +48,7 @@ def convert(
         list(nodes),
         "g",
         [helper.make_tensor_value_info(name, F32, dims) for name, dims in inputs.items()],
-        [helper.make_tensor_value_info(name, F32, None) for name in outputs],
+        [ValueInfoProto(name=name) for name in outputs],
         [numpy_helper.from_array(array, name) for name, array in arrays.items()],
     )
     proto: ModelProto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])

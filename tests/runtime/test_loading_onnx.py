@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, defs, helper
+from onnx import TensorProto, defs, helper, numpy_helper
 
 from latlint.cli import main
 from latlint.errors import LatlintError
@@ -170,6 +170,17 @@ def resized(mode: str, *factors: float) -> bytes:
     )
 
 
+def with_constant(op: str, inputs: list[str], values: Any, **attributes: Any) -> bytes:
+    """``op`` on a matrix, with ``c`` as a constant."""
+    graph = helper.make_graph(
+        [helper.make_node(op, inputs, ["y"], **attributes)], "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 8])], [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(np.asarray(values), "c")],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    return bytes(model.SerializeToString())
+
+
 #: What schemas allow and a kernel refuses -> the file, what is said of it, and one that is right.
 NOT_MADE: dict[str, tuple[bytes, str, bytes]] = {
     "batch first": (cell("LSTM", layout=1), "with the batch first ('layout' is 1)", cell("LSTM", layout=0)),
@@ -190,6 +201,14 @@ NOT_MADE: dict[str, tuple[bytes, str, bytes]] = {
     ),
     "cubic over channels": (
         resized("cubic", 1, 2, 2, 2), "that is cubic over these of 4 dimensions", resized("cubic", 1, 2, 2, 1),
+    ),
+    "a clip of nothing": (cell("LSTM", clip=0.0), "with a 'clip' of 0.0", cell("LSTM", clip=1.0)),
+    "a padding of no kind": (
+        with_constant("Pad", ["x", "c"], [0, 1, 0, 1], mode="around"), "with a mode 'around'", with_constant("Pad", ["x", "c"], [0, 1, 0, 1], mode="edge"),
+    ),
+    "bounds of two": (
+        with_constant("Clip", ["x", "", "c"], np.ones(2, np.float32)), "with a bound of more than one number",
+        with_constant("Clip", ["x", "", "c"], np.ones(1, np.float32)),
     ),
     "an even window": (node_of("LRN", ["x"], size=2), "over an even 'size'", node_of("LRN", ["x"], size=3)),
 }  # fmt: skip
@@ -288,6 +307,16 @@ def test_a_file_that_imports_no_opset_is_not_loaded(runtime: ModuleType) -> None
     assert lacking(content)[0] == Missing("ai.onnx", 0, 28, ())
     with pytest.raises(Exception, match="Missing opset"):
         runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
+
+
+@pytest.mark.parametrize("domain", ["ai.onnx.preview", "ai.onnx.training", "org.pytorch.aten", "com.microsoft.nchwc"])
+def test_domains_that_onnxruntime_knows_are_loaded_up_to_its_version(domain: str, runtime: ModuleType) -> None:
+    right, wrong = (changed(lambda m, v=v: m.opset_import.append(helper.make_opsetid(domain, v))) for v in (1, 2))
+    assert lacking(right) == []
+    runtime.InferenceSession(right, providers=["CPUExecutionProvider"])
+    assert lacking(wrong) == [Missing(domain, 2, 1, ())]
+    with pytest.raises(Exception, match="till opset 1"):
+        runtime.InferenceSession(wrong, providers=["CPUExecutionProvider"])
 
 
 def test_a_tools_own_attribute_is_no_fault(runtime: ModuleType) -> None:
