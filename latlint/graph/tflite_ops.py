@@ -226,6 +226,8 @@ def _conv_2d(op: Operands) -> Attributes:
     data, weights = _data(op), _weights(op)
     _check_bias(op, weights, 0)
     groups = _groups(data[3], weights[3]) if data and weights else None
+    if groups and weights and weights[0] >= 0 and weights[0] % groups:
+        raise impossible(f"{weights[0]} filters in {groups} groups")
     _typed(op, (6,))
     return _window(op, _strides(op.options, (5, 4), 1)) | _known(groups=groups, activation=op.activation(3))
 
@@ -508,6 +510,8 @@ def _strided_slice(op: Operands) -> Attributes:
     begin, end, strides = op.integers(1), op.integers(2), op.integers(3)
     if len({len(value) for value in (begin, end, strides) if value is not None}) > 1:
         raise impossible("a begin, end and strides of different lengths")
+    if strides is not None and 0 in strides:
+        raise impossible("a stride of 0")
     if op.options.number(5, BOOL, False):  # the end is told from the begin
         end = None if begin is None or end is None else tuple(b + e for b, e in zip(begin, end, strict=True))
         return _known(begin=begin, end=end, strides=strides, **masks, offset=True)

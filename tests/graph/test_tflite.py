@@ -601,6 +601,11 @@ REFUSED_BY_LITERT: dict[str, tuple[list[T], Op, str]] = {
         [T((1, 4)), weights(8, 4), weights(4), T((1, 8))], Op("FULLY_CONNECTED", [0, 1, 2], [3], ("FullyConnectedOptions", {})),
         "a bias of 4 for 8 channels",
     ),
+    "uneven groups": ([IMAGE, weights(9, 3, 3, 8), weights(9), OUT], Op("CONV_2D", [0, 1, 2], [3], CONV), "9 filters in 2 groups"),
+    "no stride": (
+        [T((4, 6)), constant([0, 0]), constant([4, 6]), constant([1, 0]), T((4, 6))],
+        Op("STRIDED_SLICE", [0, 1, 2, 3], [4], ("StridedSliceOptions", {})), "a stride of 0",
+    ),
     "a padding of no kind": (
         [IMAGE, FILTER, weights(16), OUT], Op("CONV_2D", [0, 1, 2], [3], ("Conv2DOptions", {**CONV[1], "Padding": 2})), "a padding of kind 2",
     ),
