@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +16,12 @@ import single_ops
 from onnx import TensorProto, helper, numpy_helper
 
 from latlint.graph import read
+from latlint.graph.tflite_ops import BUILTIN_NAMES, builtin
 from latlint.latency.models.npu import price
 from latlint.runtime import Plans, plan, unloadable
 from latlint.runtime.as_if import converted_to
 from latlint.runtime.convert import as_newest_tflite
+from latlint.runtime.planners import planner
 from latlint.runtime.types import Kernel, Plan, Processor
 
 Save = Callable[[onnx.ModelProto], Path]
@@ -308,3 +312,18 @@ def test_plans_of_a_converted_graph_are_shared_with_what_they_were_converted_to(
     first, made = plans.of(LITERT), plans.of(qnn)
     assert made.kernels is first.kernels and made == plan(graph, qnn)
     assert made.converted and first.converted and made.converted.plan == plan(first.converted.graph, qnn)
+
+
+def test_ops_that_a_phone_ran_on_its_npu_are_taken(shared: Path) -> None:
+    """Both forms of each pair in edge-compat ran on a Galaxy S26's NPU, whole: LiteRT's rules leave none of the ops that these name, nor a rank of
+    theirs."""
+    with (shared / "data" / "edge-compat" / "op_forms.csv").open(newline="", encoding="utf-8") as file:
+        forms = [f"{row['from_form']} {row['to_form']}" for row in csv.DictReader(file) if row["after_ms"]]
+    words = {word for form in forms for word in re.findall(r"[A-Z][A-Z0-9_]{2,}", form)}
+    ops = {builtin(BUILTIN_NAMES.index(word))[1].kind for word in words & {*BUILTIN_NAMES}}
+    ranks = {int(rank) for form in forms for rank in re.findall(r"rank-(\d)", form)}
+    accepted = planner("qnn-2.50/litert").acceptance  # type: ignore[attr-defined]
+    assert len(forms) >= 24
+    assert len(ops) >= 15
+    assert ops <= accepted.ops.keys()
+    assert max(ranks) == 5 <= accepted.max_rank
