@@ -15,6 +15,7 @@ from latlint.graph.ops import KINDS, UNKNOWN
 from latlint.graph.padding import same_padding
 from latlint.graph.types import Tensor
 from latlint.records import NamedTuple
+from latlint.words import counted
 
 #: ``BuiltinOperator`` of the schema, in order: the position is the code.
 BUILTIN_NAMES = tuple(
@@ -402,9 +403,9 @@ def _gather(op: Operands) -> Attributes:
 
 
 def _check_count(op: Operands, slot: int, count: int, what: str) -> None:
-    """An option says how many operands there are. (A file without options says nothing of it: what Prepare makes of that is not looked at.)"""
+    """An option says how many operands there are; without options it says 0, and LiteRT refuses that, too."""
     said = op.options.number(slot, INT32)
-    if said not in (0, count):
+    if said != count:
         raise impossible(f"{count} {what}, which its options say are {said}")
 
 
@@ -416,6 +417,13 @@ def _pack(op: Operands) -> Attributes:
 def _unpack(op: Operands) -> Attributes:
     _check_count(op, 0, len(op.outputs), "outputs")
     return _known(axis=_axis(op.options.number(1, INT32), op.shape(0)))
+
+
+def _reverse(op: Operands) -> Attributes:
+    axes = op.shape(1)
+    if axes is not None and len(axes) != 1:
+        raise impossible(f"axes of {counted(len(axes), 'dimension')}")
+    return {}
 
 
 def _one_hot(op: Operands) -> Attributes:
@@ -653,7 +661,7 @@ _BUILTINS: dict[str, Builtin] = {
     "LOCAL_RESPONSE_NORMALIZATION": Builtin("local_response_norm"),
     "TOPK_V2": Builtin("top_k"),
     "SELECT_V2": Builtin("select"),
-    "REVERSE_V2": Builtin("reverse"),
+    "REVERSE_V2": Builtin("reverse", attributes=_reverse),
     "REVERSE_SEQUENCE": Builtin("reverse"),
     "ZEROS_LIKE": Builtin("fill"),
     "RANDOM_STANDARD_NORMAL": Builtin("random"),

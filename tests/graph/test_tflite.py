@@ -615,6 +615,8 @@ REFUSED_BY_LITERT: dict[str, tuple[list[T], Op, str]] = {
     ),
     "no pixels": ([IMAGE, constant([0, 4]), IMAGE], Op("RESIZE_BILINEAR", [0, 1], [2], ("ResizeBilinearOptions", {})), "resizes to 0x4"),
     "another count": ([T((4, 4)), T((4, 4)), T((2, 4, 4))], Op("PACK", [0, 1], [2], ("PackOptions", {"ValuesCount": 3})), "2 inputs, which"),
+    "no count": ([T((2, 4)), T((4,)), T((4,))], Op("UNPACK", [0], [1, 2]), "2 outputs, which its options say are 0"),
+    "axes in a matrix": ([T((4, 4)), constant([[1]]), T((4, 4))], Op("REVERSE_V2", [0, 1], [2]), "axes of 2 dimensions"),
     "parts of another count": ([T((2, 4)), T((4,)), T((4,))], Op("UNPACK", [0], [1, 2], ("UnpackOptions", {"Num": 3})), "2 outputs, which"),
     "uneven parts": (
         [T((5, 4)), constant(0), T((2, 4)), T((2, 4))], Op("SPLIT", [1, 0], [2, 3], ("SplitOptions", {"NumSplits": 2})), "cuts 5 into 2 parts",
