@@ -59,13 +59,18 @@ LIKE_SIZE = 4.0
 #: What the convolutions are drawn in.
 _DIALECT = "tflite"
 
-#: What a term is spent on, by the last part of its name.
+#: What a term is spent on, by the last part of its name that is no number.
 _SPENT_ON = {
     **dict.fromkeys(("macs", "tiled", "taps", "1x1", "3x3", "5x5", "large", "strided"), "arithmetic"),
+    # threads that compute products, in whole blocks, waves and groups
+    **dict.fromkeys(("one", "one_strided", "wide", "wide_strided", "power", "count", "kind"), "arithmetic"),
+    **dict.fromkeys(("blocks_2x1x1", "blocks_2x2x2", "blocks_1x1x8", "threads", "groups"), "arithmetic"),
+    **dict.fromkeys(("waves_of_4", "waves_of_8", "waves_of_pairs"), "arithmetic"),
+    **dict.fromkeys(("macs_piece", "group_piece", "pair_piece", "taps_piece"), "arithmetic"),
     **dict.fromkeys(("pack", "elements", "rows", "input"), "input"),
-    "output": "output",
+    **dict.fromkeys(("output", "output_piece", "pixels"), "output"),
     "tiles": "tiles",
-    **dict.fromkeys(("weights", "l2", "l3"), "weights"),
+    **dict.fromkeys(("weights", "l2", "l3", "chain", "general"), "weights"),
     **dict.fromkeys(("launch", "call"), "launch"),
 }
 #: What a kernel's time is spent on, in the order of ``spent``.
@@ -180,8 +185,13 @@ def _products(model: CostModel) -> list[int]:
 @lru_cache(maxsize=16)
 def _purposes(model: CostModel) -> Array:
     """(terms, purposes): one where the term is spent on the purpose."""
-    spent_on = [_SPENT_ON.get(name.rpartition(".")[2], "other") for name in model.names]
+    spent_on = [_purpose(name) for name in model.names]
     return np.array([[float(name == purpose) for purpose in PURPOSES] for name in spent_on])
+
+
+def _purpose(term: str) -> str:
+    before, _, last = term.rpartition(".")
+    return _SPENT_ON.get(before.rpartition(".")[2] if last.isdigit() else last, "other")
 
 
 def _drawn(processor: Processor, group: str, dtype: str) -> Workload:

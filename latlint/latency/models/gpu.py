@@ -235,6 +235,7 @@ def _conv(kernel: Kernel) -> Terms:
     groups = [8 * _GROUP * _work_groups(*blocks, most) for most in _GROUP_SLICES]
     pairs = 2 * 4 * _up(across * halves * -(-deep // 4), 32)
     strided, one, general = _strided(kernel), _taps(kernel) == 1, not _constant(kernel)
+    powers_of_depth = (base * rest for base in (depth**0.5, depth) for rest in powers(deep, pixels, of=(0.0, 0.5, 1.0)))
     return {
         "conv.macs": macs,
         "conv.tiled": macs * _tiling(kernel),
@@ -255,13 +256,11 @@ def _conv(kernel: Kernel) -> Terms:
         "conv.waves_of_pairs": float(depth * pairs),
         **_numbered("conv.groups", (depth * count for count in groups)),
         **_numbered("conv.general", (general * count for count in (1.0, depth, out, depth * out))),
-        **_numbered("conv.out_piece", (depth * piece for piece in pieces(out))),
+        **_numbered("conv.macs_piece", (depth * piece for piece in pieces(out))),
         **_numbered("conv.group_piece", (depth * piece for piece in pieces(groups[0]))),
         **_numbered("conv.pair_piece", (depth * piece for piece in pieces(pairs))),
-        **_numbered(
-            "conv.power",
-            (base * rest for base in (depth**0.5, depth) for rest in powers(deep, pixels, of=(0.0, 0.5, 1.0))),
-        ),
+        # what has no pixels is a chain, and weights that are read once
+        **{f"conv.{'power' if at % 3 else 'chain'}.{at}": count for at, count in enumerate(powers_of_depth)},
         **_links("conv", kernel, out),
     }
 
@@ -274,7 +273,7 @@ def _winograd(kernel: Kernel) -> Terms:
         "winograd.input": _sliced(_input(kernel)),
         "winograd.output": _sliced(kernel.outputs[0]),
         "winograd.weights": _stored_weights(kernel),
-        **_numbered("winograd.tiles", (_up(tiles, n) * depth * _up(deep, m) for n in (32, 64, 128) for m in (1, 4))),
+        **_numbered("winograd.threads", (_up(tiles, n) * depth * _up(deep, m) for n in (32, 64, 128) for m in (1, 4))),
         **_numbered("winograd.count", (tiles, depth, tiles * depth, tiles * deep, depth * deep)),
         **_numbered("winograd.power", powers(tiles, depth, deep, of=(0.5, 1.0))),
         **_links("winograd", kernel, batch * height * width * deep),
@@ -312,7 +311,7 @@ def _depthwise(kernel: Kernel) -> Terms:
         "depthwise.weights": float(deep * 4 * taps),
         **_numbered("depthwise.kind", (kind * count for kind in kinds for count in (1.0, out, out * taps))),
         **_numbered("depthwise.threads", (count * by for count in threads for by in (1, taps))),
-        **_numbered("depthwise.out_piece", pieces(out)),
+        **_numbered("depthwise.output_piece", pieces(out)),
         **_numbered("depthwise.taps_piece", (taps * piece for piece in pieces(out))),
         **_links("depthwise", kernel, out),
     }
