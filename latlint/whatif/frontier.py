@@ -68,7 +68,7 @@ _SPENT_ON = {
     **dict.fromkeys(("waves_of_4", "waves_of_8", "waves_of_pairs"), "arithmetic"),
     **dict.fromkeys(("macs_piece", "group_piece", "pair_piece", "taps_piece"), "arithmetic"),
     **dict.fromkeys(("pack", "elements", "rows", "input"), "input"),
-    **dict.fromkeys(("output", "output_piece", "pixels"), "output"),
+    **dict.fromkeys(("output", "output_piece"), "output"),
     "tiles": "tiles",
     **dict.fromkeys(("weights", "l2", "l3", "chain", "general"), "weights"),
     **dict.fromkeys(("launch", "call"), "launch"),
