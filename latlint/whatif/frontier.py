@@ -59,20 +59,20 @@ LIKE_SIZE = 4.0
 #: What the convolutions are drawn in.
 _DIALECT = "tflite"
 
-#: What a term is spent on, by the last part of its name that is no number.
+#: What a term is spent on, by the last part of its name.
 _SPENT_ON = {
     **dict.fromkeys(("macs", "tiled", "taps", "1x1", "3x3", "5x5", "large", "strided"), "arithmetic"),
-    # threads that compute products, in whole blocks, waves and groups
-    **dict.fromkeys(("one", "one_strided", "wide", "wide_strided", "power", "count", "kind"), "arithmetic"),
-    **dict.fromkeys(("blocks_2x1x1", "blocks_2x2x2", "blocks_1x1x8", "threads", "groups"), "arithmetic"),
+    **dict.fromkeys(("one", "one_strided", "wide", "wide_strided"), "arithmetic"),
+    **dict.fromkeys(("blocks_2x1x1", "blocks_2x2x2", "blocks_1x1x8"), "arithmetic"),
     **dict.fromkeys(("waves_of_4", "waves_of_8", "waves_of_pairs"), "arithmetic"),
-    **dict.fromkeys(("macs_piece", "group_piece", "pair_piece", "taps_piece"), "arithmetic"),
     **dict.fromkeys(("pack", "elements", "rows", "input"), "input"),
-    **dict.fromkeys(("output", "output_piece"), "output"),
+    "output": "output",
     "tiles": "tiles",
-    **dict.fromkeys(("weights", "l2", "l3", "chain", "general"), "weights"),
+    **dict.fromkeys(("weights", "l2", "l3"), "weights"),
     **dict.fromkeys(("launch", "call"), "launch"),
 }
+#: The same of terms that have a number after the name: most count threads that compute products, in whole blocks, waves and groups.
+_NUMBERED_SPENT_ON = {"output_piece": "output", "chain": "weights", "general": "weights"}
 #: What a kernel's time is spent on, in the order of ``spent``.
 PURPOSES = ("arithmetic", "tiles", "input", "output", "weights", "launch", "other")
 
@@ -191,7 +191,9 @@ def _purposes(model: CostModel) -> Array:
 
 def _purpose(term: str) -> str:
     before, _, last = term.rpartition(".")
-    return _SPENT_ON.get(before.rpartition(".")[2] if last.isdigit() else last, "other")
+    if last.isdigit():
+        return _NUMBERED_SPENT_ON.get(before.rpartition(".")[2], "arithmetic")
+    return _SPENT_ON.get(last, "other")
 
 
 def _drawn(processor: Processor, group: str, dtype: str) -> Workload:
