@@ -9,7 +9,7 @@ from math import floor, inf
 
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.graph.inputs import dims_text, usual_size
-from latlint.latency.types import KernelPrediction, Prediction
+from latlint.latency.types import UNCOUNTED, KernelPrediction, Prediction
 from latlint.records import NamedTuple
 from latlint.settings import Budget, Settings
 from latlint.units import format_chance, format_limit_ms, format_ms, rounded
@@ -76,11 +76,14 @@ def doubts(prediction: Prediction, settings: Settings) -> tuple[Doubt, ...]:
         )
     elif prediction.unknown:
         names = named_counts(prediction.unknown)
+        loops = any(kernel.reason == UNCOUNTED for kernel in prediction.kernels)
+        rounds = " with one round of each loop whose rounds are known only at run time" if loops else ""
         found.append(
             Doubt(
                 f"{names} {'is' if sum(prediction.unknown.values()) == 1 else 'are'} not priced, so the model takes "
-                f"{format_ms(prediction.latency_ms)} or more",
-                "replace what is not known, or measure the model on the device",
+                f"{format_ms(prediction.latency_ms)} or more{rounds}",
+                ("give loops a number of rounds that the graph fixes, " if loops else "")
+                + "replace what is not known, or measure the model on the device",
                 _unknown_nodes(prediction),
             )
         )

@@ -21,11 +21,12 @@ from latlint.latency.cards import MAX_CORRECTION, SIZES
 from latlint.latency.models import model_of
 from latlint.latency.packs import Target
 from latlint.latency.terms import CostModel, Terms
-from latlint.latency.types import KernelPrediction, PartitionPrediction, Prediction
+from latlint.latency.types import UNCOUNTED, KernelPrediction, PartitionPrediction, Prediction
 from latlint.records import NamedTuple
 from latlint.runtime.kinds import kind
 from latlint.runtime.reasons import sentence
 from latlint.runtime.types import Kernel, Partition, Plan
+from latlint.runtime.work import is_counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -483,7 +484,8 @@ def _told(graph: Graph, work: Workload) -> Iterator[KernelPrediction]:
             )  # fmt: skip
             continue
         fallback = fallbacks.get(kernel.nodes[0]) if kernel.nodes else None
-        reason = kernel.free or ("" if kernel.sized else UNSIZED) or kernel.reason
+        counted = not kernel.nodes or is_counted(graph.nodes[kernel.nodes[0]])
+        reason = kernel.free or ("" if kernel.sized else UNSIZED if counted else UNCOUNTED) or kernel.reason
         if (
             not reason
             and index in work.unknown

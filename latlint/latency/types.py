@@ -9,6 +9,9 @@ from types import MappingProxyType
 
 from latlint.records import NamedTuple, Record
 
+#: Why a loop has no known cost.
+UNCOUNTED = "how often it runs is known only at run time: what a round runs is counted once"
+
 
 class Gain(NamedTuple):
     """Milliseconds saved; negative where more is spent. The measured difference lies within ``low_ms`` to ``high_ms`` with about the

@@ -13,7 +13,7 @@ from latlint.runtime.context import Context
 from latlint.runtime.facts import Facts, in_words, matches, missed
 from latlint.runtime.reasons import Obstacle
 from latlint.runtime.types import Kernel
-from latlint.runtime.work import dims, macs
+from latlint.runtime.work import ONCE, dims, is_counted, macs
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -108,12 +108,11 @@ def kernel(
         weight_bytes=0 if free else _bytes(context.streamed(main), computes),
         threads=threads,
         own_inputs=len(operands),
-        sized=bool(free)
-        or (main.repeat is not None and None not in [tensor.elements for tensor in (*operands, *outputs)]),
+        sized=bool(free) or (is_counted(main) and None not in [tensor.elements for tensor in (*operands, *outputs)]),
         repeat=main.repeat or 1,
         free=free,
         obstacle=obstacle,
-        explain=explain,
+        explain=explain if main.repeat is not None or free else (*explain, ONCE),
     )
 
 

@@ -11,6 +11,15 @@ _RECURRENT = frozenset({"lstm", "gru", "rnn", "svdf"})
 _MADE_OF_THEM = CONVOLUTIONS | MATRIX | _RECURRENT
 
 
+#: What is said of a kernel in a loop whose rounds the data decide.
+ONCE = "counted once: it runs in each round of a loop, and how many there are is known only at run time"
+
+
+def is_counted(node: Node) -> bool:
+    """Whether what a node costs is that of one run of it at the least. A loop whose rounds the data decide costs what they do."""
+    return node.repeat is not None or node.kind != "while"
+
+
 def tensor_at(graph: Graph, indices: tuple[int, ...], slot: int) -> Tensor | None:
     """The tensor in an input or output slot, or ``None`` where the slot is missing or left out."""
     return graph.tensors[indices[slot]] if slot < len(indices) and indices[slot] >= 0 else None

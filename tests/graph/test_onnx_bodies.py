@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 from onnx import GraphProto, NodeProto, TensorProto, helper, load, numpy_helper
 
+import latlint
+from latlint.checks.budgets import doubts
 from latlint.errors import LatlintError
 from latlint.graph import Graph
 from latlint.graph.onnx import read_onnx
+from latlint.settings import Settings
 
 onnxruntime = pytest.importorskip("onnxruntime")
 
@@ -290,10 +293,20 @@ def test_a_plan_runs_a_loops_kernels_once_a_round() -> None:
     assert all(partition.executor == "builtin" for partition in planned.partitions)
 
 
-def test_a_plan_does_not_know_what_a_loop_of_unknown_length_takes() -> None:
+@pytest.mark.parametrize(
+    "target", ["pixel-4/cpu-1large", "pixel-4/gpu", "galaxy-s24/npu@litert", "x86-64-avx512/cpu-1@onnxruntime"]
+)
+def test_a_loop_of_unknown_length_is_unknown_and_what_it_runs_is_counted_once(tmp_path: Path, target: str) -> None:
     sums = [node("ReduceSum", ["next"], ["sum"], keepdims=0), node("Less", ["sum", "limit"], ["on"])]
-    planned = plans(loop(sums, "on", 9, constant("limit", 1.0)))
-    assert not any(kernel.sized for kernel in planned.kernels if kernel.op == "fully_connected")
+    file = tmp_path / "loop.onnx"
+    file.write_bytes(loop(sums, "on", 9, constant("limit", 1.0)))
+    (prediction,) = latlint.predict(file, target)
+    assert prediction.unknown.keys() == {"Loop", "Tanh"}  # as many rows as there were rounds are behind it
+    product = next(kernel for kernel in prediction.kernels if kernel.op == "fully_connected")
+    assert product.latency_ms > 0 and product.macs == 64 and "counted once" in product.explain[-1]
+    assert next(kernel for kernel in prediction.kernels if kernel.op == "while").reason.startswith("how often it runs")
+    (doubt,) = doubts(prediction, Settings(min_coverage=0.0))
+    assert "one round of each loop" in doubt.reason and "the graph fixes" in doubt.advice
 
 
 @pytest.mark.parametrize("read_states", ["y", "h", "yhc"])

@@ -18,6 +18,7 @@ from latlint.runtime.planners import Planned, parsed
 from latlint.runtime.reasons import Obstacle
 from latlint.runtime.rules import Rules
 from latlint.runtime.types import Kernel, Partition, Processor
+from latlint.runtime.work import ONCE, is_counted
 
 #: What an op that a pass added is, in the vocabulary of ``graph.ops``; others are what the node that they stand for is.
 _KINDS = MappingProxyType(
@@ -120,7 +121,8 @@ def kernel_of(graph: Graph, draft: Draft, op: Op) -> Kernel:
     running = [t for t in op.inputs if t >= 0 and not draft.constant(t)]
     written = [t for t in op.outputs if t >= 0]
     origins = op.origins or _beside(draft, op)
-    repeat = graph.nodes[origins[0]].repeat if origins else 1
+    main = graph.nodes[origins[0]] if origins else None
+    repeat = main.repeat if main else 1
     kind = kind_of(graph, op)
     return Kernel(
         op=kind,
@@ -135,9 +137,11 @@ def kernel_of(graph: Graph, draft: Draft, op: Op) -> Kernel:
         macs=_macs(draft, op),
         weight_bytes=sum(_bytes(draft, t) for t in op.inputs if draft.constant(t)),
         own_inputs=len(running),
-        sized=repeat is not None and all(draft.fixed_shape(t) is not None for t in (*running, *written)),
+        sized=(main is None or is_counted(main))
+        and all(draft.fixed_shape(t) is not None for t in (*running, *written)),
         repeat=repeat or 1,
         obstacle=Obstacle("UNKNOWN_KERNEL", {"native": op.op}) if kind == UNKNOWN else None,
+        explain=(ONCE,) if repeat is None else (),
     )
 
 
