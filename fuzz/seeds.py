@@ -156,7 +156,7 @@ def _onnx_model(nodes: Any, names: list[str], constants: int, functions: Any = (
         else:
             shape = [4, 4, 3, 3] if number else ["N", 4, 8, 8]
             inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
-    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    output = helper.make_empty_tensor_value_info("y")  # whatever the op makes: a wrong type is refused
     graph = helper.make_graph(nodes, "g", inputs, [output], tensors)
     imports = [helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1), helper.make_opsetid("local", 1)]
     return bytes(helper.make_model(graph, opset_imports=imports, functions=list(functions)).SerializeToString())
@@ -181,6 +181,6 @@ def _onnx_pieces(data: bytes) -> Iterator[bytes]:
                 dtype, shape = shapes[name]
                 kind = {"float32": TensorProto.FLOAT, "bool": TensorProto.BOOL}.get(dtype, TensorProto.INT64)
                 inputs.append(helper.make_tensor_value_info(name, kind, shape))
-        outputs = [helper.make_tensor_value_info(nodes[-1].output[0], TensorProto.FLOAT, None)]
+        outputs = [helper.make_empty_tensor_value_info(nodes[-1].output[0])]
         graph = helper.make_graph(nodes, "g", inputs, outputs, [weights[name] for name in read if name in weights])
         yield bytes(helper.make_model(graph, opset_imports=model.opset_import).SerializeToString())

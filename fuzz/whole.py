@@ -55,6 +55,7 @@ TEXTS = (*("latlint.toml",) * 16, *("latlint.lock",) * 8, *("latlint.baseline",)
 TARGETS = (
     "pixel-4/gpu",
     "iphone-xs/gpu",
+    "galaxy-s26/gpu",
     "pixel-4/cpu-1large",
     "galaxy-s10/cpu-1large@xnnpack",
     "raspberry-pi-5/cpu-4",
