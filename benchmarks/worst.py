@@ -32,8 +32,8 @@ from latlint.cli import main  # noqa: E402
 from latlint.graph.tflite_ops import BUILTIN_NAMES  # noqa: E402
 
 MOST_BYTES = 4 << 20
-#: Nodes that the readers take.
-MOST_NODES = 49_990
+#: Nodes that the readers take, by format.
+MOST_NODES = {"tflite": 49_990, "onnx": 24_990}
 MOST_SECONDS, MOST_MB = 10.0, 512
 #: How much shorter the files are of which the worst are taken.
 SHORTER = 100
@@ -158,7 +158,7 @@ def steps(form: str) -> Iterator[Step]:
             continue
         one = Step(form, "+".join(names), data, 1)
         longer, long = (len(one._replace(most=count).file()) for count in (40, 20))
-        yield one._replace(most=max(min(int(MOST_BYTES / (longer - long) * 20), MOST_NODES // len(names)), 1))
+        yield one._replace(most=max(min(int(MOST_BYTES / (longer - long) * 20), MOST_NODES[form] // len(names)), 1))
 
 
 def longest(step: Step, most_seconds: int, target: str) -> tuple[bytes, Run]:

@@ -16,8 +16,8 @@ from latlint.runtime.convert.native import native_name, version
 Shape = tuple[int, ...]
 Order = tuple[int, ...]
 
-#: As many as a TFLite file may have: one op of ONNX may become a dozen.
-MAX_OPS = 50_000
+#: One op of ONNX may become a dozen.
+MAX_OPS = 30_000
 
 #: Never computed at conversion, whatever their inputs.
 _NOT_FOLDED = {"random", "if", "while", "call"}
