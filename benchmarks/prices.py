@@ -49,18 +49,19 @@ MEASURED = frozenset(
 LIMIT = 1.5
 BEYOND = {
     "select, float32": "a network on a Raspberry Pi 5 was measured with it, and it costs half as much there",
-    "unpack, int8": "a small one takes 10 ns for each output besides its elements",
+    "unpack, int8": "each output takes 10 ns besides its elements, which is no copy: where phones' copies take 20 times this machine's, it need not",
     "lstm, float32": "a call costs a phone more, in units of a product, than this machine: that of a step of 32 units shows it",
 }
 #: Kinds without a form here, and where their prices come from.
 OTHERS = {
     "if while call": "what their bodies cost",
     "unknown non_max_suppression detection_postprocess roi_align": "none: data decide how much they do, and they are named as unknown",
+    "where": "none: data decide how many rows it writes, and it is named as unknown (here 2.4 to 4.9 ns for each value of which half are true)",
     "shape rank size constant": "nothing: they are answered when the graph is prepared",
+    "densify": "nothing: it unpacks a constant at the first call and keeps it",
+    "variable": "a call: it is a handle, which the forms of those that read and assign it have",
     "attention batch_norm conv1d dropout einsum erf flatten grid_sample group_norm gru hard_sigmoid identity instance_norm layer_norm mish "
     "reciprocal reduce_l1 reduce_l2 resize_cubic softplus softsign clip": "TensorFlow Lite has no such op",
-    "transpose_conv3d svdf densify fake_quant random range fill where variable read_variable assign_variable": "counts of elements or products "
-    "with priors by instructions and bytes, nobody timed them",
 }
 LIBRARIES = {"tensorflow": "TensorFlow 2.15.1", "litert": "LiteRT 2.3.0"}
 #: Seconds for a model in one pass, and passes.
@@ -73,6 +74,7 @@ MARKED = re.compile(r"(<!-- prices -->\n).*?(<!-- end -->)", re.DOTALL)
 MAPS: tuple[Shape, ...] = ((1, 14, 14, 96), (1, 56, 56, 64), (1, 112, 112, 96))
 TOKENS: tuple[Shape, ...] = ((1, 49, 192), (1, 197, 384), (1, 1024, 512))
 BOOL, FLOAT, INT32 = tflite.TensorType.BOOL, tflite.TensorType.FLOAT32, tflite.TensorType.INT32
+INT8, INT16, RESOURCE = tflite.TensorType.INT8, tflite.TensorType.INT16, tflite.TensorType.RESOURCE
 
 
 class Form(NamedTuple):
@@ -317,6 +319,15 @@ def _convolution_3d(net: Network) -> Sequence[int]:
     )
 
 
+def _transposed_3d(net: Network) -> Sequence[int]:
+    (x,) = net.inputs
+    _, *sides, channels = net.shape(x)
+    out = (1, *(2 * side for side in sides), channels)
+    strides = {f"Stride{axis}": 2 for axis in "DHW"} | {f"Dilation{axis}Factor": 1 for axis in "DHW"}
+    operands = (net.constant(out), net.zeros(2, 2, 2, channels, channels), x)
+    return net.op("CONV_3D_TRANSPOSE", operands, out, options="Conv3DOptions", **strides)
+
+
 def _product(*, transposed: bool) -> Callable[[Network], Sequence[int]]:
     def build(net: Network) -> Sequence[int]:
         x, y = net.inputs
@@ -507,6 +518,78 @@ def _rnn(net: Network) -> Sequence[int]:
     )
 
 
+def _svdf(*, hybrid: bool = False) -> Callable[[Network], Sequence[int]]:
+    """Two filters a unit, each with a memory of 16 steps; int8 keeps 16 bits of them. ``hybrid``: int8 weights alone."""
+
+    def build(net: Network) -> Sequence[int]:
+        (x,) = net.inputs
+        units = width = net.shape(x)[-1]
+        features, memory, biases = net.zeros(2 * units, width), net.zeros(2 * units, 16), net.zeros(units)
+        state = net.state(1, 2 * units * 16)
+        if hybrid:
+            for weights in (features, memory):
+                net.typed(weights, INT8, 0.01)
+        elif net.quantized:
+            net.typed(memory, INT16, 0.01)
+            net.typed(state, INT16, 0.01)
+            net.typed(biases, INT32, 0.0001)
+        values = {"Rank": 2, "FusedActivationFunction": 1}
+        return net.op("SVDF", (x, features, memory, biases, state), (1, units), options="SVDFOptions", **values)
+
+    return build
+
+
+def _random(name: str) -> Callable[[Network], Sequence[int]]:
+    """As many numbers as the input has, which nothing reads."""
+
+    def build(net: Network) -> Sequence[int]:
+        shape = net.shape(net.inputs[0])
+        return net.op(name, (net.constant(shape),), shape, options="RandomOptions")
+
+    return build
+
+
+def _drawn(net: Network) -> Sequence[int]:
+    """256 draws from all classes."""
+    return net.op(
+        "MULTINOMIAL", (*net.inputs, net.constant((256,), ())), (1, 256), options="RandomOptions", dtype=INT32
+    )
+
+
+def _range(net: Network) -> Sequence[int]:
+    """As many numbers as the input has, which nothing reads. Bounds that are constants would be answered when the graph is prepared: this one is a sum."""
+    count = net.shape(net.inputs[0])[-1]
+    half = [net.constant((count // 2,), ()) for _ in range(2)]
+    (limit,) = net.op("ADD", half, (), options="AddOptions", dtype=INT32)
+    bounds = (net.constant((0,), ()), limit, net.constant((1,), ()))
+    return net.op("RANGE", bounds, (count,), options="RangeOptions", dtype=INT32)
+
+
+def _filled(net: Network) -> Sequence[int]:
+    """As the first input, which nothing reads, full of the second."""
+    sized, value = net.inputs
+    shape = net.shape(sized)
+    return net.op("FILL", (net.constant(shape), value), shape, options="FillOptions")
+
+
+def _kept(*, read: bool) -> Callable[[Network], Sequence[int]]:
+    """A variable takes a value, and where it is ``read`` gives it back."""
+
+    def build(net: Network) -> Sequence[int]:
+        (x,) = net.inputs
+        (handle,) = net.op(
+            "VAR_HANDLE", (), (), options="VarHandleOptions", dtype=RESOURCE, Container="", SharedName="kept"
+        )
+        net.op("ASSIGN_VARIABLE", (handle, x), options="AssignVariableOptions")
+        return net.op("READ_VARIABLE", (handle,), net.shape(x), options="ReadVariableOptions") if read else ()
+
+    return build
+
+
+def features(size: int) -> tuple[Shape, ...]:
+    return ((1, (64, 256, 640)[size]),)
+
+
 def sequences(size: int) -> tuple[Shape, ...]:
     return (((1, 16, 32), (1, 32, 96), (1, 64, 192))[size],)
 
@@ -571,6 +654,12 @@ FORMS: tuple[Form, ...] = (
     Form("l2_normalization", tokens(), partial(same, "L2_NORMALIZATION", options="L2NormOptions")),
     Form("local_response_norm", maps(), partial(same, "LOCAL_RESPONSE_NORMALIZATION", options="LocalResponseNormalizationOptions", Radius=2, Bias=1.0, Alpha=1e-4, Beta=0.75), both=False),
     Form("lstm", sequences, _lstm, both=False), Form("rnn", sequences, _rnn, both=False),
+    Form("transpose_conv3d", volumes, _transposed_3d, both=False),
+    Form("svdf", features, _svdf()), Form("svdf int8 weights", features, _svdf(hybrid=True), both=False),
+    Form("fake_quant", maps(), partial(same, "FAKE_QUANT", options="FakeQuantOptions", Min=-4.0, Max=4.0, NumBits=8), both=False),
+    Form("random uniform", maps(), _random("RANDOM_UNIFORM"), both=False), Form("random normal", maps(), _random("RANDOM_STANDARD_NORMAL"), both=False),
+    Form("random multinomial", many, _drawn, both=False), Form("range", many, _range, both=False), Form("fill", lambda size: (MAPS[size], ()), _filled),
+    Form("assign_variable", maps(), _kept(read=False), both=False), Form("read_variable", maps(), _kept(read=True), both=False),
 )  # fmt: skip
 #: Forms that have one precision, which is int8's.
 ONLY_INT8 = (Form("dequantize", maps(), _dequantized), Form("quantize", maps(), _quantized))
@@ -635,11 +724,13 @@ def cases() -> Iterator[tuple[str, str, Form]]:
         yield f"{form.name}, int8", "int8", form
 
 
-def measure(library: Any) -> dict[str, list[float]]:
-    """Microseconds by case and size."""
+def measure(library: Any, *starts: str) -> dict[str, list[float]]:
+    """Microseconds by case and size, of forms whose names start with one of ``starts``."""
     found: dict[str, list[float]] = {}
     for number in range(PASSES):
         for key, precision, form in cases():
+            if not form.name.startswith(starts):
+                continue
             try:
                 again = [
                     measured_ns(library, form.model(size, precision), SECONDS, positive=form.positive) / 1e3
@@ -775,12 +866,19 @@ def markdown(rows: Sequence[Row]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--measure", choices=LIBRARIES, help=f"time all forms with this library, into {RECORD.name}")
+    parser.add_argument(
+        "--only",
+        metavar="TEXT",
+        nargs="+",
+        default=[""],
+        help="time only forms whose names start so; others stay as recorded",
+    )
     parser.add_argument("--record", action="store_true", help=f"write the table into {PAGE.name}")
     parser.add_argument("--check", action="store_true", help=f"exit 1 where a prediction is off by more than {LIMIT}")
     options = parser.parse_args()
     record = json.loads(RECORD.read_text("utf-8")) if RECORD.is_file() else {}
     if options.measure:
-        record[options.measure] = measure(_library(options.measure))
+        record[options.measure] = record.get(options.measure, {}) | measure(_library(options.measure), *options.only)
         RECORD.write_text(_json(record), "utf-8")
     rows = table(record)
     shown = markdown(rows)

@@ -31,6 +31,7 @@ Attributes, by kind (spatial pairs are ``(height, width)``; ``padding`` is alway
 ``depth_to_space``, ``space_to_depth`` ``block``
 ``leaky_relu``, ``elu``                ``alpha``
 ``cast``                               ``to`` (dtype)
+``random``                             ``distribution``: ``normal``, or ``classes`` that are drawn from; absent where uniform
 =====================================  ==========================================================================
 
 Every kind that TFLite lets carry a fused activation has ``activation``: ``none``, ``relu``, ``relu6``, ``relu_n1_to_1``,

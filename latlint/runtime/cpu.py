@@ -6,6 +6,7 @@ Which kernel an op gets is data: a file of ``rules/`` with ``kind = "cpu"``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from latlint.graph.ops import UNARY, UNKNOWN
 from latlint.graph.types import Node
@@ -18,6 +19,14 @@ from latlint.runtime.planners import Planned, parsed
 from latlint.runtime.reasons import Obstacle
 from latlint.runtime.rules import Rules
 from latlint.runtime.types import Kernel, Partition, Processor
+
+#: What is made of a constant at the first call and kept (kernels/dequantize.cc, densify.cc).
+_KEPT: Mapping[str, str] = MappingProxyType(
+    {
+        "dequantize": "a constant, dequantised once at the first call",
+        "densify": "a constant, unpacked once at the first call",
+    }
+)
 
 
 class CpuPlanner(NamedTuple):
@@ -35,15 +44,8 @@ class CpuPlanner(NamedTuple):
         return Planned(kernels, (Partition(self.executor, len(kernels)),) if kernels else ())
 
     def _kernel(self, context: Context, node: Node) -> Kernel:
-        if (
-            node.kind == "dequantize"
-            and node.inputs
-            and node.inputs[0] >= 0
-            and context.tensor(node.inputs[0]).constant
-        ):
-            # kernels/dequantize.cc: a constant input is dequantised at the first call and kept.
-            free = "a constant, dequantised once at the first call"
-            return kernel(context, (node,), node.kind, free=free)
+        if node.inputs and node.inputs[0] >= 0 and context.tensor(node.inputs[0]).constant and node.kind in _KEPT:
+            return kernel(context, (node,), node.kind, free=_KEPT[node.kind])
         kernels = self.ops.get(node.kind, (KernelRule(node.kind, threads=1),))
         rule, why = choose(kernels, Facts(context, node))
         if node.kind in UNARY:

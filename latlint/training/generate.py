@@ -50,6 +50,8 @@ _RANGES = {
     "L2_NORMALIZATION": (1 / 128, 0),
 }
 _SCHEMA_VERSION = 3
+#: Bytes of one element; four of any other type.
+_ITEMS = {tflite.TensorType.INT8: 1, tflite.TensorType.BOOL: 1, tflite.TensorType.INT16: 2, tflite.TensorType.INT64: 8}
 #: Its name, inputs, outputs, table of options and that table's fields.
 _Op = tuple[str, tuple[int, ...], tuple[int, ...], str, Mapping[str, Any]]
 
@@ -61,13 +63,14 @@ class Network:
     """
 
     def __init__(self, *input_shapes: Shape, quantized: bool = False) -> None:
-        self._quantized = quantized
+        self.quantized = quantized
         self._filters: dict[int, int] = {}  # the dimension of the output channels
         self._biases: set[int] = set()
         self._states: set[int] = set()
         self._shapes: list[Shape] = []
         self._constants: dict[int, bytes | None] = {}  # None: zeros
         self._types: dict[int, int] = {}
+        self._scales: dict[int, float] = {}
         self._ops: list[_Op] = []
         self.inputs = tuple(self._tensor(shape) for shape in input_shapes)
 
@@ -215,9 +218,11 @@ class Network:
         self._states.add(self._tensor(shape))
         return len(self._shapes) - 1
 
-    def typed(self, tensor: int, dtype: int) -> int:
-        """``tensor``, of another type than the network's."""
+    def typed(self, tensor: int, dtype: int, scale: float = 0.0) -> int:
+        """``tensor``, of another type than the network's; where it is quantised, with a ``scale`` and zero as zero."""
         self._types[tensor] = dtype
+        if scale:
+            self._scales[tensor] = scale
         return tensor
 
     def finish(self, *outputs: int) -> bytes:
@@ -241,7 +246,9 @@ class Network:
             fields = {"Shape": _ints(builder, shape), "Type": self._type(index), "Buffer": number}
             if index in self._states:
                 fields["IsVariable"] = True
-            if self._quantized and index not in self._types:
+            if index in self._scales:
+                fields["Quantization"] = self._quantization(builder, index, self._scales[index], 0)
+            elif self.quantized and index not in self._types:
                 fields["Quantization"] = self._quantization(builder, index, *ranges.get(index, (_SCALE, 0)))
             name = builder.CreateString(f"tensor_{index}")
             tensors.append(_table(builder, "Tensor", fields | {"Name": name}))
@@ -255,7 +262,7 @@ class Network:
         graphs = _offsets(builder, [_table(builder, "SubGraph", graph)])
         model = {
             "Version": _SCHEMA_VERSION,
-            "OperatorCodes": _offsets(builder, [_code(builder, name, self._quantized) for name in codes]),
+            "OperatorCodes": _offsets(builder, [_code(builder, name, self.quantized) for name in codes]),
             "Subgraphs": graphs,
             "Buffers": _offsets(builder, buffers),
         }
@@ -267,9 +274,7 @@ class Network:
         fields: dict[str, Any] = {"OpcodeIndex": code}
         fields |= {"Inputs": _ints(builder, inputs), "Outputs": _ints(builder, outputs)}
         if options:
-            values = {
-                name: _ints(builder, value) if isinstance(value, tuple) else value for name, value in values.items()
-            }
+            values = {name: _written(builder, value) for name, value in values.items()}
             kind = getattr(tflite.BuiltinOptions, options)
             fields |= {"BuiltinOptionsType": kind, "BuiltinOptions": _table(builder, options, values)}
         return _table(builder, "Operator", fields)
@@ -301,11 +306,11 @@ class Network:
 
     def _type(self, index: int) -> int:
         whole = tflite.TensorType.INT32 if index in self._biases else tflite.TensorType.INT8
-        return int(self._types.get(index, whole if self._quantized else tflite.TensorType.FLOAT32))
+        return int(self._types.get(index, whole if self.quantized else tflite.TensorType.FLOAT32))
 
     def _bytes(self, index: int) -> int:
         """What a tensor of zeros takes."""
-        return prod(self._shapes[index]) * (1 if self._type(index) == tflite.TensorType.INT8 else 4)
+        return prod(self._shapes[index]) * _ITEMS.get(self._type(index), 4)
 
     def _quantization(self, builder: Any, index: int, scale: float, zero_point: int) -> int:
         """One scale for the tensor, or one for each output channel of weights and biases, whose zero is zero."""
@@ -364,6 +369,13 @@ def _table(builder: Any, name: str, fields: Mapping[str, Any]) -> int:
     for field, value in fields.items():
         getattr(tflite, f"{name}Add{field}")(builder, value)
     return int(getattr(tflite, f"{name}End")(builder))
+
+
+def _written(builder: Any, value: Any) -> Any:
+    """A field's value: numbers stay, vectors and texts are written ahead of their table."""
+    if isinstance(value, tuple):
+        return _ints(builder, value)
+    return builder.CreateString(value) if isinstance(value, str) else value
 
 
 def _ints(builder: Any, values: Sequence[int]) -> int:

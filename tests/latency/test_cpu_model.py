@@ -133,3 +133,39 @@ def test_weights_of_8_bits_under_floats_are_multiplied_as_8_bit_numbers_on_xnnpa
         assert {name: count for name, count in found.items() if name.endswith("macs") and "wide" not in name} == {
             f"xnn.{term}": pytest.approx(products, rel=0.05)
         }
+
+
+def plain(op: str, *inputs: tuple[int, ...], output: tuple[int, ...] | None = None, **facts: object) -> Kernel:
+    outputs = () if output is None else (output,)
+    return Kernel(
+        op=op,
+        implementation=op,
+        nodes=(0,),
+        inputs=inputs,
+        outputs=outputs,
+        input_dtype="float32",
+        output_dtype="float32",
+        attributes=facts,
+    )
+
+
+def test_a_variable_costs_a_copy_where_it_is_assigned_and_one_where_it_is_read() -> None:
+    handle, assigned, read = (
+        builtin.price(kernel)
+        for kernel in (
+            plain("variable", output=()),
+            plain("assign_variable", (), (1, 8, 8, 4)),
+            plain("read_variable", (), output=(1, 8, 8, 4)),
+        )
+    )
+    assert handle == {"f32.call": 1.0}
+    assert assigned == read == {"f32.call": 1.0, "f32.concat": 256.0}
+
+
+def test_random_numbers_cost_what_their_distribution_takes() -> None:
+    def work(*inputs: tuple[int, ...], **facts: object) -> float:
+        return (builtin.price(plain("random", *inputs, output=(1, 100), **facts)) or {})["f32.elementwise"]
+
+    classes = [work((1, count), distribution="classes") for count in (1000, 2000)]
+    assert work() < work(distribution="normal") < classes[0] < classes[1]
+    assert work((2,)) == work()  # a size that is no constant is no class

@@ -285,6 +285,17 @@ def test_float16_weights_of_a_refused_op_stay_with_it() -> None:
     assert [bool(kernel.free) for kernel in plan.kernels] == [True, True, False]
 
 
+def test_sparse_weights_are_unpacked_once_and_a_sparse_value_that_is_no_constant_each_time() -> None:
+    model = Builder()
+    dense = model.add("densify", (model.constant((8,)),), (8,))
+    again = model.add("densify", (0,), (1, 16, 16, 8))
+    plan = model.plan(model.add("mul", (again, dense), (1, 16, 16, 8)))
+    assert [(kernel.op, bool(kernel.free)) for kernel in plan.kernels if kernel.op == "densify"] == [
+        ("densify", True),
+        ("densify", False),
+    ]
+
+
 def test_scales_too_far_apart_keep_an_int8_addition_off_xnnpack() -> None:
     for scale, refused in ((0.02, False), (1e-6, True)):
         model = Builder(dtype="int8")

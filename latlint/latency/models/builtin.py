@@ -10,6 +10,7 @@ blocks) and ``pack_arm64.cc``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import prod
 from types import MappingProxyType
 
 from latlint.latency.counts import (
@@ -151,7 +152,7 @@ def price(kernel: Kernel) -> Terms | None:
     """The terms of one kernel, by name; empty where it is free, ``None`` where its cost is not known from its shapes."""
     if is_unpriced(kernel) or kernel.implementation == UNRESOLVED:
         return None
-    if kernel.free or not kernel.outputs:
+    if kernel.free or not (kernel.outputs or kernel.op == "assign_variable"):
         return {}
     pricing = _BY_IMPLEMENTATION.get(kernel.implementation) or _BY_OP.get(kernel.op, generic)
     kernels = "i8" if _quantised(kernel) else "f32"
@@ -324,12 +325,43 @@ def _log_softmax(kernel: Kernel) -> Terms:
     return {"softmax": 0.67 * written(kernel)} if _quantised(kernel) else {"softmax.shared": written(kernel)}
 
 
-def _filters(kernel: Kernel) -> Terms:
-    """Transposed and three-dimensional convolutions copy their input to a matrix."""
-    return {
-        name: count * (1.55 if name == "matmul.macs" and not _quantised(kernel) else 1.0)
-        for name, count in generic(kernel).items()
-    }
+def _filters(float32: float) -> Pricing:
+    """Transposed and three-dimensional convolutions copy to a matrix, or from one: their products take ``float32`` times what others do."""
+
+    def price(kernel: Kernel) -> Terms:
+        return {
+            name: count * (float32 if name == "matmul.macs" and not _quantised(kernel) else 1.0)
+            for name, count in generic(kernel).items()
+        }
+
+    return price
+
+
+def _svdf(kernel: Kernel) -> Terms:
+    """Products with the features, then with the memory, which moves by one step: parts that cost a call and a half beside the first. In int8 nothing of it is
+    ruy's (``kernels/internal/reference/svdf.h``)."""
+    terms = generic(kernel)
+    products = terms["matmul.macs"] * (2.5 if _quantised(kernel) else 1.0)
+    return terms | {"matmul.macs": products, "call": calls(kernel) + 1.5}
+
+
+#: Draws of a normal distribution take logarithms and sines besides (``random_distributions``), and those from classes the exponentials of all of them and a search
+#: in their sums for each draw (multinomial.cc).
+_UNIFORM, _NORMAL, _CLASS, _DRAW = 19, 50, 21, 250
+
+
+def _random(kernel: Kernel) -> Terms:
+    match kernel.attributes.get("distribution"):
+        case "classes":
+            return {"elementwise": _CLASS * read(kernel) + _DRAW * written(kernel)}
+        case "normal":
+            return {"elementwise": _NORMAL * written(kernel)}
+    return {"elementwise": _UNIFORM * written(kernel)}
+
+
+def _assigned(kernel: Kernel) -> float:
+    """Elements of a variable's value, which is behind its handle, or a constant."""
+    return float(prod(kernel.inputs[1])) if len(kernel.inputs) > 1 else kernel.weight_bytes / 4
 
 
 def _table(name: str, units: float = 1.0) -> Pricing:
@@ -435,7 +467,13 @@ _HERE: Mapping[str, Pricing] = MappingProxyType(
         "resize_nearest": only_written("resize.nearest"),
         "mirror_pad": _each("mirror_pad", 1.65, 2),
         "l2_pool2d": _each("elementwise", 1.2, 1.2, read),
-        **dict.fromkeys(("transpose_conv2d", "transpose_conv3d", "conv3d"), _filters),
+        **dict.fromkeys(("transpose_conv2d", "conv3d"), _filters(1.55)),
+        "transpose_conv3d": _filters(2.3),
+        "svdf": _svdf,
+        "fake_quant": _each("elementwise", 6, 6),
+        "random": _random,
+        "range": _each("elementwise", 0.4, 0.4),
+        "fill": _each("elementwise", 0.28, 0.019),
         "log_softmax": _log_softmax,
         # copies of whole runs of memory, as a concatenation makes them: a reshape is one, unless it happens in place
         "concat": only_written("concat"),
@@ -443,6 +481,10 @@ _HERE: Mapping[str, Pricing] = MappingProxyType(
             "reshape squeeze expand_dims flatten identity pack space_to_depth".split(), only_written("concat")
         ),
         "depth_to_space": _each("concat", 1, 1.6),
+        "read_variable": only_written("concat"),
+        "assign_variable": _each("concat", of=_assigned),
+        # a handle, which is made once
+        "variable": lambda kernel: {},
         "unpack": _unpacked,
         **dict.fromkeys(("split", "split_v"), _each("concat", 1.4, 3)),
         **dict.fromkeys(("gather", "gather_nd", "embedding_lookup"), _each("move", 2, 1.6)),
