@@ -280,7 +280,7 @@ def npus(bench: Bench) -> None:
     bench.limit(
         "NPU targets to as many CPU targets, median of networks",
         statistics.median(ratios),
-        1.15,
+        1.1,
         "times the processor time",
     )
 
