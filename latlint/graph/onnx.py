@@ -158,6 +158,7 @@ class _Reader:
         self, model: ModelProto, lean: wire.Lean, path: str, shapes: Sequence[InputShape], *, assume: bool = True
     ) -> None:
         self.assume = assume
+        self.leaves_open = _leaves_open(model)  # before shapes are stated
         self.model = model
         self.lean = lean
         self.path = path
@@ -228,7 +229,8 @@ class _Reader:
                     *dict.fromkeys(filter(None, step.body.outputs[step.body.branch])),
                 ]
         outputs = [value.name for value in graph.output]
-        steps = settled(self.inference, steps, self.constants, outputs)
+        if not self.leaves_open:
+            steps = settled(self.inference, steps, self.constants, outputs)
         self._take_quantization(steps)
         return self._build(steps, inputs, outputs)
 

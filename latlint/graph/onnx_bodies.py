@@ -250,8 +250,9 @@ def settled(
     """``steps``, in an order in which they run, with its branch in the place of each If whose condition is known, and without what only
     such a condition read.
 
-    No runtime runs such an If: ONNX Runtime's constant folding puts the branch in its place, and so do the simplifiers that converters
-    call. Exporters write one around each Squeeze of a dimension whose size they do not know. ``outputs``: what the model hands on.
+    No runtime runs such an If where the file states all sizes: ONNX Runtime's constant folding puts the branch in its place, and so do the simplifiers that converters
+    call. Exporters write one around each Squeeze of a dimension whose size they do not know. Of a file that leaves sizes open this is not asked: ONNX Runtime
+    folds no Shape of which one dimension is open. ``outputs``: what the model hands on.
     """
     made: list[Step] = []
     called: dict[str, str] = {}
