@@ -16,7 +16,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped] 
 from latlint.errors import LatlintError
 from latlint.graph import wire
 from latlint.graph.inputs import InputShape, dims_text, fitting, open_notes
-from latlint.graph.onnx_bodies import Step, enter, is_run, leave, repeat, settled
+from latlint.graph.onnx_bodies import Step, enter, in_round, is_run, leave, repeat, settled
 from latlint.graph.onnx_bodies import steps as bodies
 from latlint.graph.onnx_ops import Call, ImpossibleError, Result, describe
 from latlint.graph.onnx_parts import (
@@ -94,8 +94,9 @@ def read_onnx(data: wire.Buffer, path: str, shapes: Sequence[InputShape] = ()) -
         graph = reader.graph()
         return replace(graph, left_open=_LeftOpen(lean, path)) if opened else graph
     except ImpossibleError as problem:
-        # where the graph cannot be whatever the open sizes are, none of them is the cause
-        asked = reader.left_open() if reader and _LeftOpen(lean, path).possible else ""
+        asked = reader.left_open() if reader else ""
+        if asked and not _LeftOpen(lean, path).possible:  # whatever the open sizes are: none of them is the cause
+            asked = ""
         todo = f"{asked}export the model again"
         raise _error(f"the graph cannot be as the file has it: {problem}; {todo}", "LAT007", path) from None
 
@@ -611,8 +612,14 @@ def _placed(node: Node, step: Step) -> Node:
     if (body := step.body) is not None:
         attributes |= {"followed": True}
         attributes |= {"branch": ("then", "else")[body.branch]} if node.kind == "if" else {"trips": body.trips}
-    inner = next((body.numbers[number] for body, number in reversed(step.within)), 0)
-    return replace(node, inner=inner, repeat=repeat(step), attributes=MappingProxyType(attributes))
+    within, number = step.within[-1] if step.within else (None, 0)
+    return replace(
+        node,
+        inner=within.numbers[number] if within else 0,
+        repeat=repeat(step),
+        in_round=in_round(step),
+        attributes=MappingProxyType(attributes),
+    )
 
 
 def _frozen(attributes: dict[str, Any]) -> Mapping[str, Any]:

@@ -241,7 +241,7 @@ def is_run(step: Step) -> bool:
     if not step.within and step.body is None:
         return True
     decided = all(body.node.op_type != "If" or body.branch == number for body, number in step.within)
-    return step.role != "entry" and decided and repeat(step) != 0
+    return step.role != "entry" and decided and in_round(step) != 0
 
 
 def settled(
@@ -325,15 +325,20 @@ def _work(inference: Inference, step: Step) -> float:
 
 def repeat(step: Step) -> int | None:
     """How often one run of the model runs a step; ``None`` where the data decide."""
-    count = 1
+    return None if None in _rounds(step) else in_round(step)
+
+
+def in_round(step: Step) -> int:
+    """How often one round of each loop around it whose rounds the data decide runs a step."""
+    return prod(each for each in _rounds(step) if each is not None)
+
+
+def _rounds(step: Step) -> list[int | None]:
+    """Of each loop around a step how many rounds it runs; of a loop its own too, as every round hands on what it holds."""
     loops = [body for body, _ in step.within if body.node.op_type != "If"]
     if step.role == "exit" and step.body is not None and step.body.node.op_type != "If" and step.body.trips != 0:
-        loops.append(step.body)  # every round hands on what the loop holds
-    for body in loops:
-        if body.trips is None:
-            return None
-        count *= body.trips
-    return count
+        loops.append(step.body)
+    return [body.trips for body in loops]
 
 
 def _scan_trips(inference: Inference, body: Body) -> int | None:

@@ -182,10 +182,11 @@ class Bodies:
             return self._closed(node, node.inputs, trips=0)
         if trips != 1 and self._settled(following, nodes[first:]) and condition.outputs:
             trips = loop.trips(condition.outputs[0])
-        nodes[first:] = [replace(n, repeat=times(n.repeat, trips)) for n in nodes[first:]]
+        rounds = 1 if trips is None else trips
+        nodes[first:] = [replace(n, repeat=times(n.repeat, trips), in_round=n.in_round * rounds) for n in nodes[first:]]
         # every round hands on all that the loop holds (kernels/while.cc copies it)
         closed = self._closed(node, (*body.outputs, *condition.outputs), trips=trips)
-        return replace(closed, repeat=trips)
+        return replace(closed, repeat=trips, in_round=rounds)
 
     def _settled(self, following: Mapping[int, int], nodes: Sequence[Node]) -> bool:
         """What a round hands on in another size than it got is of no known size, and so is what the body makes of it; whether there is any."""

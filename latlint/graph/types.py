@@ -93,7 +93,8 @@ class Node(Record):
 
     ``inner``: it stands in a body of control flow (a loop, a branch, a call), which a runtime keeps as a graph of its own: the body's number, and 0
     in the main graph. In a TFLite file all bodies are 1, for nothing tells them apart.
-    ``repeat`` is how often one run of the model runs it, ``None`` where that depends on the data.
+    ``repeat`` is how often one run of the model runs it, ``None`` where that depends on the data; ``in_round`` the same without the loops around it whose
+    rounds the data decide: of one round of each.
     """
 
     index: int
@@ -109,6 +110,7 @@ class Node(Record):
     native_attributes: Mapping[str, Any] = field(default_factory=lambda: NO_ATTRIBUTES)
     inner: int = 0
     repeat: int | None = 1
+    in_round: int = 1
 
 
 class OpenSize(NamedTuple):

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from latlint.records import NamedTuple, Record
 
 #: Why a loop has no known cost.
-UNCOUNTED = "how often it runs is known only at run time: what a round runs is counted once"
+UNCOUNTED = "how often it runs is known only at run time: one round is counted of what it runs"
 
 
 class Gain(NamedTuple):

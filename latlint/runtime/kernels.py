@@ -109,7 +109,7 @@ def kernel(
         threads=threads,
         own_inputs=len(operands),
         sized=bool(free) or (is_counted(main) and None not in [tensor.elements for tensor in (*operands, *outputs)]),
-        repeat=main.repeat or 1,
+        repeat=main.in_round,
         free=free,
         obstacle=obstacle,
         explain=explain if main.repeat is not None or free else (*explain, ONCE),

@@ -12,7 +12,7 @@ _MADE_OF_THEM = CONVOLUTIONS | MATRIX | _RECURRENT
 
 
 #: What is said of a kernel in a loop whose rounds the data decide.
-ONCE = "counted once: it runs in each round of a loop, and how many there are is known only at run time"
+ONCE = "counted once, for one round of a loop: how many rounds it runs is known only at run time"
 
 
 def is_counted(node: Node) -> bool:

@@ -279,6 +279,22 @@ def test_a_loop_within_a_loop_multiplies() -> None:
     assert {node.repeat for node in read.nodes if node.native == "RELU"} == {25}
 
 
+def test_a_loop_within_one_whose_rounds_the_data_decides_counts_its_own() -> None:
+    asked = Body([T((1, 8)), constant([0, 1]), T((), "float32"), scalar(3, "float32"), T((), "bool")],
+                 [Op("SUM", [0, 1], [2], ("ReducerOptions", {})), Op("LESS", [2, 3], [4])], [0], [4])  # fmt: skip
+    nested = Op("WHILE", [1, 0], [2, 3], ("WhileOptions", {"CondSubgraphIndex": 3, "BodySubgraphIndex": 4}))
+    outer = Body([T((1, 8)), scalar(0), I32, T((1, 8))], [nested], [0], [3])
+    counted = Body([I32, T((1, 8)), scalar(5), T((), "bool")], [Op("LESS", [0, 2], [3])], [0, 1], [3])
+    inner = Body(
+        [I32, T((1, 8)), scalar(1), I32, T((1, 8))], [Op("ADD", [0, 2], [3]), Op("RELU", [1], [4])], [0, 1], [3, 4]
+    )
+    op = Op("WHILE", [0], [1], ("WhileOptions", {"CondSubgraphIndex": 1, "BodySubgraphIndex": 2}))
+    read = graph([T((1, 8)), T((1, 8))], [op], [asked, outer, counted, inner])
+    assert [(node.native, node.repeat, node.in_round) for node in read.nodes] == [
+        ("SUM", None, 1), ("LESS", None, 1), ("LESS", None, 5), ("ADD", None, 5), ("RELU", None, 5), ("WHILE", None, 5), ("WHILE", None, 1),
+    ]  # fmt: skip
+
+
 def branches(*, taken: bool | None = None) -> Graph:
     """An IF with 8 and with 64 units; ``taken``: its condition is a constant."""
     condition = T((), "bool") if taken is None else T((), "bool", np.asarray(taken))

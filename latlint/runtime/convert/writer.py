@@ -358,6 +358,7 @@ class Writer:
             location=main.location if main else None,
             inner=draft.within.inner if draft.within else 0,
             repeat=draft.within.repeat if draft.within else 1,
+            in_round=draft.within.in_round if draft.within else 1,
         )
 
 

@@ -122,7 +122,6 @@ def kernel_of(graph: Graph, draft: Draft, op: Op) -> Kernel:
     written = [t for t in op.outputs if t >= 0]
     origins = op.origins or _beside(draft, op)
     main = graph.nodes[origins[0]] if origins else None
-    repeat = main.repeat if main else 1
     kind = kind_of(graph, op)
     return Kernel(
         op=kind,
@@ -139,9 +138,9 @@ def kernel_of(graph: Graph, draft: Draft, op: Op) -> Kernel:
         own_inputs=len(running),
         sized=(main is None or is_counted(main))
         and all(draft.fixed_shape(t) is not None for t in (*running, *written)),
-        repeat=repeat or 1,
+        repeat=main.in_round if main else 1,
         obstacle=Obstacle("UNKNOWN_KERNEL", {"native": op.op}) if kind == UNKNOWN else None,
-        explain=(ONCE,) if repeat is None else (),
+        explain=(ONCE,) if main is not None and main.repeat is None else (),
     )
 
 

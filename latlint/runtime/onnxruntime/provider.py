@@ -120,6 +120,7 @@ def _node(graph: Graph, draft: Draft, number: int, op: Op) -> Node:
         native_attributes=op.attributes,
         inner=main.inner if main else 0,
         repeat=main.repeat if main else 1,
+        in_round=main.in_round if main else 1,
     )
 
 
