@@ -31,6 +31,8 @@ from latlint.runtime.work import is_counted
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from latlint.latency.trees import Forest
+
     Array = NDArray[np.float64]
 
 #: A kernel may be this many times larger or smaller than any that was measured, and still count as predicted.
@@ -45,13 +47,12 @@ UNTYPED = "no kernel computes in {dtype} there, so what it takes is not known"
 
 
 class Part(NamedTuple):
-    """What a plan asks of one executor: ``positions`` of its kernels, in order, with their ``terms`` (kernels, terms), ``features`` (kernels,
-    features), ``classes`` and ``launches``, as its ``model`` has them."""
+    """What a plan asks of one executor: ``positions`` of its kernels, in order, with their ``terms`` (kernels, terms), ``classes`` and
+    ``launches``, as its ``model`` has them."""
 
     model: CostModel
     positions: tuple[int, ...]
     terms: Array
-    features: NDArray[np.float32]
     classes: tuple[str, ...]
     launches: Array
     #: ``positions``, to index arrays with.
@@ -105,7 +106,7 @@ class Workload(NamedTuple):
 
 
 def workload(plan: Plan) -> Workload:
-    """The terms and features of every kernel of a plan. Raises ``LatlintError`` (LAT901) for an executor that nobody prices."""
+    """The terms of every kernel of a plan. Raises ``LatlintError`` (LAT901) for an executor that nobody prices."""
     kernels = plan.kernels
     models = [model_of(partition.executor) for partition in plan.partitions]
     distinct, which = _distinct(kernels, models)
@@ -191,13 +192,11 @@ def _part(distinct: Sequence[Kernel], which: Sequence[int], model: CostModel, co
     for row, found, kernel in zip(terms, counts.values(), kernels, strict=True):
         for name, count in found.items():
             row[model.index[name]] = count * kernel.repeat
-    features = [model.features(kernel) for kernel in kernels] if model.features else []
     classes = [model.kernel_class(kernel) if model.kernel_class else "" for kernel in kernels]
     return Part(
         model=model,
         positions=positions,
         terms=terms[rows],
-        features=np.array(features, np.float32).reshape(len(kernels), len(model.feature_names))[rows],
         classes=tuple([classes[row] for row in rows]),
         launches=np.array([float(kernel.launches * kernel.repeat) for kernel in kernels])[rows],
         at=np.array(positions, np.intp),
@@ -308,13 +307,21 @@ def _part_times(work: Workload, part: Part, target: Target) -> tuple[Array, NDAr
     exercised = _exercised(work, part, covers)
     for name in sorted(set(part.classes)) if part.model.feature_names else ():
         forest = target.pack.forest(key, name, part.model)
-        rows = np.array([name == other for other in part.classes])
-        if forest is not None and rows.any():
-            correction = forest.predict(part.features[rows])
+        if forest is not None:
+            rows, correction = correction_of(work, part, name, forest)
             found[rows] *= np.exp(np.clip(correction, -MAX_CORRECTION, MAX_CORRECTION))
     # it owes its time to terms that some measurement exercised
     measured = part.terms @ np.where(exercised.terms, theta, 0.0)
     return found, exercised.kernels & (measured >= MEASURED_SHARE * cost)
+
+
+def correction_of(work: Workload, part: Part, name: str, forest: Forest) -> tuple[NDArray[np.intp], Array]:
+    """The kernels of a part, as rows of its terms, that are of the class ``name``, and what its ``forest`` adds to the logarithm of what each takes.
+    No pack has a forest but those of earlier versions."""
+    rows = np.flatnonzero([name == other for other in part.classes])
+    look = part.model.features
+    looked_at = [look(work.plan.kernels[at]) for at in part.at[rows].tolist()] if look else []
+    return rows, forest.predict(np.array(looked_at, np.float32).reshape(len(rows), len(part.model.feature_names)))
 
 
 def _exercised(work: Workload, part: Part, covers: Mapping[str, Any]) -> Exercised:

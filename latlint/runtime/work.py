@@ -20,6 +20,17 @@ def is_counted(node: Node) -> bool:
     return node.repeat is not None or node.kind != "while"
 
 
+def slices(channels: int) -> int:
+    """Slices of four, in which TensorFlow Lite's GPU delegate stores channels."""
+    return -(-channels // 4)
+
+
+def constant_weights(channels: int, outputs: int) -> int:
+    """Weights of one tap of a convolution as that delegate counts them for constant memory: inputs or outputs are padded to whole slices, whichever
+    are fewer (conv_constants.cc)."""
+    return 4 * min(channels * slices(outputs), slices(channels) * outputs)
+
+
 def tensor_at(graph: Graph, indices: tuple[int, ...], slot: int) -> Tensor | None:
     """The tensor in an input or output slot, or ``None`` where the slot is missing or left out."""
     return graph.tensors[indices[slot]] if slot < len(indices) and indices[slot] >= 0 else None

@@ -45,13 +45,12 @@ class Design:
 class KernelRows:
     """Measured GPU kernels, one row for each kernel that some device launches.
 
-    ``model``: index of the model; ``terms`` (rows, terms); ``features`` (rows, features); ``classes`` (rows,); ``time_ns``
+    ``model``: index of the model; ``terms`` (rows, terms); ``classes`` (rows,); ``time_ns``
     (rows, devices), NaN where a device launches another kernel for the op.
     """
 
     model: NDArray[np.intp]
     terms: NDArray[np.float64]
-    features: NDArray[np.float32]
     classes: NDArray[np.str_]
     time_ns: NDArray[np.float64]
 
@@ -109,7 +108,6 @@ def _rows(measurements: Measurements, gpu: Mapping[str, Mapping[str, Workload]])
     return KernelRows(
         model=np.array([number for number, _, _ in rows], np.intp),
         terms=np.array([part.terms[at] for part, at, _ in found]),
-        features=np.array([part.features[at] for part, at, _ in found]),
         classes=np.array([part.classes[at] for part, at, _ in found]),
         time_ns=times,
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from latlint.latency.models.gpu import FEATURES
+from latlint.latency.models.gpu import FEATURES, features
 from latlint.runtime.types import Kernel, Partition, Plan
 from latlint.training.design import CPU, GPU, Design, build, cpu_counts, listed
 from latlint.training.measurements import Measurements
@@ -68,17 +68,22 @@ def test_measured_kernels_that_are_not_planned_are_an_error(change: object, few:
         build(replace(one, kernels=kernels), corpus)
 
 
-def test_rows_have_a_value_for_every_term_and_feature(design: Design) -> None:
+def test_rows_have_a_value_for_every_term(design: Design) -> None:
     rows = design.rows
     count = len(rows.model)
     assert rows.terms.shape == (count, len(GPU.names))
-    assert rows.features.shape == (count, len(FEATURES))
     assert rows.time_ns.shape == (count, 6)
     assert rows.classes.shape == (count,)
     assert np.isfinite(rows.terms).all() and np.all(rows.terms >= 0)
-    assert np.isfinite(rows.features).all()
     assert np.isfinite(rows.time_ns).any(axis=1).all()
     assert set(rows.model) == set(range(len(design.measurements.models)))
+
+
+def test_kernels_have_a_value_for_every_feature(design: Design) -> None:
+    """Of the forests of earlier versions' packs."""
+    plans = [work.plan for works in design.gpu.values() for work in works.values()]
+    looked_at = np.array([features(plan.kernels[at]) for plan in plans for at in listed(plan)])
+    assert looked_at.shape[1] == len(FEATURES) and np.isfinite(looked_at).all()
 
 
 def test_phones_that_launch_the_same_kernel_share_its_row(design: Design) -> None:

@@ -24,6 +24,7 @@ from latlint.graph.ops import BINARY, MOVEMENT, REDUCTIONS, UNARY
 from latlint.latency.rising import pieces, powers
 from latlint.latency.terms import CostModel, Term, Terms, is_unpriced
 from latlint.runtime.types import Kernel
+from latlint.runtime.work import constant_weights, slices
 
 #: Priors for a GPU of about 200 GFLOP/s in these kernels and 10 GB/s; every term is divided by nothing: a queue is serial.
 _PRIORS: Mapping[str, float] = MappingProxyType(
@@ -134,15 +135,11 @@ def _bhwc(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
     return 1, 1, 1, shape[0] if shape else 1
 
 
-def _slices(channels: int) -> int:
-    return -(-channels // 4)
-
-
 @lru_cache(maxsize=1024)
 def _sliced(shape: tuple[int, ...]) -> float:
     """Elements as stored: channels in slices of four."""
     b, h, w, c = _bhwc(shape)
-    return float(b * h * w * _slices(c) * 4)
+    return float(b * h * w * slices(c) * 4)
 
 
 def _input(kernel: Kernel) -> tuple[int, int, int, int]:
@@ -157,12 +154,12 @@ def _stored_macs(kernel: Kernel) -> float:
     """Multiply-accumulates on slices: channels of input (a group's) and output rounded up to four."""
     b, h, w, outputs = _bhwc(kernel.outputs[0])
     channels = _input(kernel)[3] // max(int(kernel.attributes.get("groups", 1)), 1)
-    return float(b * h * w * _slices(outputs) * 4 * _slices(max(channels, 1)) * 4 * _taps(kernel))
+    return float(b * h * w * slices(outputs) * 4 * slices(max(channels, 1)) * 4 * _taps(kernel))
 
 
 def _stored_weights(kernel: Kernel) -> float:
     channels = _input(kernel)[3] // max(int(kernel.attributes.get("groups", 1)), 1)
-    return float(_slices(_bhwc(kernel.outputs[0])[3]) * 4 * _slices(max(channels, 1)) * 4 * _taps(kernel))
+    return float(slices(_bhwc(kernel.outputs[0])[3]) * 4 * slices(max(channels, 1)) * 4 * _taps(kernel))
 
 
 def _tiling(kernel: Kernel) -> float:
@@ -205,10 +202,10 @@ _CONSTANTS, _CONSTANT_SLICES = 3584, 8
 
 
 def _constant(kernel: Kernel) -> bool:
-    """Whether a convolution's weights stay in constant memory: inputs or outputs are padded to whole slices, whichever are fewer."""
+    """Whether a convolution's weights stay in constant memory."""
     channels, outputs = _input(kernel)[3], _bhwc(kernel.outputs[0])[3]
-    weights = min(outputs * _slices(channels), channels * _slices(outputs)) * 4 * _taps(kernel)
-    return bool(4 * weights <= _CONSTANTS and _slices(outputs) <= _CONSTANT_SLICES)
+    weights = constant_weights(channels, outputs) * _taps(kernel)
+    return bool(4 * weights <= _CONSTANTS and slices(outputs) <= _CONSTANT_SLICES)
 
 
 def _strided(kernel: Kernel) -> bool:
@@ -227,7 +224,7 @@ def _links(name: str, kernel: Kernel, out: float) -> Terms:
 def _conv(kernel: Kernel) -> Terms:
     macs = _stored_macs(kernel)
     batch, height, width, outputs = _bhwc(kernel.outputs[0])
-    deep, depth = _slices(outputs), _slices(_input(kernel)[3]) * _taps(kernel)
+    deep, depth = slices(outputs), slices(_input(kernel)[3]) * _taps(kernel)
     across, pixels = batch * width, batch * height * width
     out, halves = pixels * deep, -(-height // 2)
     blocks = -(-across // 2), halves, -(-deep // 2)
@@ -267,7 +264,7 @@ def _conv(kernel: Kernel) -> Terms:
 
 def _winograd(kernel: Kernel) -> Terms:
     batch, height, width, outputs = _bhwc(kernel.outputs[0])
-    tiles, depth, deep = batch * -(-height // 4) * -(-width // 4), _slices(_input(kernel)[3]), _slices(outputs)
+    tiles, depth, deep = batch * -(-height // 4) * -(-width // 4), slices(_input(kernel)[3]), slices(outputs)
     return {
         "winograd.macs": _stored_macs(kernel),
         "winograd.input": _sliced(_input(kernel)),
@@ -291,7 +288,7 @@ def _grouped(kernel: Kernel) -> Terms:
 def _depthwise(kernel: Kernel) -> Terms:
     stored, taps, strided = _sliced(kernel.outputs[0]), _taps(kernel), _strided(kernel)
     batch, height, width, outputs = _bhwc(kernel.outputs[0])
-    deep = _slices(outputs)
+    deep = slices(outputs)
     out = batch * height * width * deep
     across = batch * width
     threads = (
@@ -322,7 +319,7 @@ def _depthwise_1x1(kernel: Kernel) -> Terms:
 
 
 def _fully_connected(kernel: Kernel) -> Terms:
-    inputs, outputs = _slices(_input(kernel)[3]), _slices(_bhwc(kernel.outputs[0])[3])
+    inputs, outputs = slices(_input(kernel)[3]), slices(_bhwc(kernel.outputs[0])[3])
     rows = prod(_bhwc(kernel.outputs[0])[:3])
     return {
         "fully_connected.weights": float(inputs * outputs * rows),
@@ -333,7 +330,7 @@ def _fully_connected(kernel: Kernel) -> Terms:
 
 def _mean(kernel: Kernel) -> Terms:
     b, h, w, c = _input(kernel)
-    return {"mean.input": _sliced((b, h, w, c)), "mean.pixels": float(b * h * w), "mean.channels": float(_slices(c))}
+    return {"mean.input": _sliced((b, h, w, c)), "mean.pixels": float(b * h * w), "mean.channels": float(slices(c))}
 
 
 def _pool(kernel: Kernel) -> Terms:
@@ -460,9 +457,9 @@ def features(kernel: Kernel) -> list[float]:
     out = _sliced(kernel.outputs[0])
     taps = _taps(kernel)
     macs = out * taps if depthwise or kernel.op not in {"conv2d", "fully_connected"} else _stored_macs(kernel)
-    weights = _slices(outputs) * 4.0 * taps if depthwise else _stored_weights(kernel)
+    deep = slices(outputs)
+    weights = deep * 4.0 * taps if depthwise else _stored_weights(kernel)
     read = sum(_sliced(shape) for shape in kernel.inputs)
-    slices = _slices(outputs)
     return [
         log(macs + 1),
         float(channels),
@@ -472,12 +469,12 @@ def features(kernel: Kernel) -> list[float]:
         log(b * out_height * out_width),
         float(taps),
         float(max(kernel.attributes.get("stride", (1,)))),
-        log(b * out_height * out_width * slices + 1),
+        log(b * out_height * out_width * deep + 1),
         log((macs + 1) / (read + out + weights + 1)),
         float(channels % 4),
         float(outputs % 4),
-        float(slices % 2),
-        -(-slices // 4) * 4 / slices,
+        float(deep % 2),
+        -(-deep // 4) * 4 / deep,
         -(-out_height // 8) * 8 / out_height,
         log(weights + 1),
         log(read + 1),

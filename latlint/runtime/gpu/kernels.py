@@ -11,9 +11,10 @@ from typing import Any
 from latlint.runtime.gpu.model import Model, Op
 from latlint.runtime.gpu.rules import GpuRules, for_processor
 from latlint.runtime.gpu.transforms import is_plain_pointwise
-from latlint.runtime.gpu.variants import slices, variant
+from latlint.runtime.gpu.variants import variant
 from latlint.runtime.reasons import Obstacle
 from latlint.runtime.types import Processor
+from latlint.runtime.work import slices
 
 
 @dataclass(slots=True, eq=False)

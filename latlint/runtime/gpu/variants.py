@@ -9,11 +9,7 @@ from latlint.graph.types import ITEM_BYTES
 from latlint.runtime.gpu.model import Model, Op
 from latlint.runtime.gpu.rules import GpuRules, for_processor
 from latlint.runtime.types import Processor
-
-
-def slices(channels: int) -> int:
-    """Channels are stored in slices of four."""
-    return -(-channels // 4)
+from latlint.runtime.work import constant_weights, slices
 
 
 def variant(model: Model, op: Op, name: str, processor: Processor, rules: GpuRules) -> str:
@@ -30,13 +26,12 @@ def variant(model: Model, op: Op, name: str, processor: Processor, rules: GpuRul
 
 
 def _convolution(model: Model, op: Op, processor: Processor, rules: GpuRules) -> str:
-    """convolution_selector.cc, conv_constants.cc: few output slices and weights that fit, whose inputs or outputs are padded to whole slices, whichever is less."""
+    """convolution_selector.cc, conv_constants.cc: few output slices and weights that fit, counted as stored."""
     limit = for_processor(rules.constant_memory_convolution, processor)
     if limit is None or op.attributes.get("groups", 1) != 1:
         return ""
     channels, outputs = model.bhwc(op.inputs[0])[3], model.bhwc(op.outputs[0])[3]
-    padded = 4 * min(channels * slices(outputs), slices(channels) * outputs)
-    weights = prod(op.attributes.get("kernel", (1, 1))) * padded
+    weights = prod(op.attributes.get("kernel", (1, 1))) * constant_weights(channels, outputs)
     size, most = int(weights * ITEM_BYTES[processor.precision]), rules.constant_memory_convolution["max_output_slices"]
     if size <= limit and slices(outputs) <= most:
         return f"its {size} bytes of weights fit constant memory ({limit})"

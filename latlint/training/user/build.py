@@ -21,7 +21,7 @@ from latlint.graph import read
 from latlint.graph.types import Graph
 from latlint.latency.cards import FOREST_PARTS, terms_of
 from latlint.latency.catalogue import select_targets
-from latlint.latency.engine import Workload, counts, crossing_bytes, envelope_class, starts, workload
+from latlint.latency.engine import Workload, correction_of, counts, crossing_bytes, envelope_class, starts, workload
 from latlint.latency.packs import NamedTarget, Pack, Target, load_targets, vocabulary
 from latlint.latency.trees import Forest
 from latlint.runtime import plan
@@ -465,12 +465,11 @@ def _correction(work: Workload, rows: int, forests: Sequence[Mapping[str, Forest
     if not work.offloaded:
         return np.zeros((rows, len(forests)))
     (part,) = work.offloaded
-    classes = np.array(part.classes)
     found = np.zeros((len(part.positions), len(forests)))
     for column, by_class in enumerate(forests):
         for name, forest in by_class.items():
-            rows = classes == name
-            found[rows, column] = forest.predict(part.features[rows])
+            at, said = correction_of(work, part, name, forest)
+            found[at, column] = said
     return found
 
 
