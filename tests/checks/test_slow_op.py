@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from linted import subject
 from sketch import sketch
 
 from latlint import checks
+from latlint.checks import slow_op
 from latlint.checks.types import Finding
 from latlint.graph import read
 from latlint.graph.types import Graph
@@ -133,6 +135,16 @@ def test_small_losses_are_silent_and_large_ones_of_a_real_network_are_told(model
     assert found(sketch(thin), "pixel-4/cpu-1large") == []
     (finding,) = found(read(model("mobilenet_v2_int8.tflite")), "galaxy-a03s/cpu-4large")
     assert finding.severity == "warning" and "16 to 96 channels on 112x112" in finding.message
+
+
+@pytest.mark.parametrize(("least", "told"), [(0.9, True), (1.1, False)])
+def test_a_loss_is_told_from_the_least_gain_on(least: float, told: bool) -> None:
+    seen = subject(sketch("x = input 1x112x112x32\na = conv2d x 5 kernel=3"), "pixel-4/cpu-1large")
+    (kernel,) = seen.prediction.kernels
+    best_ms = frontier(TARGETS["pixel-4/cpu-1large"], "kxk", "float32").prices([kernel.macs]).item()
+    lost = (kernel.latency_ms - best_ms) / seen.prediction.latency_ms
+    asked = seen._replace(settings=replace(seen.settings, min_gain=least * lost))
+    assert [finding.code for finding in slow_op.check(asked)] == ["LAT230"] * told
 
 
 def test_what_is_spent_adds_up_to_the_kernel() -> None:

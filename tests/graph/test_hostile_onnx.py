@@ -14,8 +14,9 @@ from onnx import AttributeProto, ModelProto, TensorProto, defs, helper
 
 from latlint import Settings, check
 from latlint.errors import LatlintError
-from latlint.graph.onnx import read_onnx
+from latlint.graph.onnx import MAX_NODES, read_onnx
 from latlint.graph.onnx_shapes import DTYPES
+from latlint.runtime.convert.writer import MAX_OPS
 
 TARGETS = ("pixel-4/gpu", "pixel-4/cpu-1large")
 
@@ -182,3 +183,12 @@ def test_a_conversion_that_multiplies_ops_is_bounded(tmp_path: Path, monkeypatch
 
     assert judged(tmp_path, chain(20)) == []
     assert judged(tmp_path, chain(400)) == ["LAT006"]
+
+
+def test_the_bounds_are_those_that_the_page_states() -> None:
+    """Files of 4 MB keep within 10 s and 512 MB by them (``benchmarks/worst.py``)."""
+    page = " ".join((Path(__file__).resolve().parents[2] / "SECURITY.md").read_text("utf-8").split())
+    assert f"An ONNX file has at most {MAX_NODES:,} nodes, and {MAX_OPS:,} ops as converted." in page
+    made = model(*(helper.make_node("Relu", ["x"], [f"y{n}"]) for n in range(25_001)))
+    with pytest.raises(LatlintError, match="25,001 nodes, at most 25,000"):
+        read_onnx(memoryview(made.SerializeToString()), "m.onnx")

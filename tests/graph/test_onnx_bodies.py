@@ -286,7 +286,8 @@ def test_a_loop_within_a_loop_multiplies() -> None:
     assert relu.repeat in (15, None)
 
 
-def test_a_loop_within_a_loop_of_unknown_length_counts_the_rounds_that_are_known() -> None:
+def nested_loop(rounds: int) -> bytes:
+    """A loop of as many rounds as the data decide, in each of which another one runs a Relu ``rounds`` times."""
     deep = body(
         [node("Relu", ["s"], ["t"]), node("Identity", ["g"], ["h"])],
         [value("k", [], I64), value("g", [], BOOL), value("s", [1, 8])],
@@ -294,20 +295,29 @@ def test_a_loop_within_a_loop_of_unknown_length_counts_the_rounds_that_are_known
     )
     inner = body(
         [
-            node("Loop", ["three", "", "state"], ["next"], body=deep),
+            node("Loop", ["rounds", "", "state"], ["next"], body=deep),
             node("ReduceSum", ["next"], ["sum"], keepdims=0),
             node("Less", ["sum", "limit"], ["on"]),
         ],
         [value("i", [], I64), value("go", [], BOOL), value("state", [1, 8])],
         [value("on", [], BOOL), value("next", [1, 8])],
     )
-    given = [constant("three", 3, np.int64), constant("limit", 1.0), constant("go", True, bool)]
-    data = model([node("Loop", ["", "go", "x"], ["y"], body=inner)], [value("x", [1, 8])], [value("y")], given)
+    given = [constant("rounds", rounds, np.int64), constant("limit", 1.0), constant("go", True, bool)]
+    return model([node("Loop", ["", "go", "x"], ["y"], body=inner)], [value("x", [1, 8])], [value("y")], given)
+
+
+def test_a_loop_within_a_loop_of_unknown_length_counts_the_rounds_that_are_known() -> None:
+    data = nested_loop(3)
     (relu,) = (n for n in read(data).nodes if n.kind == "relu")
     assert (relu.repeat, relu.in_round) == (None, 3)
     kernels = plans(data).kernels
     assert [kernel.repeat for kernel in kernels if kernel.op == "relu"] == [3]
     assert [kernel.sized for kernel in kernels if kernel.op == "while"] == [False, False]
+
+
+def test_a_loop_that_never_begins_within_one_of_unknown_length_has_no_body() -> None:
+    data = nested_loop(0)
+    assert [n.kind for n in read(data).nodes if n.kind in ("relu", "while")] == ["while", "while"]
 
 
 def plans(data: bytes) -> Any:

@@ -76,6 +76,17 @@ def test_a_term_that_a_pack_lacks_goes_with_the_speed_and_the_threads() -> None:
         assert found[name] == pytest.approx(2 * term.prior_ns * 4**-term.parallel), name
 
 
+def test_what_has_no_prior_does_not_tell_a_speed() -> None:
+    """Such terms give a sum its shape; a pack may pay anything for them."""
+    model = model_of("gpu")
+    assert model.terms["conv.pixels"].prior_ns == 0 and model.terms["conv.taps"].prior_ns == 0
+    known = {"conv.pixels": 5.0, "conv.taps": 0.1} | {
+        name: 3 * model.terms[name].prior_ns for name in ("conv.macs", "conv.input")
+    }
+    found = dict(zip(model.names, costs(model, known, [], threads=1), strict=True))
+    assert found["conv.output"] == pytest.approx(3 * model.terms["conv.output"].prior_ns)
+
+
 def test_costs_that_are_nothing_do_not_tell_a_speed() -> None:
     model = model_of("gpu")
     known = dict.fromkeys(model.names[:-1], 0.0)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sketch import sketch
 
 import latlint
 from latlint.globs import NO_DEVICE
@@ -336,6 +337,20 @@ def test_what_a_gpu_leaves_runs_on_the_fallback_and_crosses_a_border(targets: di
     assert mixed.overhead_ms > whole.overhead_ms
     larger = replace(plan, partitions=(partitions[0]._replace(output_bytes=5 * 10**6), partitions[1]))
     assert predicted(larger, targets["pixel-4/gpu"]).overhead_ms > mixed.overhead_ms
+
+
+@pytest.mark.parametrize(("scale", "dispatch_ms", "waits"), [(1.0, 0.0, False), (2.0, 0.0, True), (1.0, 100.0, True)])
+def test_a_queue_delays_by_its_scale_and_by_its_dispatch(
+    pack: Pack, scale: float, dispatch_ms: float, waits: bool
+) -> None:
+    card = {**pack.card, "processors": dict(pack.card["processors"])}
+    queue = {"scale": scale, "dispatch_ms": dispatch_ms, "start_ms": 0.0, "copy_gb_per_s": 1e9}
+    card["processors"]["gpu"] = {**card["processors"]["gpu"], "queue": queue}
+    target = Target("toy/gpu", Pack(card, pack.arrays), "gpu")
+    work = engine.workload(plan(sketch("x = input 1x28x28x64\na = conv2d x 64 kernel=3"), target.processor))
+    found = engine.times(work, target)
+    assert 10 < found.kernels.sum() < 50  # one kernel, shorter than the longer of the two dispatches
+    assert (found.overhead_ms > 10) == waits
 
 
 def test_a_shorter_kernel_waits_for_the_next_dispatch() -> None:
