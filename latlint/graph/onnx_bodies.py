@@ -183,6 +183,8 @@ def leave(inference: Inference, body: Body) -> None:
                 known = inference.sized(known, agreed(*shapes))
             if name and known is not None:
                 inference.types[name] = known
+            if name and not body.weighed and results[body.branch] in inference.values:
+                inference.values[name] = inference.values[results[body.branch]]
         return
     loop = body.node.op_type == "Loop"
     body.trips = _loop_trips(inference, body) if loop else _scan_trips(inference, body)
@@ -269,8 +271,6 @@ def settled(
         for name, result in zip(body.node.output, body.outputs[body.branch], strict=False):
             if not name:
                 continue
-            if result in inference.values:
-                inference.values.setdefault(name, inference.values[result])
             if result in written and result not in called and result not in constants:
                 called[result] = name
             else:

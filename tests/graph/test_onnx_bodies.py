@@ -253,12 +253,32 @@ def test_the_branch_that_is_decided_stands_in_the_place_of_its_if(data: bytes, k
     assert all(i in written or i in graph.inputs or graph.tensors[i].constant for n in graph.nodes for i in n.inputs)
 
 
-@pytest.mark.parametrize(("inner", "last"), [(SQUEEZE, 8), (SAME, 8), (NESTED, 8), (SQUEEZE, "n")])
-def test_onnx_runtime_puts_the_branch_in_the_place_of_its_if(tmp_path: Path, inner: list[NodeProto], last: Any) -> None:
+def chained() -> bytes:
+    """What one If hands on is the condition of another."""
+    answers = [node("Not", ["c"], ["no"])], [node("Identity", ["c"], ["yes"])]
+    first = [body(nodes, [], [value(nodes[0].output[0], [], BOOL)]) for nodes in answers]
+    second = [body([node(op, ["x"], ["r"])], [], [value("r")]) for op in ("Relu", "Neg")]
+    ops = [
+        node("If", ["c"], ["d"], then_branch=first[0], else_branch=first[1]),
+        node("If", ["d"], ["s"], then_branch=second[0], else_branch=second[1]),
+        node("Tanh", ["s"], ["y"]),
+    ]
+    return model(ops, [value("x", [1, 8])], [value("y")], [constant("c", True, bool)])
+
+
+@pytest.mark.parametrize(
+    ("data", "ifs"),
+    [
+        *((squeezed(inner, SAME), 0) for inner in (SQUEEZE, SAME, NESTED)),
+        (squeezed(SQUEEZE, SAME, last="n"), 1),
+        (chained(), 0),
+    ],
+)
+def test_onnx_runtime_puts_the_branch_in_the_place_of_its_if(tmp_path: Path, data: bytes, ifs: int) -> None:
     """Not where a size is open, though it is another one that the condition asks for."""
     from latlint.runtime import Processor, plan
 
-    data, options = squeezed(inner, SAME, last=last), onnxruntime.SessionOptions()
+    options = onnxruntime.SessionOptions()
     options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
     onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     saved = load(options.optimized_model_filepath)
@@ -266,7 +286,7 @@ def test_onnx_runtime_puts_the_branch_in_the_place_of_its_if(tmp_path: Path, inn
     run = [kernel.implementation for kernel in planned.kernels if kernel.implementation != "none"]
     nodes = [n for n in saved.graph.node if n.op_type != "If"]
     branches = [n for each in saved.graph.node for a in each.attribute if a.name == "then_branch" for n in a.g.node]
-    assert Counter(run) == Counter([*(n.op_type for n in (*nodes, *branches)), *["If"] * (last == "n")])
+    assert Counter(run) == Counter([*(n.op_type for n in (*nodes, *branches)), *["If"] * ifs])
 
 
 def test_a_loop_within_a_loop_multiplies() -> None:
