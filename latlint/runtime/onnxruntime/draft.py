@@ -379,6 +379,12 @@ def draft_of(graph: Graph) -> Draft:
             # No pass may take it for ONNX Runtime's op of that name: it may lack the inputs that those have.
             name = f"{domain or 'ai.onnx'}::{name}"
         draft.add(Op(name, inputs, outputs, dict(attributes), (node.index,), node.version, domain), float(node.index))
+    if draft.bodies:  # what a graph of control flow hands on is an output of it
+        draft.outputs |= {
+            tensor
+            for tensor, maker in draft.producer.items()
+            if any(draft.body(user) != draft.body(maker) for user in draft.users.get(tensor, ())) and draft.body(maker)
+        }
     draft.sweep()
     draft.changed = False
     return draft

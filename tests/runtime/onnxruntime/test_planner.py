@@ -565,3 +565,30 @@ def test_nothing_is_fused_across_the_border_of_a_branch(op: str, saved: Saved) -
     found = kernels(plan(read_onnx(made, "m.onnx"), HERE))
     assert found - Counter({inside: 1}) == saved(made)
     assert found[inside] == 1
+
+
+@pytest.mark.parametrize("op", ["Loop", "Scan"])
+def test_an_identity_that_a_body_needs_for_an_output_stays(op: str, saved: Saved, tmp_path: Path) -> None:
+    """A body's outputs are a graph's: one that is an input, or another output, keeps a node of its own (``EliminateIdentity``)."""
+    node, value = helper.make_node, helper.make_tensor_value_info
+    state, shape = value("s", TensorProto.FLOAT, (1, 8)), (1, 8)
+    if op == "Loop":
+        given = [value("i", TensorProto.INT64, ()), value("go", TensorProto.BOOL, ()), state]
+        made = [node("Relu", ["s"], ["t"]), node("Identity", ["go"], ["on"])]
+        results = [value("on", TensorProto.BOOL, ()), value("t", TensorProto.FLOAT, shape)]
+        outer = [node("Loop", ["five", "", "x"], ["y"], body=helper.make_graph(made, "b", given, results))]
+    else:
+        made = [node("Add", ["s", "row"], ["a"]), node("Relu", ["a"], ["t"]), node("Identity", ["t"], ["each"])]
+        results = [value(name, TensorProto.FLOAT, shape) for name in ("t", "each")]
+        scanned = helper.make_graph(made, "b", [state, value("row", TensorProto.FLOAT, (8,))], results)
+        outer = [node("Scan", ["x", "rows"], ["y", "all"], body=scanned, num_scan_inputs=1)]
+    inputs = [value("x", TensorProto.FLOAT, shape), value("rows", TensorProto.FLOAT, (5, 8))]
+    graph = helper.make_graph(
+        outer, "g", inputs, [value("y", TensorProto.FLOAT, shape)], [numpy_helper.from_array(np.int64(5), "five")]
+    )
+    data = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9).SerializeToString()
+    found = kernels(plan(read_onnx(data, "m.onnx"), HERE))
+    assert saved(data) == {op: 1}
+    (loop,) = load_model(tmp_path / "saved.onnx").graph.node
+    (body,) = (attribute.g for attribute in loop.attribute if attribute.name == "body")
+    assert found == Counter({op: 1}) + Counter(inner.op_type for inner in body.node) and found["Identity"] == 1
