@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from latlint.runtime.kinds import KINDS, kind
-from latlint.runtime.types import Processor
+from latlint.runtime.types import PRECISIONS, Processor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -156,6 +156,8 @@ def _is_host(name: str, processors: Mapping[str, Any]) -> bool:
         raise DamagedError(f"{at}: processor: expected {', '.join(sorted(_FACTS))}")
     for key in facts.keys() - {"threads"}:
         _text(facts, key, f"{at} ")
+    if facts.get("precision", "float32") not in PRECISIONS:
+        raise DamagedError(f"{at} precision: expected {', '.join(PRECISIONS)}")
     if not _whole(facts.get("threads", 1), f"{at} threads", 1024):
         raise DamagedError(f"{at} threads: expected at least 1")
     if not re.fullmatch(_KIND, facts["kind"]):

@@ -13,7 +13,8 @@ from latlint.data import data_dir
 from latlint.errors import LatlintError
 from latlint.records import NamedTuple
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
+#: No longer than a file system takes: the name may be that of a pack.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}(/[A-Za-z0-9][A-Za-z0-9._-]{0,63}){0,3}")
 
 
 class Rules(NamedTuple):

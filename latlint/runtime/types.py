@@ -12,13 +12,16 @@ from latlint.graph.types import ITEM_BYTES, Graph
 from latlint.records import NamedTuple, Record
 from latlint.runtime.reasons import Obstacle, Refusal, sentence
 
+#: What processors compute in: ``int8`` those that compute nothing in floats.
+PRECISIONS = ("float32", "float16", "int8")
+
 
 class Processor(NamedTuple):
     """What a planner must know of the hardware: which rules apply, not how fast it is.
 
     ``runtime`` names a file of ``rules/``: ``tflite-2.10/gpu-delegate`` is ``rules/tflite-2.10/gpu-delegate.toml``.
     ``vendor`` is ``adreno``, ``mali``, ``powervr``, ``apple`` … for a GPU, ``arm`` for a CPU; ``generation`` is the vendor's
-    (``adreno-6xx``, ``bifrost-gen3``, ``a12``); ``precision`` is what a float model computes in: ``float32`` or ``float16``.
+    (``adreno-6xx``, ``bifrost-gen3``, ``a12``); ``precision`` is what a float model computes in, one of ``PRECISIONS``.
     """
 
     name: str

@@ -315,6 +315,7 @@ DAMAGES: dict[str, Change] = {
     "no default": set_at("defaults", {"npu": {}}),
     "no threads": set_at(*GPU, "processor", "threads", 0),
     "threads in words": set_at(*GPU, "processor", "threads", "two"),
+    "a precision that nothing computes in": set_at(*GPU, "processor", "precision", "peleenet32"),
     "costs that are not there": set_at(*GPU, "theta", "gpu/costs"),
     "costs that are a list": set_at(*GPU, "theta", [1.0]),
     "no interval": set_at(*GPU, "interval", {}),

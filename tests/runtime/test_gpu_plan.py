@@ -637,7 +637,9 @@ class TestRules:
         assert load_rules(RUNTIME).kind == "gpu-delegate"
         assert load_gpu_rules(RUNTIME).ops["conv2d"].kernel == "convolution_2d"
 
-    @pytest.mark.parametrize("name", ["tflite-9.9/gpu-delegate", "../tflite-2.10/gpu-delegate", "", "/etc/passwd"])
+    @pytest.mark.parametrize(
+        "name", ["tflite-9.9/gpu-delegate", "../tflite-2.10/gpu-delegate", "", "/etc/passwd", "n" * 400]
+    )
     def test_an_unknown_runtime_is_named_with_those_known(self, name: str) -> None:
         with pytest.raises(LatlintError, match=r"known runtimes are .*gpu-delegate") as caught:
             plan(Net().graph(), ADRENO._replace(runtime=name))

@@ -55,10 +55,10 @@ def as_tflite(graph: Graph, *, zero_padding: bool = False, newest: bool = False)
 
 
 def _handed_on(w: Writer, live: set[int]) -> list[int]:
-    """What the rounds of a loop hand on: tensors that its body reads and nothing writes."""
+    """What the rounds of a loop hand on: tensors that its body reads, or the loop after an empty one, and nothing writes."""
     given = {*w.source.inputs, *w.producers, *w.folded}
-    inner = (node for node in w.source.nodes if node.inner and node.index in live)
-    return list(dict.fromkeys(i for node in inner for i in node.inputs if i >= 0 and i not in given))
+    alive = (node for node in w.source.nodes if node.index in live)
+    return list(dict.fromkeys(i for node in alive for i in node.inputs if i >= 0 and i not in given))
 
 
 def _in_float32(graph: Graph) -> Graph:
