@@ -133,13 +133,13 @@ def _configure(paths: tuple[str, ...], settings: Settings, share: float, source:
 
 def _configuration(paths: tuple[str, ...], settings: Settings, report: Report, share: float) -> str:
     """The text of latlint.toml."""
-    names = [_toml.exact_glob(settings.relative(path)) for path in paths]
-    globs = [f"{name}/**" if Path(path).is_dir() else name for name, path in zip(names, paths, strict=True)]
+    names = [settings.relative(path) for path in paths]
+    globs = [_toml.exact_glob(name) + "/**" * Path(path).is_dir() for name, path in zip(names, paths, strict=True)]
     lines = [
         f"# Budgets are the predictions of latlint {__version__} plus {share:.3g} %.",
         "require-budget = true  # a model without a budget is an error: latlint budget add",
         f"targets = {_toml.array(settings.targets)}",
-        *([f"models = {_toml.array(globs)}"] if globs and "./**" not in globs else []),
+        *([f"models = {_toml.array(globs)}"] if globs and "." not in names else []),
         *([f"packs = {_toml.array(settings.relative(pack) for pack in settings.packs)}"] if settings.packs else []),
         *([f"precision = {_toml.string(settings.precision)}"] if settings.precision else []),
     ]

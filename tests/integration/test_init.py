@@ -54,6 +54,12 @@ def test_budgets_are_todays_predictions_and_a_little(project: Project, latlint: 
     assert latlint("check").returncode == 0
 
 
+def test_the_working_directory_as_a_path(project: Project, latlint: Run, model: Model) -> None:
+    project.put(model("one_gelu.tflite"), "net.tflite")
+    assert latlint("init", ".", "--target", "pixel-4/cpu-1large").returncode == 0
+    assert "1 within budget" in latlint("check").stdout
+
+
 def test_editors_find_the_schema(project: Project, latlint: Run, model: Model) -> None:
     """In the repository that latlint comes from, where that is known; elsewhere the file says how to get it."""
     project.put(model("mobilenet_v2.tflite"), "net.tflite")
