@@ -1,10 +1,11 @@
 """Fuzzing of the whole way, in process and without coverage: ``python fuzz/whole.py tflite``, ``onnx`` or ``texts``.
 
-``tflite`` and ``onnx``: edits of small models through the command line: check with every rule and a random format, predict with
-``--explain``, diff of two (the other one of any format), a lock written and compared, textconv. ``texts``: edits of configurations, locks,
+``tflite`` and ``onnx``: edits of small models through the command line: check with every rule, predict with ``--explain``, diff of two (the
+other one of any format) and with what git has, a lock, a baseline or a configuration written and gone by, textconv; in a random format, on a
+random target or provider, now and then as if quantised or with a size that the file leaves open. ``texts``: edits of configurations, locks,
 baselines, packs and measurements. An execution is one edited file from the command line to the report. Anything but exit code 0, 1 or 2, an
-internal error (LAT009 included), a lock that is not up to date as soon as it is written, a result that differs when it comes from the cache,
-5 s of processor time for a command line or 512 MB is a finding: the files are kept in ``found/`` of the working directory, and the exit code is 1.
+internal error (LAT009 included), a lock that is not up to date as soon as it is written, a baseline that accepts less than what there was, a budget of
+``init`` that is broken at once, a result that differs when it comes from the cache, 5 s of processor time for a command line or 512 MB is a finding: the files are kept in ``found/`` of the working directory, and the exit code is 1.
 
 A file system in memory as ``--work`` is faster, and each process needs a directory and a ``--seed`` of its own. With ``--counts FILE`` a run goes on where
 the one before it ended, on the same state of the code; ``python fuzz/whole.py total FILE...`` adds up what several processes ran.
@@ -32,6 +33,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache, partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +41,8 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 
 FORMS = ("tflite", "onnx")
-#: A directory with a .git, which is asked; git refuses it.
-REPOSITORY = "repository"
+#: A repository with a commit of as many models as a command line has; and one of nothing, which git refuses.
+REPOSITORY, REFUSED = "repository", "refused"
 SECONDS_AN_INPUT = 5.0
 MEMORY_MB = 512
 #: Executions between two lines of progress.
@@ -48,7 +50,15 @@ SAY_EVERY = 20_000
 #: Models of most command lines: fewer than start a second process.
 MODELS_A_LINE = 12
 #: What is done with models, as often as it stands here.
-WAYS = (*("check",) * 6, *("predict",) * 2, *("lock",) * 2, *("diff",) * 2, "textconv")
+WAYS = (
+    *("check",) * 48,
+    *("predict",) * 24,
+    *("lock",) * 8,
+    *("baseline", "init") * 2,
+    *("diff",) * 18,
+    "base",
+    *("textconv",) * 12,
+)
 #: Whose edits are read, as often; a pack that is built takes as long as twenty of the others.
 TEXTS = (*("latlint.toml",) * 16, *("latlint.lock",) * 8, *("latlint.baseline",) * 8, *("pack",) * 8, "measured.csv")
 #: One of each kind of processor and each runtime; those that cannot load a file say so.
@@ -64,6 +74,15 @@ TARGETS = (
     "galaxy-s24/npu@qnn",
     "x86-64-avx512/cpu-1@onnxruntime",
 )
+#: Asked for instead of a target, of models of ONNX.
+PROVIDERS = ("coreml", "nnapi", "xnnpack")
+#: What models are judged as, as often as it stands here.
+AS = {
+    form: (*((),) * 15, *(("--precision", each) for each in ("w8a8", "w8a16", "float16")), ("--shape", size))
+    for form, size in (("tflite", "t=2x8x8x8"), ("onnx", "i0=2x4x8x8"))
+}
+#: Which limits hold beside a lock or a commit.
+INCREASE = '[[budgets]]\nmax = "1us"\n[[budgets]]\nmax-increase = "0.1%"\n'
 
 #: A pack of each cost model, and the target of it that a run asks for.
 PACKS = {
@@ -229,39 +248,73 @@ def models(form: str, dice: random.Random, seeds: dict[str, list[bytes]]) -> Ite
     """Edited models of ``form`` one way of those there are, on one target: what came of each."""
     # Most command lines are of several models, as a directory is linted: each is an execution.
     count = dice.choice((1, *(MODELS_A_LINE,) * 7))
-    place = dice.choice((REPOSITORY, *(".",) * 31))  # to ask git takes longer than most models
+    way = dice.choice(WAYS)
+    # to ask git takes longer than most models
+    place = REPOSITORY if way == "base" else dice.choice((REPOSITORY, REFUSED, *(".",) * 98))
     names = []
     for number in range(count):
         names.append(os.path.join(place, f"{number}.{form}"))  # noqa: PTH118 - as users write it
         Path(names[-1]).write_bytes(edited_model(dice.choice(seeds[form]), form, dice))
-    target = ("--target", dice.choice(TARGETS))
-    way = dice.choice(WAYS)
+    on = [("--target", each) for each in TARGETS]
+    if form == "onnx" and way not in _TIMED:
+        on += [("--provider", each) for each in PROVIDERS]
+    where = (*dice.choice(on), *dice.choice(AS[form]))
     if way == "diff":
         for name in names:
             of = dice.choice(FORMS)
             other = os.path.join(place, f"other.{of}")  # noqa: PTH118
             Path(other).write_bytes(edited_model(dice.choice(seeds[of]), of, dice))
-            yield "diff refused" if said("diff", name, other, *target, "--no-config")[0] else "diff"
+            shown = ("--format", dice.choice(_CHANGES))
+            yield "diff refused" if said("diff", name, other, *where, "--no-config", *shown)[0] else "diff"
+    elif way == "base":
+        against = ("--base", "HEAD", *where)
+        if dice.random() < 0.5:
+            err = said("diff", *names, *against, "--no-config", "--format", dice.choice(_CHANGES))[2]
+        else:
+            err = said(
+                "check", *names, *against, "--config", f"{REPOSITORY}/increase.toml", "--format", _format(dice, "check")
+            )[2]
+        yield from _outcomes(way, names, err)
     elif way == "textconv":
         for name in names:
-            status, out, err = said("textconv", name)
+            status, out, err = said("textconv", name, *where)
             yield "textconv refused" if status or err or "cannot be read" in out else "textconv"
     elif way == "check":
-        asked = ("check", *names, *target, "--no-config", "--format", dice.choice(_formats()), "--budget", "1us")
+        asked = ("check", *names, *where, "--no-config", "--format", _format(dice, "check"), "--budget", "1us")
         first = said(*asked, "--no-cache")
         if dice.random() < 0.05:
             assert said(*asked) == said(*asked) == first, "what comes from the cache differs"
         yield from _outcomes(way, names, first[2])
     else:
-        _, _, err = said("predict", *names, *target, "--no-config", "--explain", "--all-kernels", "--no-cache")
+        shown = ("--explain", "--all-kernels", "--format", _format(dice, "predict"))
+        _, _, err = said("predict", *names, *where, "--no-config", *shown, "--no-cache")
         refused = _refused(err)
-        if way == "lock" and (sound := [name for name in names if name not in refused]):
-            status, _, why = said("lock", *sound, *target)
-            assert status == 0, why
-            assert said("lock", "--check", *sound, *target)[0] == 0, "the lock is not up to date"
-            Path("latlint.lock").unlink(missing_ok=True)
+        if way != "predict" and (sound := [name for name in names if name not in refused]):
+            _kept(way, sound, where)
+            for file in ("latlint.lock", "latlint.baseline", "latlint.toml"):
+                Path(file).unlink(missing_ok=True)
         yield from _outcomes(way, names, err)
     shutil.rmtree(os.environ["LATLINT_CACHE_DIR"], ignore_errors=True)
+
+
+#: Ways that keep times, which no provider has.
+_TIMED = ("lock", "baseline", "init")
+_CHANGES = ("html", "json", "markdown", "text")
+
+
+def _kept(way: str, names: Sequence[str], where: Sequence[str]) -> None:
+    """Write what ``way`` keeps of models that can be read, and go by it."""
+    status, _, why = said(way, *names, *where)
+    assert status == 0, why
+    if way == "lock":
+        assert said("lock", "--check", *names, *where)[0] == 0, "the lock is not up to date"
+        shutil.copyfile(names[0], names[-1])
+        said("check", *names, *where, "--config", "increase.toml")
+    elif way == "baseline":
+        assert said("check", *names, *where)[0] == 0, "the baseline does not accept what there is"
+    else:
+        assert "over budget" not in said("check")[1], "the budgets of init are broken at once"
+        said("budget", "tighten")
 
 
 def _refused(err: str) -> set[str]:
@@ -274,12 +327,17 @@ def _outcomes(way: str, names: Sequence[str], err: str) -> Iterator[str]:
         yield f"{way} refused" if name in refused else way
 
 
-@cache
-def _formats() -> tuple[str, ...]:
-    """The formats of a report; SARIF, which has the pages of all rules, half as often as others."""
-    from latlint.report import formats
+def _format(dice: random.Random, command: str) -> str:
+    return dice.choice(_formats(command))
 
-    return tuple(each for each in formats() for _ in range(1 if each.startswith("sarif") else 2))
+
+@cache
+def _formats(command: str) -> tuple[str, ...]:
+    """The formats of a report; SARIF, which has the pages of all rules, half as often as others."""
+    from latlint.report import formats, shows
+
+    shown = (each for each in formats() if shows(each, command))
+    return tuple(each for each in shown for _ in range(1 if each.startswith("sarif") else 2))
 
 
 def texts(dice: random.Random, seeds: dict[str, list[bytes]]) -> Iterator[str]:
@@ -311,19 +369,26 @@ _ON = ("--target", "pixel-4/gpu")
 
 
 def prepared(work: Path) -> dict[str, list[bytes]]:
-    """The working directory, which is in no repository but has one, and what edits start from."""
+    """The working directory, which is in no repository but has two, and what edits start from."""
     import seeds
 
     from latlint.data import data_dir
 
     os.environ["LATLINT_CACHE_DIR"] = os.fspath(work / "cache")
     shutil.rmtree(work / "here", ignore_errors=True)
-    (work / "here" / REPOSITORY / ".git").mkdir(parents=True)
+    (work / "here" / REFUSED / ".git").mkdir(parents=True)
     (work / "found").mkdir(exist_ok=True)
     os.chdir(work / "here")
     found = {form: list(seeds.seeds(form)) for form in FORMS}
     for name in ("m.onnx", *(f"m{number}.onnx" for number in range(6))):
         Path(name).write_bytes(found["onnx"][0])
+    Path(REPOSITORY).mkdir()
+    for number, form in product(range(MODELS_A_LINE), FORMS):
+        Path(REPOSITORY, f"{number}.{form}").write_bytes(found[form][61 * number])
+    for step in (("init", "-q"), ("add", "."), ("-c", "user.name=f", "-c", "user.email=f@f", "commit", "-qm", "0")):
+        subprocess.run(["git", "-C", REPOSITORY, *step], check=True)
+    for place in (".", REPOSITORY):  # a lock is beside a configuration, a commit around it
+        Path(place, "increase.toml").write_text(INCREASE)
     for pack, target in PACKS.items():
         shutil.copytree(data_dir("predictors") / pack, pack)
         for file in ("card.json", "arrays.bin"):
