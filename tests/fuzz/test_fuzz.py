@@ -148,7 +148,7 @@ def test_the_whole_way_on_every_runtime(what: str, tmp_path: Path) -> None:
     found = json.loads(counts.read_text())
     assert (300 <= found["executions"] < 320, found["findings"]) == (True, 0)
     # The test is only worth its time if some inputs come through to the end.
-    ways = ["check", "predict", "lock", "diff"] if what in FORMS else ["latlint.lock", "latlint.baseline"]
+    ways = ["check", "predict", "diff", "textconv"] if what in FORMS else ["latlint.lock", "latlint.baseline"]
     assert {way: found["outcomes"].get(way, 0) > 0 for way in ways} == dict.fromkeys(ways, True)
     if what == "texts":
         assert found["rounds"] == found["executions"]
