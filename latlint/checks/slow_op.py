@@ -60,7 +60,8 @@ from latlint.units import format_ms
 from latlint.words import counted
 
 if TYPE_CHECKING:
-    from latlint.latency.engine import Workload
+    from latlint.graph.types import Node
+    from latlint.latency.engine import Array, Workload
     from latlint.runtime.types import Kernel
     from latlint.whatif.frontier import Frontier
 
@@ -121,20 +122,30 @@ class _Slow(NamedTuple):
     curve: Frontier
 
 
+class _Group(NamedTuple):
+    """Slow kernels of one reason: the first arguments of ``View.judge``."""
+
+    key: str
+    message: str
+    nodes: list[Node]
+    severity: str
+
+
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
-    for reason, found in seen.priced(_by_reason).items():
-        yield from _finding(seen, reason, sorted(found, key=lambda each: each.best_ms - each.ms))
+    for key, message, nodes, severity in seen.priced(_groups):
+        yield from seen.judge(RULE, message, nodes, fix=_REASONS[key].fix, severity=severity, identity=(key,))
 
 
-def _by_reason(view: View) -> dict[str, list[_Slow]]:
-    groups: dict[str, list[_Slow]] = {}
+def _groups(view: View) -> list[_Group]:
     slow = _slow(view)
     if sum(each.ms - each.best_ms for each in slow) < view.least_gain_ms:
-        return groups
+        return []
+    by_reason: dict[str, list[_Slow]] = {}
     for each, reason in zip(slow, _reasons(view, slow), strict=True):
-        groups.setdefault(reason, []).append(each)
-    return groups
+        by_reason.setdefault(reason, []).append(each)
+    found = (_group(view, key, sorted(few, key=lambda each: each.best_ms - each.ms)) for key, few in by_reason.items())
+    return [group for group in found if group is not None]
 
 
 def _judged(view: View) -> dict[tuple[str, str], list[int]]:
@@ -189,20 +200,20 @@ def _reasons(view: View, slow: list[_Slow]) -> Iterator[str]:
         return
     rows, work = view.launched(_work)
     target = view.subject.target
-    purposes = spent(work, target, [view.kernel_ms[place] for place in rows])
-    usual = {id(curve): curve.spent(target) for curve in {id(each.curve): each.curve for each in slow}.values()}
-    for each in slow:
-        row = rows[each.position]
+    purposes = spent(work, target, [rows[each.position] for each in slow], [each.ms for each in slow])
+    usual: dict[tuple[int, int], Array] = {}
+    for each, by_purpose in zip(slow, purposes, strict=True):
         kernel, curve, near = each.kernel, each.curve, each.curve.nearest(each.kernel.macs)
         if _refused(view, kernel):
             yield "fallback"
         elif _off_the_fast_path(view, kernel, bool(curve.winograd[near])):
             yield "path"
         else:
-            excess = purposes[row] - usual[id(curve)][near] * (kernel.all_macs / curve.macs[near])
-            purpose = PURPOSES[int(excess.argmax())]
+            if (id(curve), near) not in usual:
+                usual[id(curve), near] = curve.spent(target, near) / curve.macs[near]
+            purpose = PURPOSES[int((by_purpose - usual[id(curve), near] * kernel.all_macs).argmax())]
             products = purpose in ("arithmetic", "tiles")
-            if products and computed_macs(work, row) >= _PADDED * kernel.all_macs:
+            if products and computed_macs(work, rows[each.position]) >= _PADDED * kernel.all_macs:
                 yield "padded"
             else:
                 yield "linked" if purpose == "other" and kernel.linked else purpose
@@ -221,12 +232,12 @@ def _off_the_fast_path(view: View, kernel: Kernel, winograd: bool) -> bool:
     return (winograd and "winograd" not in kernel.implementation) or kernel.launches > 3
 
 
-def _finding(view: View, key: str, found: list[_Slow]) -> Iterator[Finding]:
-    """``found``: what loses most first."""
+def _group(view: View, key: str, found: list[_Slow]) -> _Group | None:
+    """``found``: what loses most first; ``None`` where that is too little."""
     reason = _REASONS[key]
     lost_ms = sum(each.ms - each.best_ms for each in found)
     if lost_ms < view.least_gain_ms:
-        return
+        return None
     times = (
         f"{min(each.ms / each.best_ms for each in found):.1f}",
         f"{max(each.ms / each.best_ms for each in found):.1f}",
@@ -242,4 +253,4 @@ def _finding(view: View, key: str, found: list[_Slow]) -> Iterator[Finding]:
         f"{worst.outputs[0][-1]} channels on {height}x{width}: {reason.what}{why}"
     )
     nodes = [view.graph.nodes[each.kernel.nodes[0]] for each in found]
-    yield from view.judge(RULE, message, nodes, fix=reason.fix, severity=severity, identity=(key,))
+    return _Group(key, message, nodes, severity)

@@ -54,7 +54,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     # an NPU that computes in whole numbers alone would leave the float model to the CPU
     if seen.plan.precision not in _INTEGERS or subject.target.processor.precision in _INTEGERS:
         return
-    gain = seen.gain("LAT253", _in_float)
+    gain = seen.gain("LAT253", _in_float, everywhere=True)
     if gain is None or gain.ms <= 0:
         return
     spent: dict[str, float] = defaultdict(float)

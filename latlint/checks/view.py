@@ -21,8 +21,8 @@ from latlint.units import format_ms
 
 if TYPE_CHECKING:
     from latlint.runtime.types import Kernel, Plan
-    from latlint.whatif.gain import Gain
-    from latlint.whatif.pricing import Alternatives, Edit, Spending
+    from latlint.whatif.gain import Gain, Spending
+    from latlint.whatif.pricing import Alternatives, Edit
 
 #: A finding whose fix would save less, or less than the settings' share of the model's latency, is a note.
 MIN_GAIN_MS = 0.05
@@ -189,18 +189,24 @@ class View:
         return self.priced(lambda view: view._gain(label, edit, everywhere), label)
 
     def _gain(self, label: str, edit: Edit, everywhere: bool) -> Gain | None:
+        from latlint.whatif.gain import Gain, gain
+
+        target = self.subject.target
+        after = self.scene.alternatives.after(label, edit, target, everywhere=everywhere)
+        if after is None or after.unknown != self.kernel_sources.count("unknown"):
+            return None
+        if after.total_ms > self.total_ms:  # nobody asks how far what costs more may be from that
+            return Gain(*[self.total_ms - after.total_ms] * 3)
         if self._spending is None:
             self._spending = self._spent()
-        alternatives, target = self.scene.alternatives, self.subject.target
-        return alternatives.gain(label, edit, self._spending, target, self.plan.precision, everywhere=everywhere)
+        return gain(self._spending, after, target, self.plan.precision)
 
     def _spent(self) -> Spending:
-        from latlint.whatif.pricing import Spending
+        from latlint.whatif.gain import Spending
 
         names = (kernel.implementation for kernel in self.plan.kernels)
         spent = zip(names, self.kernel_ms, (source == "predicted" for source in self.kernel_sources), strict=True)
-        unknown = self.kernel_sources.count("unknown")
-        return Spending(Counter(spent), self.subject.prediction.overhead_ms, self.total_ms, unknown)
+        return Spending(Counter(spent), self.subject.prediction.overhead_ms, self.total_ms)
 
     def judge(
         self,

@@ -79,18 +79,18 @@ PURPOSES = ("arithmetic", "tiles", "input", "output", "weights", "launch", "othe
 
 class Frontier(NamedTuple):
     """Well-shaped convolutions of one group on one target, the best of each size: ``macs`` (sizes,), ascending; ``ms`` (sizes,);
-    ``winograd`` (sizes,) tells which run on Winograd kernels. They are the ``chosen`` ones of those ``drawn``, which take ``drawn_ms``."""
+    ``winograd`` (sizes,) tells which run on Winograd kernels. They are the ``chosen`` ones of those ``drawn``."""
 
     macs: Array
     ms: Array
     winograd: NDArray[np.bool_]
     chosen: Sequence[int]
     drawn: Workload
-    drawn_ms: Array
 
-    def spent(self, target: Target) -> Array:
-        """(sizes, purposes): the milliseconds of ``ms`` by ``PURPOSES``, on the target that this is the frontier of."""
-        return spent(self.drawn, target, self.drawn_ms)[self.chosen]
+    def spent(self, target: Target, size: int) -> Array:
+        """(purposes,): the milliseconds of ``ms[size]`` by ``PURPOSES``, on the target that this is the frontier of."""
+        found: Array = spent(self.drawn, target, self.chosen[size : size + 1], self.ms[size : size + 1])[0]
+        return found
 
     def prices(self, macs: Sequence[int]) -> Array:
         """Milliseconds of each number of multiply-accumulates in well-shaped convolutions; NaN where none are that small."""
@@ -151,19 +151,19 @@ def _best(work: Workload, target: Target) -> Frontier:
         np.array(["winograd" in work.plan.kernels[at].implementation for at in chosen], bool),
         chosen,
         work,
-        times.kernels,
     )
 
 
-def spent(work: Workload, target: Target, kernel_ms: Sequence[float] | Array) -> Array:
-    """(kernels, purposes): what the milliseconds of each kernel are spent on, from the terms that price it. What trees add to the sum of
-    the terms goes to all purposes alike."""
-    found = np.zeros((len(work.plan.kernels), len(PURPOSES)))
+def spent(work: Workload, target: Target, at: Sequence[int], ms: Sequence[float] | Array) -> Array:
+    """(kernels, purposes): what the milliseconds of the kernels at these places of the plan are spent on, from the terms that price them. What
+    trees add to the sum of the terms goes to all purposes alike."""
+    found = np.zeros((len(at), len(PURPOSES)))
     for part in work.parts:
-        cost = part.terms * target.costs(part.model)
-        rows = part.at
-        found[rows] = cost @ _purposes(part.model)
-        found[rows] *= (np.asarray(kernel_ms)[rows] / np.maximum(cost.sum(axis=1), 1e-12))[:, None]
+        rows = np.searchsorted(part.at, at)
+        cost = part.terms.take(rows, 0, mode="clip") * target.costs(part.model)
+        rate = np.asarray(ms) / np.maximum(cost.sum(axis=1), 1e-12)
+        here = part.at.take(rows, mode="clip") == at
+        found += (cost @ _purposes(part.model)) * (rate * here)[:, None]
     return found
 
 

@@ -9,9 +9,7 @@ from latlint.latency import engine
 from latlint.latency.packs import Target
 from latlint.runtime import Processor, plan
 from latlint.runtime.planners import alike, takes_native
-from latlint.whatif.gain import Gain, Spending, gain
-
-__all__ = ["Alternatives", "Edit", "Spending"]
+from latlint.whatif.gain import Spending
 
 #: How many ops may be planned again for one model and kind of processor.
 MAX_PLANNED_OPS = 20_000
@@ -21,7 +19,7 @@ Edit = Callable[[Graph], Graph | None]
 
 
 class Alternatives:
-    """What edits of ``graph`` would save. Targets that plan alike share the plan of an edited graph; how many are planned is bounded, so
+    """What edits of ``graph`` would take. Targets that plan alike share the plan of an edited graph; how many are planned is bounded, so
     that linting stays fast whatever the model."""
 
     def __init__(self, graph: Graph) -> None:
@@ -30,23 +28,16 @@ class Alternatives:
         self._works: dict[tuple[str, ...], engine.Workload] = {}
         self._planned_ops: dict[tuple[str, ...], int] = {}
 
-    def gain(
-        self, label: str, edit: Edit, now: Spending, target: Target, precision: str, *, everywhere: bool = False
-    ) -> Gain | None:
-        """What ``edit`` would save of what is spent ``now`` on ``target`` by a model of ``precision``, with its interval; ``None`` where
-        the edit cannot be made, the bound is reached, or what the edit changes has no known time. ``label`` names the edit, which is the same
-        for all that plan alike, or ``everywhere``."""
+    def after(self, label: str, edit: Edit, target: Target, *, everywhere: bool = False) -> Spending | None:
+        """What the edited graph would spend on ``target``; ``None`` where the edit cannot be made or the bound is reached. ``label`` names the
+        edit, which is the same for all that plan alike, or ``everywhere``."""
         work = self._work(label, edit, target.processor, everywhere)
-        if work is None or len(work.unknown) != now.unknown:
+        if work is None:
             return None
         found = engine.times(work, target)
-        total = float(found.kernels.sum()) + found.overhead_ms
-        if total > now.total_ms:  # nobody asks how far what costs more may be from that
-            return Gain(*[now.total_ms - total] * 3)
-        names = [kernel.implementation for kernel in work.plan.kernels]
+        names = (kernel.implementation for kernel in work.plan.kernels)
         spent = zip(names, found.kernels.tolist(), found.predicted.tolist(), strict=True)
-        after = Spending(spent, found.overhead_ms, total)
-        return gain(now, after, target, precision)
+        return Spending(spent, found.overhead_ms, float(found.kernels.sum()) + found.overhead_ms, len(work.unknown))
 
     def _work(self, label: str, edit: Edit, processor: Processor, everywhere: bool) -> engine.Workload | None:
         key = alike(processor)
