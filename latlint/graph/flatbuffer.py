@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Union
 
 from latlint.graph.source import MASK, Source
 from latlint.words import printable
@@ -35,6 +35,14 @@ MAX_STRUCTURE_BYTES = 1 << 26
 _MAX_FIELDS = 64
 
 
+#: The runtime's own verifier takes no more tables of one file (``max_tables`` in flatbuffers' verifier.h).
+MAX_VERIFIED_TABLES = 1_000_000
+
+#: What a field of a table is: a number of so many bytes, a vector of numbers (its ``struct`` format), a string (``"s"``), a table, or a
+#: vector of tables.
+Field = Union[int, str, "Layout", tuple["Layout"]]
+
+
 class MalformedError(Exception):
     """The file contradicts its format (``LAT001``), a bound (``LAT006``) or itself (``LAT007``)."""
 
@@ -43,15 +51,25 @@ class MalformedError(Exception):
         self.code = code
 
 
+class Layout:
+    """The fields of a kind of table by slot, for ``Table.verify``: those that nothing reads otherwise."""
+
+    def __init__(self, fields: dict[int, Field]) -> None:
+        self.fields = fields
+
+
 class Flatbuffer:
     """A FlatBuffers file. Reading outside of it raises ``MalformedError`` or ``struct.error``."""
 
-    __slots__ = ("_spent", "_vtables", "block", "read", "size")
+    __slots__ = ("_held", "_spent", "_vtables", "block", "read", "size", "verified")
 
     def __init__(self, data: bytes | memoryview | Source) -> None:
         source = Source.of(data)
         self.block, self.read, self.size = source.block, source.read, source.size
         self._spent = 0
+        self.verified = 0
+        #: Of a vtable's fields and a layout: where the table holds something, how many bytes it takes.
+        self._held: dict[tuple[tuple[int, ...], Layout], tuple[list[tuple[int, Field]], int]] = {}
         self._vtables: dict[int, tuple[int, ...]] = {}
 
     def root(self) -> Table:
@@ -61,6 +79,8 @@ class Flatbuffer:
         return unpack(self.block(position), position & MASK)[0]
 
     def table(self, position: int) -> Table:
+        if position & 3:
+            raise MalformedError("a table is out of line")
         vtable = position - self.number(INT32, position)
         fields = self._vtables.get(vtable)
         if fields is None:
@@ -71,8 +91,56 @@ class Flatbuffer:
         if position < 0:
             raise MalformedError("a table points before the start of the file")
         size = self.number(UINT16, position)
+        if position & 1 or size & 1 or position + size > self.size:
+            raise MalformedError("the list of a table's fields is out of line")
         fields = min(max(size - 4, 0) // 2, _MAX_FIELDS)
         return struct.unpack(f"<{fields}H", self.read(position + 4, 2 * fields))
+
+    def held(self, fields: tuple[int, ...], layout: Layout) -> tuple[list[tuple[int, Field]], int]:
+        """What a table with ``fields`` holds of ``layout`` beside numbers of up to 4 bytes: offsets in it, and the bytes up to its last field."""
+        found = self._held.get((fields, layout))
+        if found is None:
+            pointers, last = [], 0
+            for slot, field in layout.fields.items():
+                if slot >= len(fields) or not (offset := fields[slot]):
+                    continue
+                size = field if isinstance(field, int) else 4
+                if offset & (min(size, 4) - 1):
+                    raise MalformedError("a field of a table is out of line")
+                last = max(last, offset + size)
+                if field not in (1, 2, 4):
+                    pointers.append((offset, field))
+            found = self._held[fields, layout] = pointers, last
+        return found
+
+    def verify(self, position: int, field: Field) -> None:
+        """What a table holds at ``position``, as flatbuffers' ``Verifier`` checks it; raises ``MalformedError`` or ``struct.error``."""
+        if isinstance(field, int):
+            if position & (field - 1):
+                raise MalformedError("a number is out of line")
+            return
+        target = self.target(position)
+        if isinstance(field, Layout):
+            self.table(target).verify(field)
+        elif isinstance(field, tuple):
+            count = self.number(UINT32, target)
+            if 4 * count > self.size:
+                raise MalformedError("a vector reaches past the end of the file")
+            for place in range(target + 4, target + 4 + 4 * count, 4):
+                self.table(place + self.number(UINT32, place)).verify(field[0])
+        else:
+            end = target + 4 + self.number(UINT32, target) * struct.calcsize(f"<{field}")
+            if end + (field == "s") > self.size:
+                raise MalformedError("a vector reaches past the end of the file")
+            if field == "s" and self.number(UINT8, end):
+                raise MalformedError("a name has no end")
+
+    def target(self, position: int) -> int:
+        """Where the offset at ``position`` points to."""
+        offset = int(UINT32(self.block(position), position & MASK)[0])
+        if not offset or (position | offset) & 3:
+            raise MalformedError("an offset is out of line")
+        return position + offset
 
     def spend(self, size: int) -> None:
         """Count ``size`` bytes that are about to be decoded towards the file's bound."""
@@ -117,9 +185,20 @@ class Table:
         """Where the offset in ``slot`` points to, or 0 when the field is absent."""
         fields = self._fields
         if slot < len(fields) and fields[slot]:
-            position = self.position + fields[slot]
-            return position + int(UINT32(self.file.block(position), position & MASK)[0])
+            return self.file.target(self.position + fields[slot])
         return 0
+
+    def verify(self, layout: Layout) -> None:
+        """Checks what the table holds of ``layout``, and all that this points to; raises ``MalformedError`` or ``struct.error``."""
+        file = self.file
+        pointers, last = file.held(self._fields, layout)
+        if self.position + last > file.size:
+            raise MalformedError("a table reaches past the end of the file")
+        file.verified += 1
+        if file.verified > MAX_VERIFIED_TABLES:  # several may point to one, so that the file's size is no bound
+            raise MalformedError(f"it has more than {MAX_VERIFIED_TABLES:,} tables", "LAT006")
+        for offset, field in pointers:
+            file.verify(self.position + offset, field)
 
     def child(self, slot: int) -> Table | None:
         position = self.follow(slot)
@@ -170,7 +249,9 @@ class Table:
             raise MalformedError("a name reaches past the end of the file")
         if length > MAX_STRING_BYTES:
             raise MalformedError(f"a name is {length:,} bytes long; at most {MAX_STRING_BYTES:,} are read", "LAT006")
-        raw = self.file.read(position + 4, length)
+        raw, end = self.file.read(position + 4, length), self.file.read(position + 4 + length, 1)
+        if end != b"\0":
+            raise MalformedError("a name has no end")
         text = printable(raw.decode("utf-8", "surrogateescape"))
         self.file.spend(len(text))
         return text

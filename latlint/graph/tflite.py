@@ -10,7 +10,7 @@ from typing import Any
 
 from latlint.errors import LatlintError
 from latlint.graph import tflite_ops
-from latlint.graph.flatbuffer import BOOL, INT8, INT32, UINT8, UINT32, UINT64, Flatbuffer, MalformedError, Table
+from latlint.graph.flatbuffer import BOOL, INT8, INT32, UINT8, UINT32, UINT64, Flatbuffer, Layout, MalformedError, Table
 from latlint.graph.inputs import InputShape, dims_text, fitting, open_notes
 from latlint.graph.ops import CONVOLUTIONS, UNKNOWN, lacks_operand
 from latlint.graph.source import Source
@@ -56,6 +56,31 @@ _TENSOR_SHAPE, _TENSOR_TYPE, _TENSOR_BUFFER, _TENSOR_NAME, _TENSOR_QUANTIZATION,
 _TENSOR_SPARSITY, _TENSOR_SHAPE_SIGNATURE, _TENSOR_HAS_RANK = 6, 7, 8
 _QUANTIZATION_SCALE, _QUANTIZATION_ZERO_POINT, _QUANTIZATION_AXIS = 2, 3, 6
 _BUFFER_DATA, _BUFFER_OFFSET, _BUFFER_SIZE = 0, 1, 2
+
+# What the runtime's verifier walks and nothing here reads: it refuses the whole file for one offset. Of the options of ops only the
+# table is checked, not its fields.
+_NAMED_TENSOR = Layout({0: "s", 1: 4})
+_SIGNATURE = Layout({0: (_NAMED_TENSOR,), 1: (_NAMED_TENSOR,), 2: "s", 4: 4})
+_EXTERNAL_BUFFER = Layout({0: 4, 1: 4, 2: 8, 3: 8, 4: "s"})
+_MODEL_REST = Layout(
+    {
+        0: 4, 3: "s", 5: "i", 6: (Layout({0: "s", 1: 4}),), 7: (_SIGNATURE,), 8: (Layout({0: "s"}),), 9: (_EXTERNAL_BUFFER,),
+    }
+)  # fmt: skip
+_CODE_REST = Layout({0: 1, 1: "s", 2: 4, 3: 4})
+_SUBGRAPH_REST = Layout({4: "s", 5: 4})
+_DIMENSION = Layout({0: 1, 1: 4, 2: 1, 3: Layout({}), 4: 1, 5: Layout({})})
+_SPARSITY = Layout({0: "i", 1: "i", 2: (_DIMENSION,)})
+_VARIANT = Layout({0: "i", 1: 1, 2: 1})
+_TENSOR_REST = Layout({1: 1, 2: 4, 5: 1, 6: _SPARSITY, 7: "i", 8: 1, 9: (_VARIANT,), 10: 4})
+_QUANTIZATION_REST = Layout({0: "f", 1: "f", 4: 1, 5: Layout({}), 6: 4})
+_OPERATOR_REST = Layout({0: 4, 3: 1, 5: "B", 6: 1, 7: "?", 8: "i", 9: 8, 10: 8, 11: 1, 13: 4})
+_BUFFER_REST = Layout({1: 8, 2: 8})
+# A graph that is not followed, whole.
+_QUANTIZATION = Layout({**_QUANTIZATION_REST.fields, 2: "f", 3: "q"})
+_TENSOR = Layout({**_TENSOR_REST.fields, 0: "i", 3: "s", 4: _QUANTIZATION})
+_OPERATOR = Layout({**_OPERATOR_REST.fields, 1: "i", 2: "i", 4: Layout({}), 12: Layout({})})
+_SUBGRAPH = Layout({**_SUBGRAPH_REST.fields, 0: (_TENSOR,), 1: "i", 2: "i", 3: (_OPERATOR,)})
 
 _BUILTIN = frozenset(tflite_ops.BUILTIN_NAMES)
 _EMPTY_BUFFER = ByteRange(0, 0)
@@ -108,6 +133,7 @@ class _Reader:
         self.shapes = shapes
         self.notes: list[str] = []
         self.model = file.root()
+        self.model.verify(_MODEL_REST)
         self.subgraphs = self.model.tables(_MODEL_SUBGRAPHS, MAX_NODES, "subgraphs")
         if not self.subgraphs:
             raise impossible("it has no graph")
@@ -137,6 +163,9 @@ class _Reader:
             self.run(main, 0)
         except MalformedError as error:
             raise MalformedError(str(error), "LAT008" if stated and error.code == "LAT007" else error.code) from None
+        for number, position in enumerate(self.subgraphs):
+            if number not in self.bodies.followed:
+                self.file.table(position).verify(_SUBGRAPH)
         for index in sorted(self.sizes.moved):
             _check_shape(self.tensors[index].shape or (), index)
         _check_order(self.nodes, self.tensors, self.free, main.inputs, main.outputs)
@@ -202,6 +231,7 @@ class _Reader:
         if not 0 <= number < len(self.subgraphs):
             raise impossible(f"it refers to subgraph {number} of {len(self.subgraphs)}")
         table = self.file.table(self.subgraphs[number])
+        table.verify(_SUBGRAPH_REST)
         positions = table.tables(_SUBGRAPH_TENSORS, MAX_TENSORS, "tensors")
         first, count = len(self.tensors), len(positions)
         if first + count > MAX_TENSORS:
@@ -266,6 +296,7 @@ class _Reader:
         codes = []
         for position in self.model.tables(_MODEL_OPERATOR_CODES, MAX_NODES, "operator codes"):
             table = self.file.table(position)
+            table.verify(_CODE_REST)
             # Codes above 127 do not fit the first field; a file from before the second has 0 there (schema_utils.cc).
             code = max(table.number(_CODE_DEPRECATED_BUILTIN, INT8), table.number(_CODE_BUILTIN, INT32))
             if code == tflite_ops.CUSTOM_CODE:
@@ -288,6 +319,7 @@ class _Reader:
         codes = self.codes
         for index, position in enumerate(graph.tables(_SUBGRAPH_OPERATORS, MAX_NODES, "nodes")):
             table = self.file.table(position)
+            table.verify(_OPERATOR_REST)
             code = table.number(_OPERATOR_CODE, UINT32)
             if code >= len(codes):
                 raise impossible(f"node {index} has operator code {code} of {len(codes)}")
@@ -305,6 +337,7 @@ class _Reader:
         # Old converters write no has_rank ; among them a tensor without a shape is a scalar.
         ranked = any(table.number(_TENSOR_HAS_RANK, BOOL, False) for table in tables)
         for index, table in enumerate(tables):
+            table.verify(_TENSOR_REST)
             tensor = self._tensor(index, table, self.buffers, index not in weights, ranked)
             self.tensors.append(tensor)
             self.stated.append(tensor.shape)
@@ -316,6 +349,7 @@ class _Reader:
         ranges = []
         for position in self.model.tables(_MODEL_BUFFERS, MAX_TENSORS, "buffers"):
             table = self.file.table(position)
+            table.verify(_BUFFER_REST)
             offset, length = table.extent(_BUFFER_DATA)
             if not length and (outside := table.number(_BUFFER_OFFSET, UINT64)) > 1:
                 # A file above 2 GB keeps values behind the flatbuffer: an absolute offset and a size.
@@ -378,6 +412,7 @@ class _Reader:
         table = tensor.child(_TENSOR_QUANTIZATION)
         if table is None:
             return None
+        table.verify(_QUANTIZATION_REST)
         scales = table.vector(_QUANTIZATION_SCALE, "f")
         if not scales:
             return None
@@ -408,6 +443,9 @@ class _Reader:
                 attributes = code.builtin.attributes(operands)
             except MalformedError as error:
                 raise MalformedError(f"node {index} ({code.native[:80]}) has {error}", error.code) from None
+        else:
+            table.child(_OPERATOR_OPTIONS)
+            table.child(_OPERATOR_OPTIONS_2)
         return Node(
             index=index,
             name=(tensors[outputs[0]].name if outputs and outputs[0] >= 0 else "") or f"{code.native}_{index}",

@@ -342,6 +342,28 @@ def _activation_at(slot: int) -> Callable[[Operands], Attributes]:
     return lambda op: {"activation": op.activation(slot)}
 
 
+def _lstm(op: Operands) -> Attributes:
+    """What a full cell refuses (``CheckInputTensorDimensions`` in ``kernels/unidirectional_sequence_lstm.cc``): its weights and biases by slot."""
+    if len(op.inputs) >= 20:
+        for slot in (1, 2):
+            if not (clip := op.options.number(slot, FLOAT32, 0.0)) >= 0:
+                raise impossible(f"a clip of {clip:g}")
+        into, back = op.shape(4), op.shape(8)
+        if into and back and len(back) == 2:
+            cells, units = into[0], back[1]
+            wanted: dict[int, tuple[int, ...]] = {
+                **dict.fromkeys(range(1, 5), (cells, into[-1])),
+                **dict.fromkeys(range(5, 9), (cells, units)),
+                **dict.fromkeys(range(9, 16), (cells,)),
+                16: (units, cells),
+                17: (units,),
+            }
+            for slot, shape in wanted.items():
+                if (given := op.shape(slot)) is not None and given != shape:
+                    raise impossible(f"input {slot} of {list(given)}, not {list(shape)}")
+    return {"activation": op.activation(0)}
+
+
 def _fully_connected(op: Operands) -> Attributes:
     _check_bias(op, _weights(op, 2), 0)
     if (order := op.options.number(1, INT8)) not in (0, 1):
@@ -527,6 +549,8 @@ def _strided_slice(op: Operands) -> Attributes:
 
 
 def _resize_bilinear(op: Operands) -> Attributes:
+    if (size := op.integers(1)) is not None and len(size) != 2:
+        raise impossible(f"a size of {counted(len(size), 'number')}")
     # Slots 0 and 1 are the retired new_height and new_width.
     return {"align_corners": op.options.number(2, BOOL, False), "half_pixel": op.options.number(3, BOOL, False)}
 
@@ -649,8 +673,8 @@ _BUILTINS: dict[str, Builtin] = {
     "CAST": Builtin("cast", 37, _cast),
     "SHAPE": Builtin("shape", 55, _shape),
     "L2_NORMALIZATION": Builtin("l2_normalization", 12, _activation_at(0)),
-    "LSTM": Builtin("lstm", 14, _activation_at(0)),
-    "UNIDIRECTIONAL_SEQUENCE_LSTM": Builtin("lstm", 71, _activation_at(0)),
+    "LSTM": Builtin("lstm", 14, _lstm),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": Builtin("lstm", 71, _lstm),
     "BIDIRECTIONAL_SEQUENCE_LSTM": Builtin("lstm", 69, _activation_at(0)),
     "RNN": Builtin("rnn", 7, _activation_at(0)),
     "UNIDIRECTIONAL_SEQUENCE_RNN": Builtin("rnn", 31, _activation_at(1)),

@@ -583,6 +583,27 @@ def quantised(scales: int, points: int, axis: int = 0) -> T:
 
 FILTER = weights(16, 3, 3, 16)
 
+
+def lstm(slot: int | None = None, shape: tuple[int, ...] = ()) -> tuple[list[T], Op]:
+    """One of 3 cells on 2 rows of 5 steps, its input ``slot`` of another shape; without one it is clipped at -1."""
+    shapes = [(2, 5, 4), *[(3, 4)] * 4, *[(3, 3)] * 4, *[(3,)] * 4]
+    slots = [*range(9), 12, 13, 14, 15]
+    if slot is not None:
+        shapes[slots.index(slot)] = shape
+    tensors = [
+        T(shapes[0]),
+        *(weights(*each) for each in shapes[1:]),
+        T((2, 3), variable=True),
+        T((2, 3), variable=True),
+        T((2, 5, 3)),
+    ]
+    operands = [slots.index(each) if each in slots else -1 for each in range(18)]
+    options = {"CellClip": -1.0 if slot is None else 0.0, "FusedActivationFunction": 4}
+    return tensors, Op(
+        "UNIDIRECTIONAL_SEQUENCE_LSTM", [*operands, 13, 14], [15], ("UnidirectionalSequenceLSTMOptions", options)
+    )
+
+
 #: What LiteRT refuses, as ``test_litert_refuses_it_too`` asks it.
 REFUSED_BY_LITERT: dict[str, tuple[list[T], Op, str]] = {
     "no zero point": ([quantised(1, 0), quantised(1, 1)], Op("RELU", [0], [1]), "1 scale and 0 zero points"),
@@ -648,6 +669,12 @@ REFUSED_BY_LITERT: dict[str, tuple[list[T], Op, str]] = {
     "too much to mirror": ([T((1, 4)), constant([[0, 0], [4, 0]]), T((1, 8))], Op("MIRROR_PAD", [0, 1], [2], ("MirrorPadOptions", {"Mode": 0})), "more to mirror"),
     "uneven blocks": ([IMAGE, OUT], Op("SPACE_TO_DEPTH", [0], [1], ("SpaceToDepthOptions", {"BlockSize": 3})), "blocks of 3 on 8x8"),
     "blocks of few channels": ([IMAGE, OUT], Op("DEPTH_TO_SPACE", [0], [1], ("DepthToSpaceOptions", {"BlockSize": 3})), "blocks of 3 of 16 channels"),
+    "a size of three": (
+        [IMAGE, constant([4, 4, 4]), OUT], Op("RESIZE_BILINEAR", [0, 1], [2], ("ResizeBilinearOptions", {})), "a size of 3 numbers",
+    ),
+    "an LSTM's clip": (*lstm(), "a clip of -1"),
+    "an LSTM's weights": (*lstm(2, (3, 9)), "input 2 of [3, 9], not [3, 4]"),
+    "an LSTM's bias": (*lstm(13, (4, 1)), "input 13 of [4, 1], not [3]"),
     "no shape to make": ([IMAGE, T((4, 4), "int32"), OUT], Op("RESHAPE", [0, 1], [2]), "makes a fixed shape of 1 elements"),
 }  # fmt: skip
 
@@ -764,6 +791,56 @@ def test_an_offset_before_the_start_of_the_file_is_refused() -> None:
     table = tflite.Model.GetRootAs(bytes(data), 0).Subgraphs(0)._tab.Pos
     struct.pack_into("<i", data, table, table + 32)
     assert "before the start" in refusal(bytes(data)).message
+
+
+def _with_all_parts() -> bytes:
+    """A file with what latlint does not read: a description, metadata, a signature, a graph that is not followed."""
+    schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
+    data = build(
+        [IMAGE._replace(name="in"), OUT._replace(name="out", scales=[0.5], zero_points=[0])],
+        [Op("RELU", [0], [1])],
+        outputs=[1],
+        subgraphs=2,
+    )
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data))
+    model.description, model.metadataBuffer = "described", [0]
+    model.metadata, model.signatureDefs = [schema.MetadataT()], [schema.SignatureDefT()]
+    model.metadata[0].name, model.metadata[0].buffer = "min_runtime_version", 0
+    signature = model.signatureDefs[0]
+    signature.signatureKey, signature.subgraphIndex = "serving", 0
+    signature.inputs, signature.outputs = [schema.TensorMapT()], [schema.TensorMapT()]
+    for graph in model.subgraphs:
+        graph.name = "main"
+        graph.tensors[0].shapeSignature = [-1, 8, 8, 16]
+        graph.tensors[1].quantization.min, graph.tensors[1].quantization.max = [0.0], [1.0]
+    (signature.inputs[0].name, signature.inputs[0].tensorIndex), signature.outputs[0].name = ("x", 0), "y"
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+@pytest.mark.parametrize("value", [1, 2, 255])
+def test_a_file_is_damaged_where_the_runtimes_verifier_says_so(value: int) -> None:
+    interpreter = pytest.importorskip("ai_edge_litert.interpreter")
+    data, wrong, both = _with_all_parts(), [], 0
+    for place in range(8, len(data)):
+        changed = bytearray(data)
+        changed[place] ^= value
+        try:
+            read_tflite(bytes(changed), "m.tflite")
+            code = ""
+        except LatlintError as error:
+            code = error.code
+        invalid = False
+        try:
+            interpreter.Interpreter(model_content=bytes(changed))
+        except (ValueError, RuntimeError) as error:
+            invalid = "not a valid Flatbuffer" in str(error)
+        both += invalid
+        if (invalid and not code) or (code == "LAT001" and not invalid):
+            wrong.append((place, code))
+    assert both > 50
+    assert wrong == []
 
 
 @pytest.mark.parametrize("what", ["name", "value"])
