@@ -364,6 +364,8 @@ class _Reader:
             if value.type.HasField("tensor_type") and stated not in DTYPES:
                 raise ImpossibleError(f"{_quoted(value.name)} is declared in type {stated}, which there is not")
             found = known.proto.tensor_type.elem_type if known is not None else 0
+            if found and value.name in made and value.type.WhichOneof("value") not in (None, "tensor_type"):
+                raise ImpossibleError(f"{_quoted(value.name)} is declared as no tensor, and is one")
             if found != stated and value.name in made and {DTYPES.get(found), DTYPES.get(stated)} <= _CERTAIN:
                 types = (DTYPES.get(each, f"type {each}") for each in (stated, found))
                 raise ImpossibleError("{} is declared as {}, and is {}".format(_quoted(value.name), *types))

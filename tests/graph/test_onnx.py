@@ -973,8 +973,9 @@ def _typeless(model: ModelProto) -> None:
         (_edited(lambda model: None, "QuantizeLinear", (3,), axis=1), "3 scales for 4 slices along axis 1"),
         (_edited(lambda model: _declare_output(model, 7)), "'y' is declared as int64, and is float32"),
         (_edited(lambda model: _declare_output(model, 0)), "'y' is declared in type 0, which there is not"),
+        (_edited(lambda model: model.graph.output[0].type.sparse_tensor_type.SetInParent()), "'y' is declared as no tensor, and is one"),
     ],
-    ids="name kind twice auto_pad empty negative other_kernel output_padding nameless bias location type transposed scales output none".split(),
+    ids="name kind twice auto_pad empty negative other_kernel output_padding nameless bias location type transposed scales output none sparse".split(),
 )  # fmt: skip
 def test_what_onnx_runtime_refuses_is_impossible(data: bytes, words: str) -> None:
     with pytest.raises(LatlintError) as caught:
