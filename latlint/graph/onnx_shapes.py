@@ -370,12 +370,14 @@ class Inference:
 
     def _check_foreign(self, node: NodeProto) -> None:
         """The same for an op that the imported opset does not have, by what the newest one, or a standard op that it is like, asks for:
-        attributes are read by name, whoever defines the op."""
+        attributes and operands are read by name and place, whoever defines the op."""
         if node.domain == "com.microsoft":
             _check_inputs(node, MICROSOFT_INPUTS.get(node.op_type, 0), MAX_DIMENSION)
         foreign = FOREIGN.get((node.domain, node.op_type))
         alike = foreign.stand_in[0] if node.domain and foreign is not None and foreign.stand_in else node.op_type
         schema = self._schema("", alike, {})
+        if schema and node.domain in ("", "ai.onnx"):  # an op of a later opset, which is known by its name
+            _check_inputs(node, *self._asked_of(schema).inputs, first=self._asked_of(schema).first)
         expected = self._asked_of(schema).attributes if schema else {}
         for attribute in node.attribute:
             kind, _ = expected.get(attribute.name, (attribute.type, False))

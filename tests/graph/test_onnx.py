@@ -607,6 +607,28 @@ def test_ops_of_microsofts_have_the_inputs_that_planners_rely_on(op: str) -> Non
     _expect(model([node], IMAGE), "LAT007", op, f"where {op} takes at least {least}")
 
 
+def _later_ops() -> list[str]:
+    """Standard ops that opset 6 does not have, with an input or more."""
+    first: dict[str, int] = {}
+    for schema in onnx.defs.get_all_schemas_with_history():
+        if not schema.domain:
+            first[schema.name] = min(first.get(schema.name, schema.since_version), schema.since_version)
+    newest = {schema.name: schema.min_input for schema in onnx.defs.get_all_schemas() if not schema.domain}
+    return sorted(name for name, least in newest.items() if least and first[name] > 6)
+
+
+@pytest.mark.parametrize("op", _later_ops())
+def test_ops_of_a_later_opset_have_the_inputs_that_planners_rely_on(op: str) -> None:
+    """They are known by name, whatever opset the file states."""
+    _expect(model([helper.make_node(op, [], ["y"])], IMAGE, opset=6), "LAT007", op, "0 inputs")
+
+
+def test_an_op_of_somebody_elses_may_have_the_name_of_a_standard_one() -> None:
+    node = helper.make_node("QLinearConv", ["x"], ["y"], domain="my.domain")
+    graph = read(model([node], IMAGE, others={"my.domain": 1}))
+    assert sole(graph).inputs == (graph.inputs[0],) and "QLinearConv" in sole(graph).native
+
+
 def test_microsofts_ops_have_at_least_the_inputs_that_onnxruntime_says() -> None:
     state = pytest.importorskip(
         "onnxruntime.capi.onnxruntime_pybind11_state", reason="asks ONNX Runtime for its schemas"
