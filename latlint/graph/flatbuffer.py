@@ -35,9 +35,6 @@ MAX_STRUCTURE_BYTES = 1 << 26
 _MAX_FIELDS = 64
 
 
-#: The runtime's own verifier takes no more tables of one file (``max_tables`` in flatbuffers' verifier.h).
-MAX_VERIFIED_TABLES = 1_000_000
-
 #: What a field of a table is: a number of so many bytes, a vector of numbers (its ``struct`` format), a string (``"s"``), a table, or a
 #: vector of tables.
 Field = Union[int, str, "Layout", tuple["Layout"]]
@@ -61,13 +58,15 @@ class Layout:
 class Flatbuffer:
     """A FlatBuffers file. Reading outside of it raises ``MalformedError`` or ``struct.error``."""
 
-    __slots__ = ("_held", "_spent", "_vtables", "block", "read", "size", "verified")
+    __slots__ = ("_checked", "_entries", "_held", "_spent", "_vtables", "block", "read", "size")
 
     def __init__(self, data: bytes | memoryview | Source) -> None:
         source = Source.of(data)
         self.block, self.read, self.size = source.block, source.read, source.size
         self._spent = 0
-        self.verified = 0
+        #: What was checked already, so that what is pointed to many times takes no longer; and the entries of vectors of tables.
+        self._checked: set[tuple[int, Field]] = set()
+        self._entries = 0
         #: Of a vtable's fields and a layout: where the table holds something, how many bytes it takes.
         self._held: dict[tuple[tuple[int, ...], Layout], tuple[list[tuple[int, Field]], int]] = {}
         self._vtables: dict[int, tuple[int, ...]] = {}
@@ -119,16 +118,22 @@ class Flatbuffer:
             if position & (field - 1):
                 raise MalformedError("a number is out of line")
             return
-        target = self.target(position)
+        self._verify_at(self.target(position), field)
+
+    def _verify_at(self, target: int, field: Field) -> None:
+        if (target, field) in self._checked:
+            return
+        self._checked.add((target, field))
         if isinstance(field, Layout):
             self.table(target).verify(field)
         elif isinstance(field, tuple):
             count = self.number(UINT32, target)
-            if 4 * count > self.size:
-                raise MalformedError("a vector reaches past the end of the file")
+            self._entries += count
+            if 4 * self._entries > self.size:
+                raise MalformedError("its vectors of tables overlap, or reach past the end of the file")
             for place in range(target + 4, target + 4 + 4 * count, 4):
-                self.table(place + self.number(UINT32, place)).verify(field[0])
-        else:
+                self._verify_at(place + self.number(UINT32, place), field[0])
+        elif isinstance(field, str):
             end = target + 4 + self.number(UINT32, target) * struct.calcsize(f"<{field}")
             if end + (field == "s") > self.size:
                 raise MalformedError("a vector reaches past the end of the file")
@@ -194,9 +199,6 @@ class Table:
         pointers, last = file.held(self._fields, layout)
         if self.position + last > file.size:
             raise MalformedError("a table reaches past the end of the file")
-        file.verified += 1
-        if file.verified > MAX_VERIFIED_TABLES:  # several may point to one, so that the file's size is no bound
-            raise MalformedError(f"it has more than {MAX_VERIFIED_TABLES:,} tables", "LAT006")
         for offset, field in pointers:
             file.verify(self.position + offset, field)
 

@@ -18,7 +18,7 @@ import tflite
 from latlint.errors import LatlintError
 from latlint.graph import read
 from latlint.graph import tflite as reader
-from latlint.graph.flatbuffer import MAX_STRUCTURE_BYTES
+from latlint.graph.flatbuffer import MAX_STRUCTURE_BYTES, Table
 from latlint.graph.ops import KINDS
 from latlint.graph.tflite import read_tflite
 from latlint.graph.tflite_ops import _BUILTINS, BUILTIN_NAMES, builtin
@@ -841,6 +841,30 @@ def test_a_file_is_damaged_where_the_runtimes_verifier_says_so(value: int) -> No
             wrong.append((place, code))
     assert both > 50
     assert wrong == []
+
+
+@pytest.mark.parametrize("count", [1000, 8000])
+def test_signatures_that_share_one_crowd_take_as_long_as_the_file(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``count`` signatures are one table, whose inputs are ``count`` times one table: no more of them are looked at than there are entries."""
+    data = _with_all_parts()
+    model = tflite.Model.GetRootAs(data, 0)
+    signature = model.SignatureDefs(0)
+    inner = signature._tab.Pos + signature._tab.Offset(4)  # its inputs
+    outer = model._tab.Pos + model._tab.Offset(18)  # the model's signatures
+    named = signature.Inputs(0)._tab.Pos
+
+    def crowd(target: int) -> bytes:
+        return struct.pack(f"<{1 + count}I", count, *(target - 4 - 4 * index for index in range(count)))
+
+    size, crowded = len(data) + -len(data) % 4, 4 + 4 * count
+    first, second = bytearray(data.ljust(size, b"\0")), bytearray(data.ljust(size, b"\0"))
+    struct.pack_into("<I", first, outer, size - outer)
+    struct.pack_into("<I", second, inner, size - inner)
+    made = bytes(first) + crowd(crowded + signature._tab.Pos) + bytes(second) + crowd(crowded + named) + data
+    looked_at, verify = Counter[str](), Table.verify
+    monkeypatch.setattr(Table, "verify", lambda table, layout: (looked_at.update(["table"]), verify(table, layout))[1])
+    read_tflite(made, "m.tflite")
+    assert looked_at["table"] < 100
 
 
 @pytest.mark.parametrize("what", ["name", "value"])
