@@ -472,12 +472,16 @@ def _with_default(node: NodeProto, name: str, value: int) -> NodeProto:
 
 def _bounded(shape: Array | None) -> tuple[int, ...]:
     """``shape`` as the shape of an array that is small enough to make."""
-    if shape is None or shape.ndim != 1 or shape.size > MAX_RANK:
+    if shape is None or shape.ndim != 1:
         raise ValueError("not a shape")
-    dims = tuple(int(dim) for dim in shape)
-    if any(dim < 0 for dim in dims) or prod(dims) > MAX_ELEMENTS:
+    return _small(shape.tolist())
+
+
+def _small(dims: Sequence[int]) -> tuple[int, ...]:
+    """The same of numbers, which no sum and no product has wrapped round."""
+    if len(dims) > MAX_RANK or any(dim < 0 for dim in dims) or prod(dims) > MAX_ELEMENTS:
         raise ValueError("too large to fold")
-    return dims
+    return tuple(dims)
 
 
 def _shape(attrs: dict[str, Any], shape: Array) -> Array:
@@ -560,8 +564,10 @@ def _expand(_: dict[str, Any], data: Array, shape: Array) -> Array:
 
 
 def _tile(_: dict[str, Any], data: Array, repeats: Array) -> Array:
-    _bounded(repeats * np.array(data.shape, np.int64))
-    return np.tile(data, repeats.tolist())
+    times = repeats.tolist()
+    made = _small([dim * count for dim, count in zip(data.shape, times, strict=True)])
+    # NumPy repeats one axis after the other, and may have run out of memory before it comes to that of no elements
+    return np.tile(data, times) if prod(made) else np.zeros(made, data.dtype)
 
 
 def _concat(attrs: dict[str, Any], *arrays: Array) -> Array:
@@ -605,7 +611,7 @@ def _pad(
     sides = np.asarray(attrs["pads"] if pads is None else pads).reshape(2, -1).T
     if attrs.get("mode", "constant") != "constant" or axes is not None or sides.min() < 0:
         raise ValueError("not a plain pad")
-    _bounded(np.array(data.shape, np.int64) + sides.sum(1))
+    _small([dim + sum(more) for dim, more in zip(data.shape, sides.tolist(), strict=True)])
     return np.pad(data, sides.tolist(), constant_values=attrs.get("value", 0) if value is None else value.item())
 
 

@@ -232,12 +232,15 @@ class Sizes:
         if index in self.values:
             return self.values[index]
         tensor = self.tensors[index]
-        if tensor.elements == 0:
-            return np.zeros(tensor.shape or (), np.int64)
-        if tensor.value is None or tensor.shape is None or len(tensor.value) > _MAX_VALUE:
+        shape, elements = tensor.shape, tensor.elements
+        if shape is None or elements is None:
+            return None
+        if elements == 0:
+            return np.zeros(shape, np.int64)
+        if tensor.value is None or len(tensor.value) > _MAX_VALUE:
             return None
         found = np.array(tensor.value, _KINDS.get(tensor.dtype, np.int64 if tensor.dtype.startswith("int") else None))
-        return found.reshape(tensor.shape) if found.size == prod(tensor.shape) else None
+        return found.reshape(shape) if found.size == elements else None
 
     def _compute(self, node: Node) -> None:
         values, tensors = self.values, self.tensors
@@ -789,8 +792,11 @@ def _padded(self: Sizes, node: Node, data: Array, pads: Array) -> Array:
 
 
 def _tiled(self: Sizes, node: Node, data: Array, counts: Array) -> Array:
-    _room(self, node)
-    return np.tile(data, counts.tolist())
+    room, times = _room(self, node), counts.tolist()
+    if tuple(dim * count for dim, count in zip(data.shape, times, strict=True)) != room:
+        raise ValueError("another shape")
+    # NumPy repeats one axis after the other, and may have run out of memory before it comes to that of no elements
+    return np.tile(data, times) if prod(room) else np.zeros(room, data.dtype)
 
 
 def _summed(self: Sizes, node: Node, data: Array, *_: Array) -> Array:

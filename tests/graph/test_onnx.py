@@ -300,6 +300,23 @@ def test_a_chain_that_would_grow_without_end_is_not_folded() -> None:
     assert max(len(tensor.value or ()) for tensor in graph.tensors) <= 1024
 
 
+@pytest.mark.parametrize(
+    ("op", "constants"),
+    [
+        ("Tile", {"d": [0, 1, 2, 2], "by": [4, 255, 1 << 62, 255]}),  # 4 times that wraps round to 0
+        ("Tile", {"d": [[1]], "by": [1 << 32, 0]}),  # no elements, but 32 GB on the way
+        ("Pad", {"d": [1], "by": [(1 << 63) - 1, (1 << 63) - 1]}),
+        ("Expand", {"d": [1], "by": [1 << 62, 4]}),
+        ("ConstantOfShape", {"by": [1 << 62, 4, 0]}),
+        ("Range", {"from": np.array(0), "to": np.array((1 << 63) - 1), "by": np.array(1)}),
+    ],
+)
+def test_values_too_large_to_make_are_not_folded(op: str, constants: dict[str, Any]) -> None:
+    """Sizes that wrap round end the process in NumPy's C code."""
+    graph = read(model([ONE(op, list(constants), ["y"])], {}, constants))
+    assert graph.tensors[graph.outputs[0]].value in (None, ())
+
+
 def test_where_an_open_size_may_be_what_is_wrong_it_is_asked_for() -> None:
     for channels, words in (
         ("C", r"state them \(--shape x=1x\?x8x8\), or export"),

@@ -113,6 +113,17 @@ def test_a_reduction_of_constants_without_its_axes_is_left_as_the_file_has_it(op
     assert (read.tensors[2].shape, read.tensors[2].value) == ((1,), None)
 
 
+def test_a_tile_of_no_elements_takes_no_memory() -> None:
+    """NumPy would repeat the first axis before it came to the second."""
+    read = graph([constant([[1]]), constant([1 << 30, 0]), T((1 << 30, 0), "int32")], [Op("TILE", [0, 1], [2])])
+    assert read.tensors[2].shape == (1 << 30, 0)
+
+
+def test_a_constant_that_does_not_say_its_size_has_no_known_elements() -> None:
+    read = graph([T((-1, -1), "int32", np.zeros(1, np.int32)), T((1, 1), "int32")], [Op("NEG", [0], [1])])
+    assert read.tensors[1].value is None
+
+
 def test_what_is_not_computed_keeps_a_fixed_size_and_opens_a_placeholder() -> None:
     read = graph([T((1, 8)), T((1, 4)), T((1, 4), signature=(-1, 4))], [Op("Foo", [0], [1]), Op("Bar", [0], [2])])
     assert [tensor.shape for tensor in read.tensors] == [(1, 8), (1, 4), (-1, 4)]
