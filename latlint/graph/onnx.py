@@ -575,12 +575,19 @@ class _Reader:
             opset,
             known,
         )
+        result, sound = Result(UNKNOWN, {}), True
+        newer = self.newer and domain in _STANDARD
         try:
-            result = Result(UNKNOWN, {}) if self.newer and domain in _STANDARD else describe(domain, call)
+            described = describe(domain, call)
+            result = result if newer else described
         except ImpossibleError as problem:
-            raise ImpossibleError(f"{_label(node)} has {problem}") from None
+            if not newer:
+                raise ImpossibleError(f"{_label(node)} has {problem}") from None
+            sound = False
         except (TypeError, ValueError, IndexError, OverflowError):
-            raise ImpossibleError(f"{_label(node)} has attributes of the wrong kind") from None
+            if not newer:
+                raise ImpossibleError(f"{_label(node)} has attributes of the wrong kind") from None
+            sound = False
         native = tuple(reads)
         operands = (
             native if result.inputs is None else tuple(reads[slot] for slot in result.inputs if slot < len(reads))
@@ -598,8 +605,11 @@ class _Reader:
             version=opset,
             location=step.location,
             native_inputs=native,
+            # what a later opset means by attributes that could not be here, no planner knows either
             native_attributes=_frozen(
                 dict.fromkeys(attribute.name for attribute in node.attribute) | _without_tensors(call.attributes)
+                if sound
+                else {}
             ),
         )
 

@@ -177,7 +177,8 @@ def _attributes(graph: Graph, draft: Draft, op: Op) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if op.op in _CONVOLUTIONS:
         weights = draft.shape(op.input(_WEIGHTS.get(op.op, 1))) or ()
-        taps = tuple(op.get("kernel_shape") or weights[2:])
+        stated = (op.get("kernel_shape"), weights[2:])
+        taps = next((tuple(each) for each in stated if each and min(each) > 0), ())
         found |= {
             "kernel": taps,
             "groups": int(op.get("group", 1)),
