@@ -15,6 +15,7 @@ from math import inf
 from typing import Any
 
 from latlint.data import data_dir
+from latlint.graph.inputs import dims_text
 from latlint.graph.tflite_ops import BUILTIN_NAMES, builtin
 from latlint.graph.types import Graph, Node, Tensor
 from latlint.records import NamedTuple
@@ -350,7 +351,19 @@ def _no_cell(graph: Graph, node: Node) -> str:
     if named and len(named) != wanted:
         return f"with {counted(len(named), 'activation')} where it takes {wanted}"
     strange = next((name for name in named if name not in _ACTIVATIONS), "")
-    return f"with an activation '{strange[:40]}'" if strange else ""
+    if strange:
+        return f"with an activation '{strange[:40]}'"
+    units, bias = given.get("hidden_size", 0), _operand(graph, node, 3)
+    wanted_bias = (directions, 2 * {"LSTM": 4, "GRU": 3, "RNN": 1}[node.native] * units)
+    if units and bias is not None and bias.shape and -1 not in bias.shape and bias.shape != wanted_bias:
+        return f"with a bias of {dims_text(bias.shape)}, not {dims_text(wanted_bias)}"
+    return ""
+
+
+def _operand(graph: Graph, node: Node, slot: int) -> Tensor | None:
+    """What the node reads there; ``None`` where that is left out."""
+    tensor = node.native_inputs[slot] if slot < len(node.native_inputs) else -1
+    return graph.tensors[tensor] if tensor >= 0 else None
 
 
 _ACTIVATIONS = frozenset(
@@ -359,7 +372,10 @@ _ACTIVATIONS = frozenset(
 
 
 def _no_resize(graph: Graph, node: Node) -> str:
-    """Linear and cubic ones work on whole images (``tensor/upsamplebase.h``, ``ScalesValidation``)."""
+    """Linear and cubic ones work on whole images (``tensor/upsamplebase.h``, ``ScalesValidation``); sizes or scales, not both."""
+    scales, sizes = (_operand(graph, node, slot) for slot in (2, 3))
+    if scales is not None and scales.elements and sizes is not None:
+        return "with both scales and sizes"
     mode = node.native_attributes.get("mode", "nearest")
     read, made = (graph.tensors[tensors[0]].shape for tensors in (node.native_inputs, node.outputs))
     if mode == "nearest" or not read or not made or len(read) != len(made) or min(*read, *made) < 1:
@@ -382,12 +398,30 @@ def _no_clip(graph: Graph, node: Node) -> str:
     return "with a bound of more than one number" if any(shape and shape != (1,) for shape in shapes) else ""
 
 
-#: What kernels of ONNX Runtime's CPU provider refuse when they are made, of what schemas allow.
+def _no_gather(graph: Graph, node: Node) -> str:
+    """Indices that are known lie within (``tensor/gather.cc``)."""
+    data, index = _operand(graph, node, 0), _operand(graph, node, 1)
+    axis = node.native_attributes.get("axis", 0)
+    if (
+        data is None
+        or index is None
+        or not index.value
+        or not data.shape
+        or not -len(data.shape) <= axis < len(data.shape)
+    ):
+        return ""
+    size = data.shape[axis]
+    beyond = next((each for each in index.value if size >= 0 and not -size <= each < size), None)
+    return "" if beyond is None else f"of element {beyond} of {size}"
+
+
+#: What kernels of ONNX Runtime's CPU provider refuse when they are made or run, of what schemas allow.
 _CHECKS: Mapping[str, Callable[[Graph, Node], str]] = {
     **dict.fromkeys(("LSTM", "GRU", "RNN"), _no_cell),
     "Resize": _no_resize,
     "Pad": _no_pad,
     "Clip": _no_clip,
+    "Gather": _no_gather,
     "LRN": lambda _, node: "over an even 'size'" if node.native_attributes.get("size", 1) % 2 == 0 else "",
 }
 

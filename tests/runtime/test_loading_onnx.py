@@ -158,12 +158,21 @@ def cell(op: str, *, directions: int = 1, **attributes: Any) -> bytes:
     )
 
 
-def resized(mode: str, *factors: float) -> bytes:
+def with_bias(content: bytes, *shape: int) -> bytes:
+    """A cell with a bias of zeros."""
+    model = onnx.ModelProto.FromString(content)
+    model.graph.node[0].input.append("b")
+    model.graph.initializer.append(numpy_helper.from_array(np.zeros(shape, np.float32), "b"))
+    return bytes(model.SerializeToString())
+
+
+def resized(mode: str, *factors: float, sizes: Sequence[int] | None = None) -> bytes:
     scales = helper.make_tensor("s", TensorProto.FLOAT, (len(factors),), factors)
+    stated = [] if sizes is None else [helper.make_tensor("n", TensorProto.INT64, (len(sizes),), sizes)]
     graph = helper.make_graph(
-        [helper.make_node("Resize", ["x", "", "s"], ["y"], mode=mode)], "g",
+        [helper.make_node("Resize", ["x", "", "s", *(each.name for each in stated)], ["y"], mode=mode)], "g",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4, 8, 8, 8][: len(factors)])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)], [scales],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)], [scales, *stated],
     )  # fmt: skip
     return bytes(
         helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8).SerializeToString()
@@ -209,6 +218,15 @@ NOT_MADE: dict[str, tuple[bytes, str, bytes]] = {
     "bounds of two": (
         with_constant("Clip", ["x", "", "c"], np.ones(2, np.float32)), "with a bound of more than one number",
         with_constant("Clip", ["x", "", "c"], np.ones(1, np.float32)),
+    ),
+    "a bias of another size": (
+        with_bias(cell("GRU"), 1, 32), "with a bias of 1x32, not 1x48", with_bias(cell("GRU"), 1, 48),
+    ),
+    "both scales and sizes": (
+        resized("nearest", 1, 1, 2, 2, sizes=[1, 4, 16, 16]), "with both scales and sizes", resized("nearest", 1, 1, 2, 2),
+    ),
+    "an element that there is not": (
+        with_constant("Gather", ["x", "c"], [0, 8], axis=1), "of element 8 of 8", with_constant("Gather", ["x", "c"], [0, -8], axis=1),
     ),
     "an even window": (node_of("LRN", ["x"], size=2), "over an even 'size'", node_of("LRN", ["x"], size=3)),
 }  # fmt: skip
