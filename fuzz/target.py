@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import warnings
 import zlib
 
 from latlint import checks
@@ -19,6 +20,9 @@ from latlint.latency import engine
 from latlint.latency.packs import Target, load_targets
 from latlint.runtime import plan, unloadable
 from latlint.settings import Settings
+
+#: A user would read it among the findings.
+warnings.simplefilter("error")
 
 
 @functools.cache

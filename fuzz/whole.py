@@ -4,7 +4,7 @@
 other one of any format) and with what git has, a lock, a baseline or a configuration written and gone by, textconv; in a random format, on a
 random target or provider, now and then as if quantised or with a size that the file leaves open. ``texts``: edits of configurations, locks,
 baselines, packs and measurements. An execution is one edited file from the command line to the report. Anything but exit code 0, 1 or 2, an
-internal error (LAT009 included), a lock that is not up to date as soon as it is written, a baseline that accepts less than what there was, a budget of
+internal error (LAT009 included), a warning of Python's, a lock that is not up to date as soon as it is written, a baseline that accepts less than what there was, a budget of
 ``init`` that is broken at once, a result that differs when it comes from the cache, 5 s of processor time for a command line or 512 MB is a finding: the files are kept in ``found/`` of the working directory, and the exit code is 1.
 
 A file system in memory as ``--work`` is faster, and each process needs a directory and a ``--seed`` of its own. With ``--counts FILE`` a run goes on where
@@ -30,6 +30,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache, partial
@@ -508,6 +509,7 @@ def main() -> int:
         raise HangError(f"more than {SECONDS_AN_INPUT} s")
 
     signal.signal(signal.SIGPROF, hang)
+    warnings.simplefilter("error")  # a user would read it among the findings
     gc.collect()
     gc.freeze()
     start, say = time.monotonic(), SAY_EVERY

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Container, Iterable, Iterator, Mapping
-from math import inf, prod
+from math import inf, isfinite, prod
 from typing import Any, Protocol
 
 from latlint.graph.onnx_ops import ImpossibleError, is_known
 from latlint.graph.onnx_parts import GraphProto, NodeProto, TensorProto, tensor_type
 from latlint.graph.onnx_shapes import Inference, attributes_of
-from latlint.graph.trips import Loop
+from latlint.graph.trips import MAX_TRIPS, Loop
 from latlint.graph.types import ByteRange, agreed
 from latlint.records import NamedTuple
 
@@ -362,7 +362,8 @@ def _loop_trips(inference: Inference, body: Body) -> int | None:
     known = None if began is None or not body.outputs[0] else _by_condition(inference, body)
     if known is None or (most is None and known == _FOR_EVER):
         return None
-    return int(most if known == _FOR_EVER else known if most is None else min(most, known))  # type: ignore[arg-type]
+    rounds = int(most if known == _FOR_EVER else known if most is None else min(most, known))  # type: ignore[arg-type]
+    return rounds if rounds <= MAX_TRIPS else None
 
 
 _FOR_EVER = -1
@@ -372,14 +373,18 @@ def _by_condition(inference: Inference, body: Body) -> int | None:
     """Rounds until the condition, which each computes for the next, does not hold; ``_FOR_EVER`` where it always does."""
     inputs, outputs = body.inputs[0], body.outputs[0]
     written = {
-        name: _Named(_KINDS.get(step.node.op_type, step.node.op_type), tuple(step.node.input))
+        name: _Named(_KINDS.get(step.node.op_type, "") if step.node.domain in ("", "ai.onnx") else "", tuple(step.node.input))
         for step in body.steps[0] if step.role != "entry" for name in step.node.output if name
     }  # fmt: skip
     begins = dict(zip(inputs[2:], list(body.node.input)[2 : len(inputs)], strict=False))
     following = dict(zip(inputs[2:], outputs[1:], strict=False))
     condition = outputs[0]
     for _ in range(MAX_DEPTH):
-        if condition not in written or written[condition].kind not in ("identity", "cast"):
+        if (
+            condition not in written
+            or written[condition].kind not in ("identity", "cast")
+            or not written[condition].inputs
+        ):
             break
         condition = written[condition].inputs[0]
     if len(inputs) > 1 and condition == inputs[1]:
@@ -401,5 +406,8 @@ def _by_condition(inference: Inference, body: Body) -> int | None:
 
 
 def _number(inference: Inference, name: Any) -> float | None:
+    """The one number that ``name`` holds; ``None`` of one that is not finite, as a count of rounds has to be."""
     value = inference.values.get(name)
-    return float(value.item()) if value is not None and value.size == 1 and value.dtype.kind in "biuf" else None
+    if value is None or value.size != 1 or value.dtype.kind not in "biuf":
+        return None
+    return float(value.item()) if isfinite(value.item()) else None

@@ -672,6 +672,13 @@ def _broadcasting(function: Callable[..., Any]) -> Callable[..., Array]:
     return fold
 
 
+def _mean(data: Array, **over: Any) -> Array:
+    """NumPy's; of nothing, which it warns of whatever ``errstate`` says, there is none."""
+    if not data.size:
+        raise ValueError("the mean of nothing")
+    return np.asarray(np.mean(data, **over))
+
+
 def _reduction(function: Callable[..., Any]) -> Callable[..., Array]:
     def fold(attrs: dict[str, Any], data: Array, axes: Array | None = None) -> Array:
         over = _axes(attrs, axes)
@@ -747,7 +754,7 @@ _FOLDS: dict[str, Callable[..., Array | list[Array] | None]] = {
     "Log": _broadcasting(np.log),
     "Reciprocal": _broadcasting(np.reciprocal),
     "Pow": _broadcasting(lambda a, b: np.power(a, b).astype(a.dtype)),
-    "ReduceMean": _reduction(np.mean),
+    "ReduceMean": _reduction(_mean),
     "ReduceProd": _reduction(np.prod),
     "ReduceSum": _reduction(np.sum),
     "ReduceMax": _reduction(np.max),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from math import isfinite
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -205,7 +206,9 @@ class Bodies:
 
 
 def _number(value: Any) -> float | None:
-    return value.item() if value is not None and value.size == 1 else None
+    """The one number that ``value`` holds; ``None`` of one that is not finite, as a count of rounds has to be."""
+    known = value is not None and value.size == 1 and value.dtype.kind in "biuf"
+    return value.item() if known and isfinite(value.item()) else None
 
 
 #: Ops that run other subgraphs -> how they are followed.

@@ -755,6 +755,13 @@ def _elementwise(function: Callable[..., Any]) -> _Fold:
     return lambda self, node, *operands: np.asarray(function(*operands))
 
 
+def _mean(data: Array, **over: Any) -> Array:
+    """NumPy's; of nothing, which it warns of whatever ``errstate`` says, there is none."""
+    if not data.size:
+        raise ValueError("the mean of nothing")
+    return np.asarray(np.mean(data, **over))
+
+
 def _reduction(function: Callable[..., Any]) -> _Fold:
     def fold(self: Sizes, node: Node, data: Array, *_: Array) -> Array:
         axes = tuple(_axes(self, node))
@@ -881,7 +888,7 @@ _FOLDS: dict[str, _Fold] = {
     "scatter_nd": _scattered,
     "arg_max": _position(np.argmax),
     "arg_min": _position(np.argmin),
-    "mean": _reduction(np.mean),
+    "mean": _reduction(_mean),
     "reduce_prod": _reduction(np.prod),
     "sum": _reduction(np.sum),
     "reduce_max": _reduction(np.max),

@@ -19,6 +19,8 @@ _TURNED = {
     "greater_equal": "less_equal",
     "not_equal": "not_equal",
 }
+#: A loop's counter has 64 bits; of more rounds, which take a counter of floats, nobody knows anything.
+MAX_TRIPS = 2**63 - 1
 #: Conditions are a comparison or a few joined by AND.
 _MAX_STEPS = 64
 
@@ -26,8 +28,8 @@ _MAX_STEPS = 64
 class Loop(NamedTuple):
     """A loop, as far as its count depends on it. Tensors are indices or names.
 
-    ``producer`` gives the node that writes a tensor within the loop; ``value`` the number that a tensor holds in every round, or
-    ``None``; ``start`` what it holds before the first round; ``following`` maps a tensor that changes from round to round to the one
+    ``producer`` gives the node that writes a tensor within the loop, which may have any operands; ``value`` the number that a tensor holds in every
+    round, or ``None``, as of one that is not finite; ``start`` what it holds before the first round; ``following`` maps a tensor that changes from round to round to the one
     that it becomes.
     """
 
@@ -62,7 +64,7 @@ class Loop(NamedTuple):
         """The tensor whose value ``tensor`` holds."""
         for _ in range(_MAX_STEPS):
             node = self.producer(tensor)
-            if node is None or node.kind not in _PASSING:
+            if node is None or node.kind not in _PASSING or not node.inputs:
                 break
             tensor = node.inputs[0]
         return tensor
@@ -71,9 +73,10 @@ class Loop(NamedTuple):
         return self.producer(self._passed(tensor))
 
     def _comparison(self, node: Any) -> int | None:
-        kind, (left, right) = node.kind, map(self._passed, node.inputs[:2])
-        if kind not in _TURNED:
+        kind = node.kind
+        if kind not in _TURNED or len(node.inputs) < 2:
             return None
+        left, right = map(self._passed, node.inputs[:2])
         limit = self.value(right)
         if limit is None:
             kind, left, limit = _TURNED[kind], right, self.value(left)
@@ -94,7 +97,7 @@ class Loop(NamedTuple):
     def _stepped(self, tensor: Any) -> tuple[float, Any]:
         """``(step, counter)`` of a tensor that is a counter plus a step."""
         node = self._origin(tensor)
-        if node is None or node.kind not in ("add", "sub"):
+        if node is None or node.kind not in ("add", "sub") or len(node.inputs) < 2:
             return 0.0, tensor
         a, b = map(self._passed, node.inputs[:2])
         if node.kind == "add" and a not in self.following:
@@ -107,7 +110,7 @@ class Loop(NamedTuple):
     def _changed(self, tensor: Any, kind: str) -> tuple[float | None, Any]:
         """``(number, counter)`` of a tensor that ``kind`` makes of a counter and a number; the number is ``None`` of any other tensor."""
         node = self._origin(tensor)
-        if node is not None and node.kind == kind:
+        if node is not None and node.kind == kind and len(node.inputs) > 1:
             a, b = map(self._passed, node.inputs[:2])
             for counter, number in ((a, self.value(b)), (b, self.value(a))):
                 if counter in self.following and number is not None:
@@ -136,9 +139,8 @@ def _rounds(kind: str, start: float, step: float, limit: float) -> int | None:
     if (step > 0) != kind.startswith("less"):
         return None  # it never ends, or never begins
     distance, stride = (limit - start, step) if step > 0 else (start - limit, -step)
-    if kind.endswith("equal"):
-        return max(int(distance // stride) + 1, 0)
-    return max(int(-(-distance // stride)), 0)
+    count = distance // stride + 1 if kind.endswith("equal") else -(-distance // stride)
+    return max(int(count), 0) if abs(count) <= MAX_TRIPS else None  # nor where floats run over
 
 
 #: More rounds than any number doubles in.

@@ -327,7 +327,7 @@ def matmul_add(draft: Draft, spare_attention: bool = False) -> None:
             continue
         data, weights = draft.shape(op.inputs[0]), draft.shape(op.inputs[1])
         bias = user.inputs[1 - user.inputs.index(op.outputs[0])]
-        if data is None or weights is None or len(weights) != 2 or bias == op.outputs[0]:
+        if not data or weights is None or len(weights) != 2 or bias == op.outputs[0]:
             continue
         if draft.dtype(op.inputs[0]) not in ("float32", "float16", "bfloat16"):
             continue
