@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import faulthandler
 import gc
 import hashlib
 import io
@@ -503,6 +504,7 @@ def main() -> int:
     counts = Counts(options.counts and options.counts.absolute(), options.what, options.seed)
     start_from = prepared(work)
     one = texts if options.what == "texts" else partial(models, options.what)
+    faulthandler.enable()  # a crash in C code ends the run: the input lies in here/, and this says where it was
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_MB << 20, MEMORY_MB << 20))
 
     def hang(number: int, frame: object) -> None:

@@ -115,6 +115,16 @@ class Draft:
         value = self.value(tensor)
         return value[0] if value is not None and len(value) == 1 else None
 
+    def wholes(self, tensor: int) -> tuple[int, ...] | None:
+        """The elements of a small constant of whole numbers, as axes are; a file may have it in floats, and in those that are none."""
+        value = self.value(tensor)
+        return None if value is None or any(each % 1 != 0 for each in value) else tuple(int(each) for each in value)
+
+    def whole(self, tensor: int) -> int | None:
+        """The only element of a constant of one whole number."""
+        value = self.wholes(tensor)
+        return value[0] if value is not None and len(value) == 1 else None
+
     # --- Changing --------------------------------------------------------------------------------------------------------------
 
     def new_tensor(self, like: int, shape: Sequence[int] | None = None, dtype: str = "") -> int:

@@ -421,9 +421,9 @@ def _size_of(draft: Draft, tensor: int) -> tuple[int, int] | None:
     wider = draft.writer(tensor, "Unsqueeze")
     gather = draft.writer(wider.inputs[0] if wider else tensor, "Gather")
     shape = draft.writer(gather.inputs[0], "Shape") if gather else None
-    axis = draft.scalar(gather.inputs[1]) if gather else None
+    axis = draft.whole(gather.inputs[1]) if gather else None
     alone = wider is not None or (gather is not None and draft.shape(gather.inputs[1]) == (1,))
-    return (shape.inputs[0], int(axis)) if shape is not None and axis is not None and alone else None
+    return (shape.inputs[0], axis) if shape is not None and axis is not None and alone else None
 
 
 def fuse_reshapes(draft: Draft) -> None:

@@ -342,7 +342,7 @@ class _Blocks:
         if mode not in ("nearest", "linear"):
             return
         scales = draft.value(op.input(scales_at)) or self._scales(op)
-        if not scales or len(scales) != 4 or scales[:2] != (1, 1) or any(s < 1 or s != int(s) for s in scales):
+        if not scales or len(scales) != 4 or scales[:2] != (1, 1) or any(s < 1 or s % 1 != 0 for s in scales):
             return
         value = self.blocked[op.inputs[0]]
         self._take(op, 0)

@@ -172,11 +172,11 @@ def _squares(draft: Draft, op: Op) -> bool:
 
 def _axes(draft: Draft, op: Op) -> tuple[int, ...] | None:
     """The axes of a reduction, from the end where they or the number of dimensions say."""
-    axes = op.get("axes") or draft.value(op.input(1))
+    axes = op.get("axes") or draft.wholes(op.input(1))
     shape = draft.shape(op.inputs[0])
     if axes is None or (shape is None and max(axes, default=0) >= 0):
         return None
-    return tuple(sorted(int(axis) - len(shape) if shape and axis >= 0 else int(axis) for axis in axes))
+    return tuple(sorted(axis - len(shape) if shape and axis >= 0 else axis for axis in axes))
 
 
 def _trailing(draft: Draft, op: Op) -> bool:
@@ -435,8 +435,8 @@ def gather_to_split(draft: Draft) -> None:
 
 
 def _taken_axis(draft: Draft, op: Op, rank: int) -> int | None:
-    axis = op.get("axis", 0) if op.op == "Gather" else draft.scalar(op.input(3))
-    return None if axis is None else int(axis) + (rank if axis < 0 else 0)
+    axis = op.get("axis", 0) if op.op == "Gather" else draft.whole(op.input(3))
+    return None if axis is None else axis + (rank if axis < 0 else 0)
 
 
 def _taken(draft: Draft, op: Op, axis: int, shape: tuple[int, ...]) -> tuple[int, int, bool] | None:
@@ -450,11 +450,11 @@ def _taken(draft: Draft, op: Op, axis: int, shape: tuple[int, ...]) -> tuple[int
             return None
         start = int(place) + (size if place < 0 else 0)
         return (start, start + 1, draft.shape(op.inputs[1]) == ()) if 0 <= start < size else None
-    first, last = draft.scalar(op.input(1)), draft.scalar(op.input(2))
-    step = draft.scalar(op.input(4)) if op.input(4) >= 0 else 1
+    first, last = draft.whole(op.input(1)), draft.whole(op.input(2))
+    step = draft.whole(op.input(4)) if op.input(4) >= 0 else 1
     if first is None or last is None or step != 1:
         return None
-    ends = [min(max(int(place) + (size if place < 0 else 0), 0), size) for place in (first, last)]
+    ends = [min(max(place + (size if place < 0 else 0), 0), size) for place in (first, last)]
     return (ends[0], ends[1], False) if ends[0] < ends[1] else None
 
 

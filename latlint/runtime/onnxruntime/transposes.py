@@ -274,8 +274,8 @@ def _unsqueeze_input(draft: Draft, op: Op, slot: int, axes: tuple[int, ...]) -> 
 def _axes_of(draft: Draft, op: Op, slot: int) -> tuple[int, ...] | None:
     axes = op.get("axes")
     if axes is None:
-        axes = draft.value(op.input(slot))
-    return None if axes is None else tuple(int(axis) for axis in axes)
+        axes = draft.wholes(op.input(slot))
+    return None if axes is None else tuple(axes)
 
 
 def _set_axes(draft: Draft, op: Op, axes: Sequence[int], since: int) -> None:
@@ -438,12 +438,12 @@ def _arg(push: _Push) -> bool:
 def _slice(push: _Push) -> bool:
     draft, op, rank = push.draft, push.op, len(push.perm)
     starts = op.get("starts") if draft.opset < 10 else draft.shape(op.input(1))
-    axes = op.get("axes") if draft.opset < 10 else draft.value(op.input(3))
+    axes = op.get("axes") if draft.opset < 10 else draft.wholes(op.input(3))
     if axes is None:
         if op.input(3) >= 0 or not starts:
             return False
         axes = tuple(range(len(starts) if draft.opset < 10 else starts[0]))
-    moved = tuple(push.perm[int(axis) % rank] for axis in axes)
+    moved = tuple(push.perm[axis % rank] for axis in axes)
     if draft.opset < 10:
         op.attributes["axes"] = moved
     else:
