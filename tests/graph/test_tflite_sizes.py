@@ -119,6 +119,12 @@ def test_a_tile_of_no_elements_takes_no_memory() -> None:
     assert read.tensors[2].shape == (1 << 30, 0)
 
 
+def test_the_mean_of_nothing_is_not_known_and_warns_of_nothing(recwarn: pytest.WarningsRecorder) -> None:
+    empty = T((0,), "float32", np.zeros(0, np.float32))
+    read = graph([empty, constant([0]), T((), "float32")], [Op("MEAN", [0, 1], [2])])
+    assert read.tensors[2].value is None and not recwarn.list
+
+
 def test_a_constant_that_does_not_say_its_size_has_no_known_elements() -> None:
     read = graph([T((-1, -1), "int32", np.zeros(1, np.int32)), T((1, 1), "int32")], [Op("NEG", [0], [1])])
     assert read.tensors[1].value is None
