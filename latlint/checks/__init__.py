@@ -8,6 +8,7 @@ where the configuration is read.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
@@ -15,7 +16,7 @@ from pkgutil import iter_modules
 from latlint.checks._causes import gathered
 from latlint.checks._selection import graded, reach, refuse_unknown, selected
 from latlint.checks._selection import severity as severity
-from latlint.checks.types import SEVERITIES, Comparison, Finding, Leftovers, Rule, Subject
+from latlint.checks.types import SEVERITIES, Comparison, Finding, Leftovers, Rule, Subject, fingerprint
 from latlint.records import NamedTuple
 from latlint.settings import Settings
 
@@ -150,6 +151,25 @@ def _chosen(settings: Settings, model: str) -> _Chosen:
         known = _Chosen(settings, model)
         _last[:] = [known]
     return known
+
+
+def run_again(subject: Subject, before: Subject, known: list[Finding]) -> list[Finding]:
+    """What all rules find in ``subject``, which is ``before`` but for the name of the target: ``known``, what they found there, by that name."""
+    settings, model = subject.settings, subject.prediction.model
+    old, new = before.prediction.target, subject.prediction.target
+    if any(settings.budgets_for(model, name) for name in (old, new)) or any(old in each.message for each in known):
+        return run(subject)  # the name decides more than what the target is called
+    marks = {each.fingerprint: fingerprint(each.code, subject.place, new, *each.identity) for each in known}
+    return [
+        replace(
+            each,
+            target=new,
+            fingerprint=marks[each.fingerprint],
+            causes=tuple([marks[cause] for cause in each.causes]),
+            under=each.under and marks[each.under],
+        )
+        for each in known
+    ]
 
 
 def run(subject: Subject) -> list[Finding]:

@@ -61,7 +61,7 @@ from latlint.words import counted
 
 if TYPE_CHECKING:
     from latlint.graph.types import Node
-    from latlint.latency.engine import Array, Workload
+    from latlint.latency.engine import Workload
     from latlint.runtime.types import Kernel
     from latlint.whatif.frontier import Frontier
 
@@ -164,13 +164,21 @@ def _judged(view: View) -> dict[tuple[str, str], list[int]]:
     return like
 
 
-def _work(view: View) -> tuple[dict[int, int], Workload]:
-    """The terms of these, and the row of each place there."""
+class _Held(NamedTuple):
+    """The kernels that are held against the frontier: the row of each place in the plan, and the terms and multiply-accumulates as computed of each row."""
+
+    rows: dict[int, int]
+    work: Workload
+    computed_macs: list[float]
+
+
+def _work(view: View) -> _Held:
     from latlint.latency import engine
+    from latlint.whatif.frontier import computed_macs
 
     places = sorted(place for found in view.launched(_judged).values() for place in found)
     work = engine.workload(replace(view.plan, kernels=tuple([view.plan.kernels[place] for place in places])))
-    return {place: row for row, place in enumerate(places)}, work
+    return _Held({place: row for row, place in enumerate(places)}, work, computed_macs(work).tolist())
 
 
 def _slow(view: View) -> list[_Slow]:
@@ -194,40 +202,49 @@ def _slow(view: View) -> list[_Slow]:
 
 def _reasons(view: View, slow: list[_Slow]) -> Iterator[str]:
     """What the excess of each over the frontier is spent on."""
-    from latlint.whatif.frontier import PURPOSES, computed_macs, spent
-
     if not slow:
         return
-    rows, work = view.launched(_work)
-    target = view.subject.target
-    purposes = spent(work, target, [rows[each.position] for each in slow], [each.ms for each in slow])
-    usual: dict[tuple[int, int], Array] = {}
-    for each, by_purpose in zip(slow, purposes, strict=True):
-        kernel, curve, near = each.kernel, each.curve, each.curve.nearest(each.kernel.macs)
+    held, offloads = view.launched(_work), view.offloads
+    for each, (purpose, winograd) in zip(slow, _most(view, held, slow), strict=True):
+        kernel = each.kernel
         if _refused(view, kernel):
             yield "fallback"
-        elif _off_the_fast_path(view, kernel, bool(curve.winograd[near])):
+        elif _off_the_fast_path(kernel, offloads, winograd):
             yield "path"
+        elif (
+            purpose in ("arithmetic", "tiles")
+            and held.computed_macs[held.rows[each.position]] >= _PADDED * kernel.all_macs
+        ):
+            yield "padded"
         else:
-            if (id(curve), near) not in usual:
-                usual[id(curve), near] = curve.spent(target, near) / curve.macs[near]
-            purpose = PURPOSES[int((by_purpose - usual[id(curve), near] * kernel.all_macs).argmax())]
-            products = purpose in ("arithmetic", "tiles")
-            if products and computed_macs(work, rows[each.position]) >= _PADDED * kernel.all_macs:
-                yield "padded"
-            else:
-                yield "linked" if purpose == "other" and kernel.linked else purpose
+            yield "linked" if purpose == "other" and kernel.linked else purpose
+
+
+def _most(view: View, held: _Held, slow: list[_Slow]) -> list[tuple[str, bool]]:
+    """What most of the excess of each over the convolution of the frontier that is nearest to it in size is spent on, by the name of the purpose, and
+    whether that one runs on a Winograd kernel."""
+    from latlint.whatif.frontier import PURPOSES, spent
+
+    target = view.subject.target
+    own = spent(held.work, target, [held.rows[each.position] for each in slow], [each.ms for each in slow])
+    found = [("", False)] * len(slow)
+    for curve in {id(each.curve): each.curve for each in slow}.values():
+        at = [number for number, each in enumerate(slow) if each.curve is curve]
+        near = curve.nearest([slow[number].kernel.macs for number in at])
+        usual = curve.spent(target, near, [slow[number].kernel.all_macs for number in at])
+        for number, size, purpose in zip(at, near, (own[at] - usual).argmax(axis=1).tolist(), strict=True):
+            found[number] = PURPOSES[purpose], bool(curve.winograd[size])
+    return found
 
 
 def _refused(view: View, kernel: Kernel) -> bool:
     """Whether the runtime's delegate left it to what runs the rest."""
-    return (
-        view.plan.partitions[kernel.partition].executor != view.plan.delegate and kernel.nodes[0] in view.plan.fallbacks
-    )
+    plan = view.plan
+    return plan.partitions[kernel.partition].executor != plan.delegate and kernel.nodes[0] in plan.fallbacks
 
 
-def _off_the_fast_path(view: View, kernel: Kernel, winograd: bool) -> bool:
-    if not view.offloads:
+def _off_the_fast_path(kernel: Kernel, offloads: bool, winograd: bool) -> bool:
+    if not offloads:
         return kernel.obstacle is not None
     return (winograd and "winograd" not in kernel.implementation) or kernel.launches > 3
 

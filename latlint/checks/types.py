@@ -60,6 +60,8 @@ class Finding(Record):
     #: Fingerprints of the findings with the same cause, and of that among them which stands for all where it is another.
     causes: tuple[str, ...] = ()
     under: str = ""
+    #: What tells the finding from the rule's others on the same model and target.
+    identity: tuple[str, ...] = ()
     #: Of a broken budget: why the model is slower than before the change, what would take it back, and the command that shows more.
     why: tuple[str, ...] = ()
 
@@ -83,6 +85,11 @@ class Subject(NamedTuple):
     prediction: Prediction
     settings: Settings
     path: str = ""
+
+    @property
+    def place(self) -> str:
+        """What stands for the model in fingerprints: where it lies in its repository, or else in the configuration's directory."""
+        return self.path or self.settings.relative(self.prediction.model)
 
 
 class Comparison(NamedTuple):
@@ -185,7 +192,8 @@ class Rule(NamedTuple):
         return self._finding(
             prediction.model,
             message,
-            (subject.path or subject.settings.relative(prediction.model), prediction.target, *identity),
+            (subject.place, prediction.target, *identity),
+            identity=identity,
             target=prediction.target,
             runtime=prediction.runtime,
             nodes=nodes,

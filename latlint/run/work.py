@@ -95,10 +95,19 @@ class Task(NamedTuple):
         predictions: list[Prediction] = []
         findings: list[Finding] = []
         held = any(any(budget.resources.values()) for budget in self.settings.budgets)
+        judged: dict[str, tuple[Subject, list[Finding]]] = {}
+        pack = None
         for prediction, plan, target in found:
             if held:
                 prediction = measured(prediction, plan)
-            remarks = checks.run(Subject(graph, plan, target, prediction, self.settings, path))
+            subject = Subject(graph, plan, target, prediction, self.settings, path)
+            if target.pack is not pack:  # as in predict_graph
+                pack, judged = target.pack, {}
+            if target.key in judged:
+                remarks = checks.run_again(subject, *judged[target.key])
+            else:
+                remarks = checks.run(subject)
+                judged[target.key] = subject, remarks
             one = Outcome((prediction,), tuple(remarks))
             predictions += (one if self.kernels else one.without_kernels()).predictions
             findings += remarks

@@ -84,13 +84,14 @@ class Frontier(NamedTuple):
     macs: Array
     ms: Array
     winograd: NDArray[np.bool_]
-    chosen: Sequence[int]
+    chosen: NDArray[np.intp]
     drawn: Workload
 
-    def spent(self, target: Target, size: int) -> Array:
-        """(purposes,): the milliseconds of ``ms[size]`` by ``PURPOSES``, on the target that this is the frontier of."""
-        found: Array = spent(self.drawn, target, self.chosen[size : size + 1], self.ms[size : size + 1])[0]
-        return found
+    def spent(self, target: Target, of: Sequence[int], macs: Sequence[int]) -> Array:
+        """(macs, purposes): the milliseconds by ``PURPOSES`` of so many multiply-accumulates each in the convolution whose index is ``of``, on the target
+        that this is the frontier of."""
+        scale = np.array(macs, float) / self.macs[of]
+        return spent(self.drawn, target, self.chosen[of], self.ms[of]) * scale[:, None]
 
     def prices(self, macs: Sequence[int]) -> Array:
         """Milliseconds of each number of multiply-accumulates in well-shaped convolutions; NaN where none are that small."""
@@ -100,9 +101,22 @@ class Frontier(NamedTuple):
         rate = np.interp(np.log(wanted), np.log(self.macs), np.log(self.ms / self.macs), left=np.nan)
         return np.asarray(np.exp(rate) * wanted)
 
-    def nearest(self, macs: float) -> int:
-        """The index of the convolution nearest in size."""
-        return int(np.argmin(np.abs(np.log(self.macs / macs))))
+    def nearest(self, macs: Sequence[int]) -> list[int]:
+        """The index of the convolution nearest in size to each number of multiply-accumulates."""
+        apart = np.abs(np.log(self.macs / np.array(macs, float)[:, None]))
+        found: list[int] = apart.argmin(axis=1).tolist()
+        return found
+
+
+class _Drawn(NamedTuple):
+    """Convolutions that were drawn: where each is in the plan, its multiply-accumulates, and a number that those of like size share; and, of all of the
+    plan, which run on Winograd kernels."""
+
+    work: Workload
+    at: NDArray[np.intp]
+    macs: Array
+    like: NDArray[np.intp]
+    winograd: NDArray[np.bool_]
 
 
 def group_of(kernel: Kernel) -> str | None:
@@ -119,7 +133,7 @@ def group_of(kernel: Kernel) -> str | None:
 
 
 _known: dict[tuple[str, str, str, str, str], Frontier] = {}
-_well_shaped: dict[tuple[tuple[str, ...], str, str], Workload] = {}
+_well_shaped: dict[tuple[tuple[str, ...], str, str], _Drawn] = {}
 
 
 def frontier(target: Target, group: str, dtype: str) -> Frontier:
@@ -129,51 +143,49 @@ def frontier(target: Target, group: str, dtype: str) -> Frontier:
         processor = target.processor
         like = alike(processor, dtype in FLOATS), group, dtype
         if like not in _well_shaped:
-            _well_shaped[like] = _drawn(processor, group, dtype)
+            _well_shaped[like] = _convolutions(_drawn(processor, group, dtype))
         _known[key] = _best(_well_shaped[like], target)
     return _known[key]
 
 
-def _best(work: Workload, target: Target) -> Frontier:
-    times = engine.times(work, target)
-    macs = np.array([float(kernel.macs) for kernel in work.plan.kernels])
-    at = np.flatnonzero(times.predicted & (macs > 0))
-    sizes = (np.log(macs[at]) / np.log(LIKE_SIZE)).astype(int).tolist()
-    rates = (times.kernels[at] / macs[at]).tolist()
-    best: dict[int, tuple[float, int]] = {}
-    for size, rate, position in zip(sizes, rates, at.tolist(), strict=True):
-        if size not in best or rate < best[size][0]:
-            best[size] = rate, position
-    chosen = sorted((position for _, position in best.values()), key=lambda position: macs[position])
-    return Frontier(
-        macs[chosen],
-        times.kernels[chosen],
-        np.array(["winograd" in work.plan.kernels[at].implementation for at in chosen], bool),
-        chosen,
-        work,
-    )
+def _convolutions(work: Workload) -> _Drawn:
+    kernels = work.plan.kernels
+    macs = np.array([float(kernel.macs) for kernel in kernels])
+    at = np.flatnonzero(macs > 0)
+    winograd = np.array(["winograd" in kernel.implementation for kernel in kernels], bool)
+    return _Drawn(work, at, macs[at], (np.log(macs[at]) / np.log(LIKE_SIZE)).astype(int), winograd)
 
 
-def spent(work: Workload, target: Target, at: Sequence[int], ms: Sequence[float] | Array) -> Array:
+def _best(drawn: _Drawn, target: Target) -> Frontier:
+    """Of those of like size that are predicted the one that takes the least time a multiply-accumulate."""
+    times = engine.times(drawn.work, target)
+    predicted = times.predicted[drawn.at]
+    at, macs, like = drawn.at[predicted], drawn.macs[predicted], drawn.like[predicted]
+    by_rate = np.lexsort((times.kernels[at] / macs, like))
+    best = by_rate[np.diff(like[by_rate], prepend=-1) > 0]
+    chosen = at[best]
+    return Frontier(macs[best], times.kernels[chosen], drawn.winograd[chosen], chosen, drawn.work)
+
+
+def spent(work: Workload, target: Target, at: Sequence[int] | NDArray[np.intp], ms: Sequence[float] | Array) -> Array:
     """(kernels, purposes): what the milliseconds of the kernels at these places of the plan are spent on, from the terms that price them. What
     trees add to the sum of the terms goes to all purposes alike."""
-    found = np.zeros((len(at), len(PURPOSES)))
+    places, spent_ms = np.asarray(at, np.intp), np.asarray(ms)
+    found = np.zeros((len(places), len(PURPOSES)))
     for part in work.parts:
-        rows = np.searchsorted(part.at, at)
-        cost = part.terms.take(rows, 0, mode="clip") * target.costs(part.model)
-        rate = np.asarray(ms) / np.maximum(cost.sum(axis=1), 1e-12)
-        here = part.at.take(rows, mode="clip") == at
-        found += (cost @ _purposes(part.model)) * (rate * here)[:, None]
+        rows = part.at.searchsorted(places)
+        cost = part.terms.take(rows, 0, mode="clip") @ (target.costs(part.model)[:, None] * _purposes(part.model))
+        here = part.at.take(rows, mode="clip") == places
+        found += cost * (spent_ms * here / np.maximum(cost.sum(axis=1), 1e-12))[:, None]
     return found
 
 
-def computed_macs(work: Workload, position: int) -> float:
-    """Multiply-accumulates of a kernel as it computes them, whole tiles and slices; 0 where it is priced by others."""
+def computed_macs(work: Workload) -> Array:
+    """(kernels,): multiply-accumulates as they are computed, whole tiles and slices; 0 where it is priced by others."""
+    found = np.zeros(len(work.plan.kernels))
     for part in work.parts:
-        if position in part.positions:
-            row = part.terms[part.positions.index(position)]
-            return float(max(row[_products(part.model)], default=0.0))
-    return 0.0
+        found[part.at] = part.terms[:, _products(part.model)].max(axis=1, initial=0.0)
+    return found
 
 
 @lru_cache(maxsize=16)

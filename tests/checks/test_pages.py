@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,16 @@ def test_findings_do_not_depend_on_the_target_that_is_looked_at_first(check: Che
         return {target: checks.run(subject(graph, target)) for target in names}
 
     assert in_order(targets) == in_order(targets[::-1])
+
+
+@pytest.mark.parametrize("check", MECHANISM, ids=lambda check: check.rule.code)
+@pytest.mark.parametrize("target", ["pixel-4/gpu", "qcs6490/npu@litert"])
+def test_rules_find_the_same_where_only_the_name_of_the_target_is_another(check: Check, target: str) -> None:
+    one = subject(sketch(example(check, "fails")), target)
+    other = one._replace(prediction=replace(one.prediction, target="phone/processor"))
+    known = checks.run(one)
+    again = checks.run_again(other, one, known)
+    assert again == checks.run(other) and {each.target for each in again} <= {"phone/processor"}
 
 
 @pytest.mark.parametrize("check", MECHANISM, ids=lambda check: check.rule.code)

@@ -34,8 +34,9 @@ def found(graph: Graph, target: str) -> list[Finding]:
 def test_the_frontier_is_made_of_the_targets_own_predictions(target: str, group: str) -> None:
     curve = frontier(TARGETS[target], group, "float32")
     assert len(curve.macs) >= 4 and np.all(np.diff(curve.macs) > 0)
-    for size, (macs, ms) in enumerate(zip(curve.macs, curve.ms, strict=True)):
-        assert curve.spent(TARGETS[target], size).sum() == pytest.approx(ms)
+    assert curve.nearest(curve.macs) == list(range(len(curve.macs)))
+    assert curve.spent(TARGETS[target], range(len(curve.ms)), 2 * curve.macs).sum(axis=1) == pytest.approx(2 * curve.ms)
+    for macs, ms in zip(curve.macs, curve.ms, strict=True):
         assert curve.prices([macs]) == pytest.approx([ms])
     below, beyond = curve.prices([curve.macs[0] * 0.5, curve.macs[-1] * 2])
     assert np.isnan(below)

@@ -11,6 +11,7 @@ import pytest
 
 import latlint
 from latlint.errors import LatlintError
+from latlint.globs import covers_target
 from latlint.latency import engine
 from latlint.settings import Budget, Settings
 
@@ -91,6 +92,19 @@ def test_what_a_target_is_called_besides_is_worked_out_once(model: Model, monkey
     first, second = report.predictions
     assert replace(first, target=second.target) == second and first.target != second.target
     assert "galaxy-s24/npu@litert" not in priced
+
+
+@pytest.mark.parametrize("budget", [None, "galaxy-s24/npu", "galaxy-s24/npu@litert", "galaxy-s24/*"])
+def test_what_is_found_beside_another_name_is_what_is_found_alone(model: Model, budget: str | None) -> None:
+    """Rules look at a target once, whatever it is called, unless a budget is for one of its names."""
+    both = "galaxy-s24/npu", "galaxy-s24/npu@litert"
+    budgets = (Budget(max_ms=0.001, target=budget),) if budget else ()
+    path = model("mobilenet_v3_small.tflite")
+    together = latlint.check(path, Settings(targets=both, budgets=budgets)).findings
+    for target in both:
+        held = tuple(each for each in budgets if covers_target(each.target, target))
+        alone = latlint.check(path, Settings(targets=(target,), budgets=held)).findings
+        assert alone and [each for each in together if each.target == target] == list(alone)
 
 
 @pytest.mark.parametrize("precision", ["w8a8", "float16"])
