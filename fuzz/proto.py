@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from math import prod
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -27,6 +28,8 @@ BYTES = (
 )
 
 OPS = sorted({schema.name for schema in defs.get_all_schemas() if schema.domain in ("", "com.microsoft")})
+#: Attributes of any op: a file may give an op those of others, in any kind.
+ATTRIBUTES = sorted({name for schema in defs.get_all_schemas_with_history() for name in schema.attributes})
 _OTHERS = ("FusedConv", "QLinearAdd", "QLinearConcat", "QuickGelu", "Attention", "MultiHeadAttention", "f")
 _MAX_BYTES = 20_000
 
@@ -61,7 +64,7 @@ def cross(first: bytes, second: bytes, dice: random.Random) -> bytes:
 
 def _edit(model: ModelProto, dice: random.Random) -> None:
     nodes = [*model.graph.node, *(node for function in model.functions for node in function.node)]
-    match dice.randrange(8):
+    match dice.randrange(9):
         case 0 if nodes:
             dice.choice(nodes).op_type = dice.choice((*OPS, *_OTHERS))
         case 1 if nodes:
@@ -71,6 +74,8 @@ def _edit(model: ModelProto, dice: random.Random) -> None:
             _attribute(node.attribute.add(), node, dice)
         case 3 if model.graph.initializer:
             _constant(dice.choice(model.graph.initializer), dice)
+        case 4:
+            _declare(model, dice)
         case _:
             message = _some_message(model, dice)
             _edit_field(message, dice.choice(message.DESCRIPTOR.fields), dice)
@@ -95,12 +100,12 @@ def _rewire(model: ModelProto, node: NodeProto, dice: random.Random) -> None:
 
 
 def _attribute(attribute: AttributeProto, node: NodeProto, dice: random.Random) -> None:
-    """One that the op's schema knows, mostly."""
+    """One that the op's schema knows, mostly, or else one of any op."""
     try:
         known: dict[str, Any] = dict(defs.get_schema(node.op_type).attributes)
     except (defs.SchemaError, TypeError):
         known = {}
-    attribute.name = dice.choice(sorted(known) or TEXTS)
+    attribute.name = dice.choice(sorted(known) if known and dice.random() < 0.7 else dice.choice((ATTRIBUTES, TEXTS)))
     kind = (
         int(known[attribute.name].type.value) if attribute.name in known and dice.random() < 0.9 else dice.randrange(15)
     )
@@ -119,19 +124,50 @@ def _attribute(attribute: AttributeProto, node: NodeProto, dice: random.Random) 
 
 
 def _constant(tensor: Any, dice: random.Random) -> None:
-    """A small integer or float vector, as shapes, axes, pads and scales are."""
-    count = dice.randrange(7)
-    del tensor.dims[:]
-    if dice.random() < 0.8:
-        tensor.dims.append(count)
-    for name in ("raw_data", "float_data", "int64_data", "int32_data"):
+    """A small integer or float vector, as shapes, axes, pads and scales are; now and then of another type, as a scalar or a matrix, or of no elements."""
+    dims = dice.choice(
+        ((dice.randrange(7),),) * 8 + ((), (1, 1), (2, 2), (3, 1), (0,), (0, 30_000, 30_000), (30_000, 30_000, 0))
+    )
+    count = prod(dims)
+    tensor.dims[:] = dims
+    for name in ("raw_data", "float_data", "int64_data", "int32_data", "double_data", "uint64_data"):
         tensor.ClearField(name)
-    if dice.random() < 0.7:
-        tensor.data_type = 7
-        tensor.int64_data.extend(dice.choice(NUMBERS) for _ in range(count))
+    match dice.randrange(8):
+        case 0:
+            tensor.data_type = dice.choice((2, 3, 4, 5, 6, 9, 10, 16, 17, 21, 22))
+            tensor.int32_data.extend(dice.randrange(256) for _ in range(count))
+        case 1 | 2:
+            tensor.data_type = 1
+            tensor.float_data.extend(dice.choice(FLOATS) for _ in range(count))
+        case _:
+            tensor.data_type = 7
+            tensor.int64_data.extend(dice.choice(NUMBERS) for _ in range(count))
+
+
+def _declare(model: ModelProto, dice: random.Random) -> None:
+    """Another shape for a value that the graph declares, or declares from now on: open, of other sizes, of another rank, or none."""
+    graph = model.graph
+    known = [*graph.input, *graph.output, *graph.value_info]
+    if graph.node and dice.random() < 0.3:
+        value = graph.value_info.add()
+        value.name = dice.choice(dice.choice(graph.node).output or [""])
+        value.type.tensor_type.elem_type = 1
+    elif known:
+        value = dice.choice(known)
     else:
-        tensor.data_type = 1
-        tensor.float_data.extend(dice.choice(FLOATS) for _ in range(count))
+        return
+    tensor = value.type.tensor_type
+    match dice.randrange(4):
+        case 0:
+            tensor.ClearField("shape")
+        case 1 if tensor.shape.dim:
+            dice.choice(tensor.shape.dim).dim_param = "n"
+        case 2 if tensor.shape.dim:
+            dice.choice(tensor.shape.dim).dim_value = dice.choice(NUMBERS)
+        case _:
+            tensor.ClearField("shape")
+            for _ in range(dice.randrange(6)):
+                tensor.shape.dim.add().dim_value = dice.choice((1, 1, 2, 4, 8))
 
 
 def _some_message(message: Any, dice: random.Random) -> Any:
