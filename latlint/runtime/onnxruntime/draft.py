@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
@@ -13,6 +14,7 @@ from latlint.graph.onnx_ops import MICROSOFT_INPUTS
 from latlint.graph.onnx_parts import defs
 from latlint.graph.ops import UNKNOWN
 from latlint.graph.types import Graph, Node, Tensor
+from latlint.runtime.loading import Schema, is_of_kind, schema_of
 
 
 @dataclass(eq=False, slots=True)
@@ -49,6 +51,8 @@ class Draft:
     #: How many tensors the file has; those from here on came in between.
     original: int
     producer: dict[int, Op] = field(default_factory=dict)
+    #: Which of its producer's outputs a value is: of a thousand outputs nobody looks for one.
+    slots: dict[int, int] = field(default_factory=dict)
     users: dict[int, list[Op]] = field(default_factory=dict)
     #: What was folded, with the indices of the nodes: they cost nothing.
     folded: dict[int, str] = field(default_factory=dict)
@@ -107,8 +111,10 @@ class Draft:
         return tensor in self.constants
 
     def value(self, tensor: int) -> tuple[Any, ...] | None:
-        """The elements of a small constant."""
-        return self.tensors[tensor].value if tensor in self.constants else None
+        """The elements of a small constant of real numbers."""
+        if tensor not in self.constants or self.tensors[tensor].dtype in _NOT_REAL:
+            return None
+        return self.tensors[tensor].value
 
     def scalar(self, tensor: int) -> float | None:
         """The only element of a constant of one."""
@@ -167,9 +173,9 @@ class Draft:
         """Adds a node. ``position`` orders it among those that are ready at the same time."""
         op.position = position
         self._ops.append(op)
-        for tensor in op.outputs:
+        for slot, tensor in enumerate(op.outputs):
             if tensor >= 0:
-                self.producer[tensor] = op
+                self.producer[tensor], self.slots[tensor] = op, slot
         for tensor in op.inputs:
             if tensor >= 0:
                 self.users.setdefault(tensor, []).append(op)
@@ -197,15 +203,17 @@ class Draft:
         if self.producer.get(op.outputs[slot]) is op:
             del self.producer[op.outputs[slot]]
         op.outputs[slot] = tensor
-        self.producer[tensor] = op
+        self.producer[tensor], self.slots[tensor] = op, slot
         self.changed = self._stale = True
 
     def remove(self, op: Op, why: str = "") -> None:
         """Takes a node out; what it read and nothing else reads stays until ``sweep``. ``why`` its nodes cost nothing, if so."""
         op.alive = False
-        for tensor in op.inputs:
-            if tensor >= 0:
+        for tensor, count in Counter(op.inputs).items():
+            if tensor >= 0 and count == 1:
                 self.users[tensor].remove(op)
+            elif tensor >= 0:
+                self.users[tensor] = [user for user in self.users[tensor] if user is not op]
         for tensor in op.outputs:
             if self.producer.get(tensor) is op:
                 del self.producer[tensor]
@@ -221,7 +229,7 @@ class Draft:
             if maker is None or source in self.outputs or len(self.users.get(source, ())) != 1:
                 return False
             self.remove(op, why)
-            self.set_output(maker, maker.outputs.index(source), result)
+            self.set_output(maker, self.slots[source], result)
             return True
         self.remove(op, why)
         self.redirect(result, source)
@@ -229,10 +237,12 @@ class Draft:
 
     def redirect(self, old: int, new: int) -> None:
         """Lets everything that reads ``old`` read ``new``."""
-        for user in list(self.users.get(old, ())):
-            for slot, tensor in enumerate(user.inputs):
-                if tensor == old:
-                    self.set_input(user, slot, new)
+        users = self.users.pop(old, [])
+        for user in dict.fromkeys(users):  # one may read it in each of a thousand slots
+            user.inputs[:] = [new if tensor == old else tensor for tensor in user.inputs]
+        if users:
+            self.users.setdefault(new, []).extend(users)
+            self.changed = self._stale = True
 
     def absorb(self, main: Op, others: Sequence[Op], output: int | None = None) -> None:
         """``main`` takes the work of ``others``, which go; it writes ``output`` from then on, if stated."""
@@ -329,10 +339,20 @@ class Draft:
         return order
 
 
-def _as_onnxruntime_has_it(domain: str, name: str, node: Node) -> bool:
-    """Whether an op is ONNX Runtime's of that name, with the inputs that it must have: the reader has held all that it knows against that."""
+#: Types of which no pass takes an element for a number.
+_NEWEST = 1 << 30
+_NOT_REAL = frozenset({"string", "complex64", "complex128"})
+
+
+def _as_onnxruntime_has_it(domain: str, name: str, node: Node, schema: Schema | None) -> bool:
+    """Whether an op is ONNX Runtime's of that name, with the operands that it must have: passes count on them. The reader has held all that it knows
+    against that."""
     if domain not in ("", "com.microsoft"):
         return False
+    if schema is not None and not node.attributes.get("followed"):
+        (least, most), given = schema.inputs, node.native_inputs or node.inputs
+        if not least <= len(given) <= most or (schema.outputs[0] and max(node.outputs[:1], default=-1) < 0):
+            return False
     if node.kind != UNKNOWN:
         return True
     if domain:
@@ -365,8 +385,20 @@ def _fits(opened: tuple[int, ...] | None, shape: tuple[int, ...] | None) -> bool
     return len(opened) == len(shape) and all(a in (-1, b) for a, b in zip(opened, shape, strict=True))
 
 
-def draft_of(graph: Graph) -> Draft:
-    """``graph`` as ONNX Runtime loads it: a Constant is an initializer, a node that nothing needs is left out."""
+def _understood(node: Node, schema: Schema | None) -> dict[str, Any]:
+    """The attributes that the schema has, each of the kind that it has there, and those of tools. A file with others is not loaded (LAT012), so that no pass
+    need know what to make of them."""
+    kinds = schema.attributes if schema is not None else {}
+    return {
+        name: value
+        for name, value in node.native_attributes.items()
+        if name.startswith("__") or (name in kinds and is_of_kind(value, kinds[name]))
+    }
+
+
+def draft_of(graph: Graph, schemas: str) -> Draft:
+    """``graph`` as ONNX Runtime loads it: a Constant is an initializer, a node that nothing needs is left out. ``schemas`` names the list of what its
+    ops have (``runtime.loading``)."""
     constants = {index for index, tensor in enumerate(graph.tensors) if tensor.constant}
     opset = max((node.version for node in graph.nodes if "::" not in node.native), default=1)
     tensors, sizes = _as_left_open(graph)
@@ -384,10 +416,14 @@ def draft_of(graph: Graph) -> Draft:
             draft.folded[node.index] = "a constant"
             draft.constants.update(outputs)
             continue
+        of = f"{domain}::{name}"
+        schema = schema_of(schemas, of, node.version) or schema_of(schemas, of, _NEWEST)
         attributes: Mapping[str, Any] = node.native_attributes
-        if not _as_onnxruntime_has_it(domain, name, node):
+        if not _as_onnxruntime_has_it(domain, name, node, schema):
             # No pass may take it for ONNX Runtime's op of that name: it may lack the inputs that those have.
             name = f"{domain or 'ai.onnx'}::{name}"
+        elif attributes:
+            attributes = _understood(node, schema)
         draft.add(Op(name, inputs, outputs, dict(attributes), (node.index,), node.version, domain), float(node.index))
     if draft.bodies:  # what a graph of control flow hands on is an output of it
         draft.outputs |= {

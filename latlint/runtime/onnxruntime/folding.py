@@ -175,7 +175,7 @@ def _pad(draft: Draft, op: Op) -> bool:
     user = draft.sole_user(op.outputs[0])
     if user is None or user.op not in ("Conv", "AveragePool") or -1 in op.inputs or len(op.inputs) > 3:
         return False
-    pads = op.get("pads") or draft.value(op.input(1))
+    pads = op.get("pads") or draft.wholes(op.input(1))
     fill = draft.scalar(op.inputs[2]) if op.input(2) >= 0 else op.get("value", 0.0)
     if op.get("mode", "constant") != "constant" or pads is None or fill != 0:
         return False
@@ -187,7 +187,9 @@ def _pad(draft: Draft, op: Op) -> bool:
     user.origins += op.origins
     added = (*pads[2:half], *pads[half + 2 :])
     old = user.get("pads") or (0,) * len(added)
-    user.attributes["pads"] = tuple(a + b for a, b in zip(old, added, strict=False))
+    if len(old) != len(added):
+        return False
+    user.attributes["pads"] = tuple(a + b for a, b in zip(old, added, strict=True))
     return draft.bypass(op, "")
 
 
@@ -319,7 +321,7 @@ def matmul_add(draft: Draft, spare_attention: bool = False) -> None:
     """MatMulAddFusion: a MatMul with weights of two dimensions and a bias into a Gemm, between reshapes where the data have more.
 
     ``spare_attention``: what looks like attention is left to AttentionFusion, which comes later."""
-    norms: set[int] = set()
+    norms: dict[int, bool] = {}
     sums: set[int] = set()
     for op in draft.ops("MatMul"):
         user = draft.sole_user(op.outputs[0])
@@ -344,13 +346,20 @@ def matmul_add(draft: Draft, spare_attention: bool = False) -> None:
             _as_gemm(draft, op, user, bias, reshaped)
 
 
-def _in_attention(draft: Draft, op: Op, add: Op, norms: set[int], sums: set[int]) -> bool:
-    """Whether MatMul and Add look like one of the four projections around attention. ``norms`` and ``sums`` remember what did."""
+def _in_attention(draft: Draft, op: Op, add: Op, norms: dict[int, bool], sums: set[int]) -> bool:
+    """Whether MatMul and Add look like one of the four projections around attention. ``norms`` and ``sums`` remember what did, and which norms have no
+    attention behind them: of a thousand readers each would look at all."""
     norm = draft.producer.get(op.inputs[0])
-    if (norm is not None and id(norm) in norms) or id(add) in sums:
+    if id(add) in sums:
         return True
     if norm is None or norm.op != "LayerNormalization":
         return False
+    if id(norm) not in norms:
+        norms[id(norm)] = _has_attention(draft, norm, sums)
+    return norms[id(norm)]
+
+
+def _has_attention(draft: Draft, norm: Op, sums: set[int]) -> bool:
     users = draft.users[norm.outputs[0]]
     adds = [user for user in users if user.op == "Add"]
     others = [user.op for user in users if user.op != "Add"]
@@ -359,7 +368,6 @@ def _in_attention(draft: Draft, op: Op, add: Op, norms: set[int], sums: set[int]
     behind = draft.writer(adds[0].inputs[1 if adds[0].inputs[0] == norm.outputs[0] else 0], "Add")
     if behind is None:
         return False
-    norms.add(id(norm))
     sums.add(id(behind))
     return True
 
@@ -396,9 +404,11 @@ def fuse_shapes(draft: Draft) -> None:
             continue
         sizes: list[int] = []
         for tensor in concat.inputs:
-            value, size = draft.value(tensor), _size_of(draft, tensor)
-            if draft.constant(tensor) and value is not None:
-                sizes += map(int, value)
+            value, size = draft.wholes(tensor), _size_of(draft, tensor)
+            if value is not None:
+                sizes += value
+            elif draft.value(tensor) is not None:  # what is no whole number is no size
+                break
             elif size == (op.inputs[0], len(sizes)):
                 sizes.append(0)
             elif size is not None or draft.shape(tensor) == (1,):

@@ -189,8 +189,8 @@ def _to_unsigned(draft: Draft) -> None:
         draft.set_output(quantize, 0, made)
         draft.set_input(dequantize, 0, made)
         for op in (quantize, dequantize):
-            zero = draft.scalar(op.input(2)) if op.input(2) >= 0 else None
-            value = None if zero is None else (int(zero) + 128,)
+            zero = draft.whole(op.input(2))
+            value = None if zero is None else (zero + 128,)
             draft.set_input(op, 2, draft.new_constant((), "uint8", value))
 
 
@@ -217,6 +217,8 @@ def _integer(draft: Draft, op: Op, signed: bool) -> None:
         return
     slots = [slot for slot, tensor in enumerate(op.inputs) if tensor >= 0]
     if op.op == "Where":
+        if len(slots) < 3:  # the condition, or a choice, is left out
+            return
         slots = slots[1:]
     after = draft.sole_user(op.outputs[0])
     after = after if after is not None and after.op == _Q else None
@@ -391,12 +393,13 @@ def to_channels_last(draft: Draft) -> None:
         shape = draft.shape(op.inputs[0])
         if op.domain or shape is None or len(shape) < 3 or draft.dtype(op.inputs[0]) not in _BYTES:
             continue
-        rank = len(shape)
+        rank, result = len(shape), op.outputs[0]
+        size = draft.shape(result)
+        if size is not None and len(size) != rank:
+            continue
         last, first = (0, *range(2, rank), 1), (0, rank - 1, *range(1, rank - 1))
         op.domain, op.attributes["channels_last"] = "com.microsoft", 1
         transpose_input(draft, op, 0, last)
-        result = op.outputs[0]
-        size = draft.shape(result)
         made = draft.new_tensor(result, None if size is None else tuple(size[axis] for axis in last))
         draft.set_output(op, 0, made)
         draft.add(Op("Transpose", [made], [result], {"perm": first}, (), draft.opset), op.position + 0.1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from latlint.graph.onnx_shapes import MAX_RANK
 from latlint.records import NamedTuple
 from latlint.runtime.onnxruntime.draft import Draft, Op
 from latlint.runtime.onnxruntime.patterns import permutation
@@ -110,7 +111,7 @@ def _cost(
         and not any(tensor in wanted for tensor in op.outputs)
         and not (level < 3 and _vanishes(draft, op, perm))
     ):
-        cost += max(_rank(draft, tensor) for tensor in op.outputs)
+        cost += max(_rank(draft, tensor) for tensor in op.outputs if tensor >= 0)
     return cost
 
 
@@ -198,6 +199,8 @@ def _transpose_outputs(draft: Draft, op: Op, perm: Perm) -> None:
     if perm == tuple(range(len(perm))):
         return
     for slot, tensor in enumerate(op.outputs):
+        if tensor < 0:
+            continue
         made = draft.new_tensor(tensor)
         draft.set_shape(made, _permuted(draft.shape(tensor), _inverse(perm)))
         draft.set_output(op, slot, made)
@@ -278,8 +281,13 @@ def _axes_of(draft: Draft, op: Op, slot: int) -> tuple[int, ...] | None:
     return None if axes is None else tuple(axes)
 
 
+def _version(draft: Draft, op: Op) -> int:
+    """The opset that an op is of: a function may be written in an older one than what calls it. What is made of ops of the standard goes by the file's."""
+    return draft.opset if op.domain else op.version
+
+
 def _set_axes(draft: Draft, op: Op, axes: Sequence[int], since: int) -> None:
-    if draft.opset < since:
+    if _version(draft, op) < since:
         op.attributes["axes"] = tuple(axes)
     else:
         op.attributes.pop("axes", None)
@@ -299,7 +307,7 @@ def _with_axis(default: int | None) -> Callable[[_Push], bool]:
 
 
 def _softmax(push: _Push) -> bool:
-    if push.draft.opset >= 13:
+    if _version(push.draft, push.op) >= 13:
         return _with_axis(-1)(push)
     axis = push.op.get("axis", 1) % len(push.perm)
     if any((i < axis) != (push.perm[i] < axis) for i in range(len(push.perm))):
@@ -341,7 +349,7 @@ def _doubled(perm: Perm) -> Perm:
 
 def _resize(push: _Push) -> bool:
     inverse = _inverse(push.perm)
-    first = 1 if push.op.op == "Upsample" or push.draft.opset < 11 else 2
+    first = 1 if push.op.op == "Upsample" or push.op.version < 11 else 2
     if first == 2 and push.op.input(1) >= 0:
         _permute_list(push, 1, _doubled(inverse))
     for slot in range(first, len(push.op.inputs)):
@@ -353,7 +361,7 @@ def _resize(push: _Push) -> bool:
 
 def _pad(push: _Push) -> bool:
     order = _doubled(_inverse(push.perm))
-    if push.draft.opset < 11:
+    if push.op.version < 11:
         pads = push.op.get("pads")
         if pads is None or len(pads) != len(order):
             return False
@@ -407,7 +415,9 @@ def _unsqueeze(push: _Push) -> bool:
     if given is None:
         return False
     rank = len(push.perm) + len(given)
-    added = [axis % rank for axis in given]
+    added = {axis % rank for axis in given}
+    if len(added) < len(given) or rank > MAX_RANK:
+        return False
     kept = [axis for axis in range(rank) if axis not in added]
     moved = iter(push.perm)
     perm = tuple(axis if axis in added else kept[next(moved)] for axis in range(rank))
@@ -417,7 +427,7 @@ def _unsqueeze(push: _Push) -> bool:
 
 
 def _quantize(push: _Push) -> bool:
-    if push.draft.opset >= 13 and push.draft.shape(push.op.inputs[1]) != ():
+    if _version(push.draft, push.op) >= 13 and push.draft.shape(push.op.inputs[1]) != ():
         axis = push.op.get("axis", 1)
         if not -len(push.perm) <= axis < len(push.perm):
             return False
@@ -437,14 +447,16 @@ def _arg(push: _Push) -> bool:
 
 def _slice(push: _Push) -> bool:
     draft, op, rank = push.draft, push.op, len(push.perm)
-    starts = op.get("starts") if draft.opset < 10 else draft.shape(op.input(1))
-    axes = op.get("axes") if draft.opset < 10 else draft.wholes(op.input(3))
+    old = op.version < 10
+    starts = op.get("starts") if old else draft.shape(op.input(1))
+    axes = op.get("axes") if old else draft.wholes(op.input(3))
     if axes is None:
-        if op.input(3) >= 0 or not starts:
+        count = 0 if not starts else len(starts) if old else starts[0]
+        if op.input(3) >= 0 or not 0 < count <= rank:
             return False
-        axes = tuple(range(len(starts) if draft.opset < 10 else starts[0]))
+        axes = tuple(range(count))
     moved = tuple(push.perm[axis % rank] for axis in axes)
-    if draft.opset < 10:
+    if old:
         op.attributes["axes"] = moved
     else:
         draft.set_input(op, 3, draft.new_constant((len(moved),), "int64", moved))
@@ -506,7 +518,9 @@ def _reshape_as_transpose(push: _Push) -> bool:
     """A Reshape that keeps the order of all dimensions but those of one is a Transpose."""
     draft = push.draft
     before, after = draft.fixed_shape(push.transpose.outputs[0]), draft.fixed_shape(push.op.outputs[0])
-    if before is None or after is None or len(before) != len(after) or not draft.constant(push.op.input(1)):
+    if before is None or after is None or not draft.constant(push.op.input(1)):
+        return False
+    if not len(before) == len(after) == len(push.perm):
         return False
     left: list[int] = list(before)
     perm = []
@@ -577,7 +591,7 @@ def _quantized_pool(push: _Push) -> bool:
     rank = len(push.perm)
     to_first = (0, rank - 1, *range(1, rank - 1))
     if (last and _inverse(push.perm) == to_first) or (not last and push.perm == to_first):
-        push.op.attributes["channels_last"] = 1 - last
+        push.op.attributes["channels_last"] = int(not last)
         _through(push)
         return True
     return False
