@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
@@ -39,6 +38,48 @@ class Op:
         return self.attributes.get(name, default)
 
 
+#: Of a value that more nodes read than this, no node looks at all the others that do: that would be their number squared.
+MANY = 256
+
+
+class Users:
+    """The nodes that read a value, in the order in which they came to, each as often as it does. Of thousands one goes as quickly as of two."""
+
+    __slots__ = ("_counts", "_total")
+
+    def __init__(self) -> None:
+        self._counts: dict[Op, int] = {}
+        self._total = 0
+
+    def __len__(self) -> int:
+        return self._total
+
+    def __iter__(self) -> Iterator[Op]:
+        for op, count in self._counts.items():
+            yield op
+            for _ in range(count - 1):
+                yield op
+
+    def first(self) -> Op:
+        return next(iter(self._counts))
+
+    def add(self, op: Op, times: int = 1) -> None:
+        self._counts[op] = self._counts.get(op, 0) + times
+        self._total += times
+
+    def remove(self, op: Op, times: int = 1) -> None:
+        left = self._counts[op] - times
+        if left:
+            self._counts[op] = left
+        else:
+            del self._counts[op]
+        self._total -= times
+
+    def counted(self) -> Mapping[Op, int]:
+        """Each node once, with how often it reads the value."""
+        return self._counts
+
+
 @dataclass(eq=False)
 class Draft:
     """The graph as it is now. Passes read ``ops()`` and change it through the methods, which keep ``producer`` and ``users``."""
@@ -53,7 +94,7 @@ class Draft:
     producer: dict[int, Op] = field(default_factory=dict)
     #: Which of its producer's outputs a value is: of a thousand outputs nobody looks for one.
     slots: dict[int, int] = field(default_factory=dict)
-    users: dict[int, list[Op]] = field(default_factory=dict)
+    users: dict[int, Users] = field(default_factory=dict)
     #: What was folded, with the indices of the nodes: they cost nothing.
     folded: dict[int, str] = field(default_factory=dict)
     #: Shapes of the file's values at the sizes that are taken, of those that are planned before any is known; and of values that came in between,
@@ -78,10 +119,11 @@ class Draft:
 
     def sole_user(self, tensor: int) -> Op | None:
         """The one node that reads the value, once, where nothing else needs it; none where it stands in another graph than what writes the value."""
-        users = self.users.get(tensor, ())
-        if len(users) != 1 or tensor in self.outputs or (self.bodies and self._leaves(tensor, users[0])):
+        users = self.users.get(tensor)
+        if users is None or len(users) != 1 or tensor in self.outputs:
             return None
-        return users[0]
+        user = users.first()
+        return None if self.bodies and self._leaves(tensor, user) else user
 
     def _leaves(self, tensor: int, user: Op) -> bool:
         maker = self.producer.get(tensor)
@@ -178,9 +220,15 @@ class Draft:
                 self.producer[tensor], self.slots[tensor] = op, slot
         for tensor in op.inputs:
             if tensor >= 0:
-                self.users.setdefault(tensor, []).append(op)
+                self._read(tensor, op)
         self.changed = self._stale = True
         return op
+
+    def _read(self, tensor: int, op: Op, times: int = 1) -> None:
+        users = self.users.get(tensor)
+        if users is None:
+            users = self.users[tensor] = Users()
+        users.add(op, times)
 
     def set_input(self, op: Op, slot: int, tensor: int) -> None:
         while len(op.inputs) <= slot:
@@ -190,7 +238,7 @@ class Draft:
             self.users[old].remove(op)
         op.inputs[slot] = tensor
         if tensor >= 0:
-            self.users.setdefault(tensor, []).append(op)
+            self._read(tensor, op)
         self.changed = self._stale = True
 
     def drop_inputs(self, op: Op, count: int) -> None:
@@ -209,11 +257,9 @@ class Draft:
     def remove(self, op: Op, why: str = "") -> None:
         """Takes a node out; what it read and nothing else reads stays until ``sweep``. ``why`` its nodes cost nothing, if so."""
         op.alive = False
-        for tensor, count in Counter(op.inputs).items():
-            if tensor >= 0 and count == 1:
+        for tensor in op.inputs:
+            if tensor >= 0:
                 self.users[tensor].remove(op)
-            elif tensor >= 0:
-                self.users[tensor] = [user for user in self.users[tensor] if user is not op]
         for tensor in op.outputs:
             if self.producer.get(tensor) is op:
                 del self.producer[tensor]
@@ -237,12 +283,14 @@ class Draft:
 
     def redirect(self, old: int, new: int) -> None:
         """Lets everything that reads ``old`` read ``new``."""
-        users = self.users.pop(old, [])
-        for user in dict.fromkeys(users):  # one may read it in each of a thousand slots
+        users = self.users.get(old)
+        if not users or old == new:
+            return
+        del self.users[old]
+        for user, times in users.counted().items():  # one may read it in each of a thousand slots
             user.inputs[:] = [new if tensor == old else tensor for tensor in user.inputs]
-        if users:
-            self.users.setdefault(new, []).extend(users)
-            self.changed = self._stale = True
+            self._read(new, user, times)
+        self.changed = self._stale = True
 
     def absorb(self, main: Op, others: Sequence[Op], output: int | None = None) -> None:
         """``main`` takes the work of ``others``, which go; it writes ``output`` from then on, if stated."""

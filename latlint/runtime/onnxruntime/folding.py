@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import prod
 
-from latlint.runtime.onnxruntime.draft import Draft, Op
+from latlint.runtime.onnxruntime.draft import MANY, Draft, Op
 
 Rule = Callable[[Draft, Op], bool]
 
@@ -216,10 +216,11 @@ def _gemm_transpose(draft: Draft, op: Op) -> bool:
         before = draft.writer(op.inputs[slot], "Transpose")
         if before is None or before.outputs[0] in draft.outputs:
             continue
-        if any(user.op != "Gemm" for user in draft.users[before.outputs[0]]):
+        users = draft.users[before.outputs[0]]
+        if len(users) > MANY or any(user.op != "Gemm" for user in users):
             continue
         op.attributes[name] = 1 - op.get(name, 0)
-        alone = len(draft.users[before.outputs[0]]) == 1
+        alone = len(users) == 1
         draft.set_input(op, slot, before.inputs[0])
         op.origins += before.origins
         if alone:
@@ -438,8 +439,9 @@ def _size_of(draft: Draft, tensor: int) -> tuple[int, int] | None:
 
 def fuse_reshapes(draft: Draft) -> None:
     """ReshapeFusion: reshapes that follow each other into one, where the last one's shape is known."""
+    unknown: set[int] = set()
     for op in draft.ops("Reshape"):
-        if op.get("allowzero", 0):
+        if op.get("allowzero", 0) or id(op) in unknown:
             continue
         chain = [op]
         while (user := draft.sole_user(chain[-1].outputs[0])) is not None and user.op in _RESHAPES:
@@ -448,6 +450,7 @@ def fuse_reshapes(draft: Draft) -> None:
             chain.append(user)
         shape = draft.fixed_shape(chain[-1].outputs[0])
         if len(chain) < 2 or shape is None or 0 in shape:
+            unknown.update(map(id, chain))  # what begins within it ends where it does
             continue
         steer = draft.new_constant((len(shape),), "int64", shape)
         made = draft.replace_by("Reshape", chain, [op.inputs[0], steer])

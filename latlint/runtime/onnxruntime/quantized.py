@@ -101,11 +101,20 @@ def _forward(draft: Draft, dequantize: Op) -> None:
 def own_dequantize(draft: Draft) -> None:
     """EnsureUniqueDQForNodeUnit: a DequantizeLinear for each that reads its value."""
     for op in draft.ops(_DQ):
-        users = list(draft.users.get(op.outputs[0], ()))
-        for user in users[(0 if op.outputs[0] in draft.outputs else 1) :]:
-            made = draft.new_tensor(op.outputs[0])
-            draft.add(Op(_DQ, list(op.inputs), [made], dict(op.attributes), op.origins, op.version), op.position)
-            draft.set_input(user, user.inputs.index(op.outputs[0]), made)
+        result = op.outputs[0]
+        users, taken = draft.users.get(result), result in draft.outputs
+        if users is None or len(users) + taken < 2:
+            continue
+        for user, times in list(users.counted().items()):
+            slot = -1
+            for _ in range(times):
+                slot = user.inputs.index(result, slot + 1)
+                if taken:
+                    made = draft.new_tensor(result)
+                    added = Op(_DQ, list(op.inputs), [made], dict(op.attributes), op.origins, op.version)
+                    draft.add(added, op.position)
+                    draft.set_input(user, slot, made)
+                taken = True
 
 
 # --- Level 2 -----------------------------------------------------------------------------------------------------------------------

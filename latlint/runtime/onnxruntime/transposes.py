@@ -6,11 +6,13 @@ onnxruntime/core/optimizer/transpose_optimization/ (1.32).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 
 from latlint.graph.onnx_shapes import MAX_RANK
 from latlint.records import NamedTuple
-from latlint.runtime.onnxruntime.draft import Draft, Op
+from latlint.runtime.onnxruntime.draft import MANY, Draft, Op
 from latlint.runtime.onnxruntime.patterns import permutation
 
 Perm = tuple[int, ...]
@@ -44,13 +46,8 @@ def optimise_transposes(draft: Draft, level: int) -> None:
     order = list(draft.ops())
     wanted = _leading_to_transposes(draft, order)
     for op in order:
-        if not op.alive:
-            continue
-        for slot, tensor in enumerate(op.inputs):
-            before = draft.writer(tensor, "Transpose")
-            perm = None if before is None else permutation(draft, before)
-            if before is not None and perm is not None and _push(draft, before, op, perm, slot, wanted, level):
-                break
+        if op.alive:
+            _pull(draft, op, wanted, level)
     if any(op.op == "DequantizeLinear" for op in order):
         _complete_units(draft)
 
@@ -74,18 +71,29 @@ def _leading_to_transposes(draft: Draft, order: Sequence[Op]) -> set[int]:
     return found
 
 
-def _push(draft: Draft, transpose: Op, op: Op, perm: Perm, slot: int, wanted: set[int], level: int) -> bool:
+def _pull(draft: Draft, op: Op, wanted: set[int], level: int) -> None:
+    """Moves the first of the Transposes that ``op`` reads through it that can be moved and is worth it."""
+    found: list[tuple[int, Op, Perm]] = []
+    for slot, tensor in enumerate(op.inputs):
+        before = draft.writer(tensor, "Transpose")
+        perm = None if before is None else permutation(draft, before)
+        if before is not None and perm is not None:
+            found.append((slot, before, perm))
     handler = _handler(op)
-    if op.op == "MaxPool" and level > 1 and not op.domain:
-        return _max_pool(_Push(draft, transpose, op, perm, (0,)))
-    if handler is None or (op.op in ("Resize", "Upsample") and not _resize_moves(perm, level)):
-        return False
+    if found and op.op == "MaxPool" and level > 1 and not op.domain:
+        _max_pool(_Push(draft, found[0][1], op, found[0][2], (0,)))
+        return
+    if not found or handler is None:
+        return
     slots = handler.slots(draft, op)
-    if slot not in slots:
-        return False
-    if op.op != "Transpose" and _cost(draft, op, perm, slots, handler, wanted, level) >= 0:
-        return False
-    return handler.push(_Push(draft, transpose, op, perm, slots))
+    inside, costs = frozenset(slots), _input_costs(draft, op, slots)
+    for slot, before, perm in found:
+        if slot not in inside or (op.op in ("Resize", "Upsample") and not _resize_moves(perm, level)):
+            continue
+        if op.op != "Transpose" and _cost(draft, op, perm, costs, handler, wanted, level) >= 0:
+            continue
+        if handler.push(_Push(draft, before, op, perm, slots)):
+            return
 
 
 def _resize_moves(perm: Perm, level: int) -> bool:
@@ -101,10 +109,10 @@ def _rank(draft: Draft, tensor: int) -> int:
 
 
 def _cost(
-    draft: Draft, op: Op, perm: Perm, slots: Sequence[int], handler: _Handler, wanted: set[int], level: int
+    draft: Draft, op: Op, perm: Perm, inputs: Mapping[Perm, int], handler: _Handler, wanted: set[int], level: int
 ) -> int:
     """Dimensions that are transposed more (or fewer: negative) when the Transpose moves through ``op``."""
-    cost = sum(_input_cost(draft, op.inputs[slot], perm) for slot in slots)
+    cost = inputs[()] + inputs.get(perm, 0)
     if (
         cost < 0
         and handler.moves
@@ -124,14 +132,26 @@ def _vanishes(draft: Draft, op: Op, perm: Perm) -> bool:
     return left == tuple(range(len(left)))
 
 
-def _input_cost(draft: Draft, tensor: int, perm: Perm) -> int:
-    if tensor < 0 or draft.constant(tensor):
-        return 0
-    before = draft.writer(tensor, "Transpose")
-    if before is not None:
-        goes = tensor not in draft.outputs and all(_handler(user) is not None for user in draft.users[tensor])
-        return -_rank(draft, tensor) if permutation(draft, before) == perm and goes else 0
-    return _rank(draft, tensor)
+def _input_costs(draft: Draft, op: Op, slots: Sequence[int]) -> Mapping[Perm, int]:
+    """What it costs to transpose the inputs, under the permutation of no dimensions; and under each that inputs come with, less, what it saves."""
+    costs: dict[Perm, int] = {(): 0}
+    for tensor, times in Counter(op.inputs[slot] for slot in slots).items():
+        if tensor < 0 or draft.constant(tensor):
+            continue
+        before = draft.writer(tensor, "Transpose")
+        if before is None:
+            costs[()] += times * _rank(draft, tensor)
+            continue
+        perm = permutation(draft, before)
+        if perm is not None and _goes(draft, tensor):
+            costs[perm] = costs.get(perm, 0) - times * _rank(draft, tensor)
+    return costs
+
+
+def _goes(draft: Draft, tensor: int) -> bool:
+    """Whether a Transpose can move through all that reads what it writes."""
+    users = draft.users[tensor].counted()
+    return tensor not in draft.outputs and len(users) <= MANY and all(_handler(user) is not None for user in users)
 
 
 # --- Moving one ----------------------------------------------------------------------------------------------------------------------
@@ -173,7 +193,8 @@ def transpose_input(draft: Draft, op: Op, slot: int, perm: Perm) -> None:
         if not draft.users.get(tensor) and tensor not in draft.outputs:
             draft.remove(before)
         return
-    for user in draft.users.get(tensor, ()):
+    users = draft.users.get(tensor)
+    for user in islice(users.counted() if users is not None else (), MANY):
         if user.op == "Transpose" and user is not op and permutation(draft, user) == perm:
             draft.set_input(op, slot, user.outputs[0])
             return
