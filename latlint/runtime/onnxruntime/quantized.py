@@ -5,7 +5,7 @@ Sources: onnxruntime/core/optimizer/qdq_transformer/ (1.32) and nhwc_transformer
 
 from __future__ import annotations
 
-from latlint.runtime.onnxruntime.draft import Draft, Op
+from latlint.runtime.onnxruntime.draft import MANY, Draft, Op
 from latlint.runtime.onnxruntime.transposes import optimise_transposes, transpose_input
 
 _Q, _DQ = "QuantizeLinear", "DequantizeLinear"
@@ -21,6 +21,10 @@ _DROPS = frozenset({
 _DROPS_BYTES = frozenset({"Resize", "MaxPool"})
 _UNARY = frozenset({"AveragePool", "GlobalAveragePool", "LeakyRelu", "Sigmoid", "Softmax"})
 _BINARY = frozenset({"Add", "Mul"})
+
+
+#: Where passes have put so many values in between, none gets a DequantizeLinear of its own any more: no real model comes near, and each costs memory.
+_MOST_ADDED = 50_000
 
 
 def has_quantization(draft: Draft) -> bool:
@@ -103,8 +107,10 @@ def own_dequantize(draft: Draft) -> None:
     for op in draft.ops(_DQ):
         result = op.outputs[0]
         users, taken = draft.users.get(result), result in draft.outputs
-        if users is None or len(users) + taken < 2:
+        if users is None or len(users) + taken < 2 or len(users) > MANY:
             continue
+        if len(draft.tensors) - draft.original > _MOST_ADDED:
+            return
         for user, times in list(users.counted().items()):
             slot = -1
             for _ in range(times):
