@@ -60,6 +60,10 @@ class Users:
             for _ in range(count - 1):
                 yield op
 
+    @property
+    def distinct(self) -> int:
+        return len(self._counts)
+
     def first(self) -> Op:
         return next(iter(self._counts))
 

@@ -90,7 +90,7 @@ def _forward(draft: Draft, dequantize: Op) -> None:
         if op is None or op.op not in _PASSES or op.domain or op.inputs[0] != dequantize.outputs[0]:
             return
         result = op.outputs[0]
-        users = draft.users.get(result, [])
+        users = draft.users.get(result)
         if result in draft.outputs or not users or any(user.op == _Q for user in users):
             return
         made = draft.new_tensor(result)

@@ -150,8 +150,10 @@ def _input_costs(draft: Draft, op: Op, slots: Sequence[int]) -> Mapping[Perm, in
 
 def _goes(draft: Draft, tensor: int) -> bool:
     """Whether a Transpose can move through all that reads what it writes."""
-    users = draft.users[tensor].counted()
-    return tensor not in draft.outputs and len(users) <= MANY and all(_handler(user) is not None for user in users)
+    users = draft.users[tensor]
+    if tensor in draft.outputs or users.distinct > MANY:
+        return False
+    return all(_handler(user) is not None for user in users.counted())
 
 
 # --- Moving one ----------------------------------------------------------------------------------------------------------------------
