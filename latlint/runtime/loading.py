@@ -265,9 +265,11 @@ def _missing_of_onnx(graph: Graph, runtime: str, run: Collection[int] | None) ->
     loads = rules.loads
     if not loads or rules.takes != "onnx":
         return
-    for name, version in graph.imports:
-        newest = int(loads.get(name or "ai.onnx", version))
-        if version > newest or (name == "IR" and version < 1):
+    for place, (name, version) in enumerate(graph.imports):
+        known = loads.get(name or "ai.onnx")
+        # a file may call a domain what is no domain here; the version of the format comes first
+        newest = known if isinstance(known, int) and (place == 0 or name != "IR") else version
+        if version > newest or (place == 0 and name == "IR" and version < 1):
             yield Missing(name or "ai.onnx", version, newest, ())
     if graph.imports and all(name == "IR" for name, _ in graph.imports):
         yield Missing("ai.onnx", 0, int(loads["ai.onnx"]), ())

@@ -412,7 +412,7 @@ def _reads(draft: Draft, tensor: int, op: Op, limit: int = 200) -> bool:
         if maker is None or id(maker) in seen or maker.position < op.position:
             continue
         seen.add(id(maker))
-        if len(seen) > limit:
+        if len(seen) > limit or len(maker.inputs) > limit:
             return True
         waiting += [t for t in maker.inputs if t >= 0]
     return False

@@ -177,6 +177,8 @@ def _new_transpose(draft: Draft, source: int, perm: Perm, position: float, origi
 def transpose_input(draft: Draft, op: Op, slot: int, perm: Perm) -> None:
     """Lets ``op`` read its input transposed: a constant is, a Transpose cancels or is combined, else there is a new one."""
     tensor = op.inputs[slot]
+    if tensor < 0:
+        return
     if draft.constant(tensor):
         _transpose_constant(draft, op, slot, perm)
         return

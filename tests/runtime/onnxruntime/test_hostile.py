@@ -16,7 +16,8 @@ from onnx import AttributeProto, FunctionProto, NodeProto, TensorProto, ValueInf
 from latlint.graph.onnx import read_onnx
 from latlint.runtime import Plan, Processor, plan
 from latlint.runtime.loading import missing
-from latlint.runtime.onnxruntime.draft import Op, Users
+from latlint.runtime.onnxruntime.draft import Draft, Op, Users
+from latlint.runtime.onnxruntime.patterns import _reads as reads
 
 HERE = Processor("cpu-1thread", "onnxruntime-1.32/cpu", "cpu", "x86", "avx512")
 FLOAT, UINT8, INT64 = TensorProto.FLOAT, TensorProto.UINT8, TensorProto.INT64
@@ -247,6 +248,14 @@ def test_slices_of_a_large_value_are_not_told_apart_element_by_element() -> None
     assert kernels(found) == {"Split": 1, "Relu": 2}
 
 
+@pytest.mark.parametrize("domain", ["kernels", "schemas", "IR"])
+def test_a_domain_that_is_called_what_is_none(domain: str) -> None:
+    graph = helper.make_graph([N("Relu", ["x"], ["y"])], "g", [value("x")], [value("y")])
+    imports = [helper.make_opsetid("", 17), helper.make_opsetid(domain, 90)]
+    model = helper.make_model(graph, opset_imports=imports, ir_version=9)
+    assert missing(read_onnx(model.SerializeToString(), "m.onnx"), HERE.runtime) == []
+
+
 # --- What thousands read, and what reads thousands: work is counted, not timed -----------------------------------------------------
 
 
@@ -333,3 +342,12 @@ def test_readers_of_a_value_go_in_the_order_in_which_they_came() -> None:
     users.remove(first)
     users.remove(first)
     assert (len(users), [op.op for op in users], users.first()) == (1, ["b"], second)
+
+
+@pytest.mark.parametrize("operands", [2, 1000])
+def test_what_reads_a_thousand_values_is_not_looked_through(operands: int) -> None:
+    """Nor is a sum of it fused: each of a thousand convolutions would look again."""
+    draft = Draft([], frozenset(), frozenset(), 17, set(), 0)
+    conv = draft.add(Op("Conv", [0], [1], {}, (0,)), 0.0)
+    draft.add(Op("Concat", [0] * operands, [2], {}, (1,)), 1.0)
+    assert reads(draft, 2, conv) == (operands == 1000)
