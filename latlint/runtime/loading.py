@@ -265,9 +265,11 @@ def _missing_of_onnx(graph: Graph, runtime: str, run: Collection[int] | None) ->
     loads = rules.loads
     if not loads or rules.takes != "onnx":
         return
-    for name, version in graph.imports:
-        newest = int(loads.get(name or "ai.onnx", version))
-        if version > newest or (name == "IR" and version < 1):
+    for place, (name, version) in enumerate(graph.imports):
+        known = loads.get(name or "ai.onnx")
+        # a file may call a domain what is no domain here; the version of the format comes first
+        newest = known if isinstance(known, int) and (place == 0 or name != "IR") else version
+        if version > newest or (place == 0 and name == "IR" and version < 1):
             yield Missing(name or "ai.onnx", version, newest, ())
     if graph.imports and all(name == "IR" for name, _ in graph.imports):
         yield Missing("ai.onnx", 0, int(loads["ai.onnx"]), ())
@@ -291,7 +293,7 @@ def _missing_of_onnx(graph: Graph, runtime: str, run: Collection[int] | None) ->
         yield Missing(name, version, newest, tuple(nodes), types=what)
 
 
-class _Schema(NamedTuple):
+class Schema(NamedTuple):
     """What an op of one version has: the least and most inputs and outputs, and its attributes by name, each with the letter of its kind."""
 
     inputs: tuple[int, float]
@@ -300,8 +302,17 @@ class _Schema(NamedTuple):
     required: tuple[str, ...]
 
 
-#: What Python has for the kinds of attributes that a ``Graph`` holds.
-_VALUES: Mapping[str, type | tuple[type, ...]] = {"i": int, "f": float, "s": str, "I": tuple, "F": tuple, "S": tuple}
+#: What Python has for the kinds of attributes that a ``Graph`` holds; those with a capital letter are lists of such.
+_VALUES: Mapping[str, type] = {"i": int, "f": float, "s": str}
+
+
+def is_of_kind(value: Any, kind: str) -> bool:
+    """Whether the value of an attribute is of the kind that a schema has under this letter."""
+    if kind in _VALUES:
+        return isinstance(value, _VALUES[kind])
+    of = _VALUES.get(kind.lower())
+    # a ``Graph`` holds no tensors, graphs and types: they are ``None`` there
+    return value is None if of is None else isinstance(value, tuple) and all(isinstance(each, of) for each in value)
 
 
 def _against_schemas(graph: Graph, file: str) -> Iterator[Missing]:
@@ -310,15 +321,17 @@ def _against_schemas(graph: Graph, file: str) -> Iterator[Missing]:
     for node in graph.nodes:
         domain, _, op = node.native.rpartition("::")
         # one of control flow reads also what its graphs have written
-        schema = None if node.attributes.get("followed") else _schema(file, f"{domain}::{op}", node.version)
-        wrong = _unlike(node, schema) if schema is not None else ""
+        schema = None if node.attributes.get("followed") else schema_of(file, f"{domain}::{op}", node.version)
+        if schema is None:  # nobody knows what its attributes mean; that it has no kernel is said elsewhere
+            continue
+        wrong = _unlike(node, schema)
         if wrong := wrong or (_CHECKS[op](graph, node) if op in _CHECKS and not domain else ""):
             found.setdefault((node.native, node.version, wrong), []).append(node.index)
     for (name, version, wrong), nodes in found.items():
         yield Missing(name, version, version, tuple(nodes), wrong=wrong)
 
 
-def _unlike(node: Node, schema: _Schema) -> str:
+def _unlike(node: Node, schema: Schema) -> str:
     """What of a node is not as ``schema`` has it; empty: nothing."""
     for what, operands, (least, most) in (
         ("input", node.native_inputs, schema.inputs),
@@ -332,7 +345,7 @@ def _unlike(node: Node, schema: _Schema) -> str:
             # those that begin so are a tool's own (IsInternalSymbol in ONNX's schema.cc)
             if not name.startswith("__"):
                 return f"with an attribute '{name[:40]}'"
-        elif kind in _VALUES and not isinstance(value, _VALUES[kind]):
+        elif not is_of_kind(value, kind):
             return f"with another kind of '{name[:40]}'"
     missing_ones = [name for name in schema.required if name not in node.native_attributes]
     return f"without '{missing_ones[0]}'" if missing_ones else ""
@@ -405,6 +418,7 @@ def _no_gather(graph: Graph, node: Node) -> str:
     if (
         data is None
         or index is None
+        or index.dtype not in ("int32", "int64")
         or not index.value
         or not data.shape
         or not -len(data.shape) <= axis < len(data.shape)
@@ -427,7 +441,7 @@ _CHECKS: Mapping[str, Callable[[Graph, Node], str]] = {
 
 
 @lru_cache(maxsize=4096)
-def _schema(file: str, op: str, opset: int) -> _Schema | None:
+def schema_of(file: str, op: str, opset: int) -> Schema | None:
     """The schema of an op in the newest version that ``opset`` has; ``None`` where none is known."""
     lines = _lines(file)
     chosen, said = 0, ""
@@ -441,11 +455,11 @@ def _schema(file: str, op: str, opset: int) -> _Schema | None:
     operands, _, attributes = said.partition(":")
     kinds = dict(each.split("=") for each in attributes.split(",") if each)
     inputs, outputs = (side.partition("-") for side in operands.split(">"))
-    return _Schema(
+    return Schema(
         (int(inputs[0]), float(inputs[2] or inf)),
         (int(outputs[0]), float(outputs[2] or inf)),
         {name: kind.rstrip("!") for name, kind in kinds.items()},
-        tuple(name for name, kind in kinds.items() if kind.endswith("!") and kind[0] in _VALUES),
+        tuple(name for name, kind in kinds.items() if kind.endswith("!") and kind[0].lower() in _VALUES),
     )
 
 

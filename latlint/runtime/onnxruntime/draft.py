@@ -13,6 +13,7 @@ from latlint.graph.onnx_ops import MICROSOFT_INPUTS
 from latlint.graph.onnx_parts import defs
 from latlint.graph.ops import UNKNOWN
 from latlint.graph.types import Graph, Node, Tensor
+from latlint.runtime.loading import Schema, is_of_kind, schema_of
 
 
 @dataclass(eq=False, slots=True)
@@ -37,6 +38,52 @@ class Op:
         return self.attributes.get(name, default)
 
 
+#: Of a value that more nodes read than this, no node looks at all the others that do: that would be their number squared.
+MANY = 256
+
+
+class Users:
+    """The nodes that read a value, in the order in which they came to, each as often as it does. Of thousands one goes as quickly as of two."""
+
+    __slots__ = ("_counts", "_total")
+
+    def __init__(self) -> None:
+        self._counts: dict[Op, int] = {}
+        self._total = 0
+
+    def __len__(self) -> int:
+        return self._total
+
+    def __iter__(self) -> Iterator[Op]:
+        for op, count in self._counts.items():
+            yield op
+            for _ in range(count - 1):
+                yield op
+
+    @property
+    def distinct(self) -> int:
+        return len(self._counts)
+
+    def first(self) -> Op:
+        return next(iter(self._counts))
+
+    def add(self, op: Op, times: int = 1) -> None:
+        self._counts[op] = self._counts.get(op, 0) + times
+        self._total += times
+
+    def remove(self, op: Op, times: int = 1) -> None:
+        left = self._counts[op] - times
+        if left:
+            self._counts[op] = left
+        else:
+            del self._counts[op]
+        self._total -= times
+
+    def counted(self) -> Mapping[Op, int]:
+        """Each node once, with how often it reads the value."""
+        return self._counts
+
+
 @dataclass(eq=False)
 class Draft:
     """The graph as it is now. Passes read ``ops()`` and change it through the methods, which keep ``producer`` and ``users``."""
@@ -49,7 +96,9 @@ class Draft:
     #: How many tensors the file has; those from here on came in between.
     original: int
     producer: dict[int, Op] = field(default_factory=dict)
-    users: dict[int, list[Op]] = field(default_factory=dict)
+    #: Which of its producer's outputs a value is: of a thousand outputs nobody looks for one.
+    slots: dict[int, int] = field(default_factory=dict)
+    users: dict[int, Users] = field(default_factory=dict)
     #: What was folded, with the indices of the nodes: they cost nothing.
     folded: dict[int, str] = field(default_factory=dict)
     #: Shapes of the file's values at the sizes that are taken, of those that are planned before any is known; and of values that came in between,
@@ -74,10 +123,11 @@ class Draft:
 
     def sole_user(self, tensor: int) -> Op | None:
         """The one node that reads the value, once, where nothing else needs it; none where it stands in another graph than what writes the value."""
-        users = self.users.get(tensor, ())
-        if len(users) != 1 or tensor in self.outputs or (self.bodies and self._leaves(tensor, users[0])):
+        users = self.users.get(tensor)
+        if users is None or len(users) != 1 or tensor in self.outputs:
             return None
-        return users[0]
+        user = users.first()
+        return None if self.bodies and self._leaves(tensor, user) else user
 
     def _leaves(self, tensor: int, user: Op) -> bool:
         maker = self.producer.get(tensor)
@@ -107,8 +157,10 @@ class Draft:
         return tensor in self.constants
 
     def value(self, tensor: int) -> tuple[Any, ...] | None:
-        """The elements of a small constant."""
-        return self.tensors[tensor].value if tensor in self.constants else None
+        """The elements of a small constant of real numbers."""
+        if tensor not in self.constants or self.tensors[tensor].dtype in _NOT_REAL:
+            return None
+        return self.tensors[tensor].value
 
     def scalar(self, tensor: int) -> float | None:
         """The only element of a constant of one."""
@@ -167,14 +219,20 @@ class Draft:
         """Adds a node. ``position`` orders it among those that are ready at the same time."""
         op.position = position
         self._ops.append(op)
-        for tensor in op.outputs:
+        for slot, tensor in enumerate(op.outputs):
             if tensor >= 0:
-                self.producer[tensor] = op
+                self.producer[tensor], self.slots[tensor] = op, slot
         for tensor in op.inputs:
             if tensor >= 0:
-                self.users.setdefault(tensor, []).append(op)
+                self._read(tensor, op)
         self.changed = self._stale = True
         return op
+
+    def _read(self, tensor: int, op: Op, times: int = 1) -> None:
+        users = self.users.get(tensor)
+        if users is None:
+            users = self.users[tensor] = Users()
+        users.add(op, times)
 
     def set_input(self, op: Op, slot: int, tensor: int) -> None:
         while len(op.inputs) <= slot:
@@ -184,7 +242,7 @@ class Draft:
             self.users[old].remove(op)
         op.inputs[slot] = tensor
         if tensor >= 0:
-            self.users.setdefault(tensor, []).append(op)
+            self._read(tensor, op)
         self.changed = self._stale = True
 
     def drop_inputs(self, op: Op, count: int) -> None:
@@ -197,7 +255,7 @@ class Draft:
         if self.producer.get(op.outputs[slot]) is op:
             del self.producer[op.outputs[slot]]
         op.outputs[slot] = tensor
-        self.producer[tensor] = op
+        self.producer[tensor], self.slots[tensor] = op, slot
         self.changed = self._stale = True
 
     def remove(self, op: Op, why: str = "") -> None:
@@ -221,7 +279,7 @@ class Draft:
             if maker is None or source in self.outputs or len(self.users.get(source, ())) != 1:
                 return False
             self.remove(op, why)
-            self.set_output(maker, maker.outputs.index(source), result)
+            self.set_output(maker, self.slots[source], result)
             return True
         self.remove(op, why)
         self.redirect(result, source)
@@ -229,10 +287,14 @@ class Draft:
 
     def redirect(self, old: int, new: int) -> None:
         """Lets everything that reads ``old`` read ``new``."""
-        for user in list(self.users.get(old, ())):
-            for slot, tensor in enumerate(user.inputs):
-                if tensor == old:
-                    self.set_input(user, slot, new)
+        users = self.users.get(old)
+        if not users or old == new:
+            return
+        del self.users[old]
+        for user, times in users.counted().items():  # one may read it in each of a thousand slots
+            user.inputs[:] = [new if tensor == old else tensor for tensor in user.inputs]
+            self._read(new, user, times)
+        self.changed = self._stale = True
 
     def absorb(self, main: Op, others: Sequence[Op], output: int | None = None) -> None:
         """``main`` takes the work of ``others``, which go; it writes ``output`` from then on, if stated."""
@@ -329,10 +391,20 @@ class Draft:
         return order
 
 
-def _as_onnxruntime_has_it(domain: str, name: str, node: Node) -> bool:
-    """Whether an op is ONNX Runtime's of that name, with the inputs that it must have: the reader has held all that it knows against that."""
+#: Types of which no pass takes an element for a number.
+_NEWEST = 1 << 30
+_NOT_REAL = frozenset({"string", "complex64", "complex128"})
+
+
+def _as_onnxruntime_has_it(domain: str, name: str, node: Node, schema: Schema | None) -> bool:
+    """Whether an op is ONNX Runtime's of that name, with the operands that it must have: passes count on them. The reader has held all that it knows
+    against that."""
     if domain not in ("", "com.microsoft"):
         return False
+    if schema is not None and not node.attributes.get("followed"):
+        (least, most), given = schema.inputs, node.native_inputs or node.inputs
+        if not least <= len(given) <= most or (schema.outputs[0] and max(node.outputs[:1], default=-1) < 0):
+            return False
     if node.kind != UNKNOWN:
         return True
     if domain:
@@ -365,8 +437,20 @@ def _fits(opened: tuple[int, ...] | None, shape: tuple[int, ...] | None) -> bool
     return len(opened) == len(shape) and all(a in (-1, b) for a, b in zip(opened, shape, strict=True))
 
 
-def draft_of(graph: Graph) -> Draft:
-    """``graph`` as ONNX Runtime loads it: a Constant is an initializer, a node that nothing needs is left out."""
+def _understood(node: Node, schema: Schema | None) -> dict[str, Any]:
+    """The attributes that the schema has, each of the kind that it has there, and those of tools. A file with others is not loaded (LAT012), so that no pass
+    need know what to make of them."""
+    kinds = schema.attributes if schema is not None else {}
+    return {
+        name: value
+        for name, value in node.native_attributes.items()
+        if name.startswith("__") or (name in kinds and is_of_kind(value, kinds[name]))
+    }
+
+
+def draft_of(graph: Graph, schemas: str) -> Draft:
+    """``graph`` as ONNX Runtime loads it: a Constant is an initializer, a node that nothing needs is left out. ``schemas`` names the list of what its
+    ops have (``runtime.loading``)."""
     constants = {index for index, tensor in enumerate(graph.tensors) if tensor.constant}
     opset = max((node.version for node in graph.nodes if "::" not in node.native), default=1)
     tensors, sizes = _as_left_open(graph)
@@ -384,10 +468,14 @@ def draft_of(graph: Graph) -> Draft:
             draft.folded[node.index] = "a constant"
             draft.constants.update(outputs)
             continue
+        of = f"{domain}::{name}"
+        schema = schema_of(schemas, of, node.version) or schema_of(schemas, of, _NEWEST)
         attributes: Mapping[str, Any] = node.native_attributes
-        if not _as_onnxruntime_has_it(domain, name, node):
+        if not _as_onnxruntime_has_it(domain, name, node, schema):
             # No pass may take it for ONNX Runtime's op of that name: it may lack the inputs that those have.
             name = f"{domain or 'ai.onnx'}::{name}"
+        elif attributes:
+            attributes = _understood(node, schema)
         draft.add(Op(name, inputs, outputs, dict(attributes), (node.index,), node.version, domain), float(node.index))
     if draft.bodies:  # what a graph of control flow hands on is an output of it
         draft.outputs |= {

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import prod
 
-from latlint.runtime.onnxruntime.draft import Draft, Op
+from latlint.runtime.onnxruntime.draft import MANY, Draft, Op
 
 Rule = Callable[[Draft, Op], bool]
 
@@ -175,7 +175,7 @@ def _pad(draft: Draft, op: Op) -> bool:
     user = draft.sole_user(op.outputs[0])
     if user is None or user.op not in ("Conv", "AveragePool") or -1 in op.inputs or len(op.inputs) > 3:
         return False
-    pads = op.get("pads") or draft.value(op.input(1))
+    pads = op.get("pads") or draft.wholes(op.input(1))
     fill = draft.scalar(op.inputs[2]) if op.input(2) >= 0 else op.get("value", 0.0)
     if op.get("mode", "constant") != "constant" or pads is None or fill != 0:
         return False
@@ -187,7 +187,9 @@ def _pad(draft: Draft, op: Op) -> bool:
     user.origins += op.origins
     added = (*pads[2:half], *pads[half + 2 :])
     old = user.get("pads") or (0,) * len(added)
-    user.attributes["pads"] = tuple(a + b for a, b in zip(old, added, strict=False))
+    if len(old) != len(added):
+        return False
+    user.attributes["pads"] = tuple(a + b for a, b in zip(old, added, strict=True))
     return draft.bypass(op, "")
 
 
@@ -214,10 +216,11 @@ def _gemm_transpose(draft: Draft, op: Op) -> bool:
         before = draft.writer(op.inputs[slot], "Transpose")
         if before is None or before.outputs[0] in draft.outputs:
             continue
-        if any(user.op != "Gemm" for user in draft.users[before.outputs[0]]):
+        users = draft.users[before.outputs[0]]
+        if len(users) > MANY or any(user.op != "Gemm" for user in users):
             continue
         op.attributes[name] = 1 - op.get(name, 0)
-        alone = len(draft.users[before.outputs[0]]) == 1
+        alone = len(users) == 1
         draft.set_input(op, slot, before.inputs[0])
         op.origins += before.origins
         if alone:
@@ -319,7 +322,7 @@ def matmul_add(draft: Draft, spare_attention: bool = False) -> None:
     """MatMulAddFusion: a MatMul with weights of two dimensions and a bias into a Gemm, between reshapes where the data have more.
 
     ``spare_attention``: what looks like attention is left to AttentionFusion, which comes later."""
-    norms: set[int] = set()
+    norms: dict[int, bool] = {}
     sums: set[int] = set()
     for op in draft.ops("MatMul"):
         user = draft.sole_user(op.outputs[0])
@@ -344,13 +347,20 @@ def matmul_add(draft: Draft, spare_attention: bool = False) -> None:
             _as_gemm(draft, op, user, bias, reshaped)
 
 
-def _in_attention(draft: Draft, op: Op, add: Op, norms: set[int], sums: set[int]) -> bool:
-    """Whether MatMul and Add look like one of the four projections around attention. ``norms`` and ``sums`` remember what did."""
+def _in_attention(draft: Draft, op: Op, add: Op, norms: dict[int, bool], sums: set[int]) -> bool:
+    """Whether MatMul and Add look like one of the four projections around attention. ``norms`` and ``sums`` remember what did, and which norms have no
+    attention behind them: of a thousand readers each would look at all."""
     norm = draft.producer.get(op.inputs[0])
-    if (norm is not None and id(norm) in norms) or id(add) in sums:
+    if id(add) in sums:
         return True
     if norm is None or norm.op != "LayerNormalization":
         return False
+    if id(norm) not in norms:
+        norms[id(norm)] = _has_attention(draft, norm, sums)
+    return norms[id(norm)]
+
+
+def _has_attention(draft: Draft, norm: Op, sums: set[int]) -> bool:
     users = draft.users[norm.outputs[0]]
     adds = [user for user in users if user.op == "Add"]
     others = [user.op for user in users if user.op != "Add"]
@@ -359,7 +369,6 @@ def _in_attention(draft: Draft, op: Op, add: Op, norms: set[int], sums: set[int]
     behind = draft.writer(adds[0].inputs[1 if adds[0].inputs[0] == norm.outputs[0] else 0], "Add")
     if behind is None:
         return False
-    norms.add(id(norm))
     sums.add(id(behind))
     return True
 
@@ -396,9 +405,11 @@ def fuse_shapes(draft: Draft) -> None:
             continue
         sizes: list[int] = []
         for tensor in concat.inputs:
-            value, size = draft.value(tensor), _size_of(draft, tensor)
-            if draft.constant(tensor) and value is not None:
-                sizes += map(int, value)
+            value, size = draft.wholes(tensor), _size_of(draft, tensor)
+            if value is not None:
+                sizes += value
+            elif draft.value(tensor) is not None:  # what is no whole number is no size
+                break
             elif size == (op.inputs[0], len(sizes)):
                 sizes.append(0)
             elif size is not None or draft.shape(tensor) == (1,):
@@ -428,8 +439,9 @@ def _size_of(draft: Draft, tensor: int) -> tuple[int, int] | None:
 
 def fuse_reshapes(draft: Draft) -> None:
     """ReshapeFusion: reshapes that follow each other into one, where the last one's shape is known."""
+    unknown: set[int] = set()
     for op in draft.ops("Reshape"):
-        if op.get("allowzero", 0):
+        if op.get("allowzero", 0) or id(op) in unknown:
             continue
         chain = [op]
         while (user := draft.sole_user(chain[-1].outputs[0])) is not None and user.op in _RESHAPES:
@@ -438,6 +450,7 @@ def fuse_reshapes(draft: Draft) -> None:
             chain.append(user)
         shape = draft.fixed_shape(chain[-1].outputs[0])
         if len(chain) < 2 or shape is None or 0 in shape:
+            unknown.update(map(id, chain))  # what begins within it ends where it does
             continue
         steer = draft.new_constant((len(shape),), "int64", shape)
         made = draft.replace_by("Reshape", chain, [op.inputs[0], steer])

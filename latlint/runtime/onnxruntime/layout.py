@@ -31,6 +31,12 @@ class _Blocked:
     sizes: _Sizes
 
 
+def _is_of_images(op: Op) -> bool:
+    """Whether the window of a convolution or pool has two dimensions, in all that is stated of it."""
+    sizes = {"kernel_shape": 2, "strides": 2, "dilations": 2, "pads": 4}
+    return all(op.get(name) is None or len(op.get(name)) == size for name, size in sizes.items())
+
+
 def to_nchwc(draft: Draft, block: int) -> None:
     """NchwcTransformer, for blocks of ``block`` channels."""
     _Blocks(draft, block).run()
@@ -146,7 +152,7 @@ class _Blocks:
             or draft.dtype(op.inputs[1]) != "float32"
         ):
             return
-        if len(op.inputs) > 3 or (op.input(2) >= 0 and not draft.constant(op.input(2))):
+        if len(op.inputs) > 3 or (op.input(2) >= 0 and not draft.constant(op.input(2))) or not _is_of_images(op):
             return
         filters, channels, groups = weights[0], weights[1], op.get("group", 1)
         reorder = True
@@ -184,6 +190,8 @@ class _Blocks:
     def _pool(self, op: Op) -> None:
         shape = self.draft.shape(op.inputs[0])
         if len(op.outputs) > 1 or self.draft.dtype(op.inputs[0]) != "float32" or shape is None or len(shape) != 4:
+            return
+        if not _is_of_images(op):
             return
         if shape[1] < 0 or shape[1] % self.block or (op.op == "AveragePool" and op.get("ceil_mode", 0)):
             return
@@ -227,9 +235,14 @@ class _Blocks:
                     return
         self._give(op, values[0].channels, values[0].sizes)
 
+    def _image(self, tensor: int) -> tuple[int, ...]:
+        """The sizes of a blocked value, which has four whatever a file states of it."""
+        shape = self.draft.shape(tensor)
+        return shape if shape is not None and len(shape) == 4 else (-1,) * 4
+
     def _alike(self, one: int, other: int) -> bool:
         """Whether two blocked values are known to have the same sizes."""
-        shapes = [self.draft.shape(tensor) or (-1,) * 4 for tensor in (one, other)]
+        shapes = [self._image(tensor) for tensor in (one, other)]
         known = [a == b >= 0 for a, b in zip(*((shape[0], *shape[2:]) for shape in shapes), strict=True)]
         sizes = zip(self.blocked[one].sizes, self.blocked[other].sizes, strict=True)
         return all(fixed or a == b for fixed, (a, b) in zip(known, sizes, strict=True))
@@ -239,13 +252,13 @@ class _Blocks:
         draft, channels = self.draft, values[0].channels
         many = -(-channels // self.block)
         for slot, value in enumerate(values):
-            shape = draft.shape(value.tensor) or (-1,) * 4
+            shape = self._image(value.tensor)
             self._take(op, slot)
             wide = draft.new_tensor(value.tensor, (shape[0], many, *shape[2:], self.block))
             steer = draft.new_constant((5,), "int64", (0, many, 0, 0, self.block))
             draft.add(Op("Reshape", [value.tensor, steer], [wide], {}, (), draft.opset), op.position - 0.125)
             draft.set_input(op, slot, wide)
-        plain, shape = op.outputs[0], draft.shape(op.outputs[0]) or (-1,) * 4
+        plain, shape = op.outputs[0], self._image(op.outputs[0])
         made = draft.new_tensor(plain, (shape[0], many, *shape[2:], self.block))
         draft.set_output(op, 0, made)
         steer = draft.new_constant((4,), "int64", (0, many * self.block, 0, 0))
@@ -285,8 +298,7 @@ class _Blocks:
 
     def _concat(self, op: Op) -> None:
         shape = self.draft.shape(op.inputs[0])
-        axis = op.get("axis", 1)
-        if any(tensor not in self.blocked for tensor in op.inputs) or shape is None or axis % len(shape) != 1:
+        if any(tensor not in self.blocked for tensor in op.inputs) or not shape or op.get("axis", 1) % len(shape) != 1:
             return
         values = [self.blocked[tensor] for tensor in op.inputs]
         if any(value.channels % self.block for value in values):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from latlint.graph.types import Graph
 from latlint.records import NamedTuple
 from latlint.runtime.onnxruntime import folding, functions, layout, patterns, quantized, transposes
-from latlint.runtime.onnxruntime.draft import Draft, Op, draft_of
+from latlint.runtime.onnxruntime.draft import Draft, draft_of
 
 #: A level is run again as long as it changes something, so often at most (graph_transformer_mgr.h).
 _STEPS = 10
@@ -21,22 +21,17 @@ class CpuFacts(NamedTuple):
     signed_weights: bool
 
 
-def optimise(graph: Graph, facts: CpuFacts) -> list[Op]:
-    """The nodes of the graph that ONNX Runtime saves at ORT_ENABLE_ALL, in execution order."""
-    return list(optimised(graph, facts).ops())
-
-
-def optimised(graph: Graph, facts: CpuFacts) -> Draft:
-    """The draft after all levels."""
-    draft = basic(graph)
+def optimised(graph: Graph, facts: CpuFacts, schemas: str) -> Draft:
+    """The draft after all levels: the nodes of the graph that ONNX Runtime saves at ORT_ENABLE_ALL."""
+    draft = basic(graph, schemas)
     finish(draft, facts)
     draft.settle()
     return draft
 
 
-def basic(graph: Graph) -> Draft:
+def basic(graph: Graph, schemas: str) -> Draft:
     """The draft after the first level, which no provider has a part in: what each of them is asked about."""
-    draft = draft_of(graph)
+    draft = draft_of(graph, schemas)
     quantized.own_dequantize(draft)
     _repeat(draft, _level1)
     return draft

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import isclose, prod
 
+from latlint.graph.onnx_shapes import MAX_RANK
 from latlint.records import NamedTuple
 from latlint.runtime.onnxruntime.draft import Draft, Op
 
@@ -272,12 +273,16 @@ def fuse_matmul_transpose(draft: Draft) -> None:
 
 
 def permutation(draft: Draft, op: Op) -> tuple[int, ...] | None:
-    """What a Transpose does: the input's axis for each of the output."""
+    """What a Transpose does: the input's axis for each of the output. ``None`` where that is not known, and where it cannot be: no dimensions, as many as no
+    tensor has, an axis twice, or another number of them than a shape has that the file states."""
+    shapes = [shape for shape in (draft.shape(op.inputs[0]), draft.shape(op.outputs[0])) if shape is not None]
     perm = op.get("perm")
-    if perm is not None:
-        return tuple(perm)
-    shape = draft.shape(op.inputs[0])
-    return None if shape is None else tuple(reversed(range(len(shape))))
+    if perm is None:
+        shape = draft.shape(op.inputs[0])
+        perm = () if shape is None else tuple(reversed(range(len(shape))))
+    if not 0 < len(perm) <= MAX_RANK or any(len(shape) != len(perm) for shape in shapes):
+        return None
+    return perm if sorted(perm) == list(range(len(perm))) else None
 
 
 def _matrix_move(draft: Draft, op: Op) -> tuple[bool, bool] | None:
@@ -407,7 +412,7 @@ def _reads(draft: Draft, tensor: int, op: Op, limit: int = 200) -> bool:
         if maker is None or id(maker) in seen or maker.position < op.position:
             continue
         seen.add(id(maker))
-        if len(seen) > limit:
+        if len(seen) > limit or len(maker.inputs) > limit:
             return True
         waiting += [t for t in maker.inputs if t >= 0]
     return False
@@ -429,8 +434,8 @@ def gather_to_split(draft: Draft) -> None:
         known = sorted((part, number) for number, part in enumerate(parts) if part is not None)
         if len(known) < len(parts):
             continue
-        covered = [i for (start, end, _), _ in known for i in range(start, end)]
-        if covered == list(range(shape[axis])):
+        ends = [0, *(end for (_, end, _), _ in known)]
+        if [*(start for (start, _, _), _ in known), shape[axis]] == ends:
             _as_split(draft, tensor, axis, shape, [(takers[number], *part) for part, number in known])
 
 

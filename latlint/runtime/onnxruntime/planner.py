@@ -58,11 +58,12 @@ _NEAR = 16
 
 
 class OnnxRuntimePlanner(NamedTuple):
-    """``nchwc``: channels in a block by instruction set; ``signed``: vendors whose kernels take int8 activations."""
+    """``nchwc``: channels in a block by instruction set; ``signed``: vendors whose kernels take int8 activations; ``schemas``: the list of what its ops have."""
 
     executor: str
     nchwc: Mapping[str, int]
     signed: frozenset[str]
+    schemas: str
     native: bool = True
 
     @property
@@ -71,7 +72,7 @@ class OnnxRuntimePlanner(NamedTuple):
 
     def plan(self, context: Context, nodes: Sequence[int], processor: Processor) -> Planned:
         graph, wanted = context.graph, frozenset(nodes)
-        draft = optimised(graph, self.facts(processor))
+        draft = optimised(graph, self.facts(processor), self.schemas)
         kernels = [
             kernel_of(graph, draft, op) for op in draft.ops() if not op.origins or not wanted.isdisjoint(op.origins)
         ]
@@ -96,7 +97,7 @@ def _parse(rules: Rules) -> OnnxRuntimePlanner:
         raise ValueError(f"no rule is called {min(data)!r}")
     if any(not isinstance(block, int) or block < 1 for block in nchwc.values()):
         raise ValueError("nchwc: expected whole numbers of channels")
-    return OnnxRuntimePlanner(str(executor), dict(nchwc), frozenset(signed))
+    return OnnxRuntimePlanner(str(executor), dict(nchwc), frozenset(signed), str(rules.loads["schemas"]))
 
 
 def free_kernels(graph: Graph, draft: Draft, nodes: Sequence[int], kernels: Sequence[Kernel]) -> list[Kernel]:
@@ -110,7 +111,9 @@ def free_kernels(graph: Graph, draft: Draft, nodes: Sequence[int], kernels: Sequ
 
 
 def kind_of(graph: Graph, op: Op) -> str:
-    """What an op is in the vocabulary of ``graph.ops``."""
+    """What an op is in the vocabulary of ``graph.ops``; nobody knows what one does that lacks operands."""
+    if "::" in op.op and op.domain in ("", "com.microsoft"):
+        return UNKNOWN
     node = graph.nodes[op.origins[0]] if op.origins else None
     same = node is not None and node.native.rpartition("::")[2] == op.op
     return node.kind if node is not None and (same or op.op not in _KINDS) else _KINDS.get(op.op, UNKNOWN)
@@ -224,7 +227,7 @@ def _strides(draft: Draft, op: Op) -> dict[str, int]:
         padded = (1,) * (len(made) - len(data)) + data
         last = max((i for i, (a, b) in enumerate(zip(padded, made, strict=False)) if a != b), default=0)
         return {"runs": prod(made[:last])}
-    if op.op in ("DepthToSpace", "SpaceToDepth"):
+    if op.op in ("DepthToSpace", "SpaceToDepth") and made:
         return {"runs": prod(made) // max(made[-1], 1)}
     if len(op.inputs) > 1 and op.op not in _IMAGES and op.op not in _PRODUCTS:
         shapes = [draft.fixed_shape(t) for t in op.inputs if t >= 0]

@@ -35,7 +35,8 @@ class ProviderPlanner(DelegatePlanner):
 
     def plan(self, context: Context, nodes: Sequence[int], processor: Processor) -> Planned:
         graph = context.graph
-        draft = basic(graph)
+        cpu = _cpu(self.fallback)
+        draft = basic(graph, cpu.schemas)
         functions.expand(draft, self.acceptance.ops)
         draft.sweep()
         draft.settle()
@@ -50,7 +51,7 @@ class ProviderPlanner(DelegatePlanner):
         kernels = {number: kernel_of(graph, draft, ops[number]) for number in taken}
         place = {origin: number for number, epoch in enumerate(split) for i in epoch.nodes for origin in ops[i].origins}
         draft.leave_out([ops[index] for index in sorted(taken)])
-        finish(draft, _cpu(self.fallback).facts(processor))
+        finish(draft, cpu.facts(processor))
         rest: dict[int, list[Kernel]] = {}
         for op in draft.ops():
             made = kernel_of(graph, draft, op)

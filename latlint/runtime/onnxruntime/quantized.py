@@ -5,7 +5,7 @@ Sources: onnxruntime/core/optimizer/qdq_transformer/ (1.32) and nhwc_transformer
 
 from __future__ import annotations
 
-from latlint.runtime.onnxruntime.draft import Draft, Op
+from latlint.runtime.onnxruntime.draft import MANY, Draft, Op
 from latlint.runtime.onnxruntime.transposes import optimise_transposes, transpose_input
 
 _Q, _DQ = "QuantizeLinear", "DequantizeLinear"
@@ -21,6 +21,10 @@ _DROPS = frozenset({
 _DROPS_BYTES = frozenset({"Resize", "MaxPool"})
 _UNARY = frozenset({"AveragePool", "GlobalAveragePool", "LeakyRelu", "Sigmoid", "Softmax"})
 _BINARY = frozenset({"Add", "Mul"})
+
+
+#: Where passes have put so many values in between, none gets a DequantizeLinear of its own any more: no real model comes near, and each costs memory.
+_MOST_ADDED = 50_000
 
 
 def has_quantization(draft: Draft) -> bool:
@@ -86,7 +90,7 @@ def _forward(draft: Draft, dequantize: Op) -> None:
         if op is None or op.op not in _PASSES or op.domain or op.inputs[0] != dequantize.outputs[0]:
             return
         result = op.outputs[0]
-        users = draft.users.get(result, [])
+        users = draft.users.get(result)
         if result in draft.outputs or not users or any(user.op == _Q for user in users):
             return
         made = draft.new_tensor(result)
@@ -101,11 +105,22 @@ def _forward(draft: Draft, dequantize: Op) -> None:
 def own_dequantize(draft: Draft) -> None:
     """EnsureUniqueDQForNodeUnit: a DequantizeLinear for each that reads its value."""
     for op in draft.ops(_DQ):
-        users = list(draft.users.get(op.outputs[0], ()))
-        for user in users[(0 if op.outputs[0] in draft.outputs else 1) :]:
-            made = draft.new_tensor(op.outputs[0])
-            draft.add(Op(_DQ, list(op.inputs), [made], dict(op.attributes), op.origins, op.version), op.position)
-            draft.set_input(user, user.inputs.index(op.outputs[0]), made)
+        result = op.outputs[0]
+        users, taken = draft.users.get(result), result in draft.outputs
+        if users is None or len(users) + taken < 2 or len(users) > MANY:
+            continue
+        if len(draft.tensors) - draft.original > _MOST_ADDED:
+            return
+        for user, times in list(users.counted().items()):
+            slot = -1
+            for _ in range(times):
+                slot = user.inputs.index(result, slot + 1)
+                if taken:
+                    made = draft.new_tensor(result)
+                    added = Op(_DQ, list(op.inputs), [made], dict(op.attributes), op.origins, op.version)
+                    draft.add(added, op.position)
+                    draft.set_input(user, slot, made)
+                taken = True
 
 
 # --- Level 2 -----------------------------------------------------------------------------------------------------------------------
@@ -189,8 +204,8 @@ def _to_unsigned(draft: Draft) -> None:
         draft.set_output(quantize, 0, made)
         draft.set_input(dequantize, 0, made)
         for op in (quantize, dequantize):
-            zero = draft.scalar(op.input(2)) if op.input(2) >= 0 else None
-            value = None if zero is None else (int(zero) + 128,)
+            zero = draft.whole(op.input(2))
+            value = None if zero is None else (zero + 128,)
             draft.set_input(op, 2, draft.new_constant((), "uint8", value))
 
 
@@ -217,6 +232,8 @@ def _integer(draft: Draft, op: Op, signed: bool) -> None:
         return
     slots = [slot for slot, tensor in enumerate(op.inputs) if tensor >= 0]
     if op.op == "Where":
+        if len(slots) < 3:  # the condition, or a choice, is left out
+            return
         slots = slots[1:]
     after = draft.sole_user(op.outputs[0])
     after = after if after is not None and after.op == _Q else None
@@ -391,12 +408,13 @@ def to_channels_last(draft: Draft) -> None:
         shape = draft.shape(op.inputs[0])
         if op.domain or shape is None or len(shape) < 3 or draft.dtype(op.inputs[0]) not in _BYTES:
             continue
-        rank = len(shape)
+        rank, result = len(shape), op.outputs[0]
+        size = draft.shape(result)
+        if size is not None and len(size) != rank:
+            continue
         last, first = (0, *range(2, rank), 1), (0, rank - 1, *range(1, rank - 1))
         op.domain, op.attributes["channels_last"] = "com.microsoft", 1
         transpose_input(draft, op, 0, last)
-        result = op.outputs[0]
-        size = draft.shape(result)
         made = draft.new_tensor(result, None if size is None else tuple(size[axis] for axis in last))
         draft.set_output(op, 0, made)
         draft.add(Op("Transpose", [made], [result], {"perm": first}, (), draft.opset), op.position + 0.1)

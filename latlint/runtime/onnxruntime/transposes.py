@@ -6,10 +6,13 @@ onnxruntime/core/optimizer/transpose_optimization/ (1.32).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 
+from latlint.graph.onnx_shapes import MAX_RANK
 from latlint.records import NamedTuple
-from latlint.runtime.onnxruntime.draft import Draft, Op
+from latlint.runtime.onnxruntime.draft import MANY, Draft, Op
 from latlint.runtime.onnxruntime.patterns import permutation
 
 Perm = tuple[int, ...]
@@ -43,13 +46,8 @@ def optimise_transposes(draft: Draft, level: int) -> None:
     order = list(draft.ops())
     wanted = _leading_to_transposes(draft, order)
     for op in order:
-        if not op.alive:
-            continue
-        for slot, tensor in enumerate(op.inputs):
-            before = draft.writer(tensor, "Transpose")
-            perm = None if before is None else permutation(draft, before)
-            if before is not None and perm is not None and _push(draft, before, op, perm, slot, wanted, level):
-                break
+        if op.alive:
+            _pull(draft, op, wanted, level)
     if any(op.op == "DequantizeLinear" for op in order):
         _complete_units(draft)
 
@@ -73,18 +71,29 @@ def _leading_to_transposes(draft: Draft, order: Sequence[Op]) -> set[int]:
     return found
 
 
-def _push(draft: Draft, transpose: Op, op: Op, perm: Perm, slot: int, wanted: set[int], level: int) -> bool:
+def _pull(draft: Draft, op: Op, wanted: set[int], level: int) -> None:
+    """Moves the first of the Transposes that ``op`` reads through it that can be moved and is worth it."""
+    found: list[tuple[int, Op, Perm]] = []
+    for slot, tensor in enumerate(op.inputs):
+        before = draft.writer(tensor, "Transpose")
+        perm = None if before is None else permutation(draft, before)
+        if before is not None and perm is not None:
+            found.append((slot, before, perm))
     handler = _handler(op)
-    if op.op == "MaxPool" and level > 1 and not op.domain:
-        return _max_pool(_Push(draft, transpose, op, perm, (0,)))
-    if handler is None or (op.op in ("Resize", "Upsample") and not _resize_moves(perm, level)):
-        return False
+    if found and op.op == "MaxPool" and level > 1 and not op.domain:
+        _max_pool(_Push(draft, found[0][1], op, found[0][2], (0,)))
+        return
+    if not found or handler is None:
+        return
     slots = handler.slots(draft, op)
-    if slot not in slots:
-        return False
-    if op.op != "Transpose" and _cost(draft, op, perm, slots, handler, wanted, level) >= 0:
-        return False
-    return handler.push(_Push(draft, transpose, op, perm, slots))
+    inside, costs = frozenset(slots), _input_costs(draft, op, slots)
+    for slot, before, perm in found:
+        if slot not in inside or (op.op in ("Resize", "Upsample") and not _resize_moves(perm, level)):
+            continue
+        if op.op != "Transpose" and _cost(draft, op, perm, costs, handler, wanted, level) >= 0:
+            continue
+        if handler.push(_Push(draft, before, op, perm, slots)):
+            return
 
 
 def _resize_moves(perm: Perm, level: int) -> bool:
@@ -100,17 +109,17 @@ def _rank(draft: Draft, tensor: int) -> int:
 
 
 def _cost(
-    draft: Draft, op: Op, perm: Perm, slots: Sequence[int], handler: _Handler, wanted: set[int], level: int
+    draft: Draft, op: Op, perm: Perm, inputs: Mapping[Perm, int], handler: _Handler, wanted: set[int], level: int
 ) -> int:
     """Dimensions that are transposed more (or fewer: negative) when the Transpose moves through ``op``."""
-    cost = sum(_input_cost(draft, op.inputs[slot], perm) for slot in slots)
+    cost = inputs[()] + inputs.get(perm, 0)
     if (
         cost < 0
         and handler.moves
         and not any(tensor in wanted for tensor in op.outputs)
         and not (level < 3 and _vanishes(draft, op, perm))
     ):
-        cost += max(_rank(draft, tensor) for tensor in op.outputs)
+        cost += max(_rank(draft, tensor) for tensor in op.outputs if tensor >= 0)
     return cost
 
 
@@ -123,14 +132,28 @@ def _vanishes(draft: Draft, op: Op, perm: Perm) -> bool:
     return left == tuple(range(len(left)))
 
 
-def _input_cost(draft: Draft, tensor: int, perm: Perm) -> int:
-    if tensor < 0 or draft.constant(tensor):
-        return 0
-    before = draft.writer(tensor, "Transpose")
-    if before is not None:
-        goes = tensor not in draft.outputs and all(_handler(user) is not None for user in draft.users[tensor])
-        return -_rank(draft, tensor) if permutation(draft, before) == perm and goes else 0
-    return _rank(draft, tensor)
+def _input_costs(draft: Draft, op: Op, slots: Sequence[int]) -> Mapping[Perm, int]:
+    """What it costs to transpose the inputs, under the permutation of no dimensions; and under each that inputs come with, less, what it saves."""
+    costs: dict[Perm, int] = {(): 0}
+    for tensor, times in Counter(op.inputs[slot] for slot in slots).items():
+        if tensor < 0 or draft.constant(tensor):
+            continue
+        before = draft.writer(tensor, "Transpose")
+        if before is None:
+            costs[()] += times * _rank(draft, tensor)
+            continue
+        perm = permutation(draft, before)
+        if perm is not None and _goes(draft, tensor):
+            costs[perm] = costs.get(perm, 0) - times * _rank(draft, tensor)
+    return costs
+
+
+def _goes(draft: Draft, tensor: int) -> bool:
+    """Whether a Transpose can move through all that reads what it writes."""
+    users = draft.users[tensor]
+    if tensor in draft.outputs or users.distinct > MANY:
+        return False
+    return all(_handler(user) is not None for user in users.counted())
 
 
 # --- Moving one ----------------------------------------------------------------------------------------------------------------------
@@ -154,6 +177,8 @@ def _new_transpose(draft: Draft, source: int, perm: Perm, position: float, origi
 def transpose_input(draft: Draft, op: Op, slot: int, perm: Perm) -> None:
     """Lets ``op`` read its input transposed: a constant is, a Transpose cancels or is combined, else there is a new one."""
     tensor = op.inputs[slot]
+    if tensor < 0:
+        return
     if draft.constant(tensor):
         _transpose_constant(draft, op, slot, perm)
         return
@@ -172,7 +197,8 @@ def transpose_input(draft: Draft, op: Op, slot: int, perm: Perm) -> None:
         if not draft.users.get(tensor) and tensor not in draft.outputs:
             draft.remove(before)
         return
-    for user in draft.users.get(tensor, ()):
+    users = draft.users.get(tensor)
+    for user in islice(users.counted() if users is not None else (), MANY):
         if user.op == "Transpose" and user is not op and permutation(draft, user) == perm:
             draft.set_input(op, slot, user.outputs[0])
             return
@@ -198,6 +224,8 @@ def _transpose_outputs(draft: Draft, op: Op, perm: Perm) -> None:
     if perm == tuple(range(len(perm))):
         return
     for slot, tensor in enumerate(op.outputs):
+        if tensor < 0:
+            continue
         made = draft.new_tensor(tensor)
         draft.set_shape(made, _permuted(draft.shape(tensor), _inverse(perm)))
         draft.set_output(op, slot, made)
@@ -278,8 +306,13 @@ def _axes_of(draft: Draft, op: Op, slot: int) -> tuple[int, ...] | None:
     return None if axes is None else tuple(axes)
 
 
+def _version(draft: Draft, op: Op) -> int:
+    """The opset that an op is of: a function may be written in an older one than what calls it. What is made of ops of the standard goes by the file's."""
+    return draft.opset if op.domain else op.version
+
+
 def _set_axes(draft: Draft, op: Op, axes: Sequence[int], since: int) -> None:
-    if draft.opset < since:
+    if _version(draft, op) < since:
         op.attributes["axes"] = tuple(axes)
     else:
         op.attributes.pop("axes", None)
@@ -299,7 +332,7 @@ def _with_axis(default: int | None) -> Callable[[_Push], bool]:
 
 
 def _softmax(push: _Push) -> bool:
-    if push.draft.opset >= 13:
+    if _version(push.draft, push.op) >= 13:
         return _with_axis(-1)(push)
     axis = push.op.get("axis", 1) % len(push.perm)
     if any((i < axis) != (push.perm[i] < axis) for i in range(len(push.perm))):
@@ -341,7 +374,7 @@ def _doubled(perm: Perm) -> Perm:
 
 def _resize(push: _Push) -> bool:
     inverse = _inverse(push.perm)
-    first = 1 if push.op.op == "Upsample" or push.draft.opset < 11 else 2
+    first = 1 if push.op.op == "Upsample" or push.op.version < 11 else 2
     if first == 2 and push.op.input(1) >= 0:
         _permute_list(push, 1, _doubled(inverse))
     for slot in range(first, len(push.op.inputs)):
@@ -353,7 +386,7 @@ def _resize(push: _Push) -> bool:
 
 def _pad(push: _Push) -> bool:
     order = _doubled(_inverse(push.perm))
-    if push.draft.opset < 11:
+    if push.op.version < 11:
         pads = push.op.get("pads")
         if pads is None or len(pads) != len(order):
             return False
@@ -407,7 +440,9 @@ def _unsqueeze(push: _Push) -> bool:
     if given is None:
         return False
     rank = len(push.perm) + len(given)
-    added = [axis % rank for axis in given]
+    added = {axis % rank for axis in given}
+    if len(added) < len(given) or rank > MAX_RANK:
+        return False
     kept = [axis for axis in range(rank) if axis not in added]
     moved = iter(push.perm)
     perm = tuple(axis if axis in added else kept[next(moved)] for axis in range(rank))
@@ -417,7 +452,7 @@ def _unsqueeze(push: _Push) -> bool:
 
 
 def _quantize(push: _Push) -> bool:
-    if push.draft.opset >= 13 and push.draft.shape(push.op.inputs[1]) != ():
+    if _version(push.draft, push.op) >= 13 and push.draft.shape(push.op.inputs[1]) != ():
         axis = push.op.get("axis", 1)
         if not -len(push.perm) <= axis < len(push.perm):
             return False
@@ -437,14 +472,16 @@ def _arg(push: _Push) -> bool:
 
 def _slice(push: _Push) -> bool:
     draft, op, rank = push.draft, push.op, len(push.perm)
-    starts = op.get("starts") if draft.opset < 10 else draft.shape(op.input(1))
-    axes = op.get("axes") if draft.opset < 10 else draft.wholes(op.input(3))
+    old = op.version < 10
+    starts = op.get("starts") if old else draft.shape(op.input(1))
+    axes = op.get("axes") if old else draft.wholes(op.input(3))
     if axes is None:
-        if op.input(3) >= 0 or not starts:
+        count = 0 if not starts else len(starts) if old else starts[0]
+        if op.input(3) >= 0 or not 0 < count <= rank:
             return False
-        axes = tuple(range(len(starts) if draft.opset < 10 else starts[0]))
+        axes = tuple(range(count))
     moved = tuple(push.perm[axis % rank] for axis in axes)
-    if draft.opset < 10:
+    if old:
         op.attributes["axes"] = moved
     else:
         draft.set_input(op, 3, draft.new_constant((len(moved),), "int64", moved))
@@ -506,7 +543,9 @@ def _reshape_as_transpose(push: _Push) -> bool:
     """A Reshape that keeps the order of all dimensions but those of one is a Transpose."""
     draft = push.draft
     before, after = draft.fixed_shape(push.transpose.outputs[0]), draft.fixed_shape(push.op.outputs[0])
-    if before is None or after is None or len(before) != len(after) or not draft.constant(push.op.input(1)):
+    if before is None or after is None or not draft.constant(push.op.input(1)):
+        return False
+    if not len(before) == len(after) == len(push.perm):
         return False
     left: list[int] = list(before)
     perm = []
@@ -577,7 +616,7 @@ def _quantized_pool(push: _Push) -> bool:
     rank = len(push.perm)
     to_first = (0, rank - 1, *range(1, rank - 1))
     if (last and _inverse(push.perm) == to_first) or (not last and push.perm == to_first):
-        push.op.attributes["channels_last"] = 1 - last
+        push.op.attributes["channels_last"] = int(not last)
         _through(push)
         return True
     return False
