@@ -177,6 +177,8 @@ class ValueType(NamedTuple):
 _READS_FLOATS = frozenset({"Resize", "Upsample", "Range", "OneHot"})
 #: A node that reads more constant elements than this is inferred on its own, so that no key grows with them.
 _MAX_KEY_ELEMENTS = 64
+#: Nodes and names of nodes that are inferred anew, in all loops of a model together.
+_MAX_SPENT = 120_000
 
 
 class Inference:
@@ -198,6 +200,7 @@ class Inference:
         self._inferred: dict[tuple[Any, ...], tuple[ValueType | None, ...]] = {}
         self._schemas: dict[tuple[str, str, int], defs.OpSchema | None] = {}
         self._asked: dict[tuple[str, str, int], _Asked] = {}
+        self._spent = 0
 
     def add(self, name: str, kind: TypeProto, value: Array | None = None) -> None:
         """``name`` is of type ``kind``, and its elements are ``value``."""
@@ -217,6 +220,11 @@ class Inference:
         """``name`` is written anew."""
         self.types.pop(name, None)
         self.values.pop(name, None)
+
+    def spend(self, names: int) -> bool:
+        """Whether nodes of so many names may be inferred anew; each loop around another does so with all that are in it."""
+        self._spent += names
+        return self._spent <= _MAX_SPENT
 
     def sized(self, known: ValueType, shape: tuple[int, ...] | None) -> ValueType:
         """``known``, of another shape."""

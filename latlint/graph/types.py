@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from latlint.graph.ops import UNKNOWN
+from latlint.graph.trips import MAX_TRIPS
 from latlint.records import NamedTuple, Record
 
 _RECURRENT = frozenset({"lstm", "gru", "rnn"})
@@ -256,8 +257,16 @@ class Graph(Record):
 
 
 def times(repeat: int | None, trips: int | None) -> int | None:
-    """How often a node runs in a loop of ``trips`` rounds, of which one runs it ``repeat`` times."""
-    return None if repeat is None or trips is None else repeat * trips
+    """How often a node runs in a loop of ``trips`` rounds, of which one runs it ``repeat`` times; ``None`` of more than 64 bits count: loops within
+    loops, which would come to more than floats hold."""
+    made = None if repeat is None or trips is None else repeat * trips
+    return None if made is None or made > MAX_TRIPS else made
+
+
+def times_known(repeat: int, trips: int | None) -> int:
+    """The same of one round of the loop where nobody knows how many there are, or they are too many."""
+    made = times(repeat, trips)
+    return repeat if made is None else made
 
 
 def agreed(one: tuple[int, ...] | None, other: tuple[int, ...] | None) -> tuple[int, ...] | None:
