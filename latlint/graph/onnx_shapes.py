@@ -8,7 +8,8 @@ schema, in execution order; shape arithmetic is computed on the way with NumPy, 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import reduce
 from itertools import zip_longest
 from math import prod
 from types import MappingProxyType
@@ -132,7 +133,7 @@ def tensor_value(tensor: TensorProto) -> Array | None:
     if not count:
         empty = np.dtype(tensor_dtype_to_np_dtype(tensor.data_type))
         kind = empty if empty.kind in "biuf" else np.dtype(np.float32)  # empty axes are integers, as any axes
-        return np.zeros(tensor.dims, kind) if max(tensor.dims, default=0) <= _MAX_HELD else None
+        return np.zeros(tensor.dims, kind) if _room(tensor.dims) <= MAX_ELEMENTS else None
     if not any(tensor.HasField("raw_data") if name == "raw_data" else len(getattr(tensor, name)) for name in _DATA):
         return None
     if count > _MAX_HELD:  # to_array would make room for them first
@@ -143,6 +144,11 @@ def tensor_value(tensor: TensorProto) -> Array | None:
     return found.astype(
         np.int8 if "int" in found.dtype.name else np.float32
     )  # int4, bfloat16 and float8 are not NumPy's
+
+
+def _room(dims: Iterable[int]) -> int:
+    """How many elements there may be in what is made of so many along each axis: an axis of none can be reduced, others repeated."""
+    return prod(dim for dim in dims if dim)
 
 
 _NOT_REAL = frozenset({"string", "complex64", "complex128"})
@@ -177,6 +183,8 @@ class ValueType(NamedTuple):
 _READS_FLOATS = frozenset({"Resize", "Upsample", "Range", "OneHot"})
 #: A node that reads more constant elements than this is inferred on its own, so that no key grows with them.
 _MAX_KEY_ELEMENTS = 64
+#: What decides a shape has a number or two for each axis; but for the sizes of parts, one for each part.
+_MAX_READ = 2 * MAX_RANK
 #: Nodes and names of nodes that are inferred anew, in all loops of a model together.
 _MAX_SPENT = 120_000
 
@@ -270,9 +278,11 @@ class Inference:
         fold = _FOLDS.get(node.op_type)
         if fold is None or (len(node.output) != 1 and fold not in (_split, _unique)):
             return []
+        if len(node.input) > MAX_ELEMENTS:
+            return []
         if node.op_type in ("Shape", "Size"):
             shape = self._shape(node.input[0]) if node.input else None
-            if shape is None or -1 in shape:
+            if shape is None or -1 in shape or len(shape) > MAX_RANK:
                 return []
             inputs: list[Array | None] = [np.array(shape, np.int64)]
         else:
@@ -286,7 +296,7 @@ class Inference:
         except (ValueError, IndexError, TypeError, KeyError, AttributeError, ArithmeticError, MemoryError):
             return []  # not a computation ONNX allows; the runtime would refuse it, shapes downstream stay unknown
         values = found if isinstance(found, list) else [] if found is None else [found]
-        return values if all(value.size <= MAX_ELEMENTS and value.ndim <= MAX_RANK for value in values) else []
+        return values if all(map(_is_held, values)) else []
 
     def _outputs(self, node: NodeProto, opsets: Mapping[str, int]) -> tuple[ValueType | None, ...]:
         """The output types, in order, by onnx's schema of the op; empty when it has none or the inputs do not fit it."""
@@ -308,6 +318,7 @@ class Inference:
             name: value
             for name in types
             if (value := self.values.get(name)) is not None and (reads_floats or value.dtype.kind != "f")
+            if value.size <= _MAX_READ or node.op_type == "Split"
         }
         if sum(value.size for value in read.values()) > _MAX_KEY_ELEMENTS:
             return self._infer(node, opsets, read, quantised)
@@ -478,16 +489,25 @@ def _with_default(node: NodeProto, name: str, value: int) -> NodeProto:
 # --- Shape arithmetic ---------------------------------------------------------------------------------------------------------
 
 
+def _is_held(value: Array) -> bool:
+    """Real numbers (``V`` are those that NumPy itself has not), and no more than are looked at; where there are none, no room for more along other axes."""
+    return _room(value.shape) <= MAX_ELEMENTS and value.ndim <= MAX_RANK and value.dtype.kind in "biufV"
+
+
 def _bounded(shape: Array | None) -> tuple[int, ...]:
     """``shape`` as the shape of an array that is small enough to make."""
-    if shape is None or shape.ndim != 1:
-        raise ValueError("not a shape")
-    return _small(shape.tolist())
+    return _small(_list(shape))
+
+
+def _list(values: Array | None) -> list[Any]:
+    if values is None or values.ndim != 1:
+        raise ValueError("not a list")
+    return cast(list[Any], values.tolist())
 
 
 def _small(dims: Sequence[int]) -> tuple[int, ...]:
     """The same of numbers, which no sum and no product has wrapped round."""
-    if len(dims) > MAX_RANK or any(dim < 0 for dim in dims) or prod(dims) > MAX_ELEMENTS:
+    if len(dims) > MAX_RANK or any(dim < 0 for dim in dims) or _room(dims) > MAX_ELEMENTS:
         raise ValueError("too large to fold")
     return tuple(dims)
 
@@ -510,7 +530,7 @@ def _constant(attrs: dict[str, Any]) -> Array | None:
 
 
 def _reshape(attrs: dict[str, Any], data: Array, shape: Array) -> Array:
-    dims = [int(dim) for dim in shape]
+    dims = _list(shape)
     if not attrs.get("allowzero", 0):
         dims = [data.shape[i] if dim == 0 else dim for i, dim in enumerate(dims)]
     return data.reshape(dims)
@@ -550,7 +570,7 @@ def _slice(
 
 
 def _cast(attrs: dict[str, Any], data: Array) -> Array:
-    if DTYPES.get(attrs["to"], "string") in ("string", "unknown"):
+    if DTYPES.get(attrs["to"], "string") in _NOT_REAL:
         raise ValueError("not a number")
     return data.astype(tensor_dtype_to_np_dtype(attrs["to"]))
 
@@ -572,19 +592,19 @@ def _expand(_: dict[str, Any], data: Array, shape: Array) -> Array:
 
 
 def _tile(_: dict[str, Any], data: Array, repeats: Array) -> Array:
-    times = repeats.tolist()
+    times = _list(repeats)
     made = _small([dim * count for dim, count in zip(data.shape, times, strict=True)])
     # NumPy repeats one axis after the other, and may have run out of memory before it comes to that of no elements
     return np.tile(data, times) if prod(made) else np.zeros(made, data.dtype)
 
 
 def _concat(attrs: dict[str, Any], *arrays: Array) -> Array:
-    if sum(array.size for array in arrays) > MAX_ELEMENTS:
-        raise ValueError("too large to fold")
+    _small([sum(array.size for array in arrays)])
     return np.concatenate(arrays, attrs["axis"])
 
 
 def _div(_: dict[str, Any], a: Array, b: Array) -> Array:
+    _check_broadcast(a, b)
     # ONNX divides integers towards zero
     return np.asarray(np.trunc(a / b) if np.issubdtype(a.dtype, np.integer) else a / b).astype(a.dtype)
 
@@ -609,6 +629,7 @@ def _split(attrs: dict[str, Any], data: Array, sizes: Array | None = None) -> li
 def _clip(attrs: dict[str, Any], data: Array, low: Array | None = None, high: Array | None = None) -> Array:
     low = attrs.get("min") if low is None else low
     high = attrs.get("max") if high is None else high
+    _check_broadcast(data, *(np.asarray(bound) for bound in (low, high) if bound is not None))
     data = data if low is None else np.maximum(data, low)
     return np.asarray(data if high is None else np.minimum(data, high))
 
@@ -619,8 +640,11 @@ def _pad(
     sides = np.asarray(attrs["pads"] if pads is None else pads).reshape(2, -1).T
     if attrs.get("mode", "constant") != "constant" or axes is not None or sides.min() < 0:
         raise ValueError("not a plain pad")
-    _small([dim + sum(more) for dim, more in zip(data.shape, sides.tolist(), strict=True)])
-    return np.pad(data, sides.tolist(), constant_values=attrs.get("value", 0) if value is None else value.item())
+    dims = _small([dim + sum(more) for dim, more in zip(data.shape, sides.tolist(), strict=True)])
+    # not np.pad, which takes a millisecond where there are many axes
+    made = np.full(dims, attrs.get("value", 0) if value is None else value.item(), data.dtype)
+    made[tuple(slice(before, before + dim) for before, dim in zip(sides[:, 0].tolist(), data.shape, strict=True))] = data
+    return made
 
 
 def _position(function: Callable[..., Any]) -> Callable[..., Array]:
@@ -640,13 +664,13 @@ def _cumsum(attrs: dict[str, Any], data: Array, axis: Array) -> Array:
 
 def _unique(attrs: dict[str, Any], data: Array) -> list[Array]:
     """The values, where each is first, which of them each element is, and how often each is there."""
-    axis = attrs.get("axis")
-    found, first, inverse, counts = np.unique(data, True, True, True, axis=axis)
+    if attrs.get("axis") is not None and data.ndim != 1:
+        raise ValueError("unique slices, which NumPy compares element by element")
+    found, first, inverse, counts = np.unique(data, True, True, True)
     if attrs.get("sorted", 1):
         return [found, first, inverse.ravel(), counts]
     order = np.argsort(first)
-    found = np.take(found, order, 0 if axis is None else axis)
-    return [found, first[order], np.argsort(order)[inverse.ravel()], counts[order]]
+    return [found[order], first[order], np.argsort(order)[inverse.ravel()], counts[order]]
 
 
 def _triangle(attrs: dict[str, Any], data: Array, diagonal: Array | None = None) -> Array:
@@ -657,7 +681,29 @@ def _triangle(attrs: dict[str, Any], data: Array, diagonal: Array | None = None)
 def _gather_nd(attrs: dict[str, Any], data: Array, index: Array) -> Array:
     if attrs.get("batch_dims", 0):
         raise ValueError("of a batch")
-    return np.asarray(data[tuple(np.moveaxis(index, -1, 0))])
+    places = index.shape[-1]
+    _small([*index.shape[:-1], *data.shape[places:]])
+    return np.asarray(data[tuple(np.moveaxis(index, -1, 0))] if places else np.broadcast_to(data, index.shape[:-1] + data.shape))
+
+
+def _gather(attrs: dict[str, Any], data: Array, index: Array) -> Array:
+    axis = attrs.get("axis", 0)
+    _small([data.size // max(data.shape[axis], 1), index.size])
+    return np.take(data, index, axis)
+
+
+def _gather_elements(attrs: dict[str, Any], data: Array, index: Array) -> Array:
+    _check_along(attrs, data, index)
+    return np.take_along_axis(data, index, attrs.get("axis", 0))
+
+
+def _check_along(attrs: dict[str, Any], data: Array, index: Array) -> None:
+    """Raises ValueError where NumPy would repeat one along an axis of the other, which ONNX does not do, or would be slow over many axes."""
+    if data.ndim > 8:
+        raise ValueError("too many axes to fold")
+    axis = attrs.get("axis", 0)
+    if [*data.shape[:axis], index.shape[axis], *data.shape[axis:][1:]] != list(index.shape):
+        raise ValueError("indices of another shape")
 
 
 def _scatter(attrs: dict[str, Any], data: Array, index: Array, updates: Array) -> Array:
@@ -665,16 +711,24 @@ def _scatter(attrs: dict[str, Any], data: Array, index: Array, updates: Array) -
         raise ValueError("not a plain scatter")
     made = data.copy()
     if "axis" in attrs or index.shape == updates.shape == (index.size,):
+        _check_along(attrs, data, index)
+        if updates.shape != index.shape:
+            raise ValueError("updates of another shape")
         np.put_along_axis(made, index, updates, attrs.get("axis", 0))
     else:
+        if updates.shape != index.shape[:-1] + data.shape[index.shape[-1] :]:
+            raise ValueError("updates of another shape")
         made[tuple(np.moveaxis(index, -1, 0))] = updates
     return made
 
 
+def _check_broadcast(*arrays: Array) -> None:
+    _small(np.broadcast_shapes(*(array.shape for array in arrays)))
+
+
 def _broadcasting(function: Callable[..., Any]) -> Callable[..., Array]:
     def fold(_: dict[str, Any], *arrays: Array) -> Array:
-        if prod(np.broadcast_shapes(*(array.shape for array in arrays))) > MAX_ELEMENTS:
-            raise ValueError("too large to fold")
+        _check_broadcast(*arrays)
         return np.asarray(function(*arrays))
 
     return fold
@@ -704,9 +758,7 @@ _FOLDS: dict[str, Callable[..., Array | list[Array] | None]] = {
     "Constant": _constant,
     "Shape": _shape,
     "Size": lambda _, shape: np.array(prod(shape.tolist()), np.int64),
-    "Gather": lambda attrs, data, index: (
-        np.take(data, index, attrs.get("axis", 0)) if index.size <= MAX_ELEMENTS else None
-    ),
+    "Gather": _gather,
     "Concat": _concat,
     "Slice": _slice,
     "Split": _split,
@@ -718,7 +770,7 @@ _FOLDS: dict[str, Callable[..., Array | list[Array] | None]] = {
     "Unique": _unique,
     "Trilu": _triangle,
     "GatherND": _gather_nd,
-    "GatherElements": lambda attrs, data, index: np.take_along_axis(data, index, attrs.get("axis", 0)),
+    "GatherElements": _gather_elements,
     "ScatterElements": _scatter,
     "ScatterND": _scatter,
     "NonZero": lambda _, data: np.array(np.nonzero(np.atleast_1d(data)), np.int64),
@@ -749,8 +801,8 @@ _FOLDS: dict[str, Callable[..., Array | list[Array] | None]] = {
     "Mul": _broadcasting(np.multiply),
     "Div": _div,
     "Mod": _mod,
-    "Min": _broadcasting(lambda *arrays: np.minimum.reduce(np.broadcast_arrays(*arrays))),
-    "Max": _broadcasting(lambda *arrays: np.maximum.reduce(np.broadcast_arrays(*arrays))),
+    "Min": _broadcasting(lambda *arrays: reduce(np.minimum, arrays)),
+    "Max": _broadcasting(lambda *arrays: reduce(np.maximum, arrays)),
     "Neg": _broadcasting(np.negative),
     "Abs": _broadcasting(np.abs),
     "Ceil": _broadcasting(np.ceil),
