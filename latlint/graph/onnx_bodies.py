@@ -166,7 +166,12 @@ def enter(inference: Inference, body: Body) -> None:
 
 
 def _scanned(body: Body) -> int:
-    return int(attributes_of(body.node).get("num_scan_inputs", 0)) if body.node.op_type == "Scan" else 0
+    if body.node.op_type != "Scan":
+        return 0
+    many = int(attributes_of(body.node).get("num_scan_inputs", 0))
+    if not 0 <= many <= len(body.inputs[0]):
+        raise ImpossibleError(f"a scan of {many} inputs, where its graph has {len(body.inputs[0])}")
+    return many
 
 
 def _axis(body: Body, name: str, slot: int, rank: int) -> int:

@@ -343,10 +343,11 @@ class Inference:
             return ()
         try:
             found = foreign.shapes(shapes, attributes_of(node))
+            elem_type = like.proto.tensor_type.elem_type
+            kinds = [None if shape is None else cleaned(tensor_type(elem_type, shape)) for shape in found]
         except (IndexError, TypeError, ValueError, OverflowError):
-            return ()  # not the inputs that it takes
-        elem_type = like.proto.tensor_type.elem_type
-        return tuple(None if shape is None else self._type(tensor_type(elem_type, shape)) for shape in found)
+            return ()  # not the inputs or attributes that it takes
+        return tuple(None if kind is None else self._type(kind) for kind in kinds)
 
     def _infer(
         self, node: NodeProto, opsets: Mapping[str, int], read: Mapping[str, Array], quantised: bool
@@ -643,7 +644,9 @@ def _pad(
     dims = _small([dim + sum(more) for dim, more in zip(data.shape, sides.tolist(), strict=True)])
     # not np.pad, which takes a millisecond where there are many axes
     made = np.full(dims, attrs.get("value", 0) if value is None else value.item(), data.dtype)
-    made[tuple(slice(before, before + dim) for before, dim in zip(sides[:, 0].tolist(), data.shape, strict=True))] = data
+    made[tuple(slice(before, before + dim) for before, dim in zip(sides[:, 0].tolist(), data.shape, strict=True))] = (
+        data
+    )
     return made
 
 
@@ -683,7 +686,9 @@ def _gather_nd(attrs: dict[str, Any], data: Array, index: Array) -> Array:
         raise ValueError("of a batch")
     places = index.shape[-1]
     _small([*index.shape[:-1], *data.shape[places:]])
-    return np.asarray(data[tuple(np.moveaxis(index, -1, 0))] if places else np.broadcast_to(data, index.shape[:-1] + data.shape))
+    return np.asarray(
+        data[tuple(np.moveaxis(index, -1, 0))] if places else np.broadcast_to(data, index.shape[:-1] + data.shape)
+    )
 
 
 def _gather(attrs: dict[str, Any], data: Array, index: Array) -> Array:

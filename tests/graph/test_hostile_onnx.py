@@ -7,6 +7,7 @@ import tracemalloc
 from collections.abc import Callable
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -256,3 +257,32 @@ def test_a_shape_of_two_dimensions_is_none() -> None:
     nodes = helper.make_node("Reshape", ["k", "s"], ["r"]), helper.make_node("Relu", ["x"], ["y"])
     graph = read_onnx(model(*nodes, constants=given).SerializeToString(), "m")
     assert next(tensor for tensor in graph.tensors if tensor.name == "r").value is None
+
+
+@pytest.mark.parametrize(
+    ("op", "attributes"),
+    [
+        ("MatMulNBits", {"N": 1e30}),
+        ("MatMulNBits", {"N": 2**63 - 1}),
+        ("Attention", {"qkv_hidden_sizes": [0.0, 0.0, 1e38]}),
+    ],
+)
+def test_sizes_that_no_dimension_has_are_not_known(op: str, attributes: dict[str, Any]) -> None:
+    made = model(helper.make_node(op, ["x", "x", "x"], ["r"], domain="com.microsoft", **attributes))
+    made.graph.node.append(helper.make_node("Relu", ["x"], ["y"]))
+    graph = read_onnx(made.SerializeToString(), "m")
+    assert max(next(tensor for tensor in graph.tensors if tensor.name == "r").shape or (0,)) < 2**31
+
+
+@pytest.mark.parametrize("many", [-5, 2])
+def test_a_scan_scans_inputs_that_its_graph_has(many: int) -> None:
+    inside = helper.make_graph(
+        [helper.make_node("Relu", ["a"], [name]) for name in ("o", "p", "q")],
+        "body",
+        [helper.make_tensor_value_info("a", TensorProto.FLOAT, None)],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("o", "p", "q")],
+    )
+    scan = helper.make_node("Scan", ["x"], ["y", "p", "q"], num_scan_inputs=many, body=inside)
+    with pytest.raises(LatlintError, match=rf"a scan of {many} inputs, where its graph has 1") as caught:
+        read_onnx(model(scan).SerializeToString(), "m")
+    assert caught.value.code == "LAT007"
