@@ -159,11 +159,13 @@ _DATA = ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "u
 
 class _Asked(NamedTuple):
     """What a schema asks for: how many inputs at least and at most, whether the first must be there (exporters leave out
-    others against the letter: Resize's roi), how many outputs at most, and each attribute's type and whether it is required."""
+    others against the letter: Resize's roi), how many outputs at most, whether the first must be there,
+    and each attribute's type and whether it is required."""
 
     inputs: tuple[int, int]
     first: bool
     outputs: int
+    writes: bool
     attributes: Mapping[str, tuple[int, bool]]
 
 
@@ -383,10 +385,27 @@ class Inference:
         _check_inputs(node, *asked.inputs, first=asked.first)
         if len(node.output) > asked.outputs:
             raise ImpossibleError(f"{len(node.output)} outputs, where {node.op_type} has at most {asked.outputs}")
+        if asked.writes and not (node.output and node.output[0]):
+            raise ImpossibleError("no output")
         given = {attribute.name: attribute.type for attribute in node.attribute}
         for name, (kind, required) in asked.attributes.items():
             if (required and name not in given) or given.get(name, kind) != kind:
                 raise ImpossibleError(f"no {name!r} of the kind that {node.op_type} takes")
+
+    def strip(self, node: NodeProto, opsets: Mapping[str, int]) -> tuple[str, ...]:
+        """Take from ``node`` the attributes that its op has not, whose kinds nobody has checked, and name them. Those that begin with two
+        underscores are a tool's own."""
+        schema = self._schema(node.domain, node.op_type, opsets)
+        expected = None if schema is None else self._asked_of(schema).attributes
+        kept = [a for a in node.attribute if expected is None or a.name in expected or a.name.startswith("__")]
+        if len(kept) == len(node.attribute):
+            return ()
+        names = {attribute.name for attribute in kept}
+        left = tuple(attribute.name for attribute in node.attribute if attribute.name not in names)
+        for position in reversed(range(len(node.attribute))):
+            if node.attribute[position].name not in names:
+                del node.attribute[position]
+        return left
 
     def _check_foreign(self, node: NodeProto) -> None:
         """The same for an op that the imported opset does not have, by what the newest one, or a standard op that it is like, asks for:
@@ -410,8 +429,9 @@ class Inference:
             least = schema.min_input
             single = defs.OpSchema.FormalParameterOption.Single
             first = least > 0 and schema.inputs[0].option == single
+            writes = schema.min_output > 0 and schema.outputs[0].option == single
             attributes = {name: (int(cast(Any, item.type)), item.required) for name, item in schema.attributes.items()}
-            self._asked[key] = _Asked((least, schema.max_input), first, schema.max_output, attributes)
+            self._asked[key] = _Asked((least, schema.max_input), first, schema.max_output, writes, attributes)
         return self._asked[key]
 
     def _sound(self, node: NodeProto, schema: defs.OpSchema) -> NodeProto | None:
@@ -446,7 +466,7 @@ class Inference:
         return all(-rank <= axis <= rank for axis in numbers)
 
     def _schema(self, domain: str, op: str, opsets: Mapping[str, int]) -> defs.OpSchema | None:
-        version = opsets.get(domain, defs.onnx_opset_version())
+        version = opsets.get("" if domain == "ai.onnx" else domain, defs.onnx_opset_version())
         key = (domain, op, version)
         if key not in self._schemas:
             try:

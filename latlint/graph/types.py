@@ -95,7 +95,7 @@ class Node(Record):
     ``inner``: it stands in a body of control flow (a loop, a branch, a call), which a runtime keeps as a graph of its own: the body's number, and 0
     in the main graph. In a TFLite file all bodies are 1, for nothing tells them apart.
     ``repeat`` is how often one run of the model runs it, ``None`` where that depends on the data; ``in_round`` the same without the loops around it whose
-    rounds the data decide: of one round of each.
+    rounds the data decide: of one round of each. ``left_over`` names attributes that an ONNX op of this version has not.
     """
 
     index: int
@@ -112,6 +112,7 @@ class Node(Record):
     inner: int = 0
     repeat: int | None = 1
     in_round: int = 1
+    left_over: tuple[str, ...] = ()
 
 
 class OpenSize(NamedTuple):

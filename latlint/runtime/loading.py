@@ -326,6 +326,9 @@ def _unlike(node: Node, schema: _Schema) -> str:
     ):
         if not least <= len(operands) <= most:
             return f"with {counted(len(operands), what)}"
+    for name in node.left_over:
+        if name not in schema.attributes:
+            return f"with an attribute '{name[:40]}'"
     for name, value in node.native_attributes.items():
         kind = schema.attributes.get(name)
         if kind is None:

@@ -286,3 +286,86 @@ def test_a_scan_scans_inputs_that_its_graph_has(many: int) -> None:
     with pytest.raises(LatlintError, match=rf"a scan of {many} inputs, where its graph has 1") as caught:
         read_onnx(model(scan).SerializeToString(), "m")
     assert caught.value.code == "LAT007"
+
+
+def strange(op: str, inputs: list[str], **attributes: Any) -> ModelProto:
+    """``op``, of opset 13, with attributes that it has not."""
+    return model(helper.make_node(op, inputs, ["r"], **attributes), helper.make_node("Relu", ["x"], ["y"]), opset=13)
+
+
+@pytest.mark.parametrize(
+    ("made", "name"),
+    [
+        (strange("MatMul", ["x", "x"], transA=1.5), "transA"),
+        (strange("Squeeze", ["x"], axes=[0.0]), "axes"),
+        (strange("Shape", ["x"], start=1.5), "start"),
+        (strange("Slice", ["x", "x", "x"], starts=5), "starts"),
+    ],
+)
+def test_attributes_that_an_op_has_not_are_named_and_read_by_nobody(
+    made: ModelProto, name: str, tmp_path: Path
+) -> None:
+    made.graph.node[0].attribute.append(helper.make_attribute("__own", "a tool's"))
+    node = read_onnx(made.SerializeToString(), "m").nodes[0]
+    assert node.left_over == (name,) and dict(node.native_attributes) == {"__own": "a tool's"}
+    path = tmp_path / "m.onnx"
+    path.write_bytes(made.SerializeToString())
+    report = check([str(path)], Settings(targets=("x86-64-avx512/cpu-1@onnxruntime",)))
+    assert any(f"'{name}'" in finding.message for finding in report.findings if finding.code == "LAT012")
+
+
+def test_a_scan_of_opset_8_has_no_axes() -> None:
+    inside = helper.make_graph(
+        [helper.make_node("Relu", ["a"], ["o"])],
+        "body",
+        [helper.make_tensor_value_info("a", TensorProto.FLOAT, [8, 4, 4])],
+        [helper.make_tensor_value_info("o", TensorProto.FLOAT, [8, 4, 4])],
+    )
+    scan = helper.make_node("Scan", ["x", "x"], ["y"], num_scan_inputs=1, body=inside, scan_output_axes=3)
+    assert read_onnx(model(scan, opset=8).SerializeToString(), "m").nodes
+
+
+@pytest.mark.parametrize("permutation", [[2, 7], [0, 0], [-1, 0]])
+def test_a_permutation_is_one_whatever_it_is_of(permutation: list[int]) -> None:
+    nodes = [
+        helper.make_node("Thing", ["x"], ["t"], domain="l"),
+        helper.make_node("Transpose", ["t"], ["y"], perm=permutation),
+    ]
+    with pytest.raises(LatlintError, match="a permutation"):
+        read_onnx(model(*nodes).SerializeToString(), "m")
+
+
+def test_a_zero_point_is_a_number_though_its_scale_is_not_known() -> None:
+    scale = TensorProto(name="s", data_type=TensorProto.FLOAT, data_location=TensorProto.EXTERNAL)
+    scale.external_data.add(key="location", value="weights")
+    zero = numpy_helper.from_array(np.float32(np.nan), "z")
+    node = helper.make_node("QuantizeLinear", ["x", "s", "z"], ["y"])
+    with pytest.raises(LatlintError, match="the zero point 'z' is not a number"):
+        read_onnx(model(node, constants=(scale, zero)).SerializeToString(), "m")
+
+
+@pytest.mark.parametrize(
+    ("imports", "version"),
+    [
+        ([("", 17), ("ai.onnx", 2)], 2),
+        ([("ai.onnx", 2), ("", 17)], 17),
+        ([("ai.onnx", 9)], 9),
+        ([("com.microsoft", 1)], defs.onnx_opset_version()),
+        ([], defs.onnx_opset_version()),
+    ],
+)
+@pytest.mark.parametrize("domain", ["", "ai.onnx"])
+def test_the_standards_two_names_are_of_one_domain(imports: list[tuple[str, int]], version: int, domain: str) -> None:
+    """The last that is imported counts, and the newest where none is; ONNX Runtime 1.32 loads and refuses a Pad accordingly."""
+    made = model(helper.make_node("Relu", ["x"], ["y"], domain=domain))
+    del made.opset_import[:]
+    made.opset_import.extend(helper.make_opsetid(*each) for each in imports)
+    made.ir_version = 8
+    assert read_onnx(made.SerializeToString(), "m").nodes[0].version == version
+
+
+@pytest.mark.parametrize("outputs", [[], [""]])
+def test_an_op_writes_what_it_is_there_for(outputs: list[str]) -> None:
+    made = model(helper.make_node("Relu", ["x"], ["y"]), helper.make_node("Selu", ["x"], outputs))
+    with pytest.raises(LatlintError, match="no output"):
+        read_onnx(made.SerializeToString(), "m")
