@@ -175,6 +175,8 @@ class _Reader:
         self.inference = Inference(declared, self.symbols, believe=not assume)
         self.ranges: dict[str, ByteRange] = {}
         self.quantization: dict[str, Quantization] = {}
+        #: Attributes that their op has not, by the node that had them (which is kept, so that no other is at its place).
+        self.left_over: dict[int, tuple[NodeProto, tuple[str, ...]]] = {}
 
     def _newer(self) -> bool:
         """Whether the model is of a version that this onnx does not know: nobody here can say what its ops do."""
@@ -383,11 +385,9 @@ class _Reader:
     def _steps(self) -> Iterator[Step]:
         """The main graph's nodes in file order, each call of a model-local function replaced by its body."""
         functions = {(function.domain, function.name, function.overload): function for function in self.model.functions}
-        opsets = _opsets(self.model.opset_import)
+        opsets = _imported(self.model.opset_import)
         if any(not 0 < version <= MAX_OPSET for version in opsets.values()):
             raise ImpossibleError(f"opset {min(opsets.values())} does not exist")
-        if not opsets:
-            opsets = {"": defs.onnx_opset_version()}
         ranges = self.lean.nodes if len(self.lean.nodes) == len(self.model.graph.node) else []
         count = 0
         self.spent = spent = _Spent(self)
@@ -407,6 +407,8 @@ class _Reader:
             self.inference.check(node, opsets)
         except ImpossibleError as problem:
             raise ImpossibleError(f"{_label(node)} has {problem}") from None
+        if left := self.inference.strip(node, opsets):
+            self.left_over[id(node)] = node, left
 
     def next_body(self) -> int:
         """A number that no other graph of the model has."""
@@ -493,10 +495,11 @@ class _Reader:
             axis = next((a.i for a in step.node.attribute if a.name == "axis"), 1)
             for tensor, scale, zero_point in _quantized_operands(step.node):
                 scales, zeros = self.inference.values.get(scale), self.inference.values.get(zero_point)
+                stated = None if zeros is None else _integers(zero_point, zeros)  # whether or not its scale is known
                 if not tensor or scales is None or not scales.size:
                     continue
                 numbers = tuple(float(x) for x in scales.ravel().tolist())
-                points = _integers(zero_point, zeros) if zeros is not None else (0,) * len(numbers)
+                points = (0,) * len(numbers) if stated is None else stated
                 along = axis if step.node.op_type in ("QuantizeLinear", "DequantizeLinear") else 0
                 self.quantization.setdefault(tensor, Quantization(numbers, points, along if len(numbers) > 1 else 0))
 
@@ -566,7 +569,7 @@ class _Reader:
     ) -> Node:
         node = step.node
         domain = "" if node.domain == "ai.onnx" else node.domain
-        opset = step.opsets.get(domain, step.opsets.get("ai.onnx", 1) if not domain else 1)
+        opset = step.opsets.get(domain, 1)
         call = Call(
             node.op_type,
             attributes_of(node),
@@ -611,6 +614,7 @@ class _Reader:
                 if sound
                 else {}
             ),
+            left_over=self.left_over[id(node)][1] if id(node) in self.left_over else (),
         )
 
     def bound(self, count: int, limit: int, what: str) -> None:
@@ -681,7 +685,13 @@ def _label(node: NodeProto) -> str:
 
 
 def _opsets(imports: Iterable[OperatorSetIdProto]) -> dict[str, int]:
-    return {entry.domain: entry.version for entry in imports}
+    """The version of each domain: of the standard's two names, which are of one, the one that comes last says it, as to ONNX Runtime."""
+    return {"" if entry.domain in _STANDARD else entry.domain: entry.version for entry in imports}
+
+
+def _imported(imports: Iterable[OperatorSetIdProto]) -> dict[str, int]:
+    """The same with the standard in it: ONNX Runtime takes the newest where a file names other domains alone."""
+    return {"": defs.onnx_opset_version(), **_opsets(imports)}
 
 
 def _constants(graph: GraphProto) -> dict[str, TensorProto]:
@@ -790,7 +800,7 @@ def _expanded(
     names |= {name: "" for name in function.input if name not in names}
     names |= dict(zip(function.output, call.output, strict=False))
     given = {attribute.name: attribute for attribute in (*function.attribute_proto, *call.attribute)}
-    opsets = _opsets(function.opset_import) or step.opsets
+    opsets = _imported(function.opset_import) if function.opset_import else step.opsets
     for inner in function.node:
         spent.copy(inner, len(prefix) * (1 + len(inner.input) + len(inner.output)))
         node = NodeProto()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Container, Iterable, Iterator, Mapping
+from functools import reduce
 from math import inf, isfinite, prod
 from typing import Any, Protocol
 
@@ -11,12 +12,14 @@ from latlint.graph.onnx_ops import ImpossibleError, is_known
 from latlint.graph.onnx_parts import GraphProto, NodeProto, TensorProto, tensor_type
 from latlint.graph.onnx_shapes import Inference, attributes_of
 from latlint.graph.trips import MAX_TRIPS, Loop
-from latlint.graph.types import ByteRange, agreed
+from latlint.graph.types import ByteRange, agreed, times, times_known
 from latlint.records import NamedTuple
 
 #: Graphs within graphs, of which deeper ones are not followed; real files have three.
 MAX_DEPTH = 16
 _GRAPHS = {"If": ("then_branch", "else_branch"), "Loop": ("body",), "Scan": ("body",)}
+#: So much work is no number: sums of it are beyond what floats hold.
+_UNCOUNTED = 2**1000
 #: Ops whose time is that of their weights.
 _WEIGHTED = frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm", "ConvInteger", "MatMulInteger", "LSTM", "GRU", "RNN"})
 _KINDS = {
@@ -42,6 +45,8 @@ class Body:
         self.trips: int | None = 1
         #: The branch was chosen by its work: the condition is computed.
         self.weighed = False
+        #: What one run of each graph computes (see ``_work``), for whoever asked.
+        self.work: dict[int, float] = {}
 
 
 class Step(NamedTuple):
@@ -161,7 +166,12 @@ def enter(inference: Inference, body: Body) -> None:
 
 
 def _scanned(body: Body) -> int:
-    return int(attributes_of(body.node).get("num_scan_inputs", 0)) if body.node.op_type == "Scan" else 0
+    if body.node.op_type != "Scan":
+        return 0
+    many = int(attributes_of(body.node).get("num_scan_inputs", 0))
+    if not 0 <= many <= len(body.inputs[0]):
+        raise ImpossibleError(f"a scan of {many} inputs, where its graph has {len(body.inputs[0])}")
+    return many
 
 
 def _axis(body: Body, name: str, slot: int, rank: int) -> int:
@@ -174,6 +184,7 @@ def _axis(body: Body, name: str, slot: int, rank: int) -> int:
 
 def leave(inference: Inference, body: Body) -> None:
     """The types of what the node writes, and which branch counts or how often the loop runs."""
+    body.work.clear()
     if body.node.op_type == "If":
         _choose(inference, body)
         for name, *results in zip(body.node.output, *body.outputs, strict=False):
@@ -209,20 +220,31 @@ def leave(inference: Inference, body: Body) -> None:
 
 
 def _settle(inference: Inference, body: Body, carried: list[tuple[str, str]]) -> None:
-    """What a round hands on in another size than it got is of no known size, and so is what the body makes of it."""
+    """What a round hands on in another size than it got is of no known size, and so is what the body makes of it: that is inferred anew, or
+    not known where loops within loops have spent what there is for it."""
     changed = False
     for begin, result in carried:
         before, made = inference.types.get(begin), inference.types.get(result)
         if before is not None and made is not None and made.shape is not None and made.shape != before.shape:
             inference.types[begin] = inference.sized(before, agreed(before.shape, made.shape))
             changed = True
-    for step in body.steps[0] if changed else ():
+    if not changed:
+        return
+    again = inference.spend(sum(1 + len(step.node.input) + len(step.node.output) for step in body.steps[0]))
+    for step in body.steps[0]:
         for name in step.node.output:
             inference.forget(name)
         if step.body is None:
-            inference.node(step.node, step.opsets)
-        else:
+            if again:
+                inference.node(step.node, step.opsets)
+        elif again:
             (enter if step.role == "entry" else leave)(inference, step.body)
+        else:
+            step.body.work.clear()
+            if step.body.node.op_type != "If":
+                step.body.trips = None
+            elif inference.values.keys().isdisjoint(step.body.node.input[:1]):
+                step.body.weighed = True
 
 
 def _choose(inference: Inference, body: Body) -> None:
@@ -230,11 +252,7 @@ def _choose(inference: Inference, body: Body) -> None:
     if taken is not None and taken.size == 1:
         body.branch = 0 if taken.item() else 1
         return
-    work = []
-    for number, made in enumerate(body.steps):
-        body.branch = number  # so that the steps of the branches within are told by their own
-        work.append(sum(_work(inference, step) for step in made if is_run(step)))
-    body.branch = 0 if work[0] >= work[1] else 1
+    body.branch = 0 if _work_of(inference, body, 0) >= _work_of(inference, body, 1) else 1
     body.weighed = True
 
 
@@ -303,12 +321,29 @@ def _last(called: Mapping[str, str], name: str) -> str:
     return name
 
 
+def _work_of(inference: Inference, body: Body, number: int) -> float:
+    """What one run of a graph of ``body`` computes. Graphs within it are asked once, however many are around them."""
+    if number not in body.work:
+        inside = (step for step in body.steps[number] if step.within[-1] == (body, number) and step.role != "entry")
+        body.work[number] = sum(_work(inference, step) for step in inside)
+    return body.work[number]
+
+
 def _work(inference: Inference, step: Step) -> float:
     """A rough count of what a node computes: elements written, times the weights that each takes; infinite where nobody knows."""
-    often = repeat(step)
+    often: int | None = 1
+    within: float = 0
+    if step.body is not None and step.body.trips != 0:
+        often = step.body.trips if step.body.node.op_type != "If" else 1
+        within = _work_of(inference, step.body, step.body.branch)
     made = (inference.types.get(name) for name in step.node.output if name)
     unknown = not is_known(step.node.domain, step.node.op_type)
-    if unknown or often is None or any(each is None or each.shape is None or -1 in each.shape for each in made):
+    if (
+        unknown
+        or often is None
+        or within == inf
+        or any(each is None or each.shape is None or -1 in each.shape for each in made)
+    ):
         return inf
     shapes = [
         known.shape if (known := inference.types.get(name)) else None
@@ -320,25 +355,26 @@ def _work(inference: Inference, step: Step) -> float:
     depth = 1
     if step.node.op_type in _WEIGHTED and len(shapes) > 1 and shapes[1]:
         depth = max(weights // max(*shapes[1], 1), 1)
-    return written * depth * often
+    work = (written * depth + within) * often
+    return work if work < _UNCOUNTED else inf
 
 
 def repeat(step: Step) -> int | None:
-    """How often one run of the model runs a step; ``None`` where the data decide."""
-    return None if None in _rounds(step) else in_round(step)
+    """How often one run of the model runs a step; ``None`` where the data decide, or beyond what is counted."""
+    return reduce(times, _rounds(step), 1)
 
 
 def in_round(step: Step) -> int:
-    """How often one round of each loop around it whose rounds the data decide runs a step."""
-    return prod(each for each in _rounds(step) if each is not None)
+    """How often one round of each loop around it runs a step, of those whose rounds the data decide or that are too many to count."""
+    return reduce(times_known, _rounds(step), 1)
 
 
 def _rounds(step: Step) -> list[int | None]:
-    """Of each loop around a step how many rounds it runs; of a loop its own too, as every round hands on what it holds."""
-    loops = [body for body, _ in step.within if body.node.op_type != "If"]
+    """Of each loop around a step how many rounds it runs, the innermost first; of a loop its own too, as every round hands on what it holds."""
+    loops = [body.trips for body, _ in reversed(step.within) if body.node.op_type != "If"]
     if step.role == "exit" and step.body is not None and step.body.node.op_type != "If" and step.body.trips != 0:
-        loops.append(step.body)
-    return [body.trips for body in loops]
+        loops.insert(0, step.body.trips)
+    return loops
 
 
 def _scan_trips(inference: Inference, body: Body) -> int | None:
@@ -372,21 +408,24 @@ _FOR_EVER = -1
 def _by_condition(inference: Inference, body: Body) -> int | None:
     """Rounds until the condition, which each computes for the next, does not hold; ``_FOR_EVER`` where it always does."""
     inputs, outputs = body.inputs[0], body.outputs[0]
-    written = {
-        name: _Named(_KINDS.get(step.node.op_type, "") if step.node.domain in ("", "ai.onnx") else "", tuple(step.node.input))
-        for step in body.steps[0] if step.role != "entry" for name in step.node.output if name
-    }  # fmt: skip
+    written = {name: step.node for step in body.steps[0] if step.role != "entry" for name in step.node.output if name}
+
+    def producer(name: str) -> _Named | None:
+        if inputs and name == f"{inputs[0]}+1":
+            return _Named("add", (inputs[0], "+1"))
+        node = written.get(name)
+        if node is None:
+            return None
+        return _Named(_KINDS.get(node.op_type, "") if node.domain in ("", "ai.onnx") else "", tuple(node.input))
+
     begins = dict(zip(inputs[2:], list(body.node.input)[2 : len(inputs)], strict=False))
     following = dict(zip(inputs[2:], outputs[1:], strict=False))
     condition = outputs[0]
     for _ in range(MAX_DEPTH):
-        if (
-            condition not in written
-            or written[condition].kind not in ("identity", "cast")
-            or not written[condition].inputs
-        ):
+        made = producer(condition)
+        if made is None or made.kind not in ("identity", "cast") or not made.inputs:
             break
-        condition = written[condition].inputs[0]
+        condition = made.inputs[0]
     if len(inputs) > 1 and condition == inputs[1]:
         return _FOR_EVER
     value = _number(inference, condition)
@@ -394,9 +433,8 @@ def _by_condition(inference: Inference, body: Body) -> int | None:
         return _FOR_EVER if value else 1
     if inputs:  # the number of the round counts itself
         following[inputs[0]] = f"{inputs[0]}+1"
-        written[following[inputs[0]]] = _Named("add", (inputs[0], "+1"))
     loop = Loop(
-        producer=written.get,
+        producer=producer,
         value=lambda name: 1.0 if name == "+1" else _number(inference, name),
         start=lambda name: 0.0 if inputs and name == inputs[0] else _number(inference, begins.get(name, "")),
         following=following,

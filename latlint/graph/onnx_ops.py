@@ -435,12 +435,15 @@ def _lp_norm(call: Call) -> Result:
 
 def _transpose(call: Call) -> Result:
     shape, permutation = call.shape(0), call.get("perm")
+    if shape is None and not permutation:
+        return Result("transpose", {})
     if permutation is None and shape is not None:
         permutation = tuple(reversed(range(len(shape))))
     if permutation is not None:
         permutation = tuple(int(axis) for axis in permutation)
-    if permutation is not None and shape is not None and sorted(permutation) != list(range(len(shape))):
-        raise ImpossibleError(f"a permutation {list(permutation)[:8]} of {len(shape)} dimensions")
+    rank = len(permutation or ()) if shape is None else len(shape)
+    if permutation is not None and sorted(permutation) != list(range(rank)):
+        raise ImpossibleError(f"a permutation {list(permutation)[:8]} of {rank} dimensions")
     return Result("transpose", _known(permutation=permutation))
 
 

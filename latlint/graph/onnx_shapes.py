@@ -8,7 +8,8 @@ schema, in execution order; shape arithmetic is computed on the way with NumPy, 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import reduce
 from itertools import zip_longest
 from math import prod
 from types import MappingProxyType
@@ -132,7 +133,7 @@ def tensor_value(tensor: TensorProto) -> Array | None:
     if not count:
         empty = np.dtype(tensor_dtype_to_np_dtype(tensor.data_type))
         kind = empty if empty.kind in "biuf" else np.dtype(np.float32)  # empty axes are integers, as any axes
-        return np.zeros(tensor.dims, kind) if max(tensor.dims, default=0) <= _MAX_HELD else None
+        return np.zeros(tensor.dims, kind) if _room(tensor.dims) <= MAX_ELEMENTS else None
     if not any(tensor.HasField("raw_data") if name == "raw_data" else len(getattr(tensor, name)) for name in _DATA):
         return None
     if count > _MAX_HELD:  # to_array would make room for them first
@@ -145,6 +146,11 @@ def tensor_value(tensor: TensorProto) -> Array | None:
     )  # int4, bfloat16 and float8 are not NumPy's
 
 
+def _room(dims: Iterable[int]) -> int:
+    """How many elements there may be in what is made of so many along each axis: an axis of none can be reduced, others repeated."""
+    return prod(dim for dim in dims if dim)
+
+
 _NOT_REAL = frozenset({"string", "complex64", "complex128"})
 #: A quarter of a byte an element is the least, and what is longer than ``SMALL_BYTES`` was left out.
 _MAX_HELD = 4 * SMALL_BYTES
@@ -153,11 +159,13 @@ _DATA = ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "u
 
 class _Asked(NamedTuple):
     """What a schema asks for: how many inputs at least and at most, whether the first must be there (exporters leave out
-    others against the letter: Resize's roi), how many outputs at most, and each attribute's type and whether it is required."""
+    others against the letter: Resize's roi), how many outputs at most, whether the first must be there,
+    and each attribute's type and whether it is required."""
 
     inputs: tuple[int, int]
     first: bool
     outputs: int
+    writes: bool
     attributes: Mapping[str, tuple[int, bool]]
 
 
@@ -177,6 +185,10 @@ class ValueType(NamedTuple):
 _READS_FLOATS = frozenset({"Resize", "Upsample", "Range", "OneHot"})
 #: A node that reads more constant elements than this is inferred on its own, so that no key grows with them.
 _MAX_KEY_ELEMENTS = 64
+#: What decides a shape has a number or two for each axis; but for the sizes of parts, one for each part.
+_MAX_READ = 2 * MAX_RANK
+#: Nodes and names of nodes that are inferred anew, in all loops of a model together.
+_MAX_SPENT = 120_000
 
 
 class Inference:
@@ -198,6 +210,7 @@ class Inference:
         self._inferred: dict[tuple[Any, ...], tuple[ValueType | None, ...]] = {}
         self._schemas: dict[tuple[str, str, int], defs.OpSchema | None] = {}
         self._asked: dict[tuple[str, str, int], _Asked] = {}
+        self._spent = 0
 
     def add(self, name: str, kind: TypeProto, value: Array | None = None) -> None:
         """``name`` is of type ``kind``, and its elements are ``value``."""
@@ -217,6 +230,11 @@ class Inference:
         """``name`` is written anew."""
         self.types.pop(name, None)
         self.values.pop(name, None)
+
+    def spend(self, names: int) -> bool:
+        """Whether nodes of so many names may be inferred anew; each loop around another does so with all that are in it."""
+        self._spent += names
+        return self._spent <= _MAX_SPENT
 
     def sized(self, known: ValueType, shape: tuple[int, ...] | None) -> ValueType:
         """``known``, of another shape."""
@@ -262,9 +280,11 @@ class Inference:
         fold = _FOLDS.get(node.op_type)
         if fold is None or (len(node.output) != 1 and fold not in (_split, _unique)):
             return []
+        if len(node.input) > MAX_ELEMENTS:
+            return []
         if node.op_type in ("Shape", "Size"):
             shape = self._shape(node.input[0]) if node.input else None
-            if shape is None or -1 in shape:
+            if shape is None or -1 in shape or len(shape) > MAX_RANK:
                 return []
             inputs: list[Array | None] = [np.array(shape, np.int64)]
         else:
@@ -278,7 +298,7 @@ class Inference:
         except (ValueError, IndexError, TypeError, KeyError, AttributeError, ArithmeticError, MemoryError):
             return []  # not a computation ONNX allows; the runtime would refuse it, shapes downstream stay unknown
         values = found if isinstance(found, list) else [] if found is None else [found]
-        return values if all(value.size <= MAX_ELEMENTS and value.ndim <= MAX_RANK for value in values) else []
+        return values if all(map(_is_held, values)) else []
 
     def _outputs(self, node: NodeProto, opsets: Mapping[str, int]) -> tuple[ValueType | None, ...]:
         """The output types, in order, by onnx's schema of the op; empty when it has none or the inputs do not fit it."""
@@ -300,6 +320,7 @@ class Inference:
             name: value
             for name in types
             if (value := self.values.get(name)) is not None and (reads_floats or value.dtype.kind != "f")
+            if value.size <= _MAX_READ or node.op_type == "Split"
         }
         if sum(value.size for value in read.values()) > _MAX_KEY_ELEMENTS:
             return self._infer(node, opsets, read, quantised)
@@ -324,10 +345,11 @@ class Inference:
             return ()
         try:
             found = foreign.shapes(shapes, attributes_of(node))
+            elem_type = like.proto.tensor_type.elem_type
+            kinds = [None if shape is None else cleaned(tensor_type(elem_type, shape)) for shape in found]
         except (IndexError, TypeError, ValueError, OverflowError):
-            return ()  # not the inputs that it takes
-        elem_type = like.proto.tensor_type.elem_type
-        return tuple(None if shape is None else self._type(tensor_type(elem_type, shape)) for shape in found)
+            return ()  # not the inputs or attributes that it takes
+        return tuple(None if kind is None else self._type(kind) for kind in kinds)
 
     def _infer(
         self, node: NodeProto, opsets: Mapping[str, int], read: Mapping[str, Array], quantised: bool
@@ -363,10 +385,27 @@ class Inference:
         _check_inputs(node, *asked.inputs, first=asked.first)
         if len(node.output) > asked.outputs:
             raise ImpossibleError(f"{len(node.output)} outputs, where {node.op_type} has at most {asked.outputs}")
+        if asked.writes and not (node.output and node.output[0]):
+            raise ImpossibleError("no output")
         given = {attribute.name: attribute.type for attribute in node.attribute}
         for name, (kind, required) in asked.attributes.items():
             if (required and name not in given) or given.get(name, kind) != kind:
                 raise ImpossibleError(f"no {name!r} of the kind that {node.op_type} takes")
+
+    def strip(self, node: NodeProto, opsets: Mapping[str, int]) -> tuple[str, ...]:
+        """Take from ``node`` the attributes that its op has not, whose kinds nobody has checked, and name them. Those that begin with two
+        underscores are a tool's own."""
+        schema = self._schema(node.domain, node.op_type, opsets)
+        expected = None if schema is None else self._asked_of(schema).attributes
+        kept = [a for a in node.attribute if expected is None or a.name in expected or a.name.startswith("__")]
+        if len(kept) == len(node.attribute):
+            return ()
+        names = {attribute.name for attribute in kept}
+        left = tuple(attribute.name for attribute in node.attribute if attribute.name not in names)
+        for position in reversed(range(len(node.attribute))):
+            if node.attribute[position].name not in names:
+                del node.attribute[position]
+        return left
 
     def _check_foreign(self, node: NodeProto) -> None:
         """The same for an op that the imported opset does not have, by what the newest one, or a standard op that it is like, asks for:
@@ -390,8 +429,9 @@ class Inference:
             least = schema.min_input
             single = defs.OpSchema.FormalParameterOption.Single
             first = least > 0 and schema.inputs[0].option == single
+            writes = schema.min_output > 0 and schema.outputs[0].option == single
             attributes = {name: (int(cast(Any, item.type)), item.required) for name, item in schema.attributes.items()}
-            self._asked[key] = _Asked((least, schema.max_input), first, schema.max_output, attributes)
+            self._asked[key] = _Asked((least, schema.max_input), first, schema.max_output, writes, attributes)
         return self._asked[key]
 
     def _sound(self, node: NodeProto, schema: defs.OpSchema) -> NodeProto | None:
@@ -426,7 +466,7 @@ class Inference:
         return all(-rank <= axis <= rank for axis in numbers)
 
     def _schema(self, domain: str, op: str, opsets: Mapping[str, int]) -> defs.OpSchema | None:
-        version = opsets.get(domain, defs.onnx_opset_version())
+        version = opsets.get("" if domain == "ai.onnx" else domain, defs.onnx_opset_version())
         key = (domain, op, version)
         if key not in self._schemas:
             try:
@@ -470,16 +510,25 @@ def _with_default(node: NodeProto, name: str, value: int) -> NodeProto:
 # --- Shape arithmetic ---------------------------------------------------------------------------------------------------------
 
 
+def _is_held(value: Array) -> bool:
+    """Real numbers (``V`` are those that NumPy itself has not), and no more than are looked at; where there are none, no room for more along other axes."""
+    return _room(value.shape) <= MAX_ELEMENTS and value.ndim <= MAX_RANK and value.dtype.kind in "biufV"
+
+
 def _bounded(shape: Array | None) -> tuple[int, ...]:
     """``shape`` as the shape of an array that is small enough to make."""
-    if shape is None or shape.ndim != 1:
-        raise ValueError("not a shape")
-    return _small(shape.tolist())
+    return _small(_list(shape))
+
+
+def _list(values: Array | None) -> list[Any]:
+    if values is None or values.ndim != 1:
+        raise ValueError("not a list")
+    return cast(list[Any], values.tolist())
 
 
 def _small(dims: Sequence[int]) -> tuple[int, ...]:
     """The same of numbers, which no sum and no product has wrapped round."""
-    if len(dims) > MAX_RANK or any(dim < 0 for dim in dims) or prod(dims) > MAX_ELEMENTS:
+    if len(dims) > MAX_RANK or any(dim < 0 for dim in dims) or _room(dims) > MAX_ELEMENTS:
         raise ValueError("too large to fold")
     return tuple(dims)
 
@@ -502,7 +551,7 @@ def _constant(attrs: dict[str, Any]) -> Array | None:
 
 
 def _reshape(attrs: dict[str, Any], data: Array, shape: Array) -> Array:
-    dims = [int(dim) for dim in shape]
+    dims = _list(shape)
     if not attrs.get("allowzero", 0):
         dims = [data.shape[i] if dim == 0 else dim for i, dim in enumerate(dims)]
     return data.reshape(dims)
@@ -542,7 +591,7 @@ def _slice(
 
 
 def _cast(attrs: dict[str, Any], data: Array) -> Array:
-    if DTYPES.get(attrs["to"], "string") in ("string", "unknown"):
+    if DTYPES.get(attrs["to"], "string") in _NOT_REAL:
         raise ValueError("not a number")
     return data.astype(tensor_dtype_to_np_dtype(attrs["to"]))
 
@@ -564,19 +613,19 @@ def _expand(_: dict[str, Any], data: Array, shape: Array) -> Array:
 
 
 def _tile(_: dict[str, Any], data: Array, repeats: Array) -> Array:
-    times = repeats.tolist()
+    times = _list(repeats)
     made = _small([dim * count for dim, count in zip(data.shape, times, strict=True)])
     # NumPy repeats one axis after the other, and may have run out of memory before it comes to that of no elements
     return np.tile(data, times) if prod(made) else np.zeros(made, data.dtype)
 
 
 def _concat(attrs: dict[str, Any], *arrays: Array) -> Array:
-    if sum(array.size for array in arrays) > MAX_ELEMENTS:
-        raise ValueError("too large to fold")
+    _small([sum(array.size for array in arrays)])
     return np.concatenate(arrays, attrs["axis"])
 
 
 def _div(_: dict[str, Any], a: Array, b: Array) -> Array:
+    _check_broadcast(a, b)
     # ONNX divides integers towards zero
     return np.asarray(np.trunc(a / b) if np.issubdtype(a.dtype, np.integer) else a / b).astype(a.dtype)
 
@@ -601,6 +650,7 @@ def _split(attrs: dict[str, Any], data: Array, sizes: Array | None = None) -> li
 def _clip(attrs: dict[str, Any], data: Array, low: Array | None = None, high: Array | None = None) -> Array:
     low = attrs.get("min") if low is None else low
     high = attrs.get("max") if high is None else high
+    _check_broadcast(data, *(np.asarray(bound) for bound in (low, high) if bound is not None))
     data = data if low is None else np.maximum(data, low)
     return np.asarray(data if high is None else np.minimum(data, high))
 
@@ -611,8 +661,13 @@ def _pad(
     sides = np.asarray(attrs["pads"] if pads is None else pads).reshape(2, -1).T
     if attrs.get("mode", "constant") != "constant" or axes is not None or sides.min() < 0:
         raise ValueError("not a plain pad")
-    _small([dim + sum(more) for dim, more in zip(data.shape, sides.tolist(), strict=True)])
-    return np.pad(data, sides.tolist(), constant_values=attrs.get("value", 0) if value is None else value.item())
+    dims = _small([dim + sum(more) for dim, more in zip(data.shape, sides.tolist(), strict=True)])
+    # not np.pad, which takes a millisecond where there are many axes
+    made = np.full(dims, attrs.get("value", 0) if value is None else value.item(), data.dtype)
+    made[tuple(slice(before, before + dim) for before, dim in zip(sides[:, 0].tolist(), data.shape, strict=True))] = (
+        data
+    )
+    return made
 
 
 def _position(function: Callable[..., Any]) -> Callable[..., Array]:
@@ -632,13 +687,13 @@ def _cumsum(attrs: dict[str, Any], data: Array, axis: Array) -> Array:
 
 def _unique(attrs: dict[str, Any], data: Array) -> list[Array]:
     """The values, where each is first, which of them each element is, and how often each is there."""
-    axis = attrs.get("axis")
-    found, first, inverse, counts = np.unique(data, True, True, True, axis=axis)
+    if attrs.get("axis") is not None and data.ndim != 1:
+        raise ValueError("unique slices, which NumPy compares element by element")
+    found, first, inverse, counts = np.unique(data, True, True, True)
     if attrs.get("sorted", 1):
         return [found, first, inverse.ravel(), counts]
     order = np.argsort(first)
-    found = np.take(found, order, 0 if axis is None else axis)
-    return [found, first[order], np.argsort(order)[inverse.ravel()], counts[order]]
+    return [found[order], first[order], np.argsort(order)[inverse.ravel()], counts[order]]
 
 
 def _triangle(attrs: dict[str, Any], data: Array, diagonal: Array | None = None) -> Array:
@@ -649,7 +704,31 @@ def _triangle(attrs: dict[str, Any], data: Array, diagonal: Array | None = None)
 def _gather_nd(attrs: dict[str, Any], data: Array, index: Array) -> Array:
     if attrs.get("batch_dims", 0):
         raise ValueError("of a batch")
-    return np.asarray(data[tuple(np.moveaxis(index, -1, 0))])
+    places = index.shape[-1]
+    _small([*index.shape[:-1], *data.shape[places:]])
+    return np.asarray(
+        data[tuple(np.moveaxis(index, -1, 0))] if places else np.broadcast_to(data, index.shape[:-1] + data.shape)
+    )
+
+
+def _gather(attrs: dict[str, Any], data: Array, index: Array) -> Array:
+    axis = attrs.get("axis", 0)
+    _small([data.size // max(data.shape[axis], 1), index.size])
+    return np.take(data, index, axis)
+
+
+def _gather_elements(attrs: dict[str, Any], data: Array, index: Array) -> Array:
+    _check_along(attrs, data, index)
+    return np.take_along_axis(data, index, attrs.get("axis", 0))
+
+
+def _check_along(attrs: dict[str, Any], data: Array, index: Array) -> None:
+    """Raises ValueError where NumPy would repeat one along an axis of the other, which ONNX does not do, or would be slow over many axes."""
+    if data.ndim > 8:
+        raise ValueError("too many axes to fold")
+    axis = attrs.get("axis", 0)
+    if [*data.shape[:axis], index.shape[axis], *data.shape[axis:][1:]] != list(index.shape):
+        raise ValueError("indices of another shape")
 
 
 def _scatter(attrs: dict[str, Any], data: Array, index: Array, updates: Array) -> Array:
@@ -657,16 +736,24 @@ def _scatter(attrs: dict[str, Any], data: Array, index: Array, updates: Array) -
         raise ValueError("not a plain scatter")
     made = data.copy()
     if "axis" in attrs or index.shape == updates.shape == (index.size,):
+        _check_along(attrs, data, index)
+        if updates.shape != index.shape:
+            raise ValueError("updates of another shape")
         np.put_along_axis(made, index, updates, attrs.get("axis", 0))
     else:
+        if updates.shape != index.shape[:-1] + data.shape[index.shape[-1] :]:
+            raise ValueError("updates of another shape")
         made[tuple(np.moveaxis(index, -1, 0))] = updates
     return made
 
 
+def _check_broadcast(*arrays: Array) -> None:
+    _small(np.broadcast_shapes(*(array.shape for array in arrays)))
+
+
 def _broadcasting(function: Callable[..., Any]) -> Callable[..., Array]:
     def fold(_: dict[str, Any], *arrays: Array) -> Array:
-        if prod(np.broadcast_shapes(*(array.shape for array in arrays))) > MAX_ELEMENTS:
-            raise ValueError("too large to fold")
+        _check_broadcast(*arrays)
         return np.asarray(function(*arrays))
 
     return fold
@@ -696,9 +783,7 @@ _FOLDS: dict[str, Callable[..., Array | list[Array] | None]] = {
     "Constant": _constant,
     "Shape": _shape,
     "Size": lambda _, shape: np.array(prod(shape.tolist()), np.int64),
-    "Gather": lambda attrs, data, index: (
-        np.take(data, index, attrs.get("axis", 0)) if index.size <= MAX_ELEMENTS else None
-    ),
+    "Gather": _gather,
     "Concat": _concat,
     "Slice": _slice,
     "Split": _split,
@@ -710,7 +795,7 @@ _FOLDS: dict[str, Callable[..., Array | list[Array] | None]] = {
     "Unique": _unique,
     "Trilu": _triangle,
     "GatherND": _gather_nd,
-    "GatherElements": lambda attrs, data, index: np.take_along_axis(data, index, attrs.get("axis", 0)),
+    "GatherElements": _gather_elements,
     "ScatterElements": _scatter,
     "ScatterND": _scatter,
     "NonZero": lambda _, data: np.array(np.nonzero(np.atleast_1d(data)), np.int64),
@@ -741,8 +826,8 @@ _FOLDS: dict[str, Callable[..., Array | list[Array] | None]] = {
     "Mul": _broadcasting(np.multiply),
     "Div": _div,
     "Mod": _mod,
-    "Min": _broadcasting(lambda *arrays: np.minimum.reduce(np.broadcast_arrays(*arrays))),
-    "Max": _broadcasting(lambda *arrays: np.maximum.reduce(np.broadcast_arrays(*arrays))),
+    "Min": _broadcasting(lambda *arrays: reduce(np.minimum, arrays)),
+    "Max": _broadcasting(lambda *arrays: reduce(np.maximum, arrays)),
     "Neg": _broadcasting(np.negative),
     "Abs": _broadcasting(np.abs),
     "Ceil": _broadcasting(np.ceil),

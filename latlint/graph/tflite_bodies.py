@@ -12,7 +12,7 @@ from latlint.graph.flatbuffer import MalformedError, Table
 from latlint.graph.tflite_ops import Builtin, impossible
 from latlint.graph.tflite_shapes import Sizes
 from latlint.graph.trips import Loop
-from latlint.graph.types import Node, Tensor, agreed, times, work
+from latlint.graph.types import Node, Tensor, agreed, times, times_known, work
 from latlint.records import NamedTuple
 from latlint.words import printable
 
@@ -183,11 +183,12 @@ class Bodies:
             return self._closed(node, node.inputs, trips=0)
         if trips != 1 and self._settled(following, nodes[first:]) and condition.outputs:
             trips = loop.trips(condition.outputs[0])
-        rounds = 1 if trips is None else trips
-        nodes[first:] = [replace(n, repeat=times(n.repeat, trips), in_round=n.in_round * rounds) for n in nodes[first:]]
+        nodes[first:] = [
+            replace(n, repeat=times(n.repeat, trips), in_round=times_known(n.in_round, trips)) for n in nodes[first:]
+        ]
         # every round hands on all that the loop holds (kernels/while.cc copies it)
         closed = self._closed(node, (*body.outputs, *condition.outputs), trips=trips)
-        return replace(closed, repeat=trips, in_round=rounds)
+        return replace(closed, repeat=trips, in_round=times_known(1, trips))
 
     def _settled(self, following: Mapping[int, int], nodes: Sequence[Node]) -> bool:
         """What a round hands on in another size than it got is of no known size, and so is what the body makes of it; whether there is any."""

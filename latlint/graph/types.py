@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from latlint.graph.ops import UNKNOWN
+from latlint.graph.trips import MAX_TRIPS
 from latlint.records import NamedTuple, Record
 
 _RECURRENT = frozenset({"lstm", "gru", "rnn"})
@@ -94,7 +95,7 @@ class Node(Record):
     ``inner``: it stands in a body of control flow (a loop, a branch, a call), which a runtime keeps as a graph of its own: the body's number, and 0
     in the main graph. In a TFLite file all bodies are 1, for nothing tells them apart.
     ``repeat`` is how often one run of the model runs it, ``None`` where that depends on the data; ``in_round`` the same without the loops around it whose
-    rounds the data decide: of one round of each.
+    rounds the data decide: of one round of each. ``left_over`` names attributes that an ONNX op of this version has not.
     """
 
     index: int
@@ -111,6 +112,7 @@ class Node(Record):
     inner: int = 0
     repeat: int | None = 1
     in_round: int = 1
+    left_over: tuple[str, ...] = ()
 
 
 class OpenSize(NamedTuple):
@@ -256,8 +258,16 @@ class Graph(Record):
 
 
 def times(repeat: int | None, trips: int | None) -> int | None:
-    """How often a node runs in a loop of ``trips`` rounds, of which one runs it ``repeat`` times."""
-    return None if repeat is None or trips is None else repeat * trips
+    """How often a node runs in a loop of ``trips`` rounds, of which one runs it ``repeat`` times; ``None`` of more than 64 bits count: loops within
+    loops, which would come to more than floats hold."""
+    made = None if repeat is None or trips is None else repeat * trips
+    return None if made is None or made > MAX_TRIPS else made
+
+
+def times_known(repeat: int, trips: int | None) -> int:
+    """The same of one round of the loop where nobody knows how many there are, or they are too many."""
+    made = times(repeat, trips)
+    return repeat if made is None else made
 
 
 def agreed(one: tuple[int, ...] | None, other: tuple[int, ...] | None) -> tuple[int, ...] | None:

@@ -339,6 +339,9 @@ def _unlike(node: Node, schema: Schema) -> str:
     ):
         if not least <= len(operands) <= most:
             return f"with {counted(len(operands), what)}"
+    for name in node.left_over:
+        if name not in schema.attributes:
+            return f"with an attribute '{name[:40]}'"
     for name, value in node.native_attributes.items():
         kind = schema.attributes.get(name)
         if kind is None:

@@ -7,15 +7,18 @@ import tracemalloc
 from collections.abc import Callable
 from math import prod
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import onnx
 import pytest
-from onnx import AttributeProto, ModelProto, TensorProto, defs, helper
+from onnx import AttributeProto, ModelProto, TensorProto, defs, helper, numpy_helper
 
-from latlint import Settings, check
+from latlint import Settings, check, predict
 from latlint.errors import LatlintError
 from latlint.graph.onnx import MAX_NODES, read_onnx
-from latlint.graph.onnx_shapes import DTYPES
+from latlint.graph.onnx_parts import tensor_type
+from latlint.graph.onnx_shapes import DTYPES, Inference
 from latlint.runtime.convert.writer import MAX_OPS
 
 TARGETS = ("pixel-4/gpu", "pixel-4/cpu-1large")
@@ -192,3 +195,177 @@ def test_the_bounds_are_those_that_the_page_states() -> None:
     made = model(*(helper.make_node("Relu", ["x"], [f"y{n}"]) for n in range(25_001)))
     with pytest.raises(LatlintError, match="25,001 nodes, at most 25,000"):
         read_onnx(memoryview(made.SerializeToString()), "m.onnx")
+
+
+def constants(**shapes: tuple[int, ...]) -> tuple[TensorProto, ...]:
+    """Constants of zeros, as integers; ``axes`` is that of the last of three axes."""
+    made = {name: np.full(shape, 2 if name == "axes" else 0, np.int64) for name, shape in shapes.items()}
+    return tuple(numpy_helper.from_array(value, name) for name, value in made.items())
+
+
+@pytest.mark.parametrize(
+    ("node", "given"),
+    [
+        (helper.make_node("ReduceSum", ["k", "axes"], ["r"]), {"k": (30_000, 3_000, 0), "axes": (1,)}),
+        (helper.make_node("Trilu", ["k"], ["r"]), {"k": (0, 30_000, 3_000)}),
+        (helper.make_node("Min", ["k"] * 10_000, ["r"]), {"k": (1024,)}),
+        (helper.make_node("Gather", ["k", "i"], ["r"]), {"k": (1, 1024), "i": (1024,)}),
+        (helper.make_node("GatherND", ["k", "i"], ["r"]), {"k": (1, 1024), "i": (1024, 1)}),
+        (helper.make_node("GatherElements", ["k", "i"], ["r"], axis=1), {"k": (1024, 1), "i": (1, 1024)}),
+        (helper.make_node("Clip", ["k", "i", "u"], ["r"]), {"k": (1024, 1, 1), "i": (1, 1024, 1), "u": (1, 1, 32)}),
+        (helper.make_node("Div", ["k", "i"], ["r"]), {"k": (1024, 1), "i": (1, 1024)}),
+        (helper.make_node("Tile", ["k", "i"], ["r"]), {"k": (1024,), "i": (1, 1024)}),
+    ],
+    ids=lambda each: each.op_type if isinstance(each, onnx.NodeProto) else "",
+)
+def test_what_a_constant_is_computed_in_takes_no_room_of_its_own(
+    node: onnx.NodeProto, given: dict[str, tuple[int, ...]]
+) -> None:
+    """Results and what is made on the way to them: some are of many times the elements that are held."""
+    made = model(node, helper.make_node("Relu", ["x"], ["y"]), constants=constants(**given))
+    data = made.SerializeToString()
+    tracemalloc.start()
+    read_onnx(data, "m.onnx")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * 2**20 + 10 * len(data)
+
+
+def test_a_slow_fold_is_left_out() -> None:
+    """NumPy tells slices apart element by element, in 5 ms a node; no graph is steered by them."""
+    (zeros,) = constants(k=(1, 1024))
+    inference = Inference({}, {})
+    inference.add("k", tensor_type(zeros.data_type, zeros.dims), numpy_helper.to_array(zeros))
+    inference.node(helper.make_node("Unique", ["k"], ["r"], axis=0), {"": 17})
+    assert "r" not in inference.values
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("reader", ["Cast", "QuantizeLinear", "Gather", "Add"])
+def test_complex_numbers_are_no_values(reader: str, tmp_path: Path) -> None:
+    inputs = ["s"] if reader == "Cast" else ["x", "s"]
+    read = helper.make_node(reader, inputs, ["y"], **({"to": TensorProto.FLOAT} if reader == "Cast" else {}))
+    half = numpy_helper.from_array(np.float32(0.5), "k")
+    made = model(helper.make_node("Cast", ["k"], ["s"], to=TensorProto.COMPLEX64), read, constants=(half,))
+    judged(tmp_path, made)
+    path = tmp_path / "m0.onnx"
+    predict(path, "x86-64-avx512/cpu-1@onnxruntime")
+
+
+def test_a_shape_of_two_dimensions_is_none() -> None:
+    given = (numpy_helper.from_array(np.zeros(4, np.int64), "k"), numpy_helper.from_array(np.full((2, 1), 2), "s"))
+    nodes = helper.make_node("Reshape", ["k", "s"], ["r"]), helper.make_node("Relu", ["x"], ["y"])
+    graph = read_onnx(model(*nodes, constants=given).SerializeToString(), "m")
+    assert next(tensor for tensor in graph.tensors if tensor.name == "r").value is None
+
+
+@pytest.mark.parametrize(
+    ("op", "attributes"),
+    [
+        ("MatMulNBits", {"N": 1e30}),
+        ("MatMulNBits", {"N": 2**63 - 1}),
+        ("Attention", {"qkv_hidden_sizes": [0.0, 0.0, 1e38]}),
+    ],
+)
+def test_sizes_that_no_dimension_has_are_not_known(op: str, attributes: dict[str, Any]) -> None:
+    made = model(helper.make_node(op, ["x", "x", "x"], ["r"], domain="com.microsoft", **attributes))
+    made.graph.node.append(helper.make_node("Relu", ["x"], ["y"]))
+    graph = read_onnx(made.SerializeToString(), "m")
+    assert max(next(tensor for tensor in graph.tensors if tensor.name == "r").shape or (0,)) < 2**31
+
+
+@pytest.mark.parametrize("many", [-5, 2])
+def test_a_scan_scans_inputs_that_its_graph_has(many: int) -> None:
+    inside = helper.make_graph(
+        [helper.make_node("Relu", ["a"], [name]) for name in ("o", "p", "q")],
+        "body",
+        [helper.make_tensor_value_info("a", TensorProto.FLOAT, None)],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("o", "p", "q")],
+    )
+    scan = helper.make_node("Scan", ["x"], ["y", "p", "q"], num_scan_inputs=many, body=inside)
+    with pytest.raises(LatlintError, match=rf"a scan of {many} inputs, where its graph has 1") as caught:
+        read_onnx(model(scan).SerializeToString(), "m")
+    assert caught.value.code == "LAT007"
+
+
+def strange(op: str, inputs: list[str], **attributes: Any) -> ModelProto:
+    """``op``, of opset 13, with attributes that it has not."""
+    return model(helper.make_node(op, inputs, ["r"], **attributes), helper.make_node("Relu", ["x"], ["y"]), opset=13)
+
+
+@pytest.mark.parametrize(
+    ("made", "name"),
+    [
+        (strange("MatMul", ["x", "x"], transA=1.5), "transA"),
+        (strange("Squeeze", ["x"], axes=[0.0]), "axes"),
+        (strange("Shape", ["x"], start=1.5), "start"),
+        (strange("Slice", ["x", "x", "x"], starts=5), "starts"),
+    ],
+)
+def test_attributes_that_an_op_has_not_are_named_and_read_by_nobody(
+    made: ModelProto, name: str, tmp_path: Path
+) -> None:
+    made.graph.node[0].attribute.append(helper.make_attribute("__own", "a tool's"))
+    node = read_onnx(made.SerializeToString(), "m").nodes[0]
+    assert node.left_over == (name,) and dict(node.native_attributes) == {"__own": "a tool's"}
+    path = tmp_path / "m.onnx"
+    path.write_bytes(made.SerializeToString())
+    report = check([str(path)], Settings(targets=("x86-64-avx512/cpu-1@onnxruntime",)))
+    assert any(f"'{name}'" in finding.message for finding in report.findings if finding.code == "LAT012")
+
+
+def test_a_scan_of_opset_8_has_no_axes() -> None:
+    inside = helper.make_graph(
+        [helper.make_node("Relu", ["a"], ["o"])],
+        "body",
+        [helper.make_tensor_value_info("a", TensorProto.FLOAT, [8, 4, 4])],
+        [helper.make_tensor_value_info("o", TensorProto.FLOAT, [8, 4, 4])],
+    )
+    scan = helper.make_node("Scan", ["x", "x"], ["y"], num_scan_inputs=1, body=inside, scan_output_axes=3)
+    assert read_onnx(model(scan, opset=8).SerializeToString(), "m").nodes
+
+
+@pytest.mark.parametrize("permutation", [[2, 7], [0, 0], [-1, 0]])
+def test_a_permutation_is_one_whatever_it_is_of(permutation: list[int]) -> None:
+    nodes = [
+        helper.make_node("Thing", ["x"], ["t"], domain="l"),
+        helper.make_node("Transpose", ["t"], ["y"], perm=permutation),
+    ]
+    with pytest.raises(LatlintError, match="a permutation"):
+        read_onnx(model(*nodes).SerializeToString(), "m")
+
+
+def test_a_zero_point_is_a_number_though_its_scale_is_not_known() -> None:
+    scale = TensorProto(name="s", data_type=TensorProto.FLOAT, data_location=TensorProto.EXTERNAL)
+    scale.external_data.add(key="location", value="weights")
+    zero = numpy_helper.from_array(np.float32(np.nan), "z")
+    node = helper.make_node("QuantizeLinear", ["x", "s", "z"], ["y"])
+    with pytest.raises(LatlintError, match="the zero point 'z' is not a number"):
+        read_onnx(model(node, constants=(scale, zero)).SerializeToString(), "m")
+
+
+@pytest.mark.parametrize(
+    ("imports", "version"),
+    [
+        ([("", 17), ("ai.onnx", 2)], 2),
+        ([("ai.onnx", 2), ("", 17)], 17),
+        ([("ai.onnx", 9)], 9),
+        ([("com.microsoft", 1)], defs.onnx_opset_version()),
+        ([], defs.onnx_opset_version()),
+    ],
+)
+@pytest.mark.parametrize("domain", ["", "ai.onnx"])
+def test_the_standards_two_names_are_of_one_domain(imports: list[tuple[str, int]], version: int, domain: str) -> None:
+    """The last that is imported counts, and the newest where none is; ONNX Runtime 1.32 loads and refuses a Pad accordingly."""
+    made = model(helper.make_node("Relu", ["x"], ["y"], domain=domain))
+    del made.opset_import[:]
+    made.opset_import.extend(helper.make_opsetid(*each) for each in imports)
+    made.ir_version = 8
+    assert read_onnx(made.SerializeToString(), "m").nodes[0].version == version
+
+
+@pytest.mark.parametrize("outputs", [[], [""]])
+def test_an_op_writes_what_it_is_there_for(outputs: list[str]) -> None:
+    made = model(helper.make_node("Relu", ["x"], ["y"]), helper.make_node("Selu", ["x"], outputs))
+    with pytest.raises(LatlintError, match="no output"):
+        read_onnx(made.SerializeToString(), "m")

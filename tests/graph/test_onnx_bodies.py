@@ -14,8 +14,9 @@ from onnx import GraphProto, NodeProto, TensorProto, helper, load, numpy_helper
 import latlint
 from latlint.checks.budgets import doubts
 from latlint.errors import LatlintError
-from latlint.graph import Graph
+from latlint.graph import Graph, onnx_bodies, onnx_shapes
 from latlint.graph.onnx import read_onnx
+from latlint.graph.onnx_shapes import Inference
 from latlint.settings import Settings
 
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -378,3 +379,69 @@ def test_which_state_of_a_recurrent_layer_is_read_changes_no_work(read_states: s
     weights = [constant("W", np.zeros((both, 64, 8))), constant("R", np.zeros((both, 64, 16)))]
     (kernel,) = plans(model([op], [value("x", [5, 1, 8])], [value(name) for name in read_states], weights)).kernels
     assert (kernel.op, kernel.macs, kernel.sized) == ("lstm", both * 5 * 64 * 24, True)
+
+
+def nested(depth: int, innermost: list[NodeProto], rounds: int, *, grows: bool) -> bytes:
+    """Loops within loops, each of which begins with the model's input; what they hold doubles each round where it ``grows``."""
+
+    def made(level: int) -> GraphProto:
+        inner = innermost if level == depth else [node("Loop", ["m", "t", "x"], [f"l{level}"], body=made(level + 1))]
+        step = node("Concat", ["a", "a"], ["o"], axis=0) if grows else node("Relu", ["a"], ["o"])
+        return body(
+            [step, *inner, node("Identity", ["c"], ["d"])],
+            [value("i", [], I64), value("c", [], BOOL), value("a", [2, 2])],
+            [value("d", [], BOOL), value("o")],
+        )
+
+    loops = node("Loop", ["m", "t", "x"], ["y"], body=made(1))
+    return model(
+        [loops], [value("x", [2, 2])], [value("y")], [constant("m", rounds, np.int64), constant("t", True, bool)]
+    )
+
+
+@pytest.mark.parametrize(("depth", "known"), [(3, True), (14, False)])
+def test_loops_within_loops_that_grow_are_inferred_anew_within_a_bound(
+    depth: int, known: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each loop infers anew all that is in it: 2^14 times what is in the innermost of 14."""
+    inner = [node("Relu", ["a" if j == 0 else f"r{j - 1}"], [f"r{j}"]) for j in range(10)]
+    monkeypatch.setattr(onnx_shapes, "_MAX_SPENT", 10_000)
+    asked = []
+    infer = Inference.node
+    monkeypatch.setattr(Inference, "node", lambda self, *given: (asked.append(1), infer(self, *given))[1])
+    graph = read(nested(depth, inner, grows=True, rounds=4))
+    assert len(asked) < 5000
+    last = [node for node in graph.nodes if node.kind == "relu"][-1]
+    assert graph.tensors[last.outputs[0]].shape == ((-1, 2) if known else None)
+    loops = [node for node in graph.nodes if node.kind == "while"]
+    assert [node.attributes["trips"] for node in loops].count(4) == (depth if known else 1)
+
+
+def test_what_branches_within_branches_compute_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def made(level: int) -> list[NodeProto]:
+        if level == 12:
+            return [node("Relu", ["x"], ["y12"])]
+        other = body([node("Tanh", ["x"], ["e"])], [], [value("e")])
+        inner = body(made(level + 1), [], [value(f"y{level + 1}")])
+        return [node("If", ["c"], [f"y{level}"], then_branch=inner, else_branch=other)]
+
+    asked = []
+    weigh = onnx_bodies._work
+    monkeypatch.setattr(onnx_bodies, "_work", lambda *given: (asked.append(1), weigh(*given))[1])
+    graph = read(model(made(0), [value("x", [2, 2]), value("c", [], BOOL)], [value("y0")]))
+    assert len([node for node in graph.nodes if node.kind == "if"]) == 12
+    assert len(asked) < 30
+
+
+@pytest.mark.parametrize("target", ["pixel-4/gpu", "x86-64-avx512/cpu-1@onnxruntime"])
+@pytest.mark.filterwarnings("error")
+def test_more_rounds_than_64_bits_count_are_unknown_of_loops_together(tmp_path: Path, target: str) -> None:
+    """2^868 rounds are as many as nobody knows: floats run over."""
+    file = tmp_path / "loops.onnx"
+    file.write_bytes(nested(14, [node("Relu", ["a"], ["r"])], grows=False, rounds=2**62))
+    graph = read(file.read_bytes())
+    counted = [(node.repeat, node.in_round) for node in graph.nodes if node.kind == "relu"]
+    assert max(often for _, often in counted) == 2**62
+    assert {often for often, _ in counted} == {None, 2**62}
+    (prediction,) = latlint.predict(file, target)
+    assert 0 < prediction.latency_ms < float("inf")
