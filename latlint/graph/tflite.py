@@ -211,7 +211,9 @@ class _Reader:
                 f"{dims_text(computed)}, which counts{more}"
             )
         lost = [
-            node for node in self.sizes.lost.values() if any(self.tensors[i].elements is None for i in node.outputs if i >= 0)
+            node
+            for node in self.sizes.lost.values()
+            if any(self.tensors[i].elements is None for i in node.outputs if i >= 0)
         ]
         if lost:
             names = ", ".join(sorted({node.native[:80] for node in lost})[:4])
