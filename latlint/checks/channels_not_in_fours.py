@@ -61,13 +61,14 @@ _BEHIND_HEADS = frozenset(
 
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
+    heads: dict[int, bool] = {}
     found = [
         node
         for node in seen.graph.nodes
         if node.kind == "conv2d"
         and len(seen.shape(node.outputs[0])) == 4
         and seen.shape(node.outputs[0])[-1] % 4
-        and not _is_head(seen, node)
+        and not _is_head(seen, node, heads)
     ]
     if not found:
         return
@@ -82,11 +83,17 @@ def check(subject: Subject) -> Iterator[Finding]:
     yield from seen.judge(RULE, message, found, fix="multiples of 4 take no longer", gain=gain, severity="note")
 
 
-def _is_head(view: View, node: Node) -> bool:
-    """Whether the channels are classes, or what else the model gives out: nobody can round them up."""
-    while node.outputs[0] not in view.graph.outputs:
+def _is_head(view: View, node: Node, known: dict[int, bool]) -> bool:
+    """Whether the channels are classes, or what else the model gives out: nobody can round them up. ``known`` has what was found of others."""
+    way: list[int] = []
+    while node.index not in known:
+        way.append(node.index)
         reader = view.sole_reader(node)
-        if reader is None or reader.kind not in _BEHIND_HEADS:
-            return False
-        node = reader
-    return True
+        if node.outputs[0] in view.scene.outputs:
+            known[node.index] = True
+        elif reader is None or reader.kind not in _BEHIND_HEADS:
+            known[node.index] = False
+        else:
+            node = reader
+    known.update(dict.fromkeys(way, known[node.index]))
+    return known[node.index]

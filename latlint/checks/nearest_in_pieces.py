@@ -86,13 +86,17 @@ def _found(view: View) -> list[tuple[list[Node], int]]:
     return [made for node in view.graph.nodes if node.kind in _RESHAPES and (made := _upsampling(view, node))]
 
 
+#: An upsampling is written in fewer steps than this.
+_LONGEST = 12
+
+
 def _upsampling(view: View, last: Node) -> tuple[list[Node], int] | None:
     repeat = view.source(last)
     first = view.source(repeat) if repeat is not None and repeat.kind in _REPEATS else None
     if repeat is None or first is None or first.kind not in _RESHAPES or not first.inputs or not last.outputs:
         return None
     nodes = [first, repeat, last]
-    while (before := view.source(first)) is not None and before.kind in _RESHAPES and before.inputs:
+    while len(nodes) < _LONGEST and (before := view.source(first)) and before.kind in _RESHAPES and before.inputs:
         first = before
         nodes.insert(0, first)
     whole, single, repeated, made = (

@@ -49,14 +49,16 @@ _OTHER = {"quantize": "dequantize", "dequantize": "quantize"}
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
     found: list[tuple[Node, Node]] = []
+    last: set[int] = set()
     for node in seen.graph.nodes:
         if node.kind not in _OTHER or seen.runtime_inputs(node) != [*node.inputs]:
             continue
         after = seen.sole_reader(node)
-        if after is not None and after.kind == _OTHER[node.kind] and after not in [last for _, last in found]:
+        if after is not None and after.kind == _OTHER[node.kind] and after.index not in last:
             before, result = seen.tensor(node.inputs[0]), seen.tensor(after.outputs[0])
             if before.dtype == result.dtype:
                 found.append((node, after))
+                last.add(after.index)
     if not found:
         return
 

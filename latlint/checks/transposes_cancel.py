@@ -126,6 +126,10 @@ def _undone(dims: Sequence[Any], order: Sequence[int]) -> tuple[Any, ...]:
     return tuple(dims[order.index(axis)] for axis in range(len(order))) if len(dims) == len(order) else tuple(dims)
 
 
+#: So many orders are looked at, for each of which the whole graph is: real files have a few.
+_MOST_ORDERS = 32
+
+
 def _regions(view: View) -> list[_Region]:
     """One for each order that values are put into and back from."""
     transposes: dict[_Order, list[Node]] = {}
@@ -136,7 +140,7 @@ def _regions(view: View) -> list[_Region]:
         if order is not None and sorted(order) == list(range(len(order))) != list(order):
             transposes.setdefault(tuple(order), []).append(node)
     found, taken = [], set[int]()
-    for order, first in transposes.items():
+    for order, first in list(transposes.items())[:_MOST_ORDERS]:
         back = {node.index for node in transposes.get(_inverse(order), ())}
         region = _region(view, order, first, back) if back else None
         nodes = {node.index for node in (*region.first, *region.between, *region.last)} if region else set()
@@ -159,14 +163,17 @@ def _region(view: View, order: _Order, first: Sequence[Node], back: set[int]) ->
         if _any_order(view, node, len(order)) and not made.isdisjoint(node.inputs):
             between[node.index] = node
             made.update(node.outputs)
-    while True:
-        made = {index for node in between.values() for index in node.outputs}
-        bad = [node.index for node in between.values() if not _closed(view, node, made | set(turned), between, back)]
-        if not bad:
-            break
-        for index in bad:
-            del between[index]
-    ends = [node for index in sorted(back) if (node := view.graph.nodes[index]).inputs[0] in made.union(turned)]
+    waiting = list(between.values())
+    while waiting:
+        node = waiting.pop()
+        if node.index not in between or _closed(view, node, made, between, back):
+            continue
+        del between[node.index]
+        made.difference_update(node.outputs)
+        beside = {view.scene.producers.get(index, -1) for index in node.inputs}
+        beside |= {reader for index in node.outputs for reader, _ in view.scene.uses.get(index, ())}
+        waiting += [between[index] for index in beside if index in between]
+    ends = [node for index in sorted(back) if (node := view.graph.nodes[index]).inputs[0] in made]
     wanted = {index for node in (*between.values(), *ends) for index in node.inputs}
     begins = [node for output, node in turned.items() if output in wanted]
     return _Region(order, begins, list(between.values()), ends) if ends and begins else None

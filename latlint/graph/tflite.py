@@ -16,7 +16,7 @@ from latlint.graph.ops import CONVOLUTIONS, UNKNOWN, lacks_operand
 from latlint.graph.source import Source
 from latlint.graph.tflite_bodies import CONTROL, Bodies, OpCode, Operator, Scope
 from latlint.graph.tflite_ops import Builtin, Operands, impossible
-from latlint.graph.tflite_shapes import Sizes
+from latlint.graph.tflite_shapes import Sizes, check_shape
 from latlint.graph.types import ITEM_BYTES, ByteRange, Graph, Node, OpenSize, Quantization, Tensor
 from latlint.words import counted
 
@@ -25,9 +25,6 @@ IDENTIFIER = b"TFL3"
 #: The largest models that run on phones have a few thousand nodes. At these bounds a read takes about two seconds.
 MAX_NODES = 50_000
 MAX_TENSORS = 150_000
-MAX_RANK = 16
-#: Beyond it a tensor has more elements than any address space of a phone has bytes.
-MAX_ELEMENTS = 1 << 48
 
 #: A constant with at most so many elements and bytes gets a ``value``.
 _MAX_VALUE_ELEMENTS = 1024
@@ -148,13 +145,15 @@ class _Reader:
         self.free: set[int] = set()
         #: Ops, with their versions, that are in branches that are not taken and that nobody knows.
         self.switched_off: dict[tuple[str, int], None] = {}
+        #: The subgraphs of these branches.
+        self.off: set[int] = set()
+        #: Nodes that were run, with those of branches that do not count: each branch may run others.
+        self.ran = 0
         self.sizes = Sizes(self.tensors, self._opened)
         self.bodies = Bodies(self)
 
     def graph(self) -> Graph:
         main = self.scope(0)
-        if min((*main.inputs, *main.outputs), default=0) < 0:
-            raise impossible("an input or output of the graph is left out")
         open_sizes, stated = self._inputs(main.inputs)
         for index, shape in stated.items():
             self.sizes.resize(index, shape)
@@ -166,8 +165,6 @@ class _Reader:
         for number, position in enumerate(self.subgraphs):
             if number not in self.bodies.followed:
                 self.file.table(position).verify(_SUBGRAPH)
-        for index in sorted(self.sizes.moved):
-            _check_shape(self.tensors[index].shape or (), index)
         _check_order(self.nodes, self.tensors, self.free, main.inputs, main.outputs)
         self._note()
         return Graph(
@@ -195,6 +192,9 @@ class _Reader:
         """A branch that a constant switches off is prepared all the same, so that the custom ops in it must be there."""
         if not 0 <= number < len(self.subgraphs):
             raise impossible(f"it refers to subgraph {number} of {len(self.subgraphs)}")
+        if number in self.off:
+            return
+        self.off.add(number)
         graph = self.file.table(self.subgraphs[number])
         for position in graph.tables(_SUBGRAPH_OPERATORS, MAX_NODES, "nodes"):
             code = self.file.table(position).number(_OPERATOR_CODE, UINT32)
@@ -211,7 +211,9 @@ class _Reader:
                 f"{dims_text(computed)}, which counts{more}"
             )
         lost = [
-            node for node in self.sizes.lost if any(self.tensors[i].elements is None for i in node.outputs if i >= 0)
+            node
+            for node in self.sizes.lost.values()
+            if any(self.tensors[i].elements is None for i in node.outputs if i >= 0)
         ]
         if lost:
             names = ", ".join(sorted({node.native[:80] for node in lost})[:4])
@@ -239,6 +241,8 @@ class _Reader:
         operators = self._operators(table, count)
         inputs = self._indices(table, _SUBGRAPH_INPUTS, count, "the graph")
         outputs = self._indices(table, _SUBGRAPH_OUTPUTS, count, "the graph")
+        if min((*inputs, *outputs), default=0) < 0:
+            raise impossible("an input or output of a graph is left out")
         self._take_tensors(positions, _weights(operators))
         if not first:
             return Scope(operators, inputs, outputs)
@@ -254,7 +258,8 @@ class _Reader:
         """The nodes of ``scope`` in file order, each with the bodies that it runs before it."""
         for operator in scope.operators:
             index = len(self.nodes)
-            if index >= MAX_NODES:
+            self.ran += 1
+            if self.ran > MAX_NODES:
                 raise MalformedError(f"its bodies have more than {MAX_NODES:,} nodes", "LAT006")
             node = self._node(index, operator, depth)
             if node.native in CONTROL:
@@ -368,7 +373,7 @@ class _Reader:
         constant = data.length > 0
         shape: tuple[int, ...] | None = table.vector(_TENSOR_SHAPE, "i")
         if shape:
-            _check_shape(shape, index)
+            check_shape(shape, index)
         elif ranked and not constant and not table.number(_TENSOR_HAS_RANK, BOOL, False):
             shape = None
         code = table.number(_TENSOR_TYPE, INT8)
@@ -502,20 +507,6 @@ def _weights(operators: Iterable[Operator]) -> set[int]:
 def _check_operands(kind: str, inputs: Sequence[int], outputs: Sequence[int], what: str) -> None:
     if lacks_operand(kind, inputs, outputs) or min(outputs, default=0) < 0:
         raise impossible(f"{what} lacks an input or output that every {kind} has")
-
-
-def _check_shape(shape: tuple[int, ...], index: int) -> None:
-    if len(shape) > MAX_RANK:
-        raise MalformedError(f"tensor {index} has {len(shape):,} dimensions; at most {MAX_RANK} are read", "LAT006")
-    elements = 1
-    for dim in shape:
-        if dim < -1:
-            raise impossible(f"tensor {index} has a dimension of {dim}")
-        elements *= dim or 1
-    if abs(elements) > MAX_ELEMENTS:
-        raise MalformedError(
-            f"tensor {index} has {abs(elements):,} elements; at most {MAX_ELEMENTS:,} are read", "LAT006"
-        )
 
 
 def _check_order(

@@ -18,6 +18,8 @@ from latlint.words import printable
 
 #: Bodies within bodies; real files have three.
 MAX_DEPTH = 16
+#: Nodes in loops, each counted for every loop around it: each loop goes over all within it again.
+MAX_LOOPED = 100_000
 #: Notes about branches; more would tell the user nothing new.
 _MAX_NOTES = 4
 
@@ -68,12 +70,15 @@ class Bodies:
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
         self.followed = {0}
+        self.looped = 0
         self.notes: list[str] = []
 
     def follow(self, node: Node, depth: int) -> Node:
         """``node``, after the nodes of its bodies were added to the reader's, and its outputs sized."""
         if depth >= MAX_DEPTH:
             raise MalformedError(f"its bodies run each other more than {MAX_DEPTH} deep", "LAT006")
+        if min(node.inputs, default=0) < 0:
+            raise impossible(f"node {node.index} ({node.native[:80]}) leaves out what its body reads")
         self.followed.update(number for number in node.attributes["subgraphs"] if number >= 0)
         return CONTROL[node.native](self, node, depth)
 
@@ -168,6 +173,9 @@ class Bodies:
         reader.run(condition, depth + 1)
         reader.run(body, depth + 1)
         nodes = reader.nodes
+        self.looped += len(nodes) - first
+        if self.looped > MAX_LOOPED:
+            raise MalformedError(f"its loops within loops have more than {MAX_LOOPED:,} nodes", "LAT006")
         written = {tensor: n for n in nodes[first:] for tensor in n.outputs}
         begins = dict(zip(body.inputs, node.inputs, strict=False))
         following = {i: out for i, out in zip(body.inputs, body.outputs, strict=False) if i not in node.inputs}

@@ -24,6 +24,10 @@ from latlint.records import NamedTuple
 Shape = tuple[int, ...]
 Array = np.ndarray[Any, Any]
 
+MAX_RANK = 16
+#: Beyond it a tensor has more elements than any address space of a phone has bytes.
+MAX_ELEMENTS = 1 << 48
+
 #: Longer values steer no shape.
 _MAX_VALUE = 64
 #: How the runtime computes: 70 * 0.7 is 49 in float32, and 48.999999 in float64. Integers never overflow here.
@@ -44,6 +48,21 @@ class UnknownError(Exception):
     """The shape is not known before the model runs."""
 
 
+def check_shape(shape: Shape, index: int) -> None:
+    """Raises MalformedError for a shape that tensor ``index`` cannot have, or beyond a bound."""
+    if len(shape) > MAX_RANK:
+        raise MalformedError(f"tensor {index} has {len(shape):,} dimensions; at most {MAX_RANK} are read", "LAT006")
+    elements = 1
+    for dim in shape:
+        if dim < -1:
+            raise impossible(f"tensor {index} has a dimension of {dim}")
+        elements *= dim or 1
+    if abs(elements) > MAX_ELEMENTS:
+        raise MalformedError(
+            f"tensor {index} has {abs(elements):,} elements; at most {MAX_ELEMENTS:,} are read", "LAT006"
+        )
+
+
 class Misfit(NamedTuple):
     """A tensor whose size in the file is not the one that the runtime computes."""
 
@@ -56,7 +75,7 @@ class Sizes:
     """The tensors of a graph, sized node by node in file order.
 
     ``moved`` are the tensors that are not as the file says, directly or for the sake of another one; ``dynamic`` and
-    ``dynamic_in_litert`` as in ``Graph``; ``lost`` the nodes whose outputs cannot be sized.
+    ``dynamic_in_litert`` as in ``Graph``; ``lost`` the nodes whose outputs cannot be sized, by these.
     """
 
     def __init__(self, tensors: list[Tensor], opened: Callable[[int], Shape | None]) -> None:
@@ -66,7 +85,7 @@ class Sizes:
         self.moved: set[int] = set()
         self.dynamic: set[int] = set()
         self.dynamic_in_litert: set[int] = set()
-        self.lost: list[Node] = []
+        self.lost: dict[Shape, Node] = {}
         self.misfits: list[Misfit] = []
         self.values: dict[int, Array] = {}
         #: Tensors that LiteRT computes in ``Prepare`` (``kTfLitePersistentRo``).
@@ -78,6 +97,7 @@ class Sizes:
 
     def resize(self, index: int, shape: Shape | None) -> None:
         """An input gets ``shape``, whatever the file says; ``None``: even the rank is not known."""
+        check_shape(shape or (), index)
         self.moved.add(index)
         self.tensors[index] = replace(self.tensors[index], shape=shape)
 
@@ -87,6 +107,7 @@ class Sizes:
         tensors = self.tensors
         outputs = node.outputs
         before = tensors[outputs[0]].shape if outputs else None
+        sized = False
         try:
             shapes = self._shapes(node)
         except (UnknownError, ValueError, IndexError, KeyError, TypeError, ArithmeticError):
@@ -102,9 +123,10 @@ class Sizes:
                     self._change(index, shape)
             for index in outputs[len(shapes) :]:
                 self._keep(index)
+            sized = True
         if steers := _STEERING.get(node.native):
             self._find_dynamic(node, steers)
-        if node.kind in _FOLDS:
+        if sized and node.kind in _FOLDS and all(_is_small(tensors[index].shape) for index in outputs):
             self._compute(node)
         return bool(outputs) and tensors[outputs[0]].shape != before
 
@@ -113,14 +135,13 @@ class Sizes:
         for index in node.outputs:
             self.values.pop(index, None)
             self.folded.discard(index)
-        self.lost = [other for other in self.lost if other.index != node.index]
+        self.lost.pop(node.outputs, None)
         self.take(node)
 
     def _change(self, index: int, shape: Shape) -> None:
         """The runtime makes ``shape`` of a tensor that has another one in the file."""
         tensor, opened = self.tensors[index], self.opened(index)
-        self.moved.add(index)
-        self.tensors[index] = replace(tensor, shape=shape)
+        self.resize(index, shape)
         fits = opened is None or (
             len(opened) == len(shape) and all(-1 in (a, b) or a == b for a, b in zip(opened, shape, strict=True))
         )
@@ -147,7 +168,7 @@ class Sizes:
                 self.bounded.add(index)
             lost |= -1 in (self.tensors[index].shape or (-1,))
         if lost:
-            self.lost.append(node)
+            self.lost[node.outputs] = node
 
     def _is_sized(self, index: int) -> bool:
         """Whether an operand has a known size, or none that matters: a handle."""
@@ -236,15 +257,19 @@ class Sizes:
         if shape is None or elements is None:
             return None
         if elements == 0:
-            return np.zeros(shape, np.int64)
+            # what is made of it may have the dimensions that are not 0
+            return np.zeros(shape, np.int64) if _is_small(shape) else None
         if tensor.value is None or len(tensor.value) > _MAX_VALUE:
             return None
         found = np.array(tensor.value, _KINDS.get(tensor.dtype, np.int64 if tensor.dtype.startswith("int") else None))
         return found.reshape(shape) if found.size == elements else None
 
     def _compute(self, node: Node) -> None:
+        """The values of what ``node`` writes, which is small."""
         values, tensors = self.values, self.tensors
         reads = [index for index in node.inputs if index >= 0]
+        if len(reads) > _MAX_VALUE:
+            return
         if node.kind in ("shape", "rank"):
             shape = tensors[reads[0]].shape
             if shape is None or (node.kind == "shape" and -1 in shape):
@@ -263,21 +288,24 @@ class Sizes:
         try:
             with np.errstate(all="ignore"):
                 found = _FOLDS[node.kind](self, node, *arrays)
+                parts = found if isinstance(found, list) else [found]
+                activation = node.attributes.get("activation", "none")
+                if activation != "none":
+                    parts = [np.clip(part, *_CLAMPS[activation]) for part in parts]
         except (UnknownError, ValueError, IndexError, KeyError, TypeError, ArithmeticError):
             return
-        parts = found if isinstance(found, list) else [found]
-        activation = node.attributes.get("activation", "none")
-        if activation != "none":
-            if activation not in _CLAMPS:
-                return
-            parts = [np.clip(part, *_CLAMPS[activation]) for part in parts]
         early = node.native in _FOLDED and all(index in self.folded or self._is_constant(index) for index in reads)
         for index, part in zip(node.outputs, parts, strict=False):
             value = np.asarray(part)
-            if value.size <= _MAX_VALUE and value.shape == tensors[index].shape:
+            if value.shape == tensors[index].shape:
                 values[index] = value
                 if early:
                     self.folded.add(index)
+
+
+def _is_small(shape: Shape | None) -> bool:
+    """Whether a value of ``shape`` may be held, and all that its elements and dimensions are multiplied into."""
+    return shape is not None and -1 not in shape and prod(dim or 1 for dim in shape) <= _MAX_VALUE
 
 
 # --- What each op makes of its inputs ------------------------------------------------------------------------------------------------
@@ -585,6 +613,8 @@ def _svdf(self: Sizes, node: Node) -> Sequence[Shape]:
 
 def _where(self: Sizes, node: Node) -> Sequence[Shape]:
     """As many rows as there are elements that are not zero."""
+    if self.tensors[node.inputs[0]].elements == 0:
+        return [(0, self._rank(node))]
     value = self.array(node.inputs[0])
     return [(-1 if value is None else int(np.count_nonzero(value)), self._rank(node))]
 
@@ -771,18 +801,13 @@ def _reduction(function: Callable[..., Any]) -> _Fold:
 
 
 def _arranged(self: Sizes, node: Node, start: Array, limit: Array, delta: Array) -> Array:
-    (count,) = self.tensors[node.outputs[0]].shape or (-1,)
-    if not 0 <= count <= _MAX_VALUE:
-        raise ValueError("too long")
+    (count,) = _room(self, node)
     return np.asarray(start + np.arange(count) * delta)
 
 
 def _room(self: Sizes, node: Node) -> Shape:
-    """The shape of the output, which is small enough to make."""
-    shape = self.tensors[node.outputs[0]].shape
-    if shape is None or not 0 <= prod(shape) <= _MAX_VALUE:
-        raise ValueError("too large")
-    return shape
+    """The shape of the output."""
+    return self.tensors[node.outputs[0]].shape or ()
 
 
 def _filled(self: Sizes, node: Node, *operands: Array) -> Array:
@@ -794,7 +819,6 @@ def _broadcasted(self: Sizes, node: Node, data: Array, *_: Array) -> Array:
 
 
 def _padded(self: Sizes, node: Node, data: Array, pads: Array) -> Array:
-    _room(self, node)
     return np.pad(data, pads.tolist())
 
 

@@ -25,18 +25,19 @@ def find(context: Context, members: Collection[int]) -> dict[int, Group]:
     """The groups among ``members``, by their last node. No node is in two."""
     found: dict[int, Group] = {}
     taken: set[int] = set()
-    seen = _Seen(context, frozenset(members))
+    nodes = context.graph.nodes
+    seen = _Seen(context, frozenset(index for index in members if len(nodes[index].inputs) <= _STEPS))
     order = sorted(seen.members)
     for look in (_norm, _gate, _shuffle):
         for index in order:
-            group = None if index in taken else look(seen, context.graph.nodes[index])
+            group = None if index in taken else look(seen, nodes[index])
             if group is not None and not taken.intersection(group.nodes) and seen.leaves_once(group):
                 found[group.nodes[-1]] = group
                 taken.update(group.nodes)
     return found
 
 
-#: A norm or a gate has fewer steps than this, and as many readers of one of its values.
+#: A norm or a gate has fewer steps than this, and as many readers of one of its values; nor does a step of one read more values.
 _STEPS = 24
 
 

@@ -175,6 +175,8 @@ class _Fusion:
         self.order = members
         self.patterns = find(context, members)
         self.inside = {index for group in self.patterns.values() for index in group.nodes}
+        #: By pad: whether all that read it, of which there may be many, take it.
+        self.ahead: dict[int, bool] = {}
 
     def kernels(self) -> list[tuple[tuple[int, ...], Group | None]]:
         """The nodes of each kernel, the main one first, and the pattern that they are, in execution order."""
@@ -196,8 +198,10 @@ class _Fusion:
         node = self.context.graph.nodes[index]
         if node.kind not in _PADS or node.outputs[0] in self.context.graph_outputs:
             return False
-        readers = [reader for reader, _ in self.context.uses.get(node.outputs[0], ())]
-        return bool(readers) and all(self._takes_pad(reader) for reader in readers)
+        if index not in self.ahead:
+            readers = [reader for reader, _ in self.context.uses.get(node.outputs[0], ())]
+            self.ahead[index] = bool(readers) and all(map(self._takes_pad, readers))
+        return self.ahead[index]
 
     def _takes_pad(self, index: int) -> bool:
         node = self.context.graph.nodes[index]
@@ -209,7 +213,7 @@ class _Fusion:
         pad = self.context.producers.get(node.inputs[0]) if node.inputs else None
         if pad is None or pad not in self.members or not self._takes_pad(index) or not self._goes_ahead(pad):
             return ()
-        first = min(reader for reader, _ in self.context.uses[node.inputs[0]])
+        first, _ = self.context.uses[node.inputs[0]][0]
         return (pad,) if first == index else ()
 
     def _after(self, index: int) -> list[int]:

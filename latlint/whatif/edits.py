@@ -84,10 +84,13 @@ class EditedGraph:
         )
 
     def _resolved(self, tensor: int) -> int:
-        for _ in self._instead:  # no more steps than that: an op that does nothing may read the variable that it writes
-            if tensor not in self._instead:
-                break
+        way: dict[int, None] = {}
+        while (
+            tensor in self._instead and tensor not in way
+        ):  # an op that does nothing may read the variable that it writes
+            way[tensor] = None
             tensor = self._instead[tensor]
+        self._instead.update(dict.fromkeys(way, tensor))  # whoever else reads one of them is there in a step
         return tensor
 
 
@@ -179,7 +182,7 @@ class _Widening:
     def _product(self, node: Node) -> None:
         data, weights, output = node.inputs[0], node.inputs[1], node.outputs[0]
         before, after, filters, made = self._was(data), self._shape(data), self._was(weights), self._was(output)
-        if not before or not filters or not made or not self.old.tensors[weights].constant:
+        if not before or not prod(before) or not filters or not made or not self.old.tensors[weights].constant:
             raise _CannotError
         groups = int(node.attributes.get("groups", 1))
         chosen = made[-1] if node.index in self.fixed else self.wanted(made[-1])
@@ -236,7 +239,7 @@ class _Widening:
         self._set(node.outputs[0], (*self._was(node.outputs[0])[:-1], channels))
 
     def _split(self, node: Node) -> None:
-        (data,) = (index for index in node.inputs if not self.old.tensors[index].constant)
+        data = node.inputs[0]
         channels, parts = self._shape(data)[-1], len(node.outputs)
         along = node.attributes.get("axis") == len(self._was(data)) - 1
         if along and channels % parts:
@@ -247,7 +250,7 @@ class _Widening:
     def _reshape(self, node: Node) -> None:
         before, after, made = self._was(node.inputs[0]), self._shape(node.inputs[0]), self._was(node.outputs[0])
         flattens = made and made[-1] == prod(before[-len(before) + len(made) - 1 :])
-        if not made or not (made[-1] == before[-1] or (flattens and made[0] == before[0])):
+        if not made or not prod(before) or not (made[-1] == before[-1] or (flattens and made[0] == before[0])):
             raise _CannotError
         self._set(node.outputs[0], (*made[:-1], made[-1] * after[-1] // before[-1]))
 

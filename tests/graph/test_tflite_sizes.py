@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from latlint.errors import LatlintError
-from latlint.graph import Graph, tflite
+from latlint.graph import Graph, tflite, tflite_bodies, tflite_shapes
 from latlint.graph.inputs import InputShape
 from latlint.graph.tflite import read_tflite
 from latlint.graph.tflite_shapes import Sizes
@@ -404,3 +404,47 @@ def test_a_constant_has_a_value_only_where_its_elements_fill_its_shape() -> None
     )
     assert np.array_equal(sizes.array(0), [[1, 2], [3, 4]])
     assert sizes.array(1) is None
+
+
+# --- Bounds --------------------------------------------------------------------------------------------------------------------------
+
+
+def test_nodes_of_branches_that_do_not_count_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each branch runs two others: what is left of them all is few nodes."""
+    monkeypatch.setattr(tflite, "MAX_NODES", 100)
+
+    def chosen(number: int) -> Op:
+        return Op("IF", [0, 0], [], ("IfOptions", {"ThenSubgraphIndex": number, "ElseSubgraphIndex": number}))
+
+    bodies = [Body([T((), "bool")], [chosen(number)], [0], []) for number in range(2, 6)]
+    leaf = Body([T((), "bool")], [Op("acme", [], [])] * 8, [0], [])
+    with pytest.raises(LatlintError, match="more than 100 nodes") as refused:
+        graph([T((), "bool")], [chosen(1)], [*bodies, leaf], outputs=[])
+    assert refused.value.code == "LAT006"
+
+
+def test_loops_within_loops_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tflite_bodies, "MAX_LOOPED", 1)
+    condition = Body([T((1, 8)), T((), "bool")], [Op("acme", [0], [1])], [0], [1])
+    body = Body([T((1, 8)), T((1, 8))], [Op("RELU", [0], [1])], [0], [1])
+    loop = Op("WHILE", [0], [1], ("WhileOptions", {"CondSubgraphIndex": 1, "BodySubgraphIndex": 2}))
+    with pytest.raises(LatlintError, match="loops within loops have more than 1 nodes"):
+        graph([T((1, 8)), T((1, 8))], [loop], [condition, body])
+
+
+@pytest.mark.parametrize(
+    ("kind", "operands", "op"),
+    [
+        ("concat", [constant([1])], Op("CONCATENATION", [1] * 65, [2], ("ConcatenationOptions", {}))),
+        ("add", [constant([[1]] * 64)], Op("ADD", [1, 3], [2], ("AddOptions", {}))),
+    ],
+)
+def test_what_steers_no_shape_is_not_computed(
+    kind: str, operands: list[T], op: Op, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def computed(*_: Any) -> NoReturn:
+        raise AssertionError(kind)
+
+    monkeypatch.setitem(tflite_shapes._FOLDS, kind, computed)
+    tensors = [T((1, 8)), *operands, T((65,) if kind == "concat" else (64, 64), "int32"), constant([[1] * 64])]
+    graph(tensors, [op], outputs=[2])

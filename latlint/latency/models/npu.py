@@ -361,7 +361,7 @@ def _shuffle(work: Work) -> Terms:
     """A transpose of five axes between two reshapes: the pixels of a block, then the channels, are padded to a tile."""
     thin = _channels(work.made) < TILE
     pixels = prod(work.made) / max(_channels(work.data) // max(_channels(work.made), 1), 1) ** 0.5
-    apart = pixels * up(prod(work.made) / pixels, TILE)
+    apart = pixels * up(prod(work.made) / pixels, TILE) if pixels else 0.0
     sizes = (_padded(work.data), apart, _padded(work.made), _padded(work.made))
     touched = [work.precision.activation * (one + other) for one, other in pairwise(sizes)]
     return {
