@@ -361,7 +361,8 @@ def _work(inference: Inference, step: Step) -> float:
 
 def repeat(step: Step) -> int | None:
     """How often one run of the model runs a step; ``None`` where the data decide, or beyond what is counted."""
-    return reduce(times, _rounds(step), 1)
+    once: int | None = 1
+    return reduce(times, _rounds(step), once)
 
 
 def in_round(step: Step) -> int:
