@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from latlint.errors import EnvironmentFailedError, LatlintError
+from latlint.files import real_path
 from latlint.graph.formats import dialect
 from latlint.latency.types import Gain, Prediction
 from latlint.project.repository import top_of
@@ -174,7 +175,7 @@ class References:
     def _before(self, model: str) -> _Before:
         """What ``model`` was at the base, under whatever name."""
         assert self._base is not None
-        there, commit, name = self._home(Path(os.path.realpath(model)).parent)
+        there, commit, name = self._home(Path(real_path(model)).parent)
         path = there.relative(model)
         if commit is None:
             return _Before(there, None, name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from latlint.errors import LatlintError
+from latlint.files import real_path
 from latlint.graph import read
 from latlint.graph.types import Graph
 from latlint.latency.cards import FOREST_PARTS, terms_of
@@ -231,7 +231,7 @@ def once(profiles: Sequence[Profile]) -> list[Profile]:
     of: dict[str, list[Profile]] = {}
     for profile in profiles:
         # links that lead to each other are no file, which is said where the file is read; Path.resolve raises
-        of.setdefault(os.path.realpath(profile.model), []).append(profile)
+        of.setdefault(real_path(profile.model), []).append(profile)
     found = []
     for same in of.values():
         ordered = sorted(same, key=lambda profile: profile.total_ms)
