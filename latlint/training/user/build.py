@@ -289,7 +289,7 @@ def of_version(targets: Sequence[Target], precision: str, version: str = "") -> 
 
 def _number(version: str) -> int:
     """The first two numbers of a version, which may have a name before it, as one."""
-    found = re.search(r"(\d+)(?:\.(\d+))?", version)
+    found = re.search(r"(\d{1,9})(?:\.(\d{1,9}))?", version)
     return 1000 * int(found[1]) + int(found[2] or 0) if found else 0
 
 
