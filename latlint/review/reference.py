@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from latlint.project import git
     from latlint.project.git import Repository
 
-_MAX_LOCK_BYTES = 64_000_000
 #: A model that has come and one that is gone are one that was renamed, when their ops are alike in this share: all but those that
 #: unpack weights, which a conversion to another type adds.
 _ALIKE = 0.5
@@ -139,7 +138,7 @@ class References:
         if file is None:
             return {}
         try:
-            text = records.decoded(there.read(file, _MAX_LOCK_BYTES), file.path)
+            text = records.decoded(there.read(file, records.MAX_BYTES), file.path)
             return lock.parsed(text, file.path).entries
         except EnvironmentFailedError:
             raise
