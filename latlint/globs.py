@@ -60,7 +60,10 @@ class _Glob(NamedTuple):
 @lru_cache(maxsize=65536)
 def _parsed(pattern: str) -> _Glob:
     tokens: list[str] = []
-    for token in re.split(r"(\*\*/|\*\*|\*|\?|\[!?\]?[^\]]*\])", pattern.removeprefix("./")):
+    text = pattern.removeprefix("./")
+    # Behind the last ] no bracket closes: to look for one there from each [ would take the square of their number.
+    head, tail = text[: text.rfind("]") + 1], text[text.rfind("]") + 1 :]
+    for token in (*re.split(r"(\*\*/|\*\*|\*|\?|\[!?\]?[^\]]*\])", head), *re.split(r"(\*\*/|\*\*|\*|\?)", tail)):
         if token in _WILDCARDS:
             if not (tokens and token == tokens[-1] and token != "?"):
                 tokens.append(token)
@@ -84,8 +87,14 @@ _WILDCARDS = frozenset({"**/", "**", "*", "?"})
 
 def _class(token: str) -> str:
     """A class of a glob as a regular expression of one character."""
-    body = token[1:-1].replace("\\", r"\\").replace("[", r"\[")
-    return f"(?!/)[^{body[1:]}]" if body.startswith("!") else f"[{body}]"
+    no, named = ("(?!/)[^", token[2:-1]) if token.startswith("[!") else ("[", token[1:-1])
+    # ranges, and else characters that mean themselves: of ``&&`` and ``--`` Python warns, as it may make sets of them one day
+    return no + re.sub(r"(.)-(.)|[\\\[\]&~|-]", _spelt, named, flags=re.DOTALL) + "]"
+
+
+def _spelt(found: re.Match[str]) -> str:
+    ends = found.groups() if found[1] else (found[0],)
+    return "-".join(f"\\{end}" if end in r"\[]&~|-" else end for end in ends)
 
 
 @lru_cache(maxsize=1024)

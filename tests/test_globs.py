@@ -29,6 +29,18 @@ from latlint.globs import matches_path
         ("*[", "x[", True),
         ("a/**", "a", False),
         ("aa/*a", "aa", False),  # the ends may not overlap
+        # what Python's expressions may take for sets one day, and warn of
+        ("[a&&b]", "&", True),
+        ("[a||b]", "b", True),
+        ("[a~~b]", "c", False),
+        ("[--a]", "0", True),
+        ("[!--a]", "0", False),
+        ("[%--]", "&", True),
+        ("[---]", "-", True),
+        ("[a-]", "-", True),
+        ("[]-a]", "_", True),
+        ("[[a]", "[", True),
+        ("[a--b]", "a", False),  # a range from a to - is none
     ],
 )
 def test_what_globs_match(pattern: str, path: str, matches: bool) -> None:
@@ -37,7 +49,13 @@ def test_what_globs_match(pattern: str, path: str, matches: bool) -> None:
 
 @pytest.mark.parametrize(
     "pattern",
-    [lambda n: "*a" * n + "b", lambda n: "**/" * n + "b", lambda n: "**a*/" * n + "b", lambda n: "a/" + "?*" * n],
+    [
+        lambda n: "*a" * n + "b",
+        lambda n: "**/" * n + "b",
+        lambda n: "**a*/" * n + "b",
+        lambda n: "a/" + "?*" * n,
+        lambda n: "[" * 100 * n,
+    ],
 )
 def test_the_hardest_globs_take_linear_time(pattern: Callable[[int], str]) -> None:
     """30 wildcards took longer than anybody waits. A thousand on a long path now take a part of a second."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -27,6 +26,7 @@ from latlint.cli._options import (
 from latlint.cli._run import RunOptions, run_options
 from latlint.cli._toml import settings_text
 from latlint.errors import LatlintError, debugging, internal_error_text
+from latlint.files import real_path
 from latlint.outcome import Report
 from latlint.project.discovery import changed_models
 from latlint.report import formats, render, render_stream, shows_changes, shows_hash, shows_kernels
@@ -211,6 +211,6 @@ def _parsed_outputs(outputs: tuple[str, ...]) -> list[tuple[str, Path]]:
         if not Path(path).parent.is_dir():
             raise LatlintError(f"the directory of --output '{output}' does not exist")
         files.append((name, Path(path)))
-    if len({os.path.realpath(path) for _, path in files}) < len(files):
+    if len({real_path(path) for _, path in files}) < len(files):
         raise LatlintError("two --output options name the same file")
     return files

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from latlint.difference.types import Base, Difference, ModelChange
 from latlint.errors import LatlintError
+from latlint.files import real_path
 from latlint.outcome import InputError
 from latlint.project.git import Change, Repository, repository
 from latlint.project.repository import top_of
@@ -121,7 +122,7 @@ class _Home(NamedTuple):
 def _outermost(inner: Repository, settings: Settings) -> Repository:
     """The repository of the configuration if ``inner`` is it or a submodule of it: a base is a commit of that one, as it is for `check`."""
     found = inner
-    limit = top_of(Path(os.path.realpath(settings.root)))
+    limit = top_of(Path(real_path(settings.root)))
     while limit and found.root != limit and (top := top_of(found.root.parent)) and top.is_relative_to(limit):
         outer = repository(top)
         if outer.relative(found.root) not in outer.submodules():

@@ -25,6 +25,7 @@ FORMAT = 2
 #: Far more than any pack needs.
 MAX_CARD_BYTES = 8_000_000
 MAX_ARRAYS_BYTES = 64_000_000
+_MAX_PROCESSORS = 2000
 
 
 def find_targets(directories: Iterable[Path] = ()) -> dict[str, Path]:
@@ -175,6 +176,8 @@ def read_card(directory: Path) -> tuple[dict[str, Any], str]:
             "update latlint, or build the pack with this version"
         )
         raise LatlintError(message, code="LAT901", path=str(path))
+    if any(isinstance(card.get(key), dict) and len(card[key]) > _MAX_PROCESSORS for key in ("processors", "defaults")):
+        raise LatlintError(f"damaged pack: more than {_MAX_PROCESSORS:,} processors", code="LAT901", path=str(path))
     return card, hashlib.sha256(written).hexdigest()
 
 

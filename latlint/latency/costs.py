@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from math import log
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
+
+
+#: No processor is this many times faster or slower than the one that priors are of.
+_MOST = 1e12
 
 
 class UnpricedError(ValueError):
@@ -66,7 +71,7 @@ def _relative(model: CostModel, name: str, known: Mapping[str, float], measured:
     if len({each.parallel for each, _ in idle}) > 1:
         logs = np.log([cost / each.prior_ns for each, cost in idle])
         slope, speed = np.polyfit([each.parallel for each, _ in idle], logs, 1)
-        return float(np.exp(speed + slope * term.parallel))
+        return float(np.exp(np.clip(speed + slope * term.parallel, -log(_MOST), log(_MOST))))
     ratios = [cost / each.prior_ns * threads ** (each.parallel - term.parallel) for each, cost in idle or like]
     return float(np.median(ratios))
 
@@ -84,5 +89,6 @@ def _idle(
 
 
 def _tells(model: CostModel, name: str, cost: float) -> bool:
-    """Whether the cost of a term says how fast a processor is."""
-    return cost > 0 and name in model.terms and model.terms[name].prior_ns > 0
+    """Whether the cost of a term says how fast a processor is: one that is no number of times its prior says nothing."""
+    prior = model.terms[name].prior_ns if name in model.terms else 0.0
+    return prior > 0 and prior / _MOST <= cost <= prior * _MOST

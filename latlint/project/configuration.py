@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from latlint.errors import LatlintError
-from latlint.files import read_bounded
+from latlint.files import read_bounded, real_path
 from latlint.graph.inputs import InputShape, parse_dims
 from latlint.project.repository import top_of
 from latlint.settings import FILE, Budget, Settings, Waiver
@@ -33,6 +33,8 @@ _MAX_BYTES = 4_000_000
 _MAX_EXTENDING = 16
 #: A text of a configuration: a path, a glob, a reason. Reports repeat some for each model and target.
 _MAX_TEXT = 4096
+#: Entries of a list or keys of a table: each glob is held against every model and target.
+_MAX_ENTRIES = 5000
 _MAX_PARTS = 32
 #: TOML as far as it takes to tell the parts of a dotted key from texts and comments.
 _TOML = (
@@ -83,7 +85,8 @@ def governing(settings: Settings, read: Callable[[Path], Settings]) -> Governing
     searched = set() if own else {settings.root, *settings.root.parents}
 
     @cache
-    def nearest_to(directory: Path) -> Settings:
+    def of(directory: Path) -> Settings | None:
+        """Those that a directory decides on, be it by being the top."""
         for name in (FILE, "pyproject.toml"):
             path = directory / name
             if os.fspath(path) == own:
@@ -91,7 +94,12 @@ def governing(settings: Settings, read: Callable[[Path], Settings]) -> Governing
             if directory not in searched and os.path.lexists(path) and _read(Path(os.path.relpath(path))):
                 return read(directory)
         at_the_top = os.path.lexists(directory / ".git") or directory == directory.parent
-        return settings if at_the_top else nearest_to(directory.parent)
+        return settings if at_the_top else None
+
+    @cache
+    def nearest_to(directory: Path) -> Settings:
+        # not by calls of itself: directories may lie deeper than those go
+        return next(filter(None, map(of, (directory, *directory.parents))), settings)
 
     return lambda file: nearest_to(Path(os.path.abspath(settings.start / file)).parent)  # noqa: PTH100
 
@@ -139,7 +147,7 @@ def _layers(
         if len(chain) > _MAX_EXTENDING:
             raise ValueError(f"more than {_MAX_EXTENDING} files extend one another")
         base = file.parent / table["extend"] if "extend" in table else None
-        if base and any(os.path.realpath(base) == os.path.realpath(earlier) for earlier in chain):
+        if base and any(real_path(base) == real_path(earlier) for earlier in chain):
             raise ValueError(f"extends itself: {' extends '.join(map(_named, (*chain, base)))}")
     except (OSError, ValueError) as error:
         message = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
@@ -154,9 +162,9 @@ def _layers(
 def _refuse_outside(file: Path, first: Path) -> None:
     """ValueError for a file that is not in the repository of the ``first`` one: messages show keys and values of what is no configuration,
     and a pull request may name any file of the machine."""
-    place = Path(os.path.realpath(first.parent), first.name)
+    place = Path(real_path(first.parent), first.name)
     top = top_of(place)
-    if top and not Path(os.path.realpath(file)).is_relative_to(top):
+    if top and not Path(real_path(file)).is_relative_to(top):
         raise ValueError("lies outside of the repository: copy it there, or name it with --config")
 
 
@@ -258,7 +266,7 @@ def _waiver(table: _Table, number: int) -> Waiver:
 def _budget(table: _Table, origin: str) -> Budget:
     times = {key: parse_duration_ms(table[key]) for key in _TIMES if key in table}
     amounts = {key: parse(table[key]) for key, parse in _AMOUNTS.items() if key in table}
-    increase = float(f"{table['max-increase'].rstrip('% ')}e-2") if "max-increase" in table else None
+    increase = float(f"{table['max-increase'].strip().rstrip('% ')}e-2") if "max-increase" in table else None
     return Budget(
         max_ms=times.get("max"),
         warn_ms=times.get("warn"),
@@ -332,9 +340,11 @@ def _violations(value: Any, part: _Table, place: _Place) -> Iterator[str]:
 
 
 def _must_be(value: Any, part: _Table, place: _Place) -> str:
-    shown = repr(value)
     if isinstance(value, str) and len(value) > _MAX_TEXT:
         return f"{_place(place)} has {len(value):,} characters, at most {_MAX_TEXT:,} are read"
+    if isinstance(value, list | dict) and len(value) > _MAX_ENTRIES:
+        return f"{_place(place)} has {len(value):,} entries, at most {_MAX_ENTRIES:,} are read"
+    shown = repr(value)
     return f"{_place(place)} must be {part['title']}, not {shown if len(shown) <= 80 else f'{shown[:79]}…'}"
 
 
@@ -349,7 +359,7 @@ def _fits(value: Any, part: _Table) -> bool:
         return part.get("minLength", 0) <= len(value) <= _MAX_TEXT and matches and value in part.get("enum", (value,))
     if isinstance(value, int | float):
         return bool(part.get("minimum", value) <= value <= part.get("maximum", value))  # no bound holds NaN
-    return not isinstance(value, list) or len(value) >= part.get("minItems", 0)
+    return not isinstance(value, list | dict) or part.get("minItems", 0) <= len(value) <= _MAX_ENTRIES
 
 
 def _violations_of_keys(table: _Table, part: _Table, place: _Place) -> Iterator[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from latlint.errors import LatlintError
-from latlint.files import regular
+from latlint.files import real_path, regular
 from latlint.graph.formats import claimed_by, is_model_name
 from latlint.project.repository import top_of
 from latlint.settings import Settings
@@ -141,9 +141,9 @@ def _searched(directory: str, settings: Settings, of: Governing, notes: list[str
 def _ignored(directory: str, files: Sequence[str]) -> set[str]:
     """Those of ``files``, found below ``directory``, that git ignores, be it for the repository that holds them lying in one that does
     not want it. Nothing where git cannot be asked."""
-    searched = Path(os.path.realpath(directory))
+    searched = Path(real_path(directory))
     home = top_of(searched)
-    real = {file: Path(os.path.realpath(os.path.dirname(file)), os.path.basename(file)) for file in files}  # noqa: PTH119, PTH120
+    real = {file: Path(real_path(os.path.dirname(file)), os.path.basename(file)) for file in files}  # noqa: PTH119, PTH120
     tops = {file: top_of(path.parent) for file, path in real.items()}
     if not any(tops.values()):
         return set()
@@ -161,26 +161,40 @@ def _ignored(directory: str, files: Sequence[str]) -> set[str]:
 def _walk(directory: str, notes: list[str]) -> Iterator[str]:
     """Model files below ``directory``, sorted, without following symbolic links that lead out of it. A link that leads nowhere is one:
     whoever reads it says so, and a budget does not hold for want of the model."""
-    top = os.path.realpath(directory)
+    top = real_path(directory)
     left_out = 0
 
-    def unreadable(error: OSError) -> None:
-        notes.append(f"{error.filename} cannot be searched: {error.strerror}")
-
-    for current, directories, names in os.walk(directory, onerror=unreadable):
-        directories[:] = sorted(name for name in directories if _enters(current, name))
-        for name in sorted(names):
+    # os.walk of Python 3.11 calls itself, which ends a thousand directories down
+    left = [directory]
+    while left:
+        current = left.pop()
+        try:
+            with os.scandir(current) as entries:
+                kinds = {entry.name: (_is_directory(entry), entry.is_symlink()) for entry in entries}
+        except OSError as error:
+            notes.append(f"{error.filename} cannot be searched: {error.strerror}")
+            continue
+        inside = sorted((name for name, kind in kinds.items() if kind == (True, False)), reverse=True)
+        left += [os.path.join(current, name) for name in inside if _enters(current, name)]  # noqa: PTH118
+        for name in sorted(name for name, (is_directory, _) in kinds.items() if not is_directory):
             file = os.path.normpath(os.path.join(current, name))  # noqa: PTH118 - keeps the path as the user gave it
             if is_model_name(name):
                 path = Path(file)
-                if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(top):
+                if path.is_symlink() and not Path(real_path(path)).is_relative_to(top):
                     left_out += 1
-                elif path.is_file() or (path.is_symlink() and not path.exists()):
+                elif os.path.isfile(path) or (path.is_symlink() and not os.path.exists(path)):  # noqa: PTH110, PTH113 - raise for no name
                     yield file.replace(os.sep, "/")
     if left_out:
         files = "file is a symbolic link that leads" if left_out == 1 else "files are symbolic links that lead"
         notes.append(f"{left_out} model {files} out of {directory} and not followed: name them to read them")
 
 
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # such as a link to itself
+        return False
+
+
 def _enters(parent: str, name: str) -> bool:
-    return not (name.startswith(".") or name in _SKIPPED or (Path(parent) / name / "pyvenv.cfg").exists())
+    return not (name.startswith(".") or name in _SKIPPED or os.path.exists(f"{parent}/{name}/pyvenv.cfg"))  # noqa: PTH110

@@ -23,6 +23,7 @@ from types import MappingProxyType
 from typing import IO
 
 from latlint.errors import EnvironmentFailedError, LatlintError
+from latlint.files import real_path
 from latlint.graph.detect import LFS_POINTER_BYTES, Pointer, lfs_pointer
 from latlint.graph.formats import is_model_name
 from latlint.project.repository import top_of
@@ -91,7 +92,7 @@ class Repository:
 
     def relative(self, path: str | os.PathLike[str]) -> str:
         """``path``, as seen from the working directory, from the top of the working tree."""
-        real = Path(os.path.realpath(path))
+        real = Path(real_path(path))
         if not real.is_relative_to(self.root):
             raise LatlintError(f"is not in the git repository {self.root.name}", path=os.fspath(path))
         return real.relative_to(self.root).as_posix()
@@ -344,7 +345,7 @@ def ignored(top: Path, paths: Collection[Path]) -> set[Path]:
 
 def repository(path: str | os.PathLike[str] = ".") -> Repository:
     """The repository whose working tree holds ``path``, a file or directory that need not be there any more."""
-    real = Path(os.path.realpath(path))
+    real = Path(real_path(path))
     root = top_of(real / "file")
     if root is None:
         raise LatlintError("is not in a git repository", path=os.fspath(path))
@@ -356,7 +357,7 @@ def repository(path: str | os.PathLike[str] = ".") -> Repository:
         raise LatlintError(reason, path=os.fspath(path))
     top, git_dir = os.fsdecode(done.stdout).removesuffix("\n").rpartition("\n")[::2]
     # What is called .git may be no repository, and git then goes on above it; core.worktree may name any directory.
-    if Path(os.path.realpath(top)) != root:
+    if Path(real_path(top)) != root:
         raise LatlintError("is not the working tree of the git repository in its .git", path=os.fspath(root))
     return Repository(root, Path(git_dir))
 

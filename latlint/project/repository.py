@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from functools import cache, partial
 from pathlib import Path
 
+from latlint.files import real_path
 from latlint.settings import Settings
 
 
@@ -19,12 +20,12 @@ def locate(files: Collection[str], settings: Settings) -> dict[str, str]:
     says where on a machine the files are, nor depends on where latlint was started.
     """
     # There may be very many files, and few directories: those are asked for once each.
-    real, top = cache(os.path.realpath), cache(partial(_top, settings))
+    real, top = cache(real_path), cache(partial(_top, settings))
 
     def place(file: str) -> tuple[str, Path | None, str]:
         parent, name = os.path.split(file)
         if name in ("", os.curdir, os.pardir) or os.path.islink(file):  # noqa: PTH114 - a Path takes longer than the question
-            parent, name = os.path.split(os.path.realpath(file))
+            parent, name = os.path.split(real_path(file))
         parent = real(parent)
         return parent, top(parent, os.path.isabs(file)), name  # noqa: PTH117
 
@@ -54,7 +55,7 @@ def top_of(directory: Path) -> Path | None:
 
 def _top(settings: Settings, directory: str, absolute: bool) -> Path | None:
     """What the paths of files in ``directory`` start at, which were given as ``absolute`` paths or not; ``None`` if they are strays."""
-    path, root = Path(directory), Path(os.path.realpath(settings.root))
+    path, root = Path(directory), Path(real_path(settings.root))
     # A submodule, or a clone within a repository, is a part of what people look at.
     home = top_of(root)
     if home and path.is_relative_to(home):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from latlint.errors import LatlintError
+from latlint.files import real_path
 from latlint.project.repository import top_of
 from latlint.records import NamedTuple
 from latlint.settings import Settings
@@ -45,7 +46,7 @@ class Base(NamedTuple):
 def base_of(settings: Settings, environment: Mapping[str, str] = os.environ) -> Base | None:
     """The commit that models are compared with; ``None`` where there is no git, or no commit yet. Raises LatlintError where it cannot
     be had."""
-    if settings.base is None and top_of(Path(os.path.realpath(settings.root))) is None:
+    if settings.base is None and top_of(Path(real_path(settings.root))) is None:
         return None
     from latlint.project import git
 

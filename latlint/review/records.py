@@ -26,13 +26,14 @@ _FIELD = re.compile(r'"(?:[^"\\]++|\\["\\abfnrtv]|\\[0-3][0-7]{2})*+"|[^\s"\\]++
 _ESCAPE = re.compile(r'\\(["\\abfnrtv]|[0-7]{3})|[^\\]+')
 _LETTERS = {"a": 7, "b": 8, "t": 9, "n": 10, "v": 11, "f": 12, "r": 13, '"': 34, "\\": 92}
 _SPELT = {chr(code): f"\\{letter}" for letter, code in _LETTERS.items()}
-_CONFLICT = re.compile(r"(<{7}|\|{7}|={7}|>{7})( |$)")
+_CONFLICT = re.compile(r"^(?:<{7}|\|{7}|={7}|>{7})(?: |$)", re.MULTILINE)
 
 #: A time as ``four_digits`` writes it, however long: a float has 308 digits before the point at most.
 NUMBER = r"[0-9]{1,308}(?:\.[0-9]{1,9})?"
 
 #: Far more than a lock of thousands of models needs.
-_MAX_BYTES = 64_000_000
+MAX_BYTES = 32_000_000
+_MAX_LINES = 200_000
 
 
 def quoted(text: str) -> str:
@@ -105,13 +106,21 @@ def records(text: str, kind: str, path: str) -> Iterator[tuple[int, list[str]]]:
     """The line number and fields of every record in ``text``. Raises ``MalformedError`` on the first line that is none, or that Git
     left there in the middle of a merge."""
     expected = f"# latlint {kind} 1"
-    lines = text.removeprefix("\ufeff").split("\n")
-    for number, line in enumerate(lines, start=1):
-        if _CONFLICT.match(line):
-            raise MalformedError(path, number, f"is a conflict marker ('{line[:7]}'): a merge was not finished", kind)
+    text = text.removeprefix("\ufeff")
+    if conflict := _CONFLICT.search(text):
+        number = text.count("\n", 0, conflict.start()) + 1
+        raise MalformedError(
+            path, number, f"is a conflict marker ('{conflict[0][:7]}'): a merge was not finished", kind
+        )
+    if text.count("\n") > _MAX_LINES:
+        message = (
+            f"has more than {_MAX_LINES:,} lines: keep fewer models or targets, or configurations of their own below"
+        )
+        raise LatlintError(message, code="LAT903", path=path)
+    lines = text.split("\n")
     head = lines[0].rstrip()
     if head != expected:
-        newer = re.fullmatch(rf"# latlint {kind} (\d+)", head)
+        newer = re.fullmatch(rf"# latlint {kind} (\d{{1,9}})", head)
         wrong = f"says version {newer[1]}, which this latlint does not know" if newer else f"is not '{expected}'"
         raise MalformedError(path, 1, wrong, kind)
     for number, line in enumerate(lines, start=1):
@@ -160,7 +169,7 @@ def display_path(path: Path) -> str:
 def read(path: Path) -> str | None:
     """The text of the file ``path``, or ``None`` where there is none. Raises LatlintError (LAT903) when it cannot be read."""
     try:
-        return decoded(read_bounded(path, _MAX_BYTES), display_path(path))
+        return decoded(read_bounded(path, MAX_BYTES), display_path(path))
     except FileNotFoundError:
         return None
     except ValueError as error:

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from latlint.errors import EnvironmentFailedError, LatlintError
+from latlint.files import real_path
 from latlint.graph.formats import dialect
 from latlint.latency.types import Gain, Prediction
 from latlint.project.repository import top_of
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from latlint.project import git
     from latlint.project.git import Repository
 
-_MAX_LOCK_BYTES = 64_000_000
 #: A model that has come and one that is gone are one that was renamed, when their ops are alike in this share: all but those that
 #: unpack weights, which a conversion to another type adds.
 _ALIKE = 0.5
@@ -138,7 +138,7 @@ class References:
         if file is None:
             return {}
         try:
-            text = records.decoded(there.read(file, _MAX_LOCK_BYTES), file.path)
+            text = records.decoded(there.read(file, records.MAX_BYTES), file.path)
             return lock.parsed(text, file.path).entries
         except EnvironmentFailedError:
             raise
@@ -174,7 +174,7 @@ class References:
     def _before(self, model: str) -> _Before:
         """What ``model`` was at the base, under whatever name."""
         assert self._base is not None
-        there, commit, name = self._home(Path(os.path.realpath(model)).parent)
+        there, commit, name = self._home(Path(real_path(model)).parent)
         path = there.relative(model)
         if commit is None:
             return _Before(there, None, name)

@@ -97,11 +97,12 @@ def _refuse_idle_budgets(settings: Settings, names: Sequence[str]) -> None:
 
 
 def _refuse_unknown_in_budgets(settings: Settings, known: Collection[str]) -> None:
-    for pattern in (*(each.target for each in settings.budgets), *(each.target for each in settings.waivers)):
+    for pattern in dict.fromkeys(
+        [*(each.target for each in settings.budgets), *(each.target for each in settings.waivers)]
+    ):
         select_targets((pattern,), known)
-    for budget in settings.budgets:
-        if budget.op:
-            select_ops(budget.op)
+    for op in dict.fromkeys(budget.op for budget in settings.budgets if budget.op):
+        select_ops(op)
 
 
 def select_ops(pattern: str) -> list[str]:

@@ -159,5 +159,6 @@ def _kernels(
 
 def kernel_name(measured: str) -> tuple[str, tuple[str, ...]]:
     """``convolution_2d_16_linked_:_add_17_linked_:_relu_18`` is ``("convolution_2d", ("add", "relu"))``."""
-    first, *linked = (re.sub(r"(_\d+)+$", "", word) for word in measured.split("_linked_:_"))
+    # from the end, where every number is looked at once
+    first, *linked = (re.sub(r"\A(?:\d++_)*+", "", word[::-1])[::-1] for word in measured.split("_linked_:_"))
     return first, tuple(linked)

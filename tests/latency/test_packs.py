@@ -17,7 +17,8 @@ import pytest
 from latlint.data import data_dir
 from latlint.errors import LatlintError
 from latlint.latency import cards, catalogue, engine
-from latlint.latency.models import model_of
+from latlint.latency.costs import costs
+from latlint.latency.models import builtin, model_of
 from latlint.latency.packs import Pack, load_targets, prune_common, read_pack, targets_in, write_pack
 from latlint.runtime.types import Kernel
 from tests.targets import PHONES, phones
@@ -425,6 +426,26 @@ def test_a_card_that_is_not_a_card_is_refused(text: bytes, tmp_path: Path) -> No
     (tmp_path / "card.json").write_bytes(text)
     (tmp_path / "arrays.bin").write_bytes(b"")
     refusal(tmp_path)
+
+
+def test_a_card_of_more_processors_than_any_device_has_is_refused(pack: Pack, tmp_path: Path) -> None:
+    """Each is a target: to look through half a million took 7 s."""
+    many = dict.fromkeys((f"cpu-{number}" for number in range(2001)), 1)
+    card = {"schema": "latlint.pack/2", "device": "d", "processors": many}
+    (tmp_path / "card.json").write_text(json.dumps(card), "utf-8")
+    (tmp_path / "arrays.bin").write_bytes(b"")
+    assert "more than 2,000 processors" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("known", [[5e-324], [1e15, 5e-324], [1e-300, 1e15, 1.0, 1.0]])
+@pytest.mark.parametrize("measured", [False, True])
+def test_costs_at_the_ends_of_what_floats_hold_fill_in_no_others(known: list[float], measured: bool) -> None:
+    """What a pack lacks is filled in by how fast its processor is: logarithms of nothing, and lines through what is 300 digits apart."""
+    names = [*builtin.MODEL.terms][::2]
+    given = {name: known[at % len(known)] for at, name in enumerate(names)}
+    with np.errstate(all="raise"):
+        found = costs(builtin.MODEL, given, names[::2] if measured else (), 4)
+    assert bool(np.all((found >= 0) & (found < 1e30)))
 
 
 def test_arrays_with_another_hash_are_refused(pack: Pack, tmp_path: Path) -> None:

@@ -200,6 +200,9 @@ def test_what_cannot_be_extended_is_said_with_its_name(tmp_path: Path, monkeypat
     ("text", "message"),
     [
         ("a = " + "[" * 20_000, "is nested too deeply"),
+        ("targets = [" + "'*/*', " * 5001 + "]", "targets has 5,001 entries, at most 5,000 are read"),
+        ("[per-model-ignores]\n" + "\n".join(f"m{n} = []" for n in range(5001)), "per-model-ignores has 5,001 entries, at most 5,000 are read"),
+        ("[[budgets]]\nmax = '1s'\n" * 5001, "budgets has 5,001 entries, at most 5,000 are read"),
         ('extend = "a\\u0000"', "extend must be the path of a configuration file, not 'a\\x00'"),
         ('gate = "middle"', "gate must be point, low or high, not 'middle'"),
         ('fail-on = "off"', "fail-on must be error, warning or note, not 'off'"),
@@ -217,6 +220,13 @@ def test_what_cannot_be_extended_is_said_with_its_name(tmp_path: Path, monkeypat
 )  # fmt: skip
 def test_what_is_wrong_is_named_in_one_line(tmp_path: Path, text: str, message: str) -> None:
     assert complaint(tmp_path, text) == message
+
+
+def test_a_percentage_may_end_in_a_line_feed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ``$`` of the schema lets it, and other tools that read the schema do so too."""
+    monkeypatch.chdir(tmp_path)
+    Path("latlint.toml").write_text('[[budgets]]\nmax-increase = "10%\\n"\n', "utf-8")
+    assert load().budgets[0].max_increase == 0.1
 
 
 def test_the_schema_is_a_schema_and_says_nothing_that_latlint_does_not_check() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from latlint.graph import wire
+from latlint.project.configuration import governing
 from latlint.project.discovery import changed_models, find_models, holders
 from latlint.settings import Settings
 
@@ -73,3 +77,51 @@ def test_each_model_is_read_once_however_many_files_changed(repository: Path, mo
     names = [f"nets/w{number}" for number in range(40)]
     assert changed_models([*names, "nets/weights/a.bin"], Settings()) == ["nets/a.onnx"]
     assert sorted(read) == ["a.onnx", "b.ONNX", "empty.onnx", "pointer.onnx"]
+
+
+@pytest.fixture
+def few_calls() -> Iterator[int]:
+    """How deep calls go meanwhile: a thousand, as usual, would take seconds."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(400)
+    yield 400
+    sys.setrecursionlimit(before)
+
+
+def test_models_are_found_deeper_than_calls_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_calls: int) -> None:
+    """What walks or climbs by calling itself ends at a thousand directories, and with it the run."""
+    monkeypatch.chdir(tmp_path)
+    deep = few_calls + 50
+    for _ in range(deep):
+        Path("a").mkdir()
+        os.chdir("a")
+    Path("m.onnx").write_bytes(b"?")
+    os.chdir(tmp_path)
+    settings = Settings(root=tmp_path)
+    found, _ = find_models(["."], settings, governing(settings, lambda _: settings))
+    # what clears up after tests calls itself, too
+    os.chdir("a/" * deep)
+    Path("m.onnx").unlink()
+    for _ in range(deep):
+        os.chdir("..")
+        Path("a").rmdir()
+    assert found == ["a/" * deep + "m.onnx"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights")
+def test_links_that_no_system_follows_are_for_the_reader_to_tell(repository: Path, few_calls: int) -> None:
+    """Python follows a thousand links, one call within the other."""
+    for number in range(few_calls + 50):
+        Path(f"l{number}.onnx").symlink_to(f"l{number + 1}.onnx")
+    found, _ = find_models([], Settings(root=repository))
+    assert {"l0.onnx", "nets/a.onnx"} <= {*found}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the longest path is another")
+def test_a_directory_below_which_no_more_names_fit_takes_no_other_models(repository: Path) -> None:
+    """A path of 4,096 bytes is refused by Linux, and Path.exists passes that on."""
+    for part in (*["b" * 250] * 16, "c" * 74):
+        Path(part).mkdir()
+        os.chdir(part)
+    os.chdir(repository)
+    assert "nets/a.onnx" in find_models([], Settings(root=repository))[0]

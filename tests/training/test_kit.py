@@ -494,6 +494,7 @@ def test_models_of_a_kit_are_no_judge_of_costs(model: Callable[[str], Path]) -> 
         (lambda kit: (kit / "results" / "cpu-1" / "aa.1.txt").rename(kit / "results" / "cpu-1" / "zz.1.txt"), "of no model of this kit: zz.tflite"),
         (lambda kit: (kit / "results" / "cpu-1" / "aa.1.txt").unlink(), "no times in this folder"),
         (lambda kit: (kit / "results" / "cpu-1" / "run.txt").write_text("threads=many"), "threads: expected a number"),
+        (lambda kit: (kit / "results" / "cpu-1" / "run.txt").write_text("threads=" + "1" * 5000), "threads: expected a number"),
         (lambda kit: (kit / "results" / "cpu-1" / "run.txt").unlink(), "cannot be read"),
     ],
 )  # fmt: skip

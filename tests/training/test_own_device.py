@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gzip
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from time import process_time
 from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -20,6 +23,7 @@ from latlint.latency.packs import Target, read_pack, write_pack
 from latlint.runtime import plan
 from latlint.training import hierarchy
 from latlint.training.columns import Columns
+from latlint.training.measurements import kernel_name
 from latlint.training.user.build import MIN_MODELS, Built, Donor, Wanted, bounds, build, of_version, once, parts_of
 from latlint.training.user.matching import kernel_times
 from latlint.training.user.readers import OpTime, Profile, read_all
@@ -236,17 +240,69 @@ def test_a_profile_of_onnx_runtime_is_matched_to_its_model(model: Model, tmp_pat
         ("node type, avg_ms, name\nCONV_2D, -1, [x]:0\n", "expected a time of 0 or more"),
         ("node type, avg_ms, name\nCONV_2D, x, [x]:0\n", "expected milliseconds, got 'x'"),
         ("node type, avg_ms, name\n", "no time in it"),
+        # numbers whose sum, or whose milliseconds, are none; and what no clock tells
+        (
+            "node type, avg_ms, name\n" + "CONV_2D, 1e308, [x]:0\n" * 10,
+            "inf ms: expected a time from 1e-06 to 1e+09 ms",
+        ),
+        ("Average inference time cost: 1 ms\nP50 Latency: 1e308 s\n", "inf ms: expected a time"),
+        ("Inference (avg): 1000\nnode type, avg_ms, name\nCONV_2D, 1e308, [x]:0\n", "1e+308 ms: expected a time"),
+        (f"model,latency_ms\n{'m' * 200_000},1\n", "not a CSV file that can be read"),
+        (f"{'m' * 200_000},latency_ms\n", "not a CSV file that can be read"),
         ("node type, avg_ms, name\nCONV_2D, 1, [x]:0\n", "whose profile is this? expected bad.tflite beside it"),
     ],
 )
 def test_bad_measurements_get_one_clear_line(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "bad.csv"
     path.write_text(text, "utf-8")
+    if " ms: expected a time" in message:
+        (tmp_path / "bad.tflite").touch()
     with pytest.raises(LatlintError) as raised:
         read_all([str(path)])
     assert message in raised.value.message
     assert "\n" not in raised.value.message
     assert raised.value.path == str(path)
+
+
+@pytest.mark.parametrize("time", ["1e308", "5e-324", "1e-300"])
+def test_times_that_no_clock_tells_are_refused(time: str, tmp_path: Path) -> None:
+    """They overflowed in nanoseconds or in the ratio to what is predicted."""
+    (tmp_path / "times.csv").write_text(f"model,latency_ms\nm.tflite,{time}\n", "utf-8")
+    with pytest.raises(LatlintError, match="expected a time from 1e-06") as raised:
+        read_all([str(tmp_path / "times.csv")])
+    assert raised.value.path == str(tmp_path / "times.csv:2")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "node type " * 60_000,
+        "Inference (avg): 1000\n" + "Graph: [" * 60_000,
+        "Inference (avg): 1000\nModel:" + " " * 200_000,
+        "Inference (avg): 1000\n" + "count=1 x " * 30_000,
+        "Average inference timings Timings (microseconds):" * 30_000,
+        "[node type]\t[avg ms]\t[name]\n" + "(" * 200_000 + "\t1\n",
+        "node type, avg_ms, name\nDelegate" + "_1" * 200_000 + "x, 1, x\n",
+    ],
+    ids=["table", "graph", "model", "count", "timings", "parentheses", "numbers"],
+)
+def test_lines_that_say_nothing_take_linear_time(text: str, tmp_path: Path) -> None:
+    (tmp_path / "bad.tflite").touch()
+    (tmp_path / "bad.csv").write_text(text, "utf-8")
+    start = process_time()
+    with contextlib.suppress(LatlintError):
+        for profile in read_all([str(tmp_path / "bad.csv")]):
+            assert all(kernel_name(op.type) for op in profile.ops)
+    assert process_time() - start < 5
+
+
+def test_numbers_of_thousands_of_digits_are_none(tmp_path: Path) -> None:
+    """Python refuses to read them."""
+    (tmp_path / "p.tflite").touch()
+    (tmp_path / "p.csv").write_text(f"node type, avg_ms, name\nCONV_2D, 1, [x]:{'1' * 5000}\n", "utf-8")
+    assert [op.index for op in read_all([str(tmp_path / "p.csv")])[0].ops] == [None]
+    made = SimpleNamespace(name="a", runtime="qairt-2", card={"version": {"int8": "1" * 5000}})
+    assert of_version([cast(Target, made)], "int8") == [made]
 
 
 def test_another_models_profile_is_refused(model: Model, targets: dict[str, Target]) -> None:

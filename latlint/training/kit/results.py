@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -147,7 +148,7 @@ def _with_ops(whole: Profile, profiled: Profile | None, file: str) -> Profile:
 
 def _threads(said: Mapping[str, str], folder: Path) -> int:
     threads = said.get("threads", "1")
-    if not (threads.isdecimal() and 1 <= int(threads) <= 1024):
+    if not (re.fullmatch("[0-9]{1,4}", threads) and 1 <= int(threads) <= 1024):
         raise LatlintError("threads: expected a number from 1 to 1024", path=str(folder / "run.txt"))
     return int(threads)
 

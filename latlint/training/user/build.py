@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from latlint.errors import LatlintError
+from latlint.files import real_path
 from latlint.graph import read
 from latlint.graph.types import Graph
 from latlint.latency.cards import FOREST_PARTS, terms_of
@@ -231,7 +231,7 @@ def once(profiles: Sequence[Profile]) -> list[Profile]:
     of: dict[str, list[Profile]] = {}
     for profile in profiles:
         # links that lead to each other are no file, which is said where the file is read; Path.resolve raises
-        of.setdefault(os.path.realpath(profile.model), []).append(profile)
+        of.setdefault(real_path(profile.model), []).append(profile)
     found = []
     for same in of.values():
         ordered = sorted(same, key=lambda profile: profile.total_ms)
@@ -289,7 +289,7 @@ def of_version(targets: Sequence[Target], precision: str, version: str = "") -> 
 
 def _number(version: str) -> int:
     """The first two numbers of a version, which may have a name before it, as one."""
-    found = re.search(r"(\d+)(?:\.(\d+))?", version)
+    found = re.search(r"(\d{1,9})(?:\.(\d{1,9}))?", version)
     return 1000 * int(found[1]) + int(found[2] or 0) if found else 0
 
 

@@ -12,6 +12,7 @@ from latlint.graph.types import Graph
 from latlint.runtime.types import Plan
 from latlint.training.measurements import kernel_name
 from latlint.training.user.readers import OpTime, Profile
+from latlint.words import cut_middle
 
 #: Share of a profile's time that must be of ops that the model has.
 MIN_MATCHED = 0.5
@@ -108,7 +109,7 @@ def _check(profile: Profile, strangers: Sequence[OpTime]) -> None:
     if spent > 0 and sum(op.ms for op in strangers) > (1 - MIN_MATCHED) * spent:
         worst = max(strangers, key=lambda op: op.ms)
         message = (
-            f"{len(strangers)} of its {len(listed)} ops cannot be matched to {profile.model}, such as {worst.type} "
-            f"{worst.name}: is it another model's profile, or another --runtime's?"
+            f"{len(strangers)} of its {len(listed)} ops cannot be matched to {profile.model}, such as {cut_middle(worst.type, 80)} "
+            f"{cut_middle(worst.name, 80)}: is it another model's profile, or another --runtime's?"
         )
         raise LatlintError(message, path=profile.source)

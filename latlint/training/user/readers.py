@@ -35,6 +35,8 @@ from latlint.graph.formats import extensions
 from latlint.training.user import perf_yaml
 
 MAX_BYTES = 256_000_000
+#: Milliseconds beyond which nothing was timed: less than a clock tells, eleven days.
+LEAST_MS, MOST_MS = 1e-6, 1e9
 MODEL_COLUMN, TIME_COLUMN, FAMILY_COLUMN = "model", "latency_ms", "family"
 
 
@@ -66,6 +68,14 @@ def read_all(arguments: Sequence[str]) -> list[Profile]:
     return [profile for argument in arguments for profile in _read(argument)]
 
 
+def _behind(text: str, head: str, wanted: str) -> list[str]:
+    """What ``wanted`` finds on the lines of ``text`` behind the first ``head`` of each. One expression of both would try again from every ``head``: on a
+    long line it takes time by the square of it."""
+    pattern = re.compile(wanted)
+    starts = ((line, re.search(head, line)) for line in text.split("\n"))
+    return [each for line, start in starts if start for each in pattern.findall(line, start.end())]
+
+
 def _read(argument: str) -> list[Profile]:
     named, equals, rest = argument.partition("=")
     model = Path(named) if equals and not Path(argument).exists() else None
@@ -74,6 +84,19 @@ def _read(argument: str) -> list[Profile]:
 
 def read_file(path: Path, model: Path | None = None) -> list[Profile]:
     """The measurements in one file. ``model``: what it is a profile of, by default what lies beside it. Raises ``LatlintError``."""
+    found = _profiles(path, model)
+    for profile in found:
+        # a sum of times or another unit of one that is a number may be none
+        worst = max((profile.total_ms, *(op.ms for op in profile.ops)))
+        if not (profile.total_ms >= LEAST_MS and worst <= MOST_MS):
+            raise LatlintError(
+                f"{profile.total_ms if worst <= MOST_MS else worst:g} ms: expected a time from {LEAST_MS:g} to {MOST_MS:g} ms",
+                path=profile.source,
+            )
+    return found
+
+
+def _profiles(path: Path, model: Path | None) -> list[Profile]:
     if picked := re.fullmatch(r"(.*\.ya?ml)(?:#(.*))?", str(path), re.DOTALL):
         return [_perf_yaml(Path(picked[1]), picked[2] or "", model)]
     text = _text(path)
@@ -115,7 +138,13 @@ def _error(path: Path, message: str) -> LatlintError:
 
 
 def _table(text: str, path: Path) -> list[Profile]:
-    reader = csv.DictReader(text.splitlines())
+    try:
+        return _rows(csv.DictReader(text.splitlines()), path)
+    except csv.Error as error:  # a field of more than 131,072 characters
+        raise _error(path, f"not a CSV file that can be read: {error}") from None
+
+
+def _rows(reader: csv.DictReader[str], path: Path) -> list[Profile]:
     columns = [(name or "").strip() for name in reader.fieldnames or ()]
     unknown = [name for name in columns if name not in {MODEL_COLUMN, TIME_COLUMN, FAMILY_COLUMN}]
     if unknown or not {MODEL_COLUMN, TIME_COLUMN} <= {*columns}:
@@ -155,7 +184,6 @@ _REGULAR = "Operator-wise Profiling Info for Regular Benchmark Runs"
 #: Where a report states the time of an inference, the best first: what comes before the number, and how many ms its unit is. A warm-up's line
 #: stands before that of the runs, so the last one counts.
 _STATED = (
-    (r"^(?!.*Timings).*\bcount=\d+ .*\bmedian=", 1e-3),
     (r"Inference \(median\):\s*(?=[\d.]+ ms)", 1.0),
     (r"Inference \(avg\):\s*(?=[\d.]+ ms)", 1.0),
     (r"Inference \(avg\):\s*", 1e-3),
@@ -165,7 +193,7 @@ _STATED = (
 
 def _is_report(text: str) -> bool:
     stated = r"Inference timings in us|Average inference timings|Inference \(avg\):\s*[\d.]+ ms"
-    return bool(re.search(rf"node type\]?[\t ,].*avg[_ ]ms|{stated}", text))
+    return bool(re.search(stated, text) or _behind(text, r"node type\]?[\t ,]", r"avg[_ ]ms"))
 
 
 def _benchmark_model(text: str, path: Path, model: Path | None) -> Profile:
@@ -175,7 +203,7 @@ def _benchmark_model(text: str, path: Path, model: Path | None) -> Profile:
         total = sum(op.ms for op in ops)
     if total <= 0:
         raise _error(path, "no time in it: expected a line 'Inference timings in us' or a table 'Run Order'")
-    graph = re.search(r"Graph: \[(.+?)\]|(?:Loading model from:|Model: {2,})\s*(\S.*)", text)
+    graph = re.search(r"Graph: \[((?:(?!Graph: \[).)+?)\]|(?:Loading model from:|Model: {2,}+)\s*+(\S.*)", text)
     return Profile(
         model or _model_beside(path, graph[1] or graph[2].rstrip() if graph else None), str(path), total, ops
     )
@@ -183,13 +211,16 @@ def _benchmark_model(text: str, path: Path, model: Path | None) -> Profile:
 
 def _stated_ms(text: str, path: Path) -> float | None:
     """The time of an inference, median or mean, as the report states it."""
+    summaries = "\n".join(line for line in text.split("\n") if "Timings" not in line)
+    if medians := _behind(summaries, r"\bcount=\d+ ", r"\bmedian=([^\s,]+)"):
+        return _time(medians[-1], path, "Inference") * 1e-3
     for before, unit_ms in _STATED:
         if found := re.findall(rf"{before}([^\s,]+)", text, re.MULTILINE):
             return _time(found[-1], path, "Inference") * unit_ms
     regular = text[text.find(_REGULAR) :] if _REGULAR in text else text
     for word in ("avg", "curr"):  # one run has no average
-        if match := re.search(rf"Timings \(microseconds\):.*?\b{word}=([^\s,]+)", regular):
-            return _time(match[1], path, "Timings") * 1e-3
+        if found := _behind(regular, r"Timings \(microseconds\):", rf"\b{word}=([^\s,]+)"):
+            return _time(found[0], path, "Timings") * 1e-3
     return None
 
 
@@ -212,12 +243,21 @@ def _ops(text: str, path: Path) -> tuple[OpTime, ...]:
 
 def _fields(line: str, count: int) -> list[str]:
     """A line's fields: the CSV's, whose names hold no comma, or the report's, which begin after a tab (a log's prefix before it)."""
-    if "\t" in line and ("[node type]" in line or not re.match(r"[^\t,]*(\([^)]*\)[^\t,]*)?,", line)):
+    if "\t" in line and ("[node type]" in line or not _comma_comes_first(line)):
         return [field.strip() for field in line.split("\t")[1:]]
     # XNNPACK's types hold commas: "Convolution (NHWC, F32) GEMM"
     parts = [part.strip() for part in line.split(",")]
     extra = len(parts) - count if count else 0
     return [", ".join(parts[: extra + 1]), *parts[extra + 1 :]] if extra > 0 and line.count("(") else parts
+
+
+def _comma_comes_first(line: str) -> bool:
+    """Whether a comma stands before any tab, but for tabs between parentheses."""
+    first = re.search(r"[\t,]", line)
+    if first and first[0] == "\t" and "(" in line[: first.start()].rpartition(")")[2]:
+        end = line.find(")", first.start())
+        first = re.compile(r"[\t,]").search(line, end) if end >= 0 else None
+    return first is not None and first[0] == ","
 
 
 def _op(row: Mapping[str, str], path: Path) -> OpTime:
@@ -227,7 +267,7 @@ def _op(row: Mapping[str, str], path: Path) -> OpTime:
         raise _error(path, f"{row['name']}: expected milliseconds, got {row['avg ms']!r}") from None
     if not isfinite(ms) or ms < 0:
         raise _error(path, f"{row['name']}: expected a time of 0 or more, got {ms:g}")
-    index = re.search(r"\]?:(\d+)$", row["name"])
+    index = re.search(r"\]?:(\d{1,9})$", row["name"])
     return OpTime(row["name"], row["node type"], ms, int(index[1]) if index else None)
 
 
