@@ -121,11 +121,6 @@ def test_attributes_that_a_schema_does_not_have_are_not_planned_with(name: str) 
     assert kernels(planned(nodes, inputs, constants, opset=opset))
 
 
-def test_a_permutation_of_nothing_moves_nothing() -> None:
-    nodes = [N("Transpose", ["x"], ["t"], perm=[2, 7]), N("Transpose", ["t"], ["y"], perm=[5, 6])]
-    assert kernels(planned(nodes, [value("x", shape=None)])) == {"Transpose": 2}
-
-
 def test_an_empty_permutation_moves_nothing() -> None:
     empty = N("Transpose", ["x"], ["t"])
     empty.attribute.add(name="perm", type=AttributeProto.INTS)
