@@ -219,12 +219,16 @@ class _Fusing:
                 return f"not fused into {producer.kind}, which takes no {node.kind}"
             if any(self._written_after(producer, tensor) for tensor in others):
                 return f"not fused into {producer.kind}, which runs before its other operand is there"
-            followers = sum(self.context.graph.nodes[other].kind != "pad" for other in merged)
-            full = fusion.limit is not None and followers >= fusion.limit
-            return f"not fused into {producer.kind}, which takes {fusion.limit} after it at most" if full else ""
+            # without a limit a chain of thousands may be one kernel: its nodes are not counted for each of them
+            if fusion.limit is not None and self._followers(merged) >= fusion.limit:
+                return f"not fused into {producer.kind}, which takes {fusion.limit} after it at most"
+            return ""
         if producer.kind == "pad" and node.kind in self.rules.takes_pad:
             return "the PAD before it stays: others read it, it pads more than height and width, or this op pads for itself"
         return f"a pass of its own: {self.rules.acceptance.by} does not fuse it" if node.kind in UNARY else ""
+
+    def _followers(self, merged: Sequence[int]) -> int:
+        return sum(self.context.graph.nodes[other].kind != "pad" for other in merged)
 
     def _written_after(self, producer: Node, tensor: int) -> bool:
         return self.context.producers.get(tensor, -1) > producer.index

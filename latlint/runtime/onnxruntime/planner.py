@@ -125,7 +125,8 @@ def kernel_of(graph: Graph, draft: Draft, op: Op) -> Kernel:
     written = [t for t in op.outputs if t >= 0]
     origins = op.origins or _beside(draft, op)
     main = graph.nodes[origins[0]] if origins else None
-    kind = kind_of(graph, op)
+    kind, attributes = kind_of(graph, op), _attributes(graph, draft, op)
+    taps_known = op.op not in _CONVOLUTIONS or bool(attributes["kernel"])
     return Kernel(
         op=kind,
         implementation=op.op,
@@ -135,11 +136,12 @@ def kernel_of(graph: Graph, draft: Draft, op: Op) -> Kernel:
         linked=tuple(graph.nodes[other].kind for other in op.origins[1:]),
         input_dtype=draft.dtype(running[0]) if running else "float32",
         output_dtype=draft.dtype(written[0]) if written else "float32",
-        attributes=MappingProxyType(_attributes(graph, draft, op)),
+        attributes=MappingProxyType(attributes),
         macs=_macs(draft, op),
         weight_bytes=sum(_bytes(draft, t) for t in op.inputs if draft.constant(t)),
         own_inputs=len(running),
         sized=(main is None or is_counted(main))
+        and taps_known
         and all(draft.fixed_shape(t) is not None for t in (*running, *written)),
         repeat=main.in_round if main else 1,
         obstacle=Obstacle("UNKNOWN_KERNEL", {"native": op.op}) if kind == UNKNOWN else None,
