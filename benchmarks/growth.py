@@ -20,7 +20,11 @@ import onnx
 from onnx import TensorProto, helper
 
 SIZES = (1000, 4000, 16000)
-TARGETS = ("pixel-4/gpu", "pixel-4/cpu-1large")
+#: One of each runtime.
+TARGETS = (
+    "pixel-4/gpu", "pixel-4/cpu-1large", "galaxy-s10/cpu-1large@xnnpack", "galaxy-s26/gpu", "galaxy-s24/npu@litert",
+    "galaxy-s24/npu@onnxruntime", "x86-64-avx512/cpu-1@onnxruntime",
+)  # fmt: skip
 MOST_MB = 512
 MOST_GROWTH = 2.0
 
@@ -72,6 +76,25 @@ def shapes(count: int) -> dict[str, tuple[list[onnx.NodeProto], int]]:
             ),
             count // 2,
         ),
+        "sums": (_chain(lambda i: [_node("Add", [step(i), "s"], step(i + 1))], count, 1), count),
+        "convolutions": (
+            _chain(lambda i: [_node("Conv", [step(i), "c"], f"c{i}"), _node("Relu", [f"c{i}"], step(i + 1))], count, 2),
+            count // 2,
+        ),
+        "many into one": (
+            [
+                *_chain(lambda i: [_node("Relu", ["x0"], f"r{i}")], count - 1, 1),
+                helper.make_node("Concat", [f"r{i}" for i in range(count - 1)], ["x1"], axis=1),
+            ],
+            1,
+        ),
+        "nothing into one": (
+            [
+                *_chain(lambda i: [_node("Identity", ["x0"], f"r{i}")], count - 1, 1),
+                helper.make_node("Concat", [f"r{i}" for i in range(count - 1)], ["x1"], axis=1),
+            ],
+            1,
+        ),
         "fan": (_chain(lambda i: [_node("Sigmoid", ["x0"], step(i + 1))], count, 1), count),
         "diamonds": (
             _chain(
@@ -98,6 +121,7 @@ def model(shape: str, count: int) -> bytes:
     constants = [
         helper.make_tensor("p", TensorProto.INT64, [8], [0, 0, 1, 1, 0, 0, 1, 1]),
         helper.make_tensor("w", TensorProto.FLOAT, [8, 8, 3, 3], [0.0] * 576),
+        helper.make_tensor("c", TensorProto.FLOAT, [8, 8, 1, 1], [0.0] * 64),
         helper.make_tensor("s", TensorProto.FLOAT, [8], [1.0] * 8),
         helper.make_tensor("a", TensorProto.INT64, [2], [8, 64]),
         helper.make_tensor("b", TensorProto.INT64, [4], [1, 8, 8, 8]),

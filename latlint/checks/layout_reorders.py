@@ -40,7 +40,7 @@ onnxruntime/core/optimizer/nchwc_transformer.cc.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from latlint.checks.types import Finding, Rule, Subject
 from latlint.checks.view import percent, view
@@ -62,10 +62,9 @@ def check(subject: Subject) -> Iterator[Finding]:
     spent = sum(running[place][1] for place in inner)
     if not inner or not seen.total_ms or spent < _NOTABLE * seen.total_ms:
         return
-    causes: Counter[str] = Counter()
-    for place in inner:
-        if running[place][0].implementation == "ReorderOutput":
-            causes.update(_next([kernel for kernel, _ in running[place + 1 :]]))
+    following = _plain([kernel for kernel, _ in running])
+    left = (following[place] for place in inner if running[place][0].implementation == "ReorderOutput")
+    causes = Counter(filter(None, left))
     named = ", ".join(f"{name} ×{count}" if count > 1 else name for name, count in causes.most_common(4))
     before = f", before {named}" if named else ""
     nodes = [seen.graph.nodes[index] for place in inner for index in running[place][0].nodes[:1]]
@@ -73,9 +72,12 @@ def check(subject: Subject) -> Iterator[Finding]:
     yield from seen.judge(RULE, message, nodes, fix="ops that have kernels for blocks of channels", severity="warning")
 
 
-def _next(kernels: list[Kernel]) -> list[str]:
-    """The op that needs the plain layout: the first that is not about blocks."""
-    for kernel in kernels:
+def _plain(kernels: Sequence[Kernel]) -> list[str]:
+    """For each kernel the op behind it that needs the plain layout: the first that is not about blocks; empty where none is."""
+    found: list[str] = []
+    behind = ""
+    for kernel in reversed(kernels):
+        found.append(behind)
         if not kernel.implementation.startswith("Reorder") and kernel.attributes.get("layout") != "nchwc":
-            return [kernel.implementation]
-    return []
+            behind = kernel.implementation
+    return found[::-1]

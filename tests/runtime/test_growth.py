@@ -1,4 +1,4 @@
-"""Plans and predictions take processor time linear in the nodes, whatever shape the graph has (``benchmarks/growth.py`` measures it)."""
+"""Plans, predictions and rules take processor time linear in the nodes, whatever shape the graph has (``benchmarks/growth.py`` measures it)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from latlint import checks
+from latlint.checks.types import Subject
 from latlint.graph import Graph
 from latlint.graph.onnx import read_onnx
 from latlint.latency.footprint import footprint
 from latlint.run.targets import load_packs, targets_named
 from latlint.run.work import predict_graph
+from latlint.settings import Settings
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
 import growth
@@ -32,12 +35,13 @@ def test_sixteen_times_the_nodes_take_no_more_for_each(shape: str) -> None:
         for _ in range(runs):
             gc.collect()
             start = time.process_time()
-            list(predict_graph(graph, packs, "m.onnx", ""))
+            for prediction, plan, target in predict_graph(graph, packs, "m.onnx", ""):
+                checks.run(Subject(graph, plan, target, prediction, Settings()))
             footprint(graph, 0)
             best = min(best, time.process_time() - start)
         return best
 
-    for target in ("pixel-4/gpu", "pixel-4/cpu-1large"):
-        packs = load_packs(targets_named([target], ()))
+    for name in growth.TARGETS:
+        packs = load_packs(targets_named([name], ()))
         small = seconds(few, 3)
-        assert seconds(many, 1) / 16 < 4 * small, target
+        assert seconds(many, 1) / 16 < 4 * small, name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
 from math import inf
@@ -287,14 +288,25 @@ class Draft:
 
     def redirect(self, old: int, new: int) -> None:
         """Lets everything that reads ``old`` read ``new``."""
-        users = self.users.get(old)
-        if not users or old == new:
-            return
-        del self.users[old]
-        for user, times in users.counted().items():  # one may read it in each of a thousand slots
-            user.inputs[:] = [new if tensor == old else tensor for tensor in user.inputs]
-            self._read(new, user, times)
-        self.changed = self._stale = True
+        if old != new:
+            self.redirect_all({old: new})
+
+    def redirect_all(self, instead: Mapping[int, int]) -> None:
+        """Lets everything that reads one of these values read the other, which none of them is."""
+        touched: dict[Op, int] = {}
+        for old, new in instead.items():
+            users = self.users.pop(old, None)
+            for user, times in users.counted().items() if users else ():  # one may read it in each of a thousand slots
+                self._read(new, user, times)
+                touched[user] = touched.get(user, 0) + times
+        for user, times in touched.items():
+            if len(instead) == 1:
+                ((old, new),) = instead.items()
+                _replaced(user.inputs, old, new, times)
+            else:  # each user once: it may read thousands of them
+                user.inputs[:] = [instead.get(tensor, tensor) for tensor in user.inputs]
+        if touched:
+            self.changed = self._stale = True
 
     def absorb(self, main: Op, others: Sequence[Op], output: int | None = None) -> None:
         """``main`` takes the work of ``others``, which go; it writes ``output`` from then on, if stated."""
@@ -446,6 +458,15 @@ def _understood(node: Node, schema: Schema | None) -> dict[str, Any]:
         for name, value in node.native_attributes.items()
         if name.startswith("__") or (name in kinds and is_of_kind(value, kinds[name]))
     }
+
+
+def _replaced(inputs: list[int], old: int, new: int, times: int) -> None:
+    """``new`` in place of ``old``, which is there so often; where thousands are replaced one by one, a search in a list takes the least."""
+    at = -1
+    with suppress(ValueError):
+        for _ in range(times):
+            at = inputs.index(old, at + 1)
+            inputs[at] = new
 
 
 def draft_of(graph: Graph, schemas: str) -> Draft:
