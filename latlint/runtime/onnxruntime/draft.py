@@ -287,14 +287,22 @@ class Draft:
 
     def redirect(self, old: int, new: int) -> None:
         """Lets everything that reads ``old`` read ``new``."""
-        users = self.users.get(old)
-        if not users or old == new:
-            return
-        del self.users[old]
-        for user, times in users.counted().items():  # one may read it in each of a thousand slots
-            user.inputs[:] = [new if tensor == old else tensor for tensor in user.inputs]
-            self._read(new, user, times)
-        self.changed = self._stale = True
+        self.redirect_all({old: new})
+
+    def redirect_all(self, instead: Mapping[int, int]) -> None:
+        """Lets everything that reads one of these values read another, which is none of them: what reads thousands is gone through once."""
+        readers: dict[Op, None] = {}
+        for old, new in instead.items():
+            users = self.users.get(old)
+            if users and old != new:
+                del self.users[old]
+                for user, times in users.counted().items():
+                    self._read(new, user, times)
+                    readers[user] = None
+        for user in readers:
+            user.inputs[:] = [instead.get(tensor, tensor) for tensor in user.inputs]
+        if readers:
+            self.changed = self._stale = True
 
     def absorb(self, main: Op, others: Sequence[Op], output: int | None = None) -> None:
         """``main`` takes the work of ``others``, which go; it writes ``output`` from then on, if stated."""

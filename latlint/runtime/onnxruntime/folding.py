@@ -296,19 +296,20 @@ _SHARED = 8
 def share_common(draft: Draft) -> None:
     """ConstantSharing and CommonSubexpressionElimination: of nodes of one graph that compute the same from the same, the first stays."""
     seen: dict[object, Op] = {}
+    instead: dict[int, int] = {}
     for op in draft.ops():
         if op.op in _NEVER_FOLDED:
             continue
-        inputs = tuple(_same_value(draft, tensor) for tensor in op.inputs)
+        inputs = tuple(_same_value(draft, instead.get(tensor, tensor)) for tensor in op.inputs)
         attributes = tuple(sorted(op.attributes.items(), key=lambda item: item[0]))
         key = (draft.body(op), op.domain, op.op, op.version, inputs, attributes)
         first = seen.setdefault(key, op)
         if first is op or len(first.outputs) != len(op.outputs) or any(t in draft.outputs for t in op.outputs):
             continue
         draft.remove(op, "the same is computed before")
-        for old, new in zip(op.outputs, first.outputs, strict=True):
-            if old >= 0 and new >= 0:
-                draft.redirect(old, new)
+        pairs = zip(op.outputs, first.outputs, strict=True)
+        instead.update((old, new) for old, new in pairs if old >= 0 and new >= 0)
+    draft.redirect_all(instead)
 
 
 def _same_value(draft: Draft, tensor: int) -> object:
