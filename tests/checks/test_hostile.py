@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 
 import pytest
 from linted import findings, subject
+from onnx import TensorProto, helper
 from sketch import sketch
 
 from latlint import checks
+from latlint.api import check
 from latlint.graph.types import Graph, Node, Tensor
+from latlint.settings import Budget, Settings
 from latlint.whatif.edits import with_channels
 
 
@@ -81,3 +85,22 @@ def test_channels_of_what_has_no_known_rank_are_not_changed(kind: str, attribute
     )
     graph = Graph("m", "tflite", "tflite", nodes, tensors, (0, 3), (0,))
     assert with_channels(graph, lambda count: -(-count // 4) * 4) is None
+
+
+def test_the_peak_may_be_at_an_op_of_nothing(tmp_path: Path) -> None:
+    """Before the first op that reads the input another one makes nothing of nothing."""
+    nodes = [helper.make_node("Relu", ["z"], ["e"]), helper.make_node("Slice", ["x", "none", "none"], ["y"])]
+    given = {"z": [0, 4], "x": [1, 64, 64, 64]}
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, dims) for name, dims in given.items()],
+        [helper.make_empty_tensor_value_info(name) for name in ("e", "y")],
+        [helper.make_tensor("none", TensorProto.INT64, [1], [0])],
+    )
+    path = tmp_path / "m.onnx"
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    path.write_bytes(model.SerializeToString())
+    settings = Settings(targets=("pixel-4/cpu-1large",), budgets=(Budget(peak_memory=1024),))
+    found = {each.code: each.message for each in check(path, settings).findings}
+    assert "'x' is the largest tensor there" in found["LAT109"]
