@@ -107,6 +107,8 @@ def _norm(view: View, mean: Node) -> list[Node]:
             waiting[index] -= 1
             if waiting[index] == 0:
                 del waiting[index]
+        if not node.outputs:  # what is computed goes into a variable
+            return []
         if not waiting and view.shape(node.outputs[0]) == shape and _has_root(chain):
             return chain
         if len(node.outputs) != 1 or len(chain) == _LONGEST:

@@ -62,7 +62,8 @@ def check(subject: Subject) -> Iterator[Finding]:
         tensor = min(waiting, key=lambda each: (waiting[each], each))
         fix = f"'{short_name(graph.tensors[tensor].name)}' waits in memory for a later op: end that connection before, and the peak is {format_bytes(waiting[tensor])}"
     else:
-        tensor = next(each.tensor for each in alive if each.tensor in touched)
+        # an op of nothing touches none of those that are there
+        tensor = next((each.tensor for each in alive if each.tensor in touched), alive[0].tensor)
         half = arena(graph, halved=(tensor,)).size
         fix = f"'{short_name(graph.tensors[tensor].name)}' is the largest tensor there: with half of it the peak is {format_bytes(half)}"
     name = short_name(node.name)

@@ -72,9 +72,13 @@ _VECTORS = MappingProxyType({"GELU": 0, "layer norm": 2})
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
     spelt: dict[tuple[str, str], list[Group]] = {}
-    groups = seen.shared(_groups)
-    for group in groups:
-        why = _why(seen, group) if _in_pieces(seen, group) else ""
+    kernels: dict[int, set[int]] = {}
+    for position, kernel in enumerate(seen.plan.kernels):
+        for index in () if kernel.free else kernel.nodes:
+            kernels.setdefault(index, set()).add(position)
+    for group in seen.shared(_groups):
+        running = {position for index in group.nodes for position in kernels.get(index, ())}
+        why = _why(seen, group) if len(running) > 1 else ""  # one kernel is in one piece
         if why:
             spelt.setdefault((_OPS[group.kind][0], why), []).append(group)
     for (name, why), found in sorted(spelt.items()):
@@ -89,13 +93,6 @@ def check(subject: Subject) -> Iterator[Finding]:
 def _groups(view: View) -> list[Group]:
     found = find(Context(view.graph), range(len(view.graph.nodes)))
     return [group for group in found.values() if group.kind in _OPS]
-
-
-def _in_pieces(view: View, group: Group) -> bool:
-    """Whether more than one kernel computes the group."""
-    inside = set(group.nodes)
-    running = [each for each in view.plan.kernels if not each.free and not inside.isdisjoint(each.nodes)]
-    return len(running) > 1
 
 
 def _why(view: View, group: Group) -> str:

@@ -51,7 +51,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     found: list[tuple[Node, Node]] = []
     last: set[int] = set()
     for node in seen.graph.nodes:
-        if node.kind not in _OTHER or seen.runtime_inputs(node) != [*node.inputs]:
+        if node.kind not in _OTHER or node.index in last or seen.runtime_inputs(node) != [*node.inputs]:
             continue
         after = seen.sole_reader(node)
         if after is not None and after.kind == _OTHER[node.kind] and after.index not in last:

@@ -27,6 +27,8 @@ from latlint.runtime.work import dims
 _PRODUCTS = frozenset("conv1d conv2d conv3d depthwise_conv2d transpose_conv2d transpose_conv3d fully_connected".split())
 _CLAMPS = frozenset("relu relu6 relu_0_to_1 relu_n1_to_1 clip minimum maximum".split())
 _ARITHMETIC = frozenset("add sub mul".split())
+#: What is fused reads no more: a value, and the bounds of a Clip. A row of ops that one CONCATENATION reads asks it of each.
+_MOST_OPERANDS = 3
 _TAKES_CLAMP = _PRODUCTS | {"add", "batch_matmul"}
 _TAKES_PAD = _PRODUCTS | {"max_pool2d", "average_pool2d"}
 #: What a provider finds in the file before it asks which nodes are taken.
@@ -252,7 +254,7 @@ class _Fusion:
         return self.context.graph.nodes[index] if free else None
 
     def _fuses(self, main: Node, node: Node) -> bool:
-        if len(self.context.runtime_inputs(node)) != 1 or not node.outputs:
+        if len(node.inputs) > _MOST_OPERANDS or len(self.context.runtime_inputs(node)) != 1 or not node.outputs:
             return False
         if node.kind in _CLAMPS:
             return True

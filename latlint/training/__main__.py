@@ -20,8 +20,11 @@ from latlint.training.held_out import hold_out, predicted_ms
 from latlint.training.npu import build as npu
 from latlint.training.npu import study as npu_study
 
-#: Libraries and processors round differently, and a tree may then split elsewhere: this much may a prediction move.
+#: Libraries and processors round differently: this much may a prediction move.
 TOLERANCE = 0.01
+#: The same of costs that a search or weights by rounds lead to, which rounding leads elsewhere. Between x86-64 processors with AVX-512 and without (29
+#: November 2026) NPUs' predictions moved by 0.2 % in the median of 8,866, 2.0 % in one of a hundred and 3.1 % at most, costs of servers by 1.2 %.
+TOLERANCE_OF_SEARCHES = 0.05
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,7 +60,7 @@ def _npus(shared: Path, output: Path, check: bool) -> int:
     study = npu_study.build(shared)
     fitted = npu_study.fit_all(study)
     if check:
-        return _said(npu.difference(study, npu.packs(study, shared, fitted, None), output))
+        return _said(npu.difference(study, npu.packs(study, shared, fitted, None), output), TOLERANCE_OF_SEARCHES)
     held_out = npu_study.hold_out(study, lambda family: print(f"held out {family}", file=sys.stderr))
     for device, pack in npu.packs(study, shared, fitted, held_out).items():
         _write_to(pack, output / device, common=True)
@@ -101,7 +104,7 @@ def _onnxruntime(shared: Path, output: Path, check: bool) -> int:
     """Servers on ONNX Runtime, from what was timed for them (``measured/``)."""
     built = servers.pack(shared, judge=not check)
     if check:
-        return _said(_differs(built, read_pack(output / built.device)))
+        return _said(_differs(built, read_pack(output / built.device)), TOLERANCE_OF_SEARCHES)
     return _write([built], output)
 
 
@@ -160,8 +163,8 @@ def _check(design: Design, output: Path) -> int:
     return _said(worst)
 
 
-def _said(worst: float) -> int:
-    same = worst <= TOLERANCE
+def _said(worst: float, tolerance: float = TOLERANCE) -> int:
+    same = worst <= tolerance
     print(f"packs {'follow' if same else 'do not follow'} from the data: predictions differ by at most {worst:.4%}")
     return 0 if same else 1
 

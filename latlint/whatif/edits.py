@@ -28,9 +28,9 @@ class EditedGraph:
         self._instead: dict[int, int] = {}
 
     def bypass(self, node: Node, slot: int = 0) -> None:
-        """Takes ``node`` out: whoever read its first output reads its input ``slot`` instead."""
-        del self.nodes[node.index]
-        self._instead[node.outputs[0]] = node.inputs[slot]
+        """Takes ``node`` out: whoever read its first output reads its input ``slot`` instead. What is out already stays as it was taken out."""
+        if self.nodes.pop(node.index, None) is not None:
+            self._instead[node.outputs[0]] = node.inputs[slot]
 
     def read_instead(self, tensor: int, other: int) -> None:
         """Whoever read ``tensor`` reads ``other``, written before."""
@@ -171,6 +171,12 @@ class _Widening:
     def _was(self, index: int) -> Shape:
         return self.old.tensors[index].shape or ()
 
+    def _channels(self, index: int) -> int:
+        shape = self._shape(index)
+        if not shape:
+            raise _CannotError  # nobody knows how many it has
+        return shape[-1]
+
     def _changed(self, index: int) -> bool:
         return index >= 0 and self._shape(index) != self._was(index)
 
@@ -196,7 +202,7 @@ class _Widening:
 
     def _follow(self, node: Node) -> None:
         if node.kind == "depthwise_conv2d":
-            channels = self._shape(node.inputs[0])[-1]
+            channels = self._channels(node.inputs[0])
             made = channels * int(node.attributes.get("multiplier", 1))
             for index in (*node.inputs[1:], *node.outputs):
                 if index >= 0:
@@ -209,7 +215,7 @@ class _Widening:
         elif node.kind in ("reshape", "squeeze", "expand_dims", "flatten"):
             self._reshape(node)
         elif node.kind in REDUCTIONS and len(self._was(node.inputs[0])) - 1 not in node.attributes.get("axes", ()):
-            self._set(node.outputs[0], (*self._was(node.outputs[0])[:-1], self._shape(node.inputs[0])[-1]))
+            self._set(node.outputs[0], (*self._was(node.outputs[0])[:-1], self._channels(node.inputs[0])))
         elif node.kind in _KEEPS:
             self._keep(node)
         else:
@@ -218,7 +224,7 @@ class _Widening:
     def _keep(self, node: Node) -> None:
         made = self._was(node.outputs[0])
         wide = [index for index in node.inputs if index >= 0 and made and self._was(index)[-1:] == made[-1:]]
-        counts = {self._shape(index)[-1] for index in wide if not self.old.tensors[index].constant}
+        counts = {self._channels(index) for index in wide if not self.old.tensors[index].constant}
         if len(counts) != 1:
             raise _CannotError
         channels = counts.pop()
@@ -228,19 +234,18 @@ class _Widening:
         self._set(node.outputs[0], (*made[:-1], channels))
 
     def _concat(self, node: Node) -> None:
-        shapes = [self._shape(index) for index in node.inputs]
-        axis = node.attributes.get("axis")
-        if axis == len(shapes[0]) - 1:
-            channels = sum(shape[-1] for shape in shapes)
-        elif len({shape[-1] for shape in shapes}) == 1:
-            channels = shapes[0][-1]
+        counts = [self._channels(index) for index in node.inputs]
+        if node.attributes.get("axis") == len(self._shape(node.inputs[0])) - 1:
+            channels = sum(counts)
+        elif len(set(counts)) == 1:
+            channels = counts[0]
         else:
             raise _CannotError
         self._set(node.outputs[0], (*self._was(node.outputs[0])[:-1], channels))
 
     def _split(self, node: Node) -> None:
         data = node.inputs[0]
-        channels, parts = self._shape(data)[-1], len(node.outputs)
+        channels, parts = self._channels(data), len(node.outputs)
         along = node.attributes.get("axis") == len(self._was(data)) - 1
         if along and channels % parts:
             raise _CannotError

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from latlint.checks import transposes_cancel
+from latlint.checks import missed_fusion, transposes_cancel
 from latlint.graph.types import Graph, Node, Tensor
 from latlint.runtime.context import Context
-from latlint.runtime.groups import find
+from latlint.runtime.groups import Group, find
 from latlint.whatif.edits import EditedGraph
 
 LONG = 100
@@ -86,3 +86,25 @@ def test_a_product_of_many_is_in_no_group(monkeypatch: pytest.MonkeyPatch) -> No
     found = Context.runtime_inputs
     monkeypatch.setattr(Context, "runtime_inputs", lambda self, node: asked.append(node.kind) or found(self, node))  # type: ignore[func-returns-value]
     assert find(context, range(LONG + 1)) == {} and "mul" not in asked
+
+
+def test_the_kernels_of_a_plan_are_looked_through_once_for_all_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Counted(tuple[Any, ...]):
+        asked = 0
+
+        def __iter__(self) -> Any:
+            Counted.asked += 1
+            return super().__iter__()
+
+    class Scene:
+        kernels = Counted()
+
+    class Seen:
+        plan, graph = Scene(), chain("relu")
+
+        def shared(self, find: Any) -> list[Group]:
+            return [Group("layer_norm", (at,), 0) for at in range(LONG)]
+
+    monkeypatch.setattr(missed_fusion, "view", lambda subject: Seen())
+    assert not list(missed_fusion.check(None))  # type: ignore[arg-type]
+    assert Counted.asked == 1

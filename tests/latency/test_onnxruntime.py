@@ -156,3 +156,14 @@ def test_control_flow_takes_about_what_onnxruntime_takes(op: str, rounds: int, m
     found = engine.predict(graph, plan(graph, target.processor), target, model="m", sha256="")
     assert not found.unknown
     assert 1 / 2 < found.latency_ms * 1000 / microseconds < 2
+
+
+def test_a_transpose_of_nothing_takes_no_time_but_a_call() -> None:
+    """Of rows of no elements none is as long as one."""
+    target = bundled()["x86-64-avx512/cpu-1@onnxruntime"]
+    node = helper.make_node("Transpose", ["x"], ["y"], perm=[1, 0, 2])
+    ends = [helper.make_tensor_value_info("x", 1, [2, 3, 0])], [helper.make_tensor_value_info("y", 1, [3, 2, 0])]
+    model = helper.make_model(helper.make_graph([node], "g", *ends), opset_imports=[helper.make_opsetid("", 21)])
+    graph = read_onnx(model.SerializeToString(), "m.onnx")
+    (kernel,) = engine.predict(graph, plan(graph, target.processor), target, model="m.onnx", sha256="").kernels
+    assert kernel.latency_ms < 0.01

@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise, zip_longest
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, num
 from latlint.graph import Graph, Node, read
 from latlint.graph.onnx import read_onnx
 from latlint.graph.ops import BINARY, UNARY
-from latlint.runtime.convert import as_tflite, handlers
+from latlint.runtime.convert import as_newest_tflite, as_tflite, handlers, pooling
+from latlint.runtime.convert.writer import MAX_ORIGINS, Writer
 from latlint.runtime.work import macs
 
 F32 = TensorProto.FLOAT
@@ -870,3 +872,66 @@ def test_origins_name_every_node_that_was_not_folded_away(corpus: Path) -> None:
     for node, origin in zip(graph.nodes, graph.origins, strict=True):
         if origin:
             assert node.name == source.nodes[origin[0]].name and node.location == source.nodes[origin[0]].location
+
+
+# --- Long rows: what is remembered of them, and how often it is asked ---------------------------------------------------------------
+
+LONG = 300
+
+
+def test_of_a_long_row_of_transposes_an_op_stands_for_so_many() -> None:
+    """Each of the row may be read: the nodes that it stands for would be as many as the square of its length."""
+    names = ["x", *(f"t{at}" for at in range(LONG - 1)), "y"]
+    row = [ONE("Transpose", [a], [b], perm=[0, 1, 3, 2]) for a, b in pairwise(names[:-1])]
+    converted = convert([*row, ONE("Softmax", [names[-2]], ["y"], axis=2)], {"x": (1, 2, 3, 4)})
+    assert {len(origins) for origins in converted.origins if len(origins) > 1} == {MAX_ORIGINS}
+
+
+@pytest.mark.parametrize("newest", [False, True])
+def test_of_a_long_row_of_reshapes_an_op_stands_for_so_many(newest: bool) -> None:
+    names = ["x", *(f"r{at}" for at in range(LONG)), "y"]
+    row = [ONE("Reshape", [a, f"s{at % 2}"], [b]) for at, (a, b) in enumerate(pairwise(names))]
+    beside = [ONE("Relu", [name], [f"{name}/relu"]) for name in names[1:-1]] if newest else []
+    graph = helper.make_graph(
+        [node for pair in zip_longest(row, beside) for node in pair if node],
+        "g",
+        [helper.make_tensor_value_info("x", F32, (2, 3, 4))],
+        [ValueInfoProto(name=name) for name in ("y", *(node.output[0] for node in beside))],
+        [numpy_helper.from_array(np.array(dims), f"s{at}") for at, dims in enumerate(((2, 1, 12), (2, 12, 1)))],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    source = read_onnx(model.SerializeToString(), "m.onnx")
+    converted = (as_newest_tflite if newest else as_tflite)(source)
+    assert 0 < max(map(len, converted.origins)) <= MAX_ORIGINS
+
+
+def test_the_sign_of_sums_of_sums_is_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether a value is ever negative was asked of each operand, of each operand of these, and so on."""
+    asked = 0
+    found = pooling.never_negative
+
+    def counted(*arguments: Any) -> bool:
+        nonlocal asked
+        asked += 1
+        return found(*arguments)
+
+    monkeypatch.setattr(pooling, "never_negative", counted)
+    sums = [ONE("Add", [f"a{at}"] * 2, [f"a{at + 1}"]) for at in range(12)]
+    pool = ONE("MaxPool", ["a12"], ["y"], kernel_shape=[3, 3], pads=[2, 2, 2, 2], strides=[3, 3])
+    converted = convert([ONE("Relu", ["x"], ["a0"]), *sums, pool], {"x": (1, 4, 8, 8)})
+    assert "zeros would be exact" in converted.notes[-1]
+    assert asked < 15
+
+
+def test_the_root_of_a_row_of_names_is_found_in_a_step_each() -> None:
+    class Counted(dict[int, int]):
+        asked = 0
+
+        def __getitem__(self, key: int) -> int:
+            self.asked += 1
+            return super().__getitem__(key)
+
+    source = Graph("m", "onnx", "onnx", (), (), (), ())
+    writer = Writer(source, same=Counted({at + 1: at for at in range(LONG)}))
+    assert {writer.root(at) for at in reversed(range(LONG + 1))} == {0}
+    assert writer.same.asked < 4 * LONG  # type: ignore[attr-defined]

@@ -17,9 +17,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from latlint.graph import read
 from latlint.graph.tflite_ops import BUILTIN_NAMES, builtin
+from latlint.graph.types import Node
 from latlint.latency.models.npu import price
 from latlint.runtime import Plans, plan, unloadable
 from latlint.runtime.as_if import converted_to
+from latlint.runtime.context import Context
 from latlint.runtime.convert import as_newest_tflite
 from latlint.runtime.planners import planner
 from latlint.runtime.types import Kernel, Plan, Processor
@@ -327,3 +329,27 @@ def test_ops_that_a_phone_ran_on_its_npu_are_taken(shared: Path) -> None:
     assert len(ops) >= 15
     assert ops <= accepted.ops.keys()
     assert max(ranks) == 5 <= accepted.max_rank
+
+
+def test_what_joins_a_row_of_convolutions_is_gone_through_a_few_times(
+    saved: Save, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it is fused was asked of each of them, and looked through all of its operands."""
+    asked = 0
+    inputs = Context.runtime_inputs
+
+    def counted(self: Context, node: Node) -> list[int]:
+        nonlocal asked
+        asked += len(node.inputs)
+        return inputs(self, node)
+
+    monkeypatch.setattr(Context, "runtime_inputs", counted)
+    names = [f"c{at}" for at in range(100)]
+    convolutions = [step("Conv", "x w", name) for name in names]
+    model = graph_of(
+        [*convolutions, step("Concat", " ".join(names), "y", axis=1)],
+        [1, 4, 8, 8],
+        w=np.zeros((4, 4, 1, 1), np.float32),
+    )
+    assert len(launched(plan(read(saved(model)), LITERT))) > len(names)
+    assert asked < 40 * len(names)

@@ -371,9 +371,9 @@ def _copy(kernel: Kernel) -> Terms:
 
 
 def _transpose(kernel: Kernel) -> Terms:
-    run = float(kernel.attributes.get("run", 1))
+    run = float(kernel.attributes.get("run", 1))  # 0 where a dimension is
     made = written(kernel)
-    return {"transpose": made} | ({"transpose.items": made} if run == 1 else {"transpose.runs": made / run})
+    return {"transpose": made} | ({"transpose.items": made} if run <= 1 else {"transpose.runs": made / run})
 
 
 def _reorder(kernel: Kernel) -> Terms:

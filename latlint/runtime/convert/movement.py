@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from latlint.graph.types import Node
 from latlint.runtime.convert.pieces import PLAIN_MASKS, alias, common_order, copied, other
-from latlint.runtime.convert.writer import Order, Shape, Writer, channels_last, identity, permuted
+from latlint.runtime.convert.writer import Order, Shape, Writer, channels_last, identity, joined, permuted
 
 
 def transpose(w: Writer, node: Node) -> None:
@@ -18,7 +18,7 @@ def transpose(w: Writer, node: Node) -> None:
         other(w, node)
         return
     order = tuple(permutation.index(axis) for axis in value.order)
-    w.values[node.outputs[0]] = value._replace(order=order, pending=(*value.pending, node.index))
+    w.values[node.outputs[0]] = value._replace(order=order, pending=joined(value.pending, (node.index,)))
 
 
 def reshape(w: Writer, node: Node) -> None:

@@ -17,7 +17,7 @@ from latlint.graph.ops import BINARY, UNARY
 from latlint.graph.types import Graph, Node
 from latlint.runtime.context import Context
 from latlint.runtime.convert.pieces import PLAIN_MASKS
-from latlint.runtime.convert.writer import Order, Shape, permuted
+from latlint.runtime.convert.writer import Order, Shape, joined, permuted
 from latlint.runtime.groups import Group, find
 
 
@@ -136,7 +136,7 @@ class _Sinking:
         if self._of_rows(node, root, origins):
             return True
         if _long(self._shape(root) or ()) == _long(self._shape(node.outputs[0]) or ()):
-            self.views[node.outputs[0]] = root, (*origins, *(self.views[source][1] if source in self.views else ()))
+            self.views[node.outputs[0]] = root, joined(origins, self.views[source][1] if source in self.views else ())
             return True
         self._keep(node, [root, *node.inputs[1:]], node.outputs, node.attributes, origins)
         return True
@@ -152,7 +152,7 @@ class _Sinking:
         before = self._writer(root, "transpose")
         if before is not None:
             first = before.attributes["permutation"]
-            origins += self.origins[self.written_by[root]]
+            origins = joined(origins, self.origins[self.written_by[root]])
             root, order = before.inputs[0], tuple(first[axis] for axis in order)
         shape = self._shape(root) or ()
         made = permuted(shape, order) or ()

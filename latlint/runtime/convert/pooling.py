@@ -71,26 +71,21 @@ def _pool_fill(w: Writer, node: Node, x: int) -> float | None:
     return -3.4028234663852886e38
 
 
-def never_negative(w: Writer, i: int, depth: int = 0) -> bool:
+#: Kinds whose results are at least zero, and kinds whose results are where their operands are.
+_NOT_BELOW_ZERO = frozenset("relu relu6 relu_0_to_1 sigmoid hard_sigmoid abs exp softmax".split())
+_KEEP_SIGN = frozenset("concat max_pool2d average_pool2d dropout identity reshape transpose add mul mean".split())
+
+
+def never_negative(w: Writer, i: int) -> bool:
     """Is value ``i`` at least zero, whatever the input?"""
-    node = w.producers.get(i)
-    if node is None or depth > 64:
-        return False
-    if node.kind in ("relu", "relu6", "relu_0_to_1", "sigmoid", "hard_sigmoid", "abs", "exp", "softmax"):
-        return True
-    through = (
-        "concat",
-        "max_pool2d",
-        "average_pool2d",
-        "dropout",
-        "identity",
-        "reshape",
-        "transpose",
-        "add",
-        "mul",
-        "mean",
-    )
-    return node.kind in through and all(never_negative(w, j, depth + 1) for j in node.inputs if j >= 0)
+    if w.never_negative is None:
+        found: set[int] = set()
+        for node in w.source.nodes:
+            kept = node.kind in _KEEP_SIGN and all(j in found for j in node.inputs if j >= 0)
+            if kept or node.kind in _NOT_BELOW_ZERO:
+                found.update(node.outputs)
+        w.never_negative = found
+    return i in w.never_negative
 
 
 def reduction(w: Writer, node: Node) -> None:

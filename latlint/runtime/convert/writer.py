@@ -19,6 +19,9 @@ Order = tuple[int, ...]
 #: One op of ONNX may become a dozen.
 MAX_OPS = 30_000
 
+#: Of a longer row of transposes or reshapes that become one op, it stands for so many; each of a row may be read on the way.
+MAX_ORIGINS = 100
+
 #: Never computed at conversion, whatever their inputs.
 _NOT_FOLDED = {"random", "if", "while", "call"}
 
@@ -33,6 +36,11 @@ def identity(rank: int) -> Order:
 def channels_last(rank: int) -> Order:
     """The order in which TensorFlow stores (N, C, …spatial): (N, …spatial, C)."""
     return (0, *range(2, rank), 1) if rank > 2 else identity(rank)
+
+
+def joined(origins: Iterable[int], others: Iterable[int]) -> tuple[int, ...]:
+    """What one op stands for that takes the place of two."""
+    return (*origins, *others)[:MAX_ORIGINS]
 
 
 def permuted(shape: Shape | None, order: Order) -> Shape | None:
@@ -83,6 +91,8 @@ class Writer:
     same: dict[int, int] = field(default_factory=dict)
     quantized_as: dict[int, int] = field(default_factory=dict)
     uses: Counter[int] = field(default_factory=Counter)
+    #: Values that are at least zero, whatever the input, once they were asked for.
+    never_negative: set[int] | None = None
     #: Max pools before which PADV2 was written, and whether their input is never negative.
     padded_pools: list[tuple[str, bool]] = field(default_factory=list)
     producers: dict[int, Node] = field(default_factory=dict)
@@ -113,8 +123,11 @@ class Writer:
         return 0 if shape is None else len(shape)
 
     def root(self, i: int) -> int:
+        way = []
         while i in self.same:
+            way.append(i)
             i = self.same[i]
+        self.same.update(dict.fromkeys(way, i))  # whoever asks for one of them again is there in a step
         return i
 
     def sole(self, i: int) -> bool:
@@ -287,10 +300,9 @@ class Writer:
         if source.shape == shape:
             return tensor
         before = self.written_by.get(tensor)
-        origins = list(origins)
         if before is not None and before.kind == "reshape" and self.read_by[tensor] == 0:
             tensor = before.inputs[0]
-            origins += before.origins
+            origins = joined(origins, before.origins)
             if self.tensors[tensor].shape == shape:
                 return tensor
         out = self.temporary(f"{source.name}/reshape", shape, source.dtype, source.quantization)

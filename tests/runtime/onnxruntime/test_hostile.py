@@ -6,7 +6,7 @@ What ONNX Runtime refuses of them is said elsewhere (``test_loading_onnx.py``); 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -346,3 +346,22 @@ def test_what_reads_a_thousand_values_is_not_looked_through(operands: int) -> No
     conv = draft.add(Op("Conv", [0], [1], {}, (0,)), 0.0)
     draft.add(Op("Concat", [0] * operands, [2], {}, (1,)), 1.0)
     assert reads(draft, 2, conv) == (operands == 1000)
+
+
+def test_what_reads_many_of_the_same_is_gone_through_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ops that compute the same are one; each that went was looked for among all operands of the op that reads them."""
+    asked = 0
+    redirect = Draft.redirect_all
+
+    def counted(self: Draft, instead: Mapping[int, int]) -> None:
+        nonlocal asked
+        readers = {user for old in instead for user in self.users.get(old, ())}
+        asked += sum(len(user.inputs) for user in readers)
+        redirect(self, instead)
+
+    monkeypatch.setattr(Draft, "redirect_all", counted)
+    names = [f"r{at}" for at in range(100)]
+    relus = [N("Relu", ["x"], [name]) for name in names]
+    found = planned([*relus, N("Concat", names, ["c"], axis=1), N("Sigmoid", ["c"], ["y"])], [value("x")])
+    assert asked < 4 * len(names)
+    assert Counter(kernel.op for kernel in found.kernels if not kernel.free)["relu"] == 1
