@@ -232,6 +232,10 @@ def edited_model(data: bytes, form: str, dice: random.Random) -> bytes:
     return data
 
 
+#: Exit codes of a run that is told to end: SIGINT, SIGTERM.
+_STOPPED = (130, 143)
+
+
 def said(*arguments: str) -> tuple[int, str, str]:
     """The exit code of the command line, and what it said on stdout and on stderr."""
     from latlint.cli import main
@@ -240,6 +244,8 @@ def said(*arguments: str) -> tuple[int, str, str]:
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         status = main(list(arguments))
     text = err.getvalue()
+    if status in _STOPPED:  # the command line has taken the signal for its own
+        raise SystemExit(status)
     assert status in (0, 1, 2), f"exit code {status}"
     assert "internal error" not in text and "LAT009" not in text, text[-2000:]
     assert "Traceback" not in text
