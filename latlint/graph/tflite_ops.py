@@ -548,14 +548,19 @@ def _strided_slice(op: Operands) -> Attributes:
     return _known(begin=begin, end=end, strides=strides, **masks)
 
 
-def _resize_bilinear(op: Operands) -> Attributes:
+def _check_size(op: Operands) -> None:
     if (size := op.integers(1)) is not None and len(size) != 2:
         raise impossible(f"a size of {counted(len(size), 'number')}")
+
+
+def _resize_bilinear(op: Operands) -> Attributes:
+    _check_size(op)
     # Slots 0 and 1 are the retired new_height and new_width.
     return {"align_corners": op.options.number(2, BOOL, False), "half_pixel": op.options.number(3, BOOL, False)}
 
 
 def _resize_nearest(op: Operands) -> Attributes:
+    _check_size(op)
     return {"align_corners": op.options.number(0, BOOL, False), "half_pixel": op.options.number(1, BOOL, False)}
 
 

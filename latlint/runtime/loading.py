@@ -369,11 +369,27 @@ def _no_cell(graph: Graph, node: Node) -> str:
     strange = next((name for name in named if name not in _ACTIVATIONS), "")
     if strange:
         return f"with an activation '{strange[:40]}'"
-    units, bias = given.get("hidden_size", 0), _operand(graph, node, 3)
-    wanted_bias = (directions, 2 * {"LSTM": 4, "GRU": 3, "RNN": 1}[node.native] * units)
-    if units and bias is not None and bias.shape and -1 not in bias.shape and bias.shape != wanted_bias:
-        return f"with a bias of {dims_text(bias.shape)}, not {dims_text(wanted_bias)}"
+    units, gates = given.get("hidden_size", 0), {"LSTM": 4, "GRU": 3, "RNN": 1}[node.native]
+    data = _operand(graph, node, 0)
+    _, batch, read = data.shape if data is not None and data.shape is not None and len(data.shape) == 3 else (-1,) * 3
+    for slot, (what, wanted_dims) in {
+        1: ("weights", (directions, gates * units, read)),
+        2: ("recurrent weights", (directions, gates * units, units)),
+        3: ("a bias", (directions, 2 * gates * units)),
+        5: ("an initial state", (directions, batch, units)),
+        6: ("an initial cell", (directions, batch, units)),
+        7: ("peepholes", (directions, 3 * units)),
+    }.items():
+        operand = _operand(graph, node, slot) if units else None
+        shape = None if operand is None else operand.shape
+        if shape is not None and not _may_be(shape, wanted_dims):
+            return f"with {what} of {dims_text(shape)}, not {dims_text(wanted_dims)}"
     return ""
+
+
+def _may_be(shape: Sequence[int], wanted: Sequence[int]) -> bool:
+    """Whether a shape may be another, of which sizes below 0 are not known."""
+    return len(shape) == len(wanted) and all(a == b or min(a, b) < 0 for a, b in zip(shape, wanted, strict=True))
 
 
 def _operand(graph: Graph, node: Node, slot: int) -> Tensor | None:

@@ -672,6 +672,9 @@ REFUSED_BY_LITERT: dict[str, tuple[list[T], Op, str]] = {
     "a size of three": (
         [IMAGE, constant([4, 4, 4]), OUT], Op("RESIZE_BILINEAR", [0, 1], [2], ("ResizeBilinearOptions", {})), "a size of 3 numbers",
     ),
+    "a size of three, nearest": (
+        [IMAGE, constant([4, 4, 4]), OUT], Op("RESIZE_NEAREST_NEIGHBOR", [0, 1], [2], ("ResizeNearestNeighborOptions", {})), "a size of 3 numbers",
+    ),
     "an LSTM's clip": (*lstm(), "a clip of -1"),
     "an LSTM's weights": (*lstm(2, (3, 9)), "input 2 of [3, 9], not [3, 4]"),
     "an LSTM's bias": (*lstm(13, (4, 1)), "input 13 of [4, 1], not [3]"),

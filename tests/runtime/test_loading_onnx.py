@@ -158,10 +158,10 @@ def cell(op: str, *, directions: int = 1, **attributes: Any) -> bytes:
     )
 
 
-def with_bias(content: bytes, *shape: int) -> bytes:
-    """A cell with a bias of zeros."""
+def with_bias(content: bytes, *shape: int, slot: int = 3) -> bytes:
+    """A cell with zeros as its bias, or as what it reads in another ``slot``."""
     model = onnx.ModelProto.FromString(content)
-    model.graph.node[0].input.append("b")
+    model.graph.node[0].input.extend([*[""] * (slot - 3), "b"])
     model.graph.initializer.append(numpy_helper.from_array(np.zeros(shape, np.float32), "b"))
     return bytes(model.SerializeToString())
 
@@ -221,6 +221,15 @@ NOT_MADE: dict[str, tuple[bytes, str, bytes]] = {
     ),
     "a bias of another size": (
         with_bias(cell("GRU"), 1, 32), "with a bias of 1x32, not 1x48", with_bias(cell("GRU"), 1, 48),
+    ),
+    "an initial state of another batch": (
+        with_bias(cell("GRU"), 1, 3, 8, slot=5), "with an initial state of 1x3x8, not 1x2x8", with_bias(cell("GRU"), 1, 2, 8, slot=5),
+    ),
+    "an initial cell of other units": (
+        with_bias(cell("LSTM"), 1, 2, 4, slot=6), "with an initial cell of 1x2x4, not 1x2x8", with_bias(cell("LSTM"), 1, 2, 8, slot=6),
+    ),
+    "peepholes of another size": (
+        with_bias(cell("LSTM"), 1, 32, slot=7), "with peepholes of 1x32, not 1x24", with_bias(cell("LSTM"), 1, 24, slot=7),
     ),
     "both scales and sizes": (
         resized("nearest", 1, 1, 2, 2, sizes=[1, 4, 16, 16]), "with both scales and sizes", resized("nearest", 1, 1, 2, 2),
