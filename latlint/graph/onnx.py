@@ -198,8 +198,6 @@ class _Reader:
         inputs = [value.name for value in graph.input if value.name not in self.constants]
         if "" in inputs:
             raise ImpossibleError("an input has no name")
-        if twice := _repeated(inputs):
-            raise ImpossibleError(f"the input {_quoted(twice)} is given twice")
         self.bound(len(graph.node), MAX_NODES, "nodes")
         self.bound(
             len(graph.input) + len(graph.output) + len(self.constants), MAX_TENSORS, "inputs, outputs and weights"
@@ -241,6 +239,8 @@ class _Reader:
 
     def _symbols(self, wanted: Sequence[InputShape]) -> dict[str, int]:
         """Sizes of symbolic dimensions: as ``wanted`` has them, else 1. The inputs get their shapes."""
+        if twice := _repeated(value.name for value in self.model.graph.input if value.name not in self.constants):
+            raise ImpossibleError(f"the input {_quoted(twice)} is given twice")
         values = [
             value
             for value in self.model.graph.input

@@ -16,6 +16,7 @@ from onnx import AttributeProto, ModelProto, TensorProto, defs, helper, numpy_he
 
 from latlint import Settings, check, predict
 from latlint.errors import LatlintError
+from latlint.graph.inputs import InputShape
 from latlint.graph.onnx import MAX_NODES, read_onnx
 from latlint.graph.onnx_parts import tensor_type
 from latlint.graph.onnx_shapes import DTYPES, Inference
@@ -323,6 +324,18 @@ def test_a_scan_of_opset_8_has_no_axes() -> None:
     )
     scan = helper.make_node("Scan", ["x", "x"], ["y"], num_scan_inputs=1, body=inside, scan_output_axes=3)
     assert read_onnx(model(scan, opset=8).SerializeToString(), "m").nodes
+
+
+@pytest.mark.parametrize("shapes", [(), (InputShape("x", (2, 4)),)])
+def test_an_input_that_is_there_twice_is_refused_whatever_is_stated_of_it(shapes: tuple[InputShape, ...]) -> None:
+    """Of two ranks, one would be given what is stated of the other."""
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"])], "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, dims) for dims in (["n", 4, 8], ["n", 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+    )  # fmt: skip
+    with pytest.raises(LatlintError, match="the input 'x' is given twice"):
+        read_onnx(helper.make_model(graph).SerializeToString(), "m", shapes)
 
 
 @pytest.mark.parametrize("permutation", [[2, 7], [0, 0], [-1, 0]])
