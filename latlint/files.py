@@ -10,6 +10,8 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+
 
 def real_path(path: str | os.PathLike[str]) -> str:
     """``path`` without links, as ``os.path.realpath``, but for one that the system does not follow, for too many links or too long a name: there is no
@@ -20,9 +22,6 @@ def real_path(path: str | os.PathLike[str]) -> str:
         if error.errno in (errno.ELOOP, errno.ENAMETOOLONG):
             return os.path.abspath(path)  # noqa: PTH100
     return os.path.realpath(path)
-
-
-_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 @contextlib.contextmanager

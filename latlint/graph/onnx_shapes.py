@@ -128,7 +128,7 @@ def tensor_value(tensor: TensorProto) -> Array | None:
     count = prod(tensor.dims) if all(dim >= 0 for dim in tensor.dims) else -1
     if not 0 <= count <= MAX_ELEMENTS or len(tensor.dims) > MAX_RANK or tensor.data_location == TensorProto.EXTERNAL:
         return None
-    if DTYPES.get(tensor.data_type, "string") in _NOT_REAL:
+    if DTYPES.get(tensor.data_type, "string") in NOT_REAL:
         return None
     if not count:
         empty = np.dtype(tensor_dtype_to_np_dtype(tensor.data_type))
@@ -151,7 +151,8 @@ def _room(dims: Iterable[int]) -> int:
     return prod(dim for dim in dims if dim)
 
 
-_NOT_REAL = frozenset({"string", "complex64", "complex128"})
+#: Types of which no element is taken for a number.
+NOT_REAL = frozenset({"string", "complex64", "complex128"})
 #: A quarter of a byte an element is the least, and what is longer than ``SMALL_BYTES`` was left out.
 _MAX_HELD = 4 * SMALL_BYTES
 _DATA = ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data")
@@ -591,7 +592,7 @@ def _slice(
 
 
 def _cast(attrs: dict[str, Any], data: Array) -> Array:
-    if DTYPES.get(attrs["to"], "string") in _NOT_REAL:
+    if DTYPES.get(attrs["to"], "string") in NOT_REAL:
         raise ValueError("not a number")
     return data.astype(tensor_dtype_to_np_dtype(attrs["to"]))
 

@@ -85,9 +85,8 @@ class EditedGraph:
 
     def _resolved(self, tensor: int) -> int:
         way: dict[int, None] = {}
-        while (
-            tensor in self._instead and tensor not in way
-        ):  # an op that does nothing may read the variable that it writes
+        # no step twice: an op that does nothing may read the variable that it writes
+        while tensor in self._instead and tensor not in way:
             way[tensor] = None
             tensor = self._instead[tensor]
         self._instead.update(dict.fromkeys(way, tensor))  # whoever else reads one of them is there in a step

@@ -11,6 +11,7 @@ from latlint.graph.types import Graph, Node, Tensor
 from latlint.runtime.context import Context
 from latlint.runtime.groups import Group, find
 from latlint.whatif.edits import EditedGraph
+from tests.counted import Counted
 
 LONG = 100
 
@@ -25,13 +26,6 @@ def chain(*kinds: str, readers: int = 0) -> Graph:
 
 
 def test_ops_that_are_left_out_are_passed_once() -> None:
-    class Counted(dict[int, int]):
-        asked = 0
-
-        def __getitem__(self, key: int) -> int:
-            self.asked += 1
-            return super().__getitem__(key)
-
     graph = chain(*["identity"] * LONG, readers=LONG)
     draft = EditedGraph(graph)
     draft._instead = seen = Counted()

@@ -21,6 +21,7 @@ from latlint.graph.ops import BINARY, UNARY
 from latlint.runtime.convert import as_newest_tflite, as_tflite, handlers, pooling
 from latlint.runtime.convert.writer import MAX_ORIGINS, Writer
 from latlint.runtime.work import macs
+from tests.counted import Counted
 
 F32 = TensorProto.FLOAT
 Shape = tuple[int, ...]
@@ -924,14 +925,8 @@ def test_the_sign_of_sums_of_sums_is_found_once(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_root_of_a_row_of_names_is_found_in_a_step_each() -> None:
-    class Counted(dict[int, int]):
-        asked = 0
-
-        def __getitem__(self, key: int) -> int:
-            self.asked += 1
-            return super().__getitem__(key)
-
     source = Graph("m", "onnx", "onnx", (), (), (), ())
-    writer = Writer(source, same=Counted({at + 1: at for at in range(LONG)}))
+    same = Counted({at + 1: at for at in range(LONG)})
+    writer = Writer(source, same=same)
     assert {writer.root(at) for at in reversed(range(LONG + 1))} == {0}
-    assert writer.same.asked < 4 * LONG  # type: ignore[attr-defined]
+    assert same.asked < 4 * LONG

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
 from math import inf
@@ -12,6 +11,7 @@ from typing import Any
 
 from latlint.graph.onnx_ops import MICROSOFT_INPUTS
 from latlint.graph.onnx_parts import defs
+from latlint.graph.onnx_shapes import NOT_REAL
 from latlint.graph.ops import UNKNOWN
 from latlint.graph.types import Graph, Node, Tensor
 from latlint.runtime.loading import Schema, is_of_kind, schema_of
@@ -159,7 +159,7 @@ class Draft:
 
     def value(self, tensor: int) -> tuple[Any, ...] | None:
         """The elements of a small constant of real numbers."""
-        if tensor not in self.constants or self.tensors[tensor].dtype in _NOT_REAL:
+        if tensor not in self.constants or self.tensors[tensor].dtype in NOT_REAL:
             return None
         return self.tensors[tensor].value
 
@@ -403,9 +403,8 @@ class Draft:
         return order
 
 
-#: Types of which no pass takes an element for a number.
+#: An opset that none is newer than.
 _NEWEST = 1 << 30
-_NOT_REAL = frozenset({"string", "complex64", "complex128"})
 
 
 def _as_onnxruntime_has_it(domain: str, name: str, node: Node, schema: Schema | None) -> bool:
@@ -463,10 +462,9 @@ def _understood(node: Node, schema: Schema | None) -> dict[str, Any]:
 def _replaced(inputs: list[int], old: int, new: int, times: int) -> None:
     """``new`` in place of ``old``, which is there so often; where thousands are replaced one by one, a search in a list takes the least."""
     at = -1
-    with suppress(ValueError):
-        for _ in range(times):
-            at = inputs.index(old, at + 1)
-            inputs[at] = new
+    for _ in range(times):
+        at = inputs.index(old, at + 1)
+        inputs[at] = new
 
 
 def draft_of(graph: Graph, schemas: str) -> Draft:

@@ -184,11 +184,11 @@ def _pad(draft: Draft, op: Op) -> bool:
     half = len(pads) // 2
     if any(pad < 0 for pad in pads) or any(pads[:2]) or any(pads[half : half + 2]):
         return False
-    user.origins += op.origins
     added = (*pads[2:half], *pads[half + 2 :])
     old = user.get("pads") or (0,) * len(added)
     if len(old) != len(added):
         return False
+    user.origins += op.origins
     user.attributes["pads"] = tuple(a + b for a, b in zip(old, added, strict=True))
     return draft.bypass(op, "")
 
