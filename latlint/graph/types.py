@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf, prod
 from types import MappingProxyType
 from typing import Any
@@ -275,6 +275,31 @@ def agreed(one: tuple[int, ...] | None, other: tuple[int, ...] | None) -> tuple[
     if one is None or other is None or len(one) != len(other):
         return None
     return tuple(a if a == b else -1 for a, b in zip(one, other, strict=True))
+
+
+def as_left_open(graph: Graph) -> tuple[list[Tensor], dict[int, tuple[int, ...] | None]]:
+    """The tensors as they are known before any open size is; and of those that then are known less of, the shapes at the sizes that are taken."""
+    tensors = list(graph.tensors)
+    if graph.left_open is None:
+        return tensors, {}
+    known, sizes = graph.left_open(), {}
+    for index, tensor in enumerate(tensors):
+        before = known.get(tensor.name)
+        if before is None or tensor.constant or (before.shape == tensor.shape and before.value == tensor.value):
+            continue
+        if _fits(before.shape, tensor.shape):
+            dtype = before.dtype if tensor.dtype == "unknown" else tensor.dtype
+            tensors[index] = replace(tensor, shape=before.shape, value=before.value, dtype=dtype)
+            sizes[index] = tensor.shape
+    return tensors, sizes
+
+
+def _fits(opened: tuple[int, ...] | None, shape: tuple[int, ...] | None) -> bool:
+    """Whether a shape is one that the open one can be: an edit may have made another of it. Of sizes that cannot be, as a side of one pixel,
+    nothing follows."""
+    if opened is None or shape is None:
+        return True
+    return len(opened) == len(shape) and all(a in (-1, b) for a, b in zip(opened, shape, strict=True))
 
 
 def work(node: Node, tensors: Sequence[Tensor]) -> float:

@@ -10,6 +10,7 @@ kernels by version and type that ``benchmarks/onnxruntime_kernels.py`` writes; a
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from math import inf
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 from latlint.data import data_dir
 from latlint.graph.inputs import dims_text
 from latlint.graph.tflite_ops import BUILTIN_NAMES, builtin
-from latlint.graph.types import Graph, Node, Tensor
+from latlint.graph.types import Graph, Node, Tensor, as_left_open
 from latlint.records import NamedTuple
 from latlint.runtime.rules import load_rules
 from latlint.words import counted
@@ -318,6 +319,7 @@ def is_of_kind(value: Any, kind: str) -> bool:
 def _against_schemas(graph: Graph, file: str) -> Iterator[Missing]:
     """Nodes that are not as the schema of their op has it, which ONNX Runtime checks before anything else."""
     found: dict[tuple[str, int, str], list[int]] = {}
+    known: Graph | None = None
     for node in graph.nodes:
         domain, _, op = node.native.rpartition("::")
         # one of control flow reads also what its graphs have written
@@ -325,10 +327,18 @@ def _against_schemas(graph: Graph, file: str) -> Iterator[Missing]:
         if schema is None:  # nobody knows what its attributes mean; that it has no kernel is said elsewhere
             continue
         wrong = _unlike(node, schema)
-        if wrong := wrong or (_CHECKS[op](graph, node) if op in _CHECKS and not domain else ""):
+        if not wrong and not domain and op in _CHECKS:
+            known = known or _as_stated(graph)
+            wrong = _CHECKS[op](known, node)
+        if wrong:
             found.setdefault((node.native, node.version, wrong), []).append(node.index)
     for (name, version, wrong), nodes in found.items():
         yield Missing(name, version, version, tuple(nodes), wrong=wrong)
+
+
+def _as_stated(graph: Graph) -> Graph:
+    """``graph`` without the sizes that nobody states, which it has at 1: a kernel may take others."""
+    return replace(graph, tensors=tuple(as_left_open(graph)[0])) if graph.open_sizes else graph
 
 
 def _unlike(node: Node, schema: Schema) -> str:
@@ -427,7 +437,7 @@ def _no_pad(graph: Graph, node: Node) -> str:
 def _no_clip(graph: Graph, node: Node) -> str:
     """Bounds are numbers (``math/clip.cc``)."""
     shapes = [graph.tensors[tensor].shape for tensor in node.native_inputs[1:3] if tensor >= 0]
-    return "with a bound of more than one number" if any(shape and shape != (1,) for shape in shapes) else ""
+    return "with a bound of more than one number" if any(shape and not _may_be(shape, (1,)) for shape in shapes) else ""
 
 
 def _no_gather(graph: Graph, node: Node) -> str:

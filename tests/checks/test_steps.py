@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+from types import MappingProxyType
 from typing import Any
 
 import pytest
+from linted import findings, subject
 
-from latlint.checks import missed_fusion, transposes_cancel
+from latlint.checks import missed_fusion, nearest_in_pieces, transposes_cancel
+from latlint.checks.view import View, view
 from latlint.graph.types import Graph, Node, Tensor
 from latlint.runtime.context import Context
 from latlint.runtime.groups import Group, find
@@ -102,3 +106,47 @@ def test_the_kernels_of_a_plan_are_looked_through_once_for_all_groups(monkeypatc
     monkeypatch.setattr(missed_fusion, "view", lambda subject: Seen())
     assert not list(missed_fusion.check(None))  # type: ignore[arg-type]
     assert Counted.asked == 1
+
+
+def test_orders_beyond_those_that_are_looked_at_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For each the whole graph is gone through."""
+    asked: list[Any] = []
+    monkeypatch.setattr(transposes_cancel, "_region", lambda view, order, *others: asked.append(order))
+    orders = [order for order in permutations(range(5)) if order != tuple(range(5))]
+    nodes = [
+        Node(at, "t", "transpose", "TRANSPOSE", (0,), (at + 1,), MappingProxyType({"permutation": order}))
+        for at, order in enumerate(orders)
+    ]
+    tensors = tuple(Tensor("t", (2,) * 5, "float32") for _ in range(len(orders) + 1))
+
+    class Seen:
+        graph = Graph("m", "tflite", "tflite", tuple(nodes), tensors, (0,), ())
+
+    assert transposes_cancel._regions(Seen()) == []  # type: ignore[arg-type]
+    assert len(asked) == 32 < len(orders)
+
+
+def test_a_reorder_is_in_front_of_the_op_behind_it() -> None:
+    found = findings("""
+        # x86-64-avx512/cpu-1@onnxruntime onnx
+        x = input 1x32x112x112
+        a = conv2d x 32 kernel=1 native=Conv
+        b = elu a native=Elu
+        c = conv2d b 32 kernel=1 native=Conv
+        d = softplus c native=Softplus
+        e = conv2d d 32 kernel=1 native=Conv
+        f = elu e native=Elu
+        y = conv2d f 32 kernel=1 native=Conv
+    """)
+    assert ", before Elu ×2, Softplus" in found["LAT264"].message
+
+
+def test_a_row_of_reshapes_is_not_gone_through_for_each_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Node] = []
+    source = View.source
+    monkeypatch.setattr(View, "source", lambda self, node, slot=0: asked.append(node) or source(self, node, slot))  # type: ignore[func-returns-value]
+    rows = "".join(f"r{at + 1} = reshape r{at} -> {'64x1' if at % 2 else '1x64'}\n" for at in range(LONG))
+    ends = "".join(f"t{at} = tile r{LONG} -> 2x64\ny{at} = reshape t{at} -> 1x128\n" for at in range(LONG))
+    drawn = f"# pixel-4/gpu\nr0 = input 64x1\n{rows}{ends}"
+    assert nearest_in_pieces._found(view(subject(drawn, "pixel-4/gpu"))) == []
+    assert len(asked) < 20 * LONG

@@ -256,6 +256,32 @@ def test_what_a_kernel_refuses_of_what_its_schema_allows(name: str, runtime: Mod
         run(wrong)
 
 
+def opened(content: bytes, *dims: int | str) -> bytes:
+    """The same file with other sizes of its input, or open ones."""
+    model = onnx.ModelProto.FromString(content)
+    model.graph.input[0].CopyFrom(helper.make_tensor_value_info("x", TensorProto.FLOAT, dims))
+    return bytes(model.SerializeToString())
+
+
+#: A file with a size that its kernel holds against another, which is open; and a size that it takes.
+OPEN: dict[str, tuple[bytes, tuple[int, ...]]] = {
+    "a state of a batch": (opened(with_bias(cell("GRU"), 1, 3, 8, slot=5), 5, "n", 8), (5, 3, 8)),
+    "a cell of a batch": (opened(with_bias(cell("LSTM"), 1, 3, 8, slot=6), "s", "n", 8), (5, 3, 8)),
+    "weights of a width": (opened(cell("RNN"), 5, 2, "w"), (5, 2, 8)),
+    "an element of an axis": (opened(with_constant("Gather", ["x", "c"], [0, 5], axis=0), "n", 8), (6, 8)),
+    "an element of an axis behind": (opened(with_constant("Gather", ["x", "c"], [-3], axis=1), 2, "n"), (2, 3)),
+}
+
+
+@pytest.mark.parametrize("name", OPEN)
+def test_a_kernel_may_take_other_sizes_than_those_that_are_assumed(name: str, runtime: ModuleType) -> None:
+    """A size that a file leaves open is taken as 1; what does not fit 1 may fit what it will be."""
+    content, dims = OPEN[name]
+    assert lacking(content) == []
+    session = runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    session.run(None, {"x": np.ones(dims, np.float32)})
+
+
 def test_weights_of_another_number_of_directions_or_units_are_refused() -> None:
     for attributes in ({"direction": "bidirectional"}, {"hidden_size": 16}):
         model = onnx.ModelProto.FromString(cell("LSTM"))

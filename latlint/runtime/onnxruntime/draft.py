@@ -13,7 +13,7 @@ from latlint.graph.onnx_ops import MICROSOFT_INPUTS
 from latlint.graph.onnx_parts import defs
 from latlint.graph.onnx_shapes import NOT_REAL
 from latlint.graph.ops import UNKNOWN
-from latlint.graph.types import Graph, Node, Tensor
+from latlint.graph.types import Graph, Node, Tensor, as_left_open
 from latlint.runtime.loading import Schema, is_of_kind, schema_of
 
 
@@ -423,31 +423,6 @@ def _as_onnxruntime_has_it(domain: str, name: str, node: Node, schema: Schema | 
     return defs.has(name)
 
 
-def _as_left_open(graph: Graph) -> tuple[list[Tensor], dict[int, tuple[int, ...] | None]]:
-    """The tensors as they are known before any open size is; and of those that then are known less of, the shapes at the sizes that are taken."""
-    tensors = list(graph.tensors)
-    if graph.left_open is None:
-        return tensors, {}
-    known, sizes = graph.left_open(), {}
-    for index, tensor in enumerate(tensors):
-        before = known.get(tensor.name)
-        if before is None or tensor.constant or (before.shape == tensor.shape and before.value == tensor.value):
-            continue
-        if _fits(before.shape, tensor.shape):
-            dtype = before.dtype if tensor.dtype == "unknown" else tensor.dtype
-            tensors[index] = replace(tensor, shape=before.shape, value=before.value, dtype=dtype)
-            sizes[index] = tensor.shape
-    return tensors, sizes
-
-
-def _fits(opened: tuple[int, ...] | None, shape: tuple[int, ...] | None) -> bool:
-    """Whether a shape is one that the open one can be: an edit may have made another of it. Of sizes that cannot be, as a side of one pixel,
-    nothing follows."""
-    if opened is None or shape is None:
-        return True
-    return len(opened) == len(shape) and all(a in (-1, b) for a, b in zip(opened, shape, strict=True))
-
-
 def _understood(node: Node, schema: Schema | None) -> dict[str, Any]:
     """The attributes that the schema has, each of the kind that it has there, and those of tools. A file with others is not loaded (LAT012), so that no pass
     need know what to make of them."""
@@ -472,7 +447,7 @@ def draft_of(graph: Graph, schemas: str) -> Draft:
     ops have (``runtime.loading``)."""
     constants = {index for index, tensor in enumerate(graph.tensors) if tensor.constant}
     opset = max((node.version for node in graph.nodes if "::" not in node.native), default=1)
-    tensors, sizes = _as_left_open(graph)
+    tensors, sizes = as_left_open(graph)
     draft = Draft(tensors, frozenset(graph.inputs), frozenset(graph.outputs), opset, constants, len(graph.tensors))
     draft.sizes = sizes
     draft.bodies = {node.index: node.inner for node in graph.nodes if node.inner}
