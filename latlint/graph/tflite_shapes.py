@@ -781,8 +781,16 @@ def _divided(self: Sizes, node: Node, a: Array, b: Array) -> Array:
     return np.trunc(a / b).astype(np.int64) if a.dtype.kind == "i" else a / b
 
 
-def _elementwise(function: Callable[..., Any]) -> _Fold:
-    return lambda self, node, *operands: np.asarray(function(*operands))
+def _elementwise(function: Callable[..., Any], takes: int = 0) -> _Fold:
+    """A function of ``takes`` operands, a ufunc of its own number: one more would be what NumPy writes the result into."""
+    takes = takes or function.nin
+
+    def fold(self: Sizes, node: Node, *operands: Array) -> Array:
+        if len(operands) != takes:
+            raise ValueError(f"{len(operands)} operands, of {takes}")
+        return np.asarray(function(*operands))
+
+    return fold
 
 
 def _mean(data: Array, **over: Any) -> Array:
@@ -873,7 +881,7 @@ _FOLDS: dict[str, _Fold] = {
     "fill": _filled,
     "tile": _tiled,
     "cumsum": _summed,
-    "select": _elementwise(np.where),
+    "select": _elementwise(np.where, 3),
     "add": _elementwise(np.add),
     "sub": _elementwise(np.subtract),
     "mul": _elementwise(np.multiply),
@@ -895,14 +903,14 @@ _FOLDS: dict[str, _Fold] = {
     "abs": _elementwise(np.abs),
     "floor": _elementwise(np.floor),
     "ceil": _elementwise(np.ceil),
-    "round": _elementwise(np.round),
+    "round": _elementwise(np.round, 1),
     "sqrt": _elementwise(np.sqrt),
-    "rsqrt": _elementwise(lambda data: 1 / np.sqrt(data)),
+    "rsqrt": _elementwise(lambda data: 1 / np.sqrt(data), 1),
     "exp": _elementwise(np.exp),
     "log": _elementwise(np.log),
     "sign": _elementwise(np.sign),
     "square": _elementwise(np.square),
-    "squared_difference": _elementwise(lambda a, b: np.square(a - b)),
+    "squared_difference": _elementwise(lambda a, b: np.square(a - b), 2),
     "pow": _elementwise(np.power),
     "pad": _padded,
     "broadcast_to": _broadcasted,

@@ -18,7 +18,7 @@ from latlint.graph import Graph, tflite, tflite_bodies, tflite_shapes
 from latlint.graph.inputs import InputShape
 from latlint.graph.tflite import read_tflite
 from latlint.graph.tflite_shapes import Sizes
-from latlint.graph.types import Tensor
+from latlint.graph.types import Node, Tensor
 from tests.graph.test_tflite import Body, Op, T, build, constant, weights
 
 REPOSITORY = Path(__file__).parents[2]
@@ -404,6 +404,22 @@ def test_a_constant_has_a_value_only_where_its_elements_fill_its_shape() -> None
     )
     assert np.array_equal(sizes.array(0), [[1, 2], [3, 4]])
     assert sizes.array(1) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "reads"),
+    [("maximum", 3), ("add", 3), ("abs", 2), ("neg", 2), ("round", 2), ("select", 1), ("rsqrt", 2), ("squared_difference", 1)],
+)
+def test_an_operand_too_many_is_nothing_to_write_into(kind: str, reads: int) -> None:
+    """NumPy takes one more for the place of the result; fuzzing found that it warns of some, and it is another op's value."""
+    given = [Tensor(name, (2,), "int32", True, value) for name, value in (("a", (3, -4)), ("b", (2, 1)), ("c", (6, 1)))]
+    tensors = [*given, *(Tensor(name, (2,), "int32") for name in "def")]
+    sizes = Sizes(tensors, lambda index: tensors[index].shape)
+    for index, (source, target) in enumerate(((1, 3), (2, 4))):
+        sizes.take(Node(index, "", "neg", "NEG", (source,), (target,)))
+    sizes.take(Node(2, "", kind, kind.upper(), (0, 3, 4)[:reads], (5,)))
+    assert sizes.array(5) is None, "the op does not take that many"
+    assert [sizes.array(index).tolist() for index in (3, 4)] == [[-2, -1], [-6, -1]]  # type: ignore[union-attr]
 
 
 # --- Bounds --------------------------------------------------------------------------------------------------------------------------
