@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from itertools import zip_longest
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from latlint import __version__
 from latlint.checks.types import SEVERITIES, Finding
 from latlint.latency.types import Footprint, KernelPrediction, Prediction
-from latlint.records import NamedTuple, Record
+from latlint.records import NamedTuple, Record, replace
 
 
 class InputError(NamedTuple):

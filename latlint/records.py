@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from typing import NamedTuple as NamedTuple
@@ -54,3 +54,20 @@ class Record:
 
     def _compared(self) -> tuple[Any, ...]:
         return tuple([getattr(self, each.name) for each in fields(self) if each.compare])  # type: ignore[arg-type]
+
+
+_R = TypeVar("_R", bound=Record)
+
+
+def replace(record: _R, /, **changes: Any) -> _R:
+    """``dataclasses.replace`` in 40 % of the time: a lint of one model on all NPUs replaces fields of some two hundred records. ``TypeError`` for what
+    is no field."""
+    cls = type(record)
+    made = cls.__new__(cls)
+    for name in cls.__match_args__:  # type: ignore[attr-defined]
+        object.__setattr__(made, name, changes.pop(name) if name in changes else getattr(record, name))
+    if changes:
+        raise TypeError(f"{cls.__name__} has no field {min(changes)!r}")
+    if hasattr(cls, "__post_init__"):
+        made.__post_init__()  # type: ignore[attr-defined]
+    return made

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import inspect
 import pickle
 import typing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
 
-from latlint.records import NamedTuple, Record
+from latlint.errors import LatlintError
+from latlint.records import NamedTuple, Record, replace
+from latlint.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -41,6 +44,22 @@ def test_records_are_as_dataclasses() -> None:
     assert [hash(each) for each in ours] == [hash(each) for each in theirs]
     assert replace(ours[0], sizes=(1,)) == ours[1] != Other("a", (1,))
     assert ours[0] != "a" and len({*ours, *ours}) == 4
+
+
+def test_fields_are_replaced_as_by_dataclasses() -> None:
+    given = Ours("a", (1,), "here", "s")
+    for fields in ({}, {"sizes": ()}, {"name": "b", "secret": ""}):
+        ours, theirs = replace(given, **fields), dataclasses.replace(given, **fields)
+        assert [getattr(ours, name) for name in Ours.__slots__] == [getattr(theirs, name) for name in Ours.__slots__]
+    assert type(replace(Other("a"), name="b")) is Other
+    with pytest.raises(TypeError, match="no field 'size'"):
+        replace(given, size=1)
+
+
+def test_what_a_record_makes_of_its_fields_it_makes_again() -> None:
+    assert replace(Settings(), select=["LAT1"]).select == ("LAT1",)
+    with pytest.raises(LatlintError, match="min_gain: expected a share from 0 to 1"):
+        replace(Settings(), min_gain=-1.0)
 
 
 class Place(NamedTuple):

@@ -8,7 +8,6 @@ where the configuration is read.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
@@ -17,7 +16,7 @@ from latlint.checks._causes import gathered
 from latlint.checks._selection import graded, reach, refuse_unknown, selected
 from latlint.checks._selection import severity as severity
 from latlint.checks.types import SEVERITIES, Comparison, Finding, Leftovers, Rule, Subject, fingerprint
-from latlint.records import NamedTuple
+from latlint.records import NamedTuple, replace
 from latlint.settings import Settings
 
 _NO_RULES = frozenset({"budgets", "docs", "types", "view"})

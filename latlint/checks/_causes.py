@@ -8,15 +8,17 @@ or more, or where its rule says that the other's tells the cause (``Rule.under``
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from math import inf
 
 from latlint.checks.types import SEVERITIES, Finding
+from latlint.records import replace
 
 
 def gathered(findings: Sequence[Finding], under: dict[str, tuple[str, ...]]) -> list[Finding]:
     """``findings`` of one model on one target, in their order, each with the others that have its cause. ``under``: the codes that tell the
     cause of a rule's findings, by the rule's code."""
+    if len(findings) < 2:
+        return list(findings)
     causes_of = [_cause(place, findings, under) for place in range(len(findings))]
     heads = [_head(place, causes_of) for place in range(len(findings))]
     groups: dict[int, list[int]] = {}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import lru_cache
 
 from latlint.checks.types import SEVERITIES, Finding, Rule
 from latlint.errors import LatlintError
+from latlint.records import replace
 from latlint.settings import Settings
 from latlint.words import nearest
 
@@ -63,7 +63,7 @@ def graded(finding: Finding, rule: Rule, chosen: str) -> Finding:
     """``finding`` with the severity that was ``chosen`` for its rule; one that the rule itself made milder stays that mild."""
     if finding.severity != rule.severity:
         chosen = min(chosen, finding.severity, key=SEVERITIES.index)
-    return replace(finding, severity=chosen)
+    return finding if chosen == finding.severity else replace(finding, severity=chosen)
 
 
 def _reaches(rule: Rule, selectors: Iterable[str]) -> int:

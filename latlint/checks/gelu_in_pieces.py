@@ -63,7 +63,7 @@ RULE = Rule("LAT250", "gelu-in-pieces", "warning", ("npu",), "measured")
 
 def check(subject: Subject) -> Iterator[Finding]:
     seen = view(subject)
-    found = list(_spelt(seen))
+    found = seen.launched(_spelt)
     if not found:
         return
 
@@ -81,13 +81,15 @@ def check(subject: Subject) -> Iterator[Finding]:
     )
 
 
-def _spelt(seen: View) -> Iterator[tuple[list[Node], int]]:
+def _spelt(view: View) -> list[tuple[list[Node], int]]:
     """The nodes of each, the last one first, and the value that it is of."""
-    for kernel in seen.plan.kernels:
+    found = []
+    for kernel in view.plan.kernels:
         if kernel.implementation == "gelu_spelt_out":
-            nodes = [seen.graph.nodes[index] for index in kernel.nodes]
+            nodes = [view.graph.nodes[index] for index in kernel.nodes]
             made = {tensor for node in nodes for tensor in node.outputs}
             read = {tensor for node in nodes for tensor in node.inputs if tensor >= 0}
-            data = [tensor for tensor in read - made if not seen.graph.tensors[tensor].constant]
+            data = [tensor for tensor in read - made if not view.graph.tensors[tensor].constant]
             if len(data) == 1:
-                yield nodes, data[0]
+                found.append((nodes, data[0]))
+    return found

@@ -61,9 +61,9 @@ from latlint.words import counted
 
 if TYPE_CHECKING:
     from latlint.graph.types import Node
-    from latlint.latency.engine import Workload
+    from latlint.latency.engine import Array
     from latlint.runtime.types import Kernel
-    from latlint.whatif.frontier import Frontier
+    from latlint.whatif.frontier import Account, Frontier
 
 RULE = Rule("LAT230", "slow-op", "warning", (), "measured")
 
@@ -148,56 +148,76 @@ def _groups(view: View) -> list[_Group]:
     return [group for group in found if group is not None]
 
 
-def _judged(view: View) -> dict[tuple[str, str], list[int]]:
-    """The places in the plan of the convolutions that are held against the frontier, by group and type of activations."""
-    from latlint.whatif.frontier import group_of  # NumPy: listing the rules does without
+class _Like(NamedTuple):
+    """Convolutions of one group: their ``places`` in the plan, and the multiply-accumulates and rounds of each."""
+
+    places: list[int]
+    macs: Array
+    repeat: Array
+
+
+def _judged(view: View) -> dict[str, dict[str, _Like]]:
+    """The convolutions that are held against the frontier, by type of activations and group."""
+    import numpy as np  # listing the rules does without
+
+    from latlint.whatif.frontier import group_of
 
     kernels, refuses = view.plan.kernels, view.offloads
-    like: dict[tuple[str, str], list[int]] = {}
+    found: dict[str, dict[str, list[int]]] = {}
     for place, kernel in enumerate(kernels):
         group = group_of(kernel)
         if group is None or kernel.inputs[0][-1] <= _IMAGE_CHANNELS:
             continue
         if refuses and view.plan.partitions[kernel.partition].executor != view.plan.delegate:
             continue  # what the delegate refuses is what LAT201 to LAT209 are about
-        like.setdefault((group, kernel.input_dtype), []).append(place)
-    return like
+        found.setdefault(kernel.input_dtype, {}).setdefault(group, []).append(place)
+
+    def like(places: list[int]) -> _Like:
+        macs, repeat = ([float(getattr(kernels[place], name)) for place in places] for name in ("macs", "repeat"))
+        return _Like(places, np.array(macs), np.array(repeat))
+
+    return {dtype: {group: like(places) for group, places in groups.items()} for dtype, groups in found.items()}
 
 
 class _Held(NamedTuple):
-    """The kernels that are held against the frontier: the row of each place in the plan, and the terms and multiply-accumulates as computed of each row."""
+    """The kernels that are held against the frontier: the row of each place in the plan, what they spend time on, and the multiply-accumulates as
+    computed of each row."""
 
     rows: dict[int, int]
-    work: Workload
+    accounts: tuple[Account, ...]
     computed_macs: list[float]
 
 
 def _work(view: View) -> _Held:
     from latlint.latency import engine
-    from latlint.whatif.frontier import computed_macs
+    from latlint.whatif.frontier import accounts, computed_macs
 
-    places = sorted(place for found in view.launched(_judged).values() for place in found)
+    groups = view.launched(_judged).values()
+    places = sorted(place for by_group in groups for like in by_group.values() for place in like.places)
     work = engine.workload(replace(view.plan, kernels=tuple([view.plan.kernels[place] for place in places])))
-    return _Held({place: row for row, place in enumerate(places)}, work, computed_macs(work).tolist())
+    return _Held({place: row for row, place in enumerate(places)}, accounts(work), computed_macs(work).tolist())
 
 
 def _slow(view: View) -> list[_Slow]:
     """Kernels that were measured and take far longer than the frontier, in the plan's order."""
-    from latlint.whatif.frontier import frontier
+    from latlint.whatif.frontier import frontiers
 
-    slow: dict[int, _Slow] = {}
-    for (group, dtype), places in view.launched(_judged).items():
-        known = [place for place in places if view.kernel_sources[place] == "predicted"]
-        if not known:
-            continue
-        curve = frontier(view.subject.target, group, dtype)
-        best = curve.prices([view.plan.kernels[place].macs for place in known]).tolist()
-        for place, once_ms in zip(known, best, strict=True):
-            kernel = view.plan.kernels[place]
-            best_ms = once_ms * kernel.repeat
-            if view.kernel_ms[place] > _SLOW * best_ms:  # never where the frontier is not known: NaN
-                slow[place] = _Slow(place, kernel, view.kernel_ms[place], best_ms, curve)
-    return [slow[place] for place in sorted(slow)]
+    slow: list[_Slow] = []
+    for dtype, by_group in view.launched(_judged).items():
+        measured = {
+            group: known
+            for group, like in by_group.items()
+            if (known := [view.kernel_sources[place] == "predicted" for place in like.places]) and any(known)
+        }
+        curves = frontiers(view.subject.target, tuple(measured), dtype) if measured else {}
+        for group, curve in curves.items():
+            like = by_group[group]
+            best = (curve.prices(like.macs) * like.repeat).tolist()
+            for place, predicted, best_ms in zip(like.places, measured[group], best, strict=True):
+                ms = view.kernel_ms[place]
+                if predicted and ms > _SLOW * best_ms:  # never where the frontier is not known: NaN
+                    slow.append(_Slow(place, view.plan.kernels[place], ms, best_ms, curve))
+    return sorted(slow, key=lambda each: each.position)
 
 
 def _reasons(view: View, slow: list[_Slow]) -> Iterator[str]:
@@ -226,15 +246,15 @@ def _most(view: View, held: _Held, slow: list[_Slow]) -> list[tuple[str, bool]]:
     from latlint.whatif.frontier import PURPOSES, spent
 
     target = view.subject.target
-    own = spent(held.work, target, [held.rows[each.position] for each in slow], [each.ms for each in slow])
-    found = [("", False)] * len(slow)
-    for curve in {id(each.curve): each.curve for each in slow}.values():
-        at = [number for number, each in enumerate(slow) if each.curve is curve]
-        near = curve.nearest([slow[number].kernel.macs for number in at])
-        usual = curve.spent(target, near, [slow[number].kernel.all_macs for number in at])
-        for number, size, purpose in zip(at, near, (own[at] - usual).argmax(axis=1).tolist(), strict=True):
-            found[number] = PURPOSES[purpose], bool(curve.winograd[size])
-    return found
+    excess = spent(held.accounts, target, [held.rows[each.position] for each in slow], [each.ms for each in slow])
+    near = [each.curve.nearest(each.kernel.macs) for each in slow]
+    for accounts in {id(each.curve.accounts): each.curve.accounts for each in slow}.values():
+        at = [number for number, each in enumerate(slow) if each.curve.accounts is accounts]
+        usual = [(slow[number].kernel, slow[number].curve, near[number]) for number in at]
+        usual_ms = [curve.ms[size] * (kernel.all_macs / curve.macs[size]) for kernel, curve, size in usual]
+        excess[at] -= spent(accounts, target, [curve.chosen[size] for _, curve, size in usual], usual_ms)
+    winograd = [each.curve.winograd[size] for each, size in zip(slow, near, strict=True)]
+    return [(PURPOSES[most], fast) for most, fast in zip(excess.argmax(axis=1).tolist(), winograd, strict=True)]
 
 
 def _refused(view: View, kernel: Kernel) -> bool:

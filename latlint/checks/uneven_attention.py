@@ -43,8 +43,8 @@ from collections.abc import Iterator
 from math import prod
 
 from latlint.checks.types import Finding, Rule, Subject
-from latlint.checks.view import view
-from latlint.graph.types import ITEM_BYTES
+from latlint.checks.view import View, view
+from latlint.graph.types import ITEM_BYTES, Node
 
 RULE = Rule("LAT251", "uneven-attention", "note", ("npu",), "measured")
 
@@ -54,18 +54,24 @@ _TILE = 128
 
 
 def check(subject: Subject) -> Iterator[Finding]:
-    from latlint.latency.models.npu import ON_CHIP  # the cost model, which no other processor has a use for
-
     seen = view(subject)
-    found = []
-    lengths = set()
-    for kernel in seen.plan.kernels:
-        made = kernel.outputs[0] if kernel.op == "batch_matmul" and kernel.outputs else ()
-        size = prod(made) * ITEM_BYTES.get(kernel.output_dtype, 2)
-        if len(made) > 1 and min(made[-2:]) >= _LONG and made[-1] % _TILE and size > ON_CHIP and kernel.nodes:
-            lengths.add(made[-1])
-            found.append(seen.graph.nodes[kernel.nodes[0]])
+    lengths, found = seen.launched(_uneven)
     if found:
         said = ", ".join(map(str, sorted(lengths)))
         message = f"attention ×{len(found)} over {said} positions, beside a multiple of {_TILE}"
         yield from seen.judge(RULE, message, found, fix=f"pad the sequence to a multiple of {_TILE} and measure both")
+
+
+def _uneven(view: View) -> tuple[set[int], list[Node]]:
+    """The lengths of sequences that are beside a multiple, and the products over them."""
+    from latlint.latency.models.npu import ON_CHIP  # the cost model, which no other processor has a use for
+
+    found = []
+    lengths = set()
+    for kernel in view.plan.kernels:
+        made = kernel.outputs[0] if kernel.op == "batch_matmul" and kernel.outputs else ()
+        size = prod(made) * ITEM_BYTES.get(kernel.output_dtype, 2)
+        if len(made) > 1 and min(made[-2:]) >= _LONG and made[-1] % _TILE and size > ON_CHIP and kernel.nodes:
+            lengths.add(made[-1])
+            found.append(view.graph.nodes[kernel.nodes[0]])
+    return lengths, found

@@ -783,7 +783,7 @@ def _divided(self: Sizes, node: Node, a: Array, b: Array) -> Array:
 
 def _elementwise(function: Callable[..., Any], takes: int = 0) -> _Fold:
     """A function of ``takes`` operands, a ufunc of its own number: one more would be what NumPy writes the result into."""
-    takes = takes or function.nin
+    takes = function.nin if isinstance(function, np.ufunc) else takes
 
     def fold(self: Sizes, node: Node, *operands: Array) -> Array:
         if len(operands) != takes:

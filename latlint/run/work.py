@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from latlint.errors import INTERNAL, LatlintError, debugging, internal_error_text
 from latlint.graph import opened
 from latlint.outcome import InputError, Outcome
-from latlint.records import NamedTuple
+from latlint.records import NamedTuple, replace
 from latlint.run.cache import Cache, key_of
 from latlint.run.targets import TargetPack, load_packs
 from latlint.settings import Settings

@@ -189,6 +189,7 @@ class Acceptance(NamedTuple):
 
 
 _PLAIN: Mapping[str, Any] = MappingProxyType({})
+_ON_NONE = Terms()
 
 
 def parse_acceptance(rules: Rules) -> tuple[Acceptance, dict[str, dict[str, Any]], dict[str, Any]]:
@@ -200,7 +201,8 @@ def parse_acceptance(rules: Rules) -> tuple[Acceptance, dict[str, dict[str, Any]
     # most ops of an NPU: a word each is read ten times as fast as a table
     plain = dict.fromkeys(data.pop("plain", "").split(), _PLAIN)
     for kind, entry in (plain | data.pop("ops")).items():
-        terms[kind if data.get("by_native") else known_kind(kind)], others[kind] = _terms(kind, entry, shared)
+        read = (_ON_NONE, {}) if entry is _PLAIN else _terms(kind, entry, shared)
+        terms[kind if data.get("by_native") else known_kind(kind)], others[kind] = read
     values = {key: data.pop(key) for key in Acceptance._fields if key in data and key not in ("by", "ops")}
     for key in ("activations", "custom", "constant_dtypes", "hybrid"):
         if key in values:

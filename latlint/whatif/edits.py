@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from math import prod
 from types import MappingProxyType
 from typing import Any
 
 from latlint.graph.ops import BINARY, POOLS, REDUCTIONS, UNARY
 from latlint.graph.types import Graph, Node
+from latlint.records import replace
 
 Shape = tuple[int, ...]
 

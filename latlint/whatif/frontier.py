@@ -5,14 +5,14 @@ channels, as many in as out, stride 1. The target's runtime plans them and its p
 time a multiply-accumulate took among those of like size, so it holds nothing but the target's own predictions. A kernel
 is held against what as many multiply-accumulates cost there.
 
-A group is planned once for all targets that plan alike, and priced once a target: a few milliseconds, and nothing after that.
+The groups that a model needs are planned once for all targets that plan alike, and priced once a target: a few milliseconds, and nothing after that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from math import prod
+from math import log, prod
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -77,46 +77,50 @@ _NUMBERED_SPENT_ON = {"output_piece": "output", "chain": "weights", "general": "
 PURPOSES = ("arithmetic", "tiles", "input", "output", "weights", "launch", "other")
 
 
+class Account(NamedTuple):
+    """What one executor's kernels of a plan spend time on, before any device's speed: ``terms`` (kernels, columns) of its ``model``, but for those
+    ``columns`` that none of them has, and the ``purposes`` (columns, purposes) of each; ``at`` are the kernels' places in the plan, ascending."""
+
+    model: CostModel
+    at: NDArray[np.intp]
+    columns: NDArray[np.intp]
+    terms: Array
+    purposes: Array
+
+
 class Frontier(NamedTuple):
-    """Well-shaped convolutions of one group on one target, the best of each size: ``macs`` (sizes,), ascending; ``ms`` (sizes,);
-    ``winograd`` (sizes,) tells which run on Winograd kernels. They are the ``chosen`` ones of those ``drawn``."""
+    """Well-shaped convolutions of one group on one target, the best of each size: multiply-accumulates, ascending, milliseconds, and whether they run on
+    Winograd kernels. They are the ``chosen`` ones of the convolutions that were drawn, of whatever group, whose ``accounts`` these are."""
 
-    macs: Array
-    ms: Array
-    winograd: NDArray[np.bool_]
-    chosen: NDArray[np.intp]
-    drawn: Workload
+    macs: list[float]
+    ms: list[float]
+    winograd: list[bool]
+    chosen: list[int]
+    accounts: tuple[Account, ...]
 
-    def spent(self, target: Target, of: Sequence[int], macs: Sequence[int]) -> Array:
-        """(macs, purposes): the milliseconds by ``PURPOSES`` of so many multiply-accumulates each in the convolution whose index is ``of``, on the target
-        that this is the frontier of."""
-        scale = np.array(macs, float) / self.macs[of]
-        return spent(self.drawn, target, self.chosen[of], self.ms[of]) * scale[:, None]
-
-    def prices(self, macs: Sequence[int]) -> Array:
+    def prices(self, macs: Sequence[float] | Array) -> Array:
         """Milliseconds of each number of multiply-accumulates in well-shaped convolutions; NaN where none are that small."""
-        wanted = np.array(macs, float)
-        if not len(self.macs):
+        wanted = np.asarray(macs, float)
+        if not self.macs:
             return np.full(len(wanted), np.nan)
-        rate = np.interp(np.log(wanted), np.log(self.macs), np.log(self.ms / self.macs), left=np.nan)
+        known = np.array(self.macs)
+        rate = np.interp(np.log(wanted), np.log(known), np.log(self.ms / known), left=np.nan)
         return np.asarray(np.exp(rate) * wanted)
 
-    def nearest(self, macs: Sequence[int]) -> list[int]:
-        """The index of the convolution nearest in size to each number of multiply-accumulates."""
-        apart = np.abs(np.log(self.macs / np.array(macs, float)[:, None]))
-        found: list[int] = apart.argmin(axis=1).tolist()
-        return found
+    def nearest(self, macs: float) -> int:
+        """The index of the convolution nearest in size to so many multiply-accumulates."""
+        size = log(macs)
+        return min(range(len(self.macs)), key=lambda index: abs(log(self.macs[index]) - size))
 
 
 class _Drawn(NamedTuple):
-    """Convolutions that were drawn: where each is in the plan, its multiply-accumulates, and a number that those of like size share; and, of all of the
-    plan, which run on Winograd kernels."""
+    """Convolutions that were drawn: the multiply-accumulates of each kernel of the plan, and by group the places there of those that are of like size,
+    the smallest first."""
 
     work: Workload
-    at: NDArray[np.intp]
     macs: Array
-    like: NDArray[np.intp]
-    winograd: NDArray[np.bool_]
+    sizes: dict[str, list[list[int]]]
+    accounts: tuple[Account, ...]
 
 
 def group_of(kernel: Kernel) -> str | None:
@@ -132,50 +136,75 @@ def group_of(kernel: Kernel) -> str | None:
     return "1x1" if taps == 1 else "kxk"
 
 
-_known: dict[tuple[str, str, str, str, str], Frontier] = {}
-_well_shaped: dict[tuple[tuple[str, ...], str, str], _Drawn] = {}
+_known: dict[tuple[str, str, str, tuple[str, ...], str], dict[str, Frontier]] = {}
+_well_shaped: dict[tuple[tuple[str, ...], tuple[str, ...], str], _Drawn] = {}
 
 
-def frontier(target: Target, group: str, dtype: str) -> Frontier:
-    """The frontier of ``group`` on ``target`` for activations of ``dtype``; empty where nothing like it was measured."""
-    key = (target.device, target.key, str(target.pack.card.get("sha256", "")), group, dtype)
+def frontiers(target: Target, groups: tuple[str, ...], dtype: str) -> dict[str, Frontier]:
+    """The frontier of each of ``groups`` on ``target`` for activations of ``dtype``; empty where nothing like it was measured."""
+    key = (target.device, target.key, str(target.pack.card.get("sha256", "")), groups, dtype)
     if key not in _known:
         processor = target.processor
-        like = alike(processor, dtype in FLOATS), group, dtype
+        like = alike(processor, dtype in FLOATS), groups, dtype
         if like not in _well_shaped:
-            _well_shaped[like] = _convolutions(_drawn(processor, group, dtype))
+            _well_shaped[like] = _convolutions(_drawn(processor, groups, dtype), groups)
         _known[key] = _best(_well_shaped[like], target)
     return _known[key]
 
 
-def _convolutions(work: Workload) -> _Drawn:
-    kernels = work.plan.kernels
-    macs = np.array([float(kernel.macs) for kernel in kernels])
-    at = np.flatnonzero(macs > 0)
-    winograd = np.array(["winograd" in kernel.implementation for kernel in kernels], bool)
-    return _Drawn(work, at, macs[at], (np.log(macs[at]) / np.log(LIKE_SIZE)).astype(int), winograd)
+def _convolutions(work: Workload, groups: tuple[str, ...]) -> _Drawn:
+    like: dict[tuple[int, int], list[int]] = {}
+    for place, kernel in enumerate(work.plan.kernels):
+        if kernel.macs:
+            # they are drawn group by group, as many of each
+            group = kernel.nodes[0] // sum(map(len, SHAPES.values()))
+            like.setdefault((group, int(log(kernel.macs) / log(LIKE_SIZE))), []).append(place)
+    sizes: dict[str, list[list[int]]] = {group: [] for group in groups}
+    for (group, _), places in sorted(like.items()):
+        sizes[groups[group]].append(places)
+    macs = np.array([float(kernel.macs) for kernel in work.plan.kernels])
+    return _Drawn(work, macs, sizes, accounts(work))
 
 
-def _best(drawn: _Drawn, target: Target) -> Frontier:
+def _best(drawn: _Drawn, target: Target) -> dict[str, Frontier]:
     """Of those of like size that are predicted the one that takes the least time a multiply-accumulate."""
-    times = engine.times(drawn.work, target)
-    predicted = times.predicted[drawn.at]
-    at, macs, like = drawn.at[predicted], drawn.macs[predicted], drawn.like[predicted]
-    by_rate = np.lexsort((times.kernels[at] / macs, like))
-    best = by_rate[np.diff(like[by_rate], prepend=-1) > 0]
-    chosen = at[best]
-    return Frontier(macs[best], times.kernels[chosen], drawn.winograd[chosen], chosen, drawn.work)
+    times, kernels = engine.times(drawn.work, target), drawn.work.plan.kernels
+    predicted, ms = times.predicted.tolist(), times.kernels.tolist()
+    rates = (times.kernels / np.maximum(drawn.macs, 1)).tolist()
+    found = {}
+    for group, sizes in drawn.sizes.items():
+        known = ([place for place in places if predicted[place]] for places in sizes)
+        chosen = [min(places, key=rates.__getitem__) for places in known if places]
+        found[group] = Frontier(
+            [float(kernels[place].macs) for place in chosen],
+            [ms[place] for place in chosen],
+            ["winograd" in kernels[place].implementation for place in chosen],
+            chosen,
+            drawn.accounts,
+        )
+    return found
 
 
-def spent(work: Workload, target: Target, at: Sequence[int] | NDArray[np.intp], ms: Sequence[float] | Array) -> Array:
+def accounts(work: Workload) -> tuple[Account, ...]:
+    """What the kernels of ``work`` spend time on, executor by executor."""
+    found = []
+    for part in work.parts:
+        columns = np.flatnonzero(part.terms.any(axis=0))
+        found.append(Account(part.model, part.at, columns, part.terms[:, columns], _purposes(part.model)[columns]))
+    return tuple(found)
+
+
+def spent(
+    accounts: Iterable[Account], target: Target, at: Sequence[int] | NDArray[np.intp], ms: Sequence[float] | Array
+) -> Array:
     """(kernels, purposes): what the milliseconds of the kernels at these places of the plan are spent on, from the terms that price them. What
     trees add to the sum of the terms goes to all purposes alike."""
     places, spent_ms = np.asarray(at, np.intp), np.asarray(ms)
     found = np.zeros((len(places), len(PURPOSES)))
-    for part in work.parts:
-        rows = part.at.searchsorted(places)
-        cost = part.terms.take(rows, 0, mode="clip") @ (target.costs(part.model)[:, None] * _purposes(part.model))
-        here = part.at.take(rows, mode="clip") == places
+    for model, known, columns, terms, purposes in accounts:
+        rows = known.searchsorted(places)
+        cost = (terms.take(rows, 0, mode="clip") * target.costs(model)[columns]) @ purposes
+        here = known.take(rows, mode="clip") == places
         found += cost * (spent_ms * here / np.maximum(cost.sum(axis=1), 1e-12))[:, None]
     return found
 
@@ -208,15 +237,15 @@ def _purpose(term: str) -> str:
     return _SPENT_ON.get(last, "other")
 
 
-def _drawn(processor: Processor, group: str, dtype: str) -> Workload:
-    """The group's convolutions as the runtime of ``processor`` would run them."""
-    op, size = GROUPS[group]
+def _drawn(processor: Processor, groups: Sequence[str], dtype: str) -> Workload:
+    """The groups' convolutions as the runtime of ``processor`` would run them."""
     drawing = _Drawing(dtype)
     if load_rules(processor.runtime).takes != _DIALECT:  # its ops are others: nothing to hold a kernel against
         return engine.workload(Plan(processor.runtime, processor.name, dtype, (), ()))
-    for side, widths in SHAPES.items():
-        for channels in widths:
-            drawing.convolution(op, side, channels, size)
+    for op, size in map(GROUPS.__getitem__, groups):
+        for side, widths in SHAPES.items():
+            for channels in widths:
+                drawing.convolution(op, side, channels, size)
     return engine.workload(plan(drawing.graph(), processor))
 
 

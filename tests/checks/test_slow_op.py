@@ -18,7 +18,7 @@ from latlint.graph import read
 from latlint.graph.types import Graph
 from latlint.latency import engine
 from latlint.runtime import plan
-from latlint.whatif.frontier import GROUPS, PURPOSES, frontier, spent
+from latlint.whatif.frontier import GROUPS, PURPOSES, accounts, frontiers, spent
 from tests.targets import bundled
 
 TARGETS = bundled()
@@ -32,10 +32,10 @@ def found(graph: Graph, target: str) -> list[Finding]:
 @pytest.mark.parametrize("target", ["pixel-4/gpu", "iphone-xs/gpu", "pixel-4/cpu-1large", "galaxy-a03s/cpu-4large"])
 @pytest.mark.parametrize("group", GROUPS)
 def test_the_frontier_is_made_of_the_targets_own_predictions(target: str, group: str) -> None:
-    curve = frontier(TARGETS[target], group, "float32")
+    curve = frontiers(TARGETS[target], (group,), "float32")[group]
     assert len(curve.macs) >= 4 and np.all(np.diff(curve.macs) > 0)
-    assert curve.nearest(curve.macs) == list(range(len(curve.macs)))
-    assert curve.spent(TARGETS[target], range(len(curve.ms)), 2 * curve.macs).sum(axis=1) == pytest.approx(2 * curve.ms)
+    assert [curve.nearest(macs) for macs in curve.macs] == list(range(len(curve.macs)))
+    assert spent(curve.accounts, TARGETS[target], curve.chosen, curve.ms).sum(axis=1) == pytest.approx(curve.ms)
     for macs, ms in zip(curve.macs, curve.ms, strict=True):
         assert curve.prices([macs]) == pytest.approx([ms])
     below, beyond = curve.prices([curve.macs[0] * 0.5, curve.macs[-1] * 2])
@@ -49,8 +49,8 @@ def test_no_well_shaped_convolution_is_slow_and_winograd_counts_where_the_gpu_ha
     )
     for target in ("galaxy-s10/gpu", "pixel-4/gpu", "pixel-4/cpu-1large"):
         assert found(sketch(square), target) == []
-    assert frontier(TARGETS["galaxy-s10/gpu"], "kxk", "float32").winograd.any()
-    assert not frontier(TARGETS["pixel-4/gpu"], "kxk", "float32").winograd.any()
+    assert any(frontiers(TARGETS["galaxy-s10/gpu"], ("kxk",), "float32")["kxk"].winograd)
+    assert not any(frontiers(TARGETS["pixel-4/gpu"], ("kxk",), "float32")["kxk"].winograd)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_the_message_says_how_much_is_lost() -> None:
     text = "x = input 1x112x112x32\na = conv2d x 5 kernel=3"
     (finding,) = found(sketch(text), "pixel-4/cpu-1large")
     chosen = TARGETS["pixel-4/cpu-1large"]
-    (best_ms,) = frontier(chosen, "kxk", "float32").prices([112 * 112 * 9 * 32 * 5])
+    (best_ms,) = frontiers(chosen, ("kxk",), "float32")["kxk"].prices([112 * 112 * 9 * 32 * 5])
     assert finding.latency_ms is not None
     assert f"takes {finding.latency_ms / best_ms:.1f} times as long" in finding.message
     assert f", {finding.latency_ms - best_ms:.2f} ms more in all" in finding.message
@@ -142,7 +142,7 @@ def test_small_losses_are_silent_and_large_ones_of_a_real_network_are_told(model
 def test_a_loss_is_told_from_the_least_gain_on(least: float, told: bool) -> None:
     seen = subject(sketch("x = input 1x112x112x32\na = conv2d x 5 kernel=3"), "pixel-4/cpu-1large")
     (kernel,) = seen.prediction.kernels
-    best_ms = frontier(TARGETS["pixel-4/cpu-1large"], "kxk", "float32").prices([kernel.macs]).item()
+    best_ms = frontiers(TARGETS["pixel-4/cpu-1large"], ("kxk",), "float32")["kxk"].prices([kernel.macs]).item()
     lost = (kernel.latency_ms - best_ms) / seen.prediction.latency_ms
     asked = seen._replace(settings=replace(seen.settings, min_gain=least * lost))
     assert [finding.code for finding in slow_op.check(asked)] == ["LAT230"] * told
@@ -153,6 +153,6 @@ def test_what_is_spent_adds_up_to_the_kernel() -> None:
     work = engine.workload(plan(sketch("x = input 1x28x28x64\na = conv2d x 64 kernel=3\nb = relu a"), target.processor))
     times = engine.times(work, target)
     places = range(len(times.kernels))
-    found = spent(work, target, places, times.kernels)
+    found = spent(accounts(work), target, places, times.kernels)
     assert found.shape == (len(places), len(PURPOSES)) and found.sum(axis=1) == pytest.approx(times.kernels)
-    assert np.array_equal(spent(work, target, places[1:], times.kernels[1:]), found[1:])
+    assert np.array_equal(spent(accounts(work), target, places[1:], times.kernels[1:]), found[1:])

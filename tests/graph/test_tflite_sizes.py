@@ -408,7 +408,16 @@ def test_a_constant_has_a_value_only_where_its_elements_fill_its_shape() -> None
 
 @pytest.mark.parametrize(
     ("kind", "reads"),
-    [("maximum", 3), ("add", 3), ("abs", 2), ("neg", 2), ("round", 2), ("select", 1), ("rsqrt", 2), ("squared_difference", 1)],
+    [
+        ("maximum", 3),
+        ("add", 3),
+        ("abs", 2),
+        ("neg", 2),
+        ("round", 2),
+        ("select", 1),
+        ("rsqrt", 2),
+        ("squared_difference", 1),
+    ],
 )
 def test_an_operand_too_many_is_nothing_to_write_into(kind: str, reads: int) -> None:
     """NumPy takes one more for the place of the result; fuzzing found that it warns of some, and it is another op's value."""
