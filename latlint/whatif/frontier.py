@@ -154,10 +154,10 @@ def frontiers(target: Target, groups: tuple[str, ...], dtype: str) -> dict[str, 
 
 def _convolutions(work: Workload, groups: tuple[str, ...]) -> _Drawn:
     like: dict[tuple[int, int], list[int]] = {}
+    drawn = sum(map(len, SHAPES.values()))  # of each group, one after the other
     for place, kernel in enumerate(work.plan.kernels):
         if kernel.macs:
-            # they are drawn group by group, as many of each
-            group = kernel.nodes[0] // sum(map(len, SHAPES.values()))
+            group = kernel.nodes[0] // drawn
             like.setdefault((group, int(log(kernel.macs) / log(LIKE_SIZE))), []).append(place)
     sizes: dict[str, list[list[int]]] = {group: [] for group in groups}
     for (group, _), places in sorted(like.items()):
