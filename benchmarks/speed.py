@@ -252,7 +252,7 @@ _NAMES = "import sys; from latlint.latency.catalogue import find_targets, select
 
 
 def npus(bench: Bench) -> None:
-    """One network on all NPUs, and on as many CPU targets: the first by name, whole devices."""
+    """One network on all NPUs, and on as many CPU targets, of all devices: those of an NPU each have a device, and the first CPUs by name have six together."""
     ratios = []
     for runtimes in ("", "@*"):
         npu, cpu = (printed("-c", _NAMES, f"*/{kind}*{runtimes}").split() for kind in ("npu", "cpu"))
@@ -261,7 +261,8 @@ def npus(bench: Bench) -> None:
             "median cpu s    min   peak MB   cpu to CPUs'",
         )
         for file in VARIED:
-            sets = {"CPU": _running(cpu, file)[: len(_running(npu, file))], "NPU": _running(npu, file)}
+            sets = {"NPU": _running(npu, file)}
+            sets["CPU"] = _spread(_running(cpu, file), len(sets["NPU"]))
             commands = {
                 kind: latlint(
                     "check", bench.corpus / file, "--no-cache", *(each for name in names for each in ("-t", name))
@@ -283,6 +284,11 @@ def npus(bench: Bench) -> None:
         1.1,
         "times the processor time",
     )
+
+
+def _spread(names: Sequence[str], count: int) -> list[str]:
+    """``count`` of ``names``, evenly."""
+    return [names[place * len(names) // count] for place in range(count)]
 
 
 def _running(names: Sequence[str], file: str) -> list[str]:
