@@ -19,6 +19,7 @@ Needs the model files (``--shared``, by default ../shared) and ``pip install '.[
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
@@ -293,8 +294,11 @@ def _spread(names: Sequence[str], count: int) -> list[str]:
 
 def _running(names: Sequence[str], file: str) -> list[str]:
     """Those of the targets that load the file: the user's globs leave the others out, names do not."""
-    tflite = file.endswith(".tflite")
-    return [name for name in names if not (tflite and name.endswith("@onnxruntime"))]
+    if not file.endswith(".tflite"):
+        return list(names)
+    listed = json.loads(printed("-m", "latlint", "targets", "--format", "json"))["targets"]
+    others = {each["name"] for each in listed if each["runtimes"] and "tflite" not in each["runtimes"]}
+    return [name for name in names if not name.endswith("@onnxruntime") and name not in others]
 
 
 # --- Large files --------------------------------------------------------------------------------------------------------------
