@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,10 +14,12 @@ from sketch import sketch
 from latlint import checks
 from latlint.checks import slow_op
 from latlint.checks.types import Finding
+from latlint.checks.view import view
 from latlint.graph import read
 from latlint.graph.types import Graph
 from latlint.latency import engine
 from latlint.runtime import plan
+from latlint.whatif import frontier
 from latlint.whatif.frontier import GROUPS, PURPOSES, accounts, frontiers, spent
 from tests.targets import bundled
 
@@ -27,6 +29,11 @@ LEFT_BEHIND = "x = input 1x112x112x32\na = conv2d x 5 kernel=3"
 
 def found(graph: Graph, target: str) -> list[Finding]:
     return [finding for finding in checks.run(subject(graph, target)) if finding.code == "LAT230"]
+
+
+def looped(graph: Graph, rounds: int) -> Graph:
+    """``graph`` in a loop of so many rounds."""
+    return replace(graph, nodes=tuple(replace(node, repeat=rounds, in_round=rounds) for node in graph.nodes))
 
 
 @pytest.mark.parametrize("target", ["pixel-4/gpu", "iphone-xs/gpu", "pixel-4/cpu-1large", "galaxy-a03s/cpu-4large"])
@@ -43,12 +50,25 @@ def test_the_frontier_is_made_of_the_targets_own_predictions(target: str, group:
     assert beyond == pytest.approx(2 * curve.ms[-1])
 
 
+@pytest.mark.parametrize(
+    "target", ["pixel-4/gpu", "iphone-xs/gpu", "pixel-4/cpu-1large", "galaxy-a03s/cpu-4large", "galaxy-s25/npu@litert"]
+)
+def test_groups_that_are_drawn_together_are_as_each_alone(target: str) -> None:
+    """The frontier of a group is the same whatever others the model has."""
+    chosen = TARGETS[target]
+    for group, curve in frontiers(chosen, tuple(GROUPS), "float32").items():
+        alone = frontiers(chosen, (group,), "float32")[group]
+        assert (curve.macs, curve.winograd) == (alone.macs, alone.winograd) and curve.ms == pytest.approx(alone.ms)
+        on_what = [spent(each.accounts, chosen, each.chosen, each.ms) for each in (curve, alone)]
+        assert on_what[0] == pytest.approx(on_what[1])
+
+
 def test_no_well_shaped_convolution_is_slow_and_winograd_counts_where_the_gpu_has_it() -> None:
     square = (
         "x = input 1x28x28x128\na = conv2d x 128 kernel=3\nb = conv2d a 128 kernel=1\nc = depthwise_conv2d b kernel=3"
     )
     for target in ("galaxy-s10/gpu", "pixel-4/gpu", "pixel-4/cpu-1large"):
-        assert found(sketch(square), target) == []
+        assert found(sketch(square), target) == found(looped(sketch(square), 1000), target) == []
     assert any(frontiers(TARGETS["galaxy-s10/gpu"], ("kxk",), "float32")["kxk"].winograd)
     assert not any(frontiers(TARGETS["pixel-4/gpu"], ("kxk",), "float32")["kxk"].winograd)
 
@@ -67,6 +87,12 @@ def test_no_well_shaped_convolution_is_slow_and_winograd_counts_where_the_gpu_ha
             "x = input 1x112x112x8\na = conv2d x 48 kernel=1",
             "warning",
             "memory-bound, too few input channels for what is written",
+        ),
+        (
+            "galaxy-a03s/cpu-4large",
+            "x = input 1x56x56x200 int8\na = conv2d x 9 kernel=5",
+            "warning",
+            "memory-bound, too few output channels share reading the input",
         ),
         (
             "pixel-4/cpu-1large",
@@ -100,8 +126,10 @@ def test_no_well_shaped_convolution_is_slow_and_winograd_counts_where_the_gpu_ha
         ),
     ],
 )
-def test_the_reason_of_the_excess(target: str, text: str, severity: str, reason: str) -> None:
-    (finding,) = found(sketch(text), target)
+@pytest.mark.parametrize("rounds", [1, 1000])
+def test_the_reason_of_the_excess(target: str, text: str, severity: str, reason: str, rounds: int) -> None:
+    """In a loop it is that of one round, on the frontier as well."""
+    (finding,) = found(looped(sketch(text), rounds), target)
     assert (finding.severity, finding.nodes) == (severity, ("a",))
     assert f": {reason}: " in finding.message
     assert finding.gain_ms is None  # what is lost is no promise of what a change would gain
@@ -129,6 +157,27 @@ def test_the_message_says_how_much_is_lost() -> None:
 def test_what_is_not_judged(target: str, text: str) -> None:
     """Images, products of one row, and what the delegate refused to take."""
     assert [f for f in found(sketch(text), target) if "a" in f.nodes] == []
+
+
+def test_what_nobody_timed_is_not_judged_nor_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    def judged(derived: Sequence[int]) -> list[Finding]:
+        seen = subject(sketch(f"{LEFT_BEHIND}\nb = conv2d x 5 kernel=3"), "pixel-4/cpu-1large")
+        kernels = [
+            each._replace(source="derived") if at in derived else each
+            for at, each in enumerate(seen.prediction.kernels)
+        ]
+        return list(slow_op.check(seen._replace(prediction=replace(seen.prediction, kernels=tuple(kernels)))))
+
+    (finding,) = judged([0])
+    assert finding.nodes == ("b",)
+    monkeypatch.setattr(frontier, "frontiers", None)  # nobody asks
+    assert judged([0, 1]) == []
+
+
+def test_slow_ones_are_in_the_order_of_the_plan() -> None:
+    thin = "x = input 1x112x112x8\na = conv2d x 48 kernel=1\nb = conv2d a 5 kernel=3\nc = conv2d b 48 kernel=1"
+    slow = slow_op._slow(view(subject(sketch(thin), "galaxy-a03s/cpu-4large")))
+    assert [each.position for each in slow] == [0, 1, 2]
 
 
 def test_small_losses_are_silent_and_large_ones_of_a_real_network_are_told(model: Callable[[str], Path]) -> None:

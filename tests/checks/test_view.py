@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import linted
 import pytest
 from sketch import sketch
 
 from latlint import checks
+from latlint.checks import channels_not_in_32s, gelu_in_pieces, uneven_attention
 from latlint.checks.types import Rule, Subject
 from latlint.checks.view import View, view
 from latlint.graph import read
@@ -114,6 +116,22 @@ def test_what_the_kernels_alone_decide_is_found_once_for_all_that_launch_them() 
     assert len(looked) == 1
     assert first.planned(find) == other.planned(find)
     assert len(looked) == 3
+
+
+@pytest.mark.parametrize(
+    ("rule", "find"), [(gelu_in_pieces, "_spelt"), (uneven_attention, "_uneven"), (channels_not_in_32s, "_uneven")]
+)
+def test_rules_of_npus_look_at_kernels_once_for_all_that_launch_them(
+    monkeypatch: pytest.MonkeyPatch, rule: ModuleType, find: str
+) -> None:
+    graph, looked, known = sketch(GELU), [], getattr(rule, find)
+    monkeypatch.setattr(rule, find, lambda seen: looked.append(seen) or known(seen))
+    seen = [subject(graph, f"{device}/npu@litert") for device in ("galaxy-s25", "galaxy-s26")]
+    kernels = seen[0].plan.converted.plan.kernels if seen[0].plan.converted else seen[0].plan.kernels
+    for each in seen:
+        view(each).plan = replace(view(each).plan, kernels=kernels)
+        list(rule.check(each))
+    assert len(looked) == 1
 
 
 def test_the_number_of_planned_ops_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

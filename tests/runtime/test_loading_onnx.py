@@ -270,6 +270,10 @@ OPEN: dict[str, tuple[bytes, tuple[int, ...]]] = {
     "weights of a width": (opened(cell("RNN"), 5, 2, "w"), (5, 2, 8)),
     "an element of an axis": (opened(with_constant("Gather", ["x", "c"], [0, 5], axis=0), "n", 8), (6, 8)),
     "an element of an axis behind": (opened(with_constant("Gather", ["x", "c"], [-3], axis=1), 2, "n"), (2, 3)),
+    "a bound that may be one number": (
+        opened(with_constant("Clip", ["c", "x"], np.eye(3, dtype=np.float32)), "n"),
+        (1,),
+    ),
 }
 
 
